@@ -1,0 +1,5 @@
+//! PURE: TR-069's session, RPCs, events, Inform and schedule. Nothing here opens a socket or reads
+//! a clock; time comes in as [`crate::sys::clock::Now`], the tree behind the [`session::Host`] trait.
+
+pub mod rpc;
+pub mod session;

@@ -1,0 +1,138 @@
+//! The vocabulary: every message of the standard that the agent reads, as typed data.
+//! Names are those of TR-069 Annex A.
+
+pub use crate::model::request::{ParameterValue, SetAttributes};
+
+/// The CWMP namespaces that exist (E-8); protocol 1.3 and 1.4 use the third.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum Namespace {
+    /// `urn:dslforum-org:cwmp-1-0`
+    V1_0,
+    /// `urn:dslforum-org:cwmp-1-1`
+    V1_1,
+    /// `urn:dslforum-org:cwmp-1-2`
+    V1_2,
+}
+
+impl Namespace {
+    /// The URN.
+    pub fn urn(self) -> &'static str {
+        match self {
+            Namespace::V1_0 => "urn:dslforum-org:cwmp-1-0",
+            Namespace::V1_1 => "urn:dslforum-org:cwmp-1-1",
+            Namespace::V1_2 => "urn:dslforum-org:cwmp-1-2",
+        }
+    }
+
+    /// The namespace with this URN.
+    pub fn from_urn(urn: &str) -> Option<Namespace> {
+        [Namespace::V1_0, Namespace::V1_1, Namespace::V1_2].into_iter().find(|n| n.urn() == urn)
+    }
+}
+
+/// A message from the ACS.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Envelope {
+    /// The `cwmp:ID` header, as written.
+    pub id: Option<String>,
+    /// The `cwmp:HoldRequests` header.
+    pub hold_requests: Option<bool>,
+    /// The `cwmp:SessionTimeout` header, seconds.
+    pub session_timeout: Option<u32>,
+    /// The `cwmp:UseCWMPVersion` header.
+    pub use_cwmp_version: Option<String>,
+    /// A header with mustUnderstand="1" that the agent does not know (E-17).
+    pub not_understood: Option<String>,
+    /// The namespace of the method, when it was one of CWMP's.
+    pub namespace: Option<Namespace>,
+    /// What it says.
+    pub body: Body,
+}
+
+/// The one child of the SOAP body.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Body {
+    /// The ACS asks the agent.
+    Request(Request),
+    /// The ACS answers the agent.
+    Response(Response),
+    /// The ACS answers with a fault.
+    Fault(AcsFault),
+}
+
+/// A request of the ACS. What is wrong with its arguments is kept as `Invalid`, so that the session
+/// can answer 9003 (R-GEN-2) with the right ID.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Request {
+    /// A.3.1.1
+    GetRPCMethods,
+    /// A.3.2.1
+    SetParameterValues { list: Vec<ParameterValue>, parameter_key: String },
+    /// A.3.2.2
+    GetParameterValues { names: Vec<String> },
+    /// A.3.2.3
+    GetParameterNames { path: String, next_level: bool },
+    /// A.3.2.4
+    SetParameterAttributes { list: Vec<SetAttributes> },
+    /// A.3.2.5
+    GetParameterAttributes { names: Vec<String> },
+    /// A.3.2.6
+    AddObject { object: String, parameter_key: String },
+    /// A.3.2.7
+    DeleteObject { object: String, parameter_key: String },
+    /// A.3.2.9
+    Reboot { command_key: String },
+    /// A.4.1.6
+    FactoryReset,
+    /// A.4.1.2
+    ScheduleInform { delay_seconds: u32, command_key: String },
+    /// A method the agent does not have: fault 9000 (R-GEN-1).
+    Unknown { method: String },
+    /// A known method with a missing, doubled or malformed argument (9003), or one beyond a limit
+    /// of the reader (9004).
+    Invalid { method: String, fault: crate::model::fault::Fault },
+}
+
+/// An answer of the ACS to a request of the agent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Response {
+    /// A.3.3.1; MaxEnvelopes is ignored (C-17).
+    Inform,
+    /// A.3.1.1, asked of the ACS.
+    GetRPCMethods { methods: Vec<String> },
+    /// A.3.3.2
+    TransferComplete,
+    /// Another response, by its local name.
+    Other { name: String },
+}
+
+/// A fault of the ACS (codes 8000 to 8899).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AcsFault {
+    /// `cwmp:FaultCode`; 0 when the fault had none (a plain SOAP fault).
+    pub code: u16,
+    /// `cwmp:FaultString`, or SOAP's faultstring.
+    pub text: String,
+}
+
+/// Device identity, constant for the life of the device (I-1).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DeviceId {
+    /// At most 64 characters.
+    pub manufacturer: String,
+    /// Six upper-case hexadecimal digits.
+    pub oui: String,
+    /// At most 64 characters, may be empty.
+    pub product_class: String,
+    /// At most 64 characters.
+    pub serial_number: String,
+}
+
+/// One entry of Inform's event list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// `1 BOOT`, `M Reboot` …
+    pub code: String,
+    /// Filled for "M" events, else empty (V-7).
+    pub command_key: String,
+}

@@ -1,0 +1,3 @@
+//! Where values live.
+
+pub mod natives;

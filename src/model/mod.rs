@@ -1,0 +1,11 @@
+//! The data model: what the tree looks like (schema), how a place in it is named (path), what a
+//! value may be (kind), where instances stand (index), and how it is read (cursor) and changed
+//! (transaction). Values come from handlers; this room only knows their trait.
+
+pub mod fault;
+pub mod handler;
+pub mod kind;
+pub mod path;
+pub mod schema;
+pub mod request;
+pub mod tree;

@@ -1,0 +1,354 @@
+//! The schema: every object and parameter the agent has, as flat tables of small integers.
+//!
+//! The built-in tables are made by `build.rs` from `datamodel/*.toml` and cost neither start-up
+//! time nor heap; with overlays the same tables are built once at start and owned. Objects stand in
+//! depth-first order, so that a partial path is one range of objects; names are offsets into one
+//! blob of text, since a position-independent program would have to relocate every pointer.
+
+use std::borrow::Cow;
+
+/// How many platforms a row can speak of.
+pub const PLATFORMS: usize = 2;
+/// "None" in a table of `u16` indexes.
+pub const NONE: u16 = u16::MAX;
+
+/// Which column of the rows is in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Platform {
+    /// Plain Linux: procfs, sysfs, netlink and files.
+    Linux = 0,
+    /// OpenWrt: UCI and ubus on top.
+    OpenWrt = 1,
+}
+
+/// An index into the objects of a [`Schema`].
+pub type ObjectId = u16;
+/// An index into the parameters of a [`Schema`].
+pub type ParamId = u16;
+
+/// A piece of the blob of names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Text {
+    /// Offset in bytes.
+    pub at: u32,
+    /// Length in bytes.
+    pub len: u16,
+}
+
+/// One object of the model; for a table this one row stands for the table and for its instances.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ObjectRow {
+    /// The last word of its path without `{i}`: `Interface`.
+    pub name: Text,
+    /// Its full path with `{i}` and the final dot: `Device.IP.Interface.{i}.`.
+    pub path: Text,
+    /// [`flag`] bits.
+    pub flags: u16,
+    /// The object it stands in; [`NONE`] for `Device.`.
+    pub parent: u16,
+    /// One past the last object below it.
+    pub end: u16,
+    /// Its parameters: first, and one past the last.
+    pub params: (u16, u16),
+    /// The parameter that counts its instances ([`NONE`] when not a table or not counted).
+    pub entries: u16,
+    /// Unique keys: first and one past the last index into [`Schema::words`]; each word is one key,
+    /// parameter names joined by `+` (`ManufacturerOUI+SerialNumber`), `nf:` in front when non-functional.
+    pub keys: (u16, u16),
+    /// Per platform where its instances (for a table) or its row comes from; index into sources,
+    /// [`NONE`] when the object does not exist there.
+    pub sources: [u16; PLATFORMS],
+}
+
+/// One parameter of the model.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ParamRow {
+    /// Its name: `MaxMTUSize`.
+    pub name: Text,
+    /// [`flag`] bits.
+    pub flags: u16,
+    /// Its type: index into [`Schema::kinds`].
+    pub kind: u16,
+    /// Per platform where its value lives; index into sources, [`NONE`] when it does not exist there.
+    pub sources: [u16; PLATFORMS],
+}
+
+/// Bits of the rows.
+pub mod flag {
+    /// Object: has instances.
+    pub const TABLE: u16 = 1 << 0;
+    /// Table: the ACS may add and delete instances (standard's access `W`).
+    pub const CREATABLE: u16 = 1 << 1;
+    /// Table: instance numbers live in memory only (processes, neighbours, ports).
+    pub const VOLATILE: u16 = 1 << 2;
+    /// Parameter: writable, on platform 0 (`WRITE << 1` on platform 1).
+    pub const WRITE: u16 = 1 << 3;
+    /// Parameter: reads empty over CWMP (hidden, or secured).
+    pub const HIDDEN: u16 = 1 << 5;
+    /// Parameter: in every Inform (I-3).
+    pub const FORCED_INFORM: u16 = 1 << 6;
+    /// Parameter: active notification may be refused (R-SPA-6).
+    pub const CAN_DENY: u16 = 1 << 7;
+    /// Parameter: always active (R-SPA-7).
+    pub const FORCE_ENABLED: u16 = 1 << 8;
+    /// Parameter: active by default (R-SPA-8).
+    pub const FORCE_DEFAULT: u16 = 1 << 9;
+    /// Parameter: writing starts an action, reading gives the neutral value (R-SPV-23).
+    pub const COMMAND: u16 = 1 << 10;
+    /// Parameter: a change is committed when the session has ended (Status 1): it carries the uplink.
+    pub const AFTER_SESSION: u16 = 1 << 11;
+}
+
+/// Where values live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum SourceKind {
+    /// `arg` is the value.
+    Const = 0,
+    /// In the journal; `arg` is the default. Only for what the agent itself gives meaning to.
+    Store = 1,
+    /// A file below the root; `arg` is its path, with `{1}` for the key of the first `{i}` and so on.
+    File = 2,
+    /// A child process that speaks the exec protocol; `arg` is its argument vector, split at spaces.
+    Exec = 3,
+    /// `arg` is `package.section.option`.
+    Uci = 4,
+    /// `arg` is `object method path.to.field`.
+    Ubus = 5,
+    /// Rust; `arg` is the provider's name, one of `handlers::natives::NAMES`.
+    Native = 6,
+    /// `…NumberOfEntries`: the tree counts; `arg` is empty.
+    Entries = 7,
+    /// `Alias`: the tree keeps it; `arg` is empty.
+    Alias = 8,
+    /// An object with nothing of its own (`Device.IP.`).
+    Nothing = 9,
+}
+
+/// One place that values come from; shared by all rows that name the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SourceRow {
+    /// What kind of place.
+    pub kind: SourceKind,
+    /// Its argument; meaning by kind.
+    pub arg: Text,
+}
+
+/// The base types of TR-106.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+#[allow(missing_docs)] // the names are the standard's
+pub enum Base {
+    String = 0,
+    Int = 1,
+    UnsignedInt = 2,
+    Long = 3,
+    UnsignedLong = 4,
+    Decimal = 5,
+    Boolean = 6,
+    DateTime = 7,
+    Base64 = 8,
+    HexBinary = 9,
+}
+
+/// One type with its bounds; shared by all parameters of the same type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KindRow {
+    /// The base type (of an item, for a list).
+    pub base: Base,
+    /// Whether it is a comma-separated list (its lexical base is then string).
+    pub list: bool,
+    /// Bounds: of length in characters (octets for base64, hexBinary) or of the number;
+    /// `i64::MIN` and `i64::MAX` when open. An unsignedLong's upper bound past `i64::MAX` is open.
+    pub min: i64,
+    /// See `min`.
+    pub max: i64,
+    /// List only: least and greatest number of items (`u16::MAX` when open).
+    pub items: (u16, u16),
+    /// List only: greatest length of the whole text in characters, `u32::MAX` when open.
+    pub list_max: u32,
+    /// Enumeration values: first and one past the last index into [`Schema::words`].
+    pub words: (u16, u16),
+    /// Patterns (any may match, whole text): first and one past the last index into words.
+    pub patterns: (u16, u16),
+    /// For a path reference, the tables it may point into (`Device.IP.Interface.{i}.`); into words.
+    pub targets: (u16, u16),
+}
+
+/// The tables of a data model.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    /// All text, end to end.
+    pub blob: Cow<'static, str>,
+    /// Objects, depth first; the first is `Device.`.
+    pub objects: Cow<'static, [ObjectRow]>,
+    /// Parameters, by object.
+    pub params: Cow<'static, [ParamRow]>,
+    /// Types.
+    pub kinds: Cow<'static, [KindRow]>,
+    /// Sources.
+    pub sources: Cow<'static, [SourceRow]>,
+    /// Words of enumerations, patterns, targets and keys.
+    pub words: Cow<'static, [Text]>,
+}
+
+/// A handle on one object of a schema.
+#[derive(Clone, Copy)]
+pub struct Object<'a> {
+    /// The schema it stands in.
+    pub schema: &'a Schema,
+    /// Its index.
+    pub id: ObjectId,
+}
+
+/// A handle on one parameter of a schema.
+#[derive(Clone, Copy)]
+pub struct Param<'a> {
+    /// The schema it stands in.
+    pub schema: &'a Schema,
+    /// Its index.
+    pub id: ParamId,
+}
+
+/// A place that values come from, as text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Source<'a> {
+    /// Its index in the schema: equal indexes are one source.
+    pub id: u16,
+    /// What kind of place.
+    pub kind: SourceKind,
+    /// Its argument.
+    pub arg: &'a str,
+}
+
+impl Schema {
+    /// The text of a piece.
+    pub fn text(&self, t: Text) -> &str {
+        let at = t.at as usize;
+        self.blob.get(at..at + t.len as usize).unwrap_or("")
+    }
+
+    /// A handle on an object.
+    pub fn object(&self, id: ObjectId) -> Object<'_> {
+        Object { schema: self, id }
+    }
+
+    /// A handle on a parameter.
+    pub fn param(&self, id: ParamId) -> Param<'_> {
+        Param { schema: self, id }
+    }
+
+    /// A source by its index; `None` for [`NONE`].
+    pub fn source(&self, id: u16) -> Option<Source<'_>> {
+        let row = self.sources.get(id as usize)?;
+        Some(Source { id, kind: row.kind, arg: self.text(row.arg) })
+    }
+
+    /// The words of a range of [`Schema::words`].
+    pub fn words(&self, range: (u16, u16)) -> impl Iterator<Item = &str> + Clone {
+        self.words[range.0 as usize..range.1 as usize].iter().map(|w| self.text(*w))
+    }
+
+    /// The object with this path, `{i}` included and with its final dot.
+    pub fn find_object(&self, path: &str) -> Option<Object<'_>> {
+        (0..self.objects.len()).map(|i| self.object(i as u16)).find(|o| o.path() == path)
+    }
+}
+
+impl<'a> Object<'a> {
+    /// Its row.
+    pub fn row(self) -> &'a ObjectRow {
+        &self.schema.objects[self.id as usize]
+    }
+
+    /// `Interface`.
+    pub fn name(self) -> &'a str {
+        self.schema.text(self.row().name)
+    }
+
+    /// `Device.IP.Interface.{i}.`.
+    pub fn path(self) -> &'a str {
+        self.schema.text(self.row().path)
+    }
+
+    /// Whether it has instances.
+    pub fn is_table(self) -> bool {
+        self.row().flags & flag::TABLE != 0
+    }
+
+    /// Whether the ACS may add and delete instances.
+    pub fn is_creatable(self) -> bool {
+        self.row().flags & flag::CREATABLE != 0
+    }
+
+    /// Whether its instance numbers live in memory only.
+    pub fn is_volatile(self) -> bool {
+        self.row().flags & flag::VOLATILE != 0
+    }
+
+    /// The object it stands in.
+    pub fn parent(self) -> Option<Object<'a>> {
+        let parent = self.row().parent;
+        (parent != NONE).then(|| self.schema.object(parent))
+    }
+
+    /// The objects one level below, in order.
+    pub fn children(self) -> impl Iterator<Item = Object<'a>> {
+        let (mut next, end) = (self.id + 1, self.row().end);
+        std::iter::from_fn(move || {
+            (next < end).then(|| {
+                let child = self.schema.object(next);
+                next = child.row().end;
+                child
+            })
+        })
+    }
+
+    /// Its parameters, in order (of all platforms).
+    pub fn params(self) -> impl Iterator<Item = Param<'a>> {
+        let (from, to) = self.row().params;
+        (from..to).map(move |id| self.schema.param(id))
+    }
+
+    /// Where its row or its instances come from; `None` when it does not exist on the platform.
+    pub fn source(self, platform: Platform) -> Option<Source<'a>> {
+        self.schema.source(self.row().sources[platform as usize])
+    }
+
+    /// How many `{i}` its path has.
+    pub fn depth(self) -> usize {
+        self.path().matches("{i}").count()
+    }
+}
+
+impl<'a> Param<'a> {
+    /// Its row.
+    pub fn row(self) -> &'a ParamRow {
+        &self.schema.params[self.id as usize]
+    }
+
+    /// `MaxMTUSize`.
+    pub fn name(self) -> &'a str {
+        self.schema.text(self.row().name)
+    }
+
+    /// Its type.
+    pub fn kind(self) -> super::kind::Kind<'a> {
+        super::kind::Kind { schema: self.schema, row: &self.schema.kinds[self.row().kind as usize] }
+    }
+
+    /// Whether one of its [`flag`] bits is set.
+    pub fn has(self, bit: u16) -> bool {
+        self.row().flags & bit != 0
+    }
+
+    /// Whether it may be written on the platform.
+    pub fn is_writable(self, platform: Platform) -> bool {
+        self.has(flag::WRITE << platform as u16)
+    }
+
+    /// Where its value lives; `None` when it does not exist on the platform.
+    pub fn source(self, platform: Platform) -> Option<Source<'a>> {
+        self.schema.source(self.row().sources[platform as usize])
+    }
+}

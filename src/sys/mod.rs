@@ -1,0 +1,3 @@
+//! Thin wrappers around the system.
+
+pub mod clock;
