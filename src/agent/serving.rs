@@ -1,0 +1,88 @@
+//! What shells ask through the control socket, answered from the tree.
+
+use super::control::{Line, Request};
+use super::control_server::Reply;
+use super::engine::Engine;
+use crate::model::fault::{Code, Fault};
+use crate::model::request::ParameterValue;
+use crate::model::tree::{Item, Selection, Writer};
+
+/// Lines rendered for one turn of the engine: a shell that reads slowly holds up nobody.
+const PIECE: usize = 64 * 1024;
+
+/// Answers a request, or begins to.
+pub fn answer(engine: &mut Engine, request: Request) -> Reply {
+    // A read between two RPCs of a session must not unfix its instances; `begin_rpc` keeps them.
+    engine.core.tree.begin_rpc();
+    let result = match request {
+        Request::Get { paths } => engine.core.tree.values(&paths).map(|selection| walk(engine, selection)),
+        Request::Names { path, next_level } => {
+            engine.core.tree.names(&path, next_level).map(|selection| walk(engine, selection))
+        }
+        Request::Set { values } => set(engine, values),
+        Request::Add { path } => add(engine, &path),
+        Request::Del { path } => engine.core.tree.delete(&path, Writer::Local).map(|_| changed(engine, Vec::new())),
+        Request::Inform => {
+            engine.kick();
+            Ok(Reply::Last(Line::Done { ok: true }.to_bytes()))
+        }
+        // Answered from the snapshot, before it came here.
+        Request::Status => Ok(Reply::Last(Line::Done { ok: true }.to_bytes())),
+    };
+    result.unwrap_or_else(|fault| Reply::Last(Line::fault(&fault).to_bytes()))
+}
+
+/// Goes on with an answer that was begun.
+pub fn more(engine: &mut Engine, rest: Box<Selection>) -> Reply {
+    walk(engine, *rest)
+}
+
+fn walk(engine: &mut Engine, mut selection: Selection) -> Reply {
+    let mut out = Vec::with_capacity(PIECE + 4096);
+    while out.len() < PIECE {
+        let more = engine.core.tree.next(&mut selection, &mut |item| {
+            let line = match item {
+                Item::Value { path, value, .. } => Line::Value { path: path.to_owned(), value: value.to_owned() },
+                Item::Name { path, writable } => Line::Name { path: path.to_owned(), writable },
+                Item::Attributes { .. } => return,
+            };
+            out.extend_from_slice(&line.to_bytes());
+        });
+        if !more {
+            out.extend_from_slice(&Line::Done { ok: true }.to_bytes());
+            return Reply::Last(out);
+        }
+    }
+    Reply::More(out, Box::new(selection))
+}
+
+fn set(engine: &mut Engine, values: Vec<(String, String)>) -> Result<Reply, Fault> {
+    if values.is_empty() {
+        return Err(Fault::new(Code::INVALID_ARGUMENTS, "nothing to set"));
+    }
+    let list: Vec<ParameterValue> =
+        values.into_iter().map(|(name, value)| ParameterValue { name, value, xsi_type: None }).collect();
+    engine.core.tree.set(&list, Writer::Local)?;
+    Ok(changed(engine, Vec::new()))
+}
+
+fn add(engine: &mut Engine, path: &str) -> Result<Reply, Fault> {
+    let (instance, _) = engine.core.tree.add(path, Writer::Local)?;
+    let line = Line::Added { instance, path: format!("{path}{instance}.") };
+    Ok(changed(engine, line.to_bytes()))
+}
+
+/// A change by somebody other than the ACS: promised parts are applied at once when no session runs,
+/// and whoever watches is told.
+fn changed(engine: &mut Engine, mut lines: Vec<u8>) -> Reply {
+    if engine.session_age().is_none() {
+        for note in engine.core.tree.end_session() {
+            log::warn!("{note}");
+            engine.notes.push(note);
+        }
+        engine.settings_changed();
+        engine.sweep();
+    }
+    lines.extend_from_slice(&Line::Done { ok: true }.to_bytes());
+    Reply::Last(lines)
+}

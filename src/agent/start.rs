@@ -1,0 +1,310 @@
+//! How the engine begins: tree, identity, events of the boot; and what it derives from configuration
+//! and settings for the others (client options, the connection-request door, the schedule).
+
+use super::boot::{self, Marker};
+use super::engine::Door;
+use super::host::{ACS, Core, QUEUE, REBOOT, SCHEDULE, promised};
+use super::settings::Settings;
+use crate::config::{Config, Listen};
+use crate::cwmp::events::Queue;
+use crate::cwmp::inform::default_username;
+use crate::cwmp::rpc::DeviceId;
+use crate::cwmp::schedule::{self, Schedule};
+use crate::handlers::agent::AgentFacts;
+use crate::model::tree::Tree;
+use crate::model::{builtin, overlay};
+use crate::net::client::Options;
+use crate::net::connection_request::{Credentials, Settings as DoorSettings};
+use crate::state::journal::{Batch, Journal};
+use crate::sys::clock::{self, Now};
+use crate::{handlers, sys};
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+/// Journal key of the connection-request path.
+const PATH: &str = "b/path";
+/// The port of connection requests (CR-13).
+const PORT: u16 = 7547;
+
+/// What opening found.
+pub struct Opening {
+    pub door: Door,
+    pub notes: Vec<String>,
+    pub overlay_problems: Vec<String>,
+}
+
+/// A random number for waits and phases; not a secret.
+pub fn random() -> u32 {
+    let mut bytes = [0; 4];
+    if getrandom::fill(&mut bytes).is_err() {
+        return clock::now().mono.subsec_nanos();
+    }
+    u32::from_le_bytes(bytes)
+}
+
+/// Opens everything: schema with overlays, handlers, tree (which puts right what the last process
+/// left), identity, first values, events.
+pub fn open(config: Config, journal: Journal) -> (Core, Opening) {
+    let mut notes: Vec<String> = journal.health().into_iter().collect();
+    for note in &notes {
+        log::error!("{note}");
+    }
+    let (schema, problems) = overlay::load(builtin::builtin(), &config.overlay_dir, config.platform);
+    let overlay_problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    for problem in &overlay_problems {
+        log::error!("overlay refused: {problem}");
+    }
+    let journal = Rc::new(RefCell::new(journal));
+    let facts = Rc::new(RefCell::new(AgentFacts::default()));
+    let handlers = handlers::all(&config.root, facts.clone());
+    let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
+    for note in &said {
+        log::warn!("{note}");
+    }
+    notes.extend(said);
+    let mut core = Core {
+        device: DeviceId::default(),
+        queue: Queue::from_record(journal.borrow().get(QUEUE).unwrap_or_default()),
+        schedule: Schedule::from_record(journal.borrow().get(SCHEDULE).unwrap_or_default(), random()),
+        settings: Settings::default(),
+        local: None,
+        informed: Vec::new(),
+        reboot_due: false,
+        reset_due: false,
+        config,
+        journal,
+        tree,
+        facts,
+    };
+    let mut door = Door { address: None, path: String::new() };
+    notes.extend(begin(&mut core, &mut door));
+    (core, Opening { door, notes, overlay_problems })
+}
+
+/// Begins anew in the same process after a factory reset: the state is empty but for the identity.
+pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
+    let (marker, _) = Marker::look(&core.config.run_dir);
+    marker.remove();
+    core.tree.forget();
+    core.queue = Queue::default();
+    core.schedule = Schedule::from_record(&[], random());
+    door.path.clear();
+    begin(core, door)
+}
+
+fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
+    let mut notes = Vec::new();
+    identify(core);
+    take_first_values(core);
+    door.path = random_path_kept(core);
+    core.settings = Settings::read(&mut core.tree);
+    schedule_settings(core);
+    let (marker, is_boot) = Marker::look(&core.config.run_dir);
+    if is_boot {
+        booted(core);
+    } else {
+        promised(core);
+    }
+    bootstrap_if_new(core);
+    if let Err(error) = marker.leave() {
+        notes.push(format!("the run folder cannot be written, every start will be a boot: {error}"));
+    }
+    notes
+}
+
+/// Events of a boot, on disk before the marker is left (V-11, V-19, R-SYS-2).
+fn booted(core: &mut Core) {
+    core.queue.booted();
+    core.queue.add("1 BOOT", "");
+    for key in core.reboot_keys().unwrap_or_default() {
+        core.queue.add("M Reboot", &key);
+    }
+    let mut batch = Batch::default();
+    batch.put(QUEUE, core.queue.record());
+    batch.delete(REBOOT);
+    core.keep(batch);
+    // A reset that was promised and cut off by the power is done now.
+    core.reset_due = core.journal.borrow().get(super::host::RESET).is_some();
+}
+
+/// Whether the ACS of the present URL was, or is about to be, told `0 BOOTSTRAP`.
+pub fn bootstrapped(core: &Core) -> bool {
+    core.journal.borrow().text(ACS) == Some(core.settings.url.as_str())
+}
+
+/// A first contact, or a changed URL: `0 BOOTSTRAP`, which discards what belonged to the former ACS
+/// (V-8, V-9, V-10).
+pub fn bootstrap_if_new(core: &mut Core) {
+    if core.settings.url.is_empty() || bootstrapped(core) {
+        return;
+    }
+    core.queue.add("0 BOOTSTRAP", "");
+    let mut batch = Batch::default();
+    batch.put(QUEUE, core.queue.record());
+    batch.put(ACS, core.settings.url.as_bytes());
+    core.keep(batch);
+}
+
+fn identify(core: &mut Core) {
+    let config = &core.config;
+    let found = handlers::linux::identity::resolve(&config.root);
+    let device = &config.device;
+    let pick = |own: &Option<String>, found: &str| own.clone().unwrap_or_else(|| found.to_owned());
+    core.device = boot::identity(&mut core.journal.borrow_mut(), || DeviceId {
+        manufacturer: pick(&device.manufacturer, &found.manufacturer),
+        oui: pick(&device.manufacturer_oui, &found.oui),
+        product_class: pick(&device.product_class, &found.product_class),
+        serial_number: pick(&device.serial_number, &found.serial_number),
+    });
+    let mut facts = core.facts.borrow_mut();
+    facts.manufacturer = core.device.manufacturer.clone();
+    facts.oui = core.device.oui.clone();
+    facts.product_class = core.device.product_class.clone();
+    facts.serial_number = core.device.serial_number.clone();
+    facts.software_version = pick(&device.software_version, &found.software_version);
+    facts.hardware_version = pick(&device.hardware_version, &found.hardware_version);
+    facts.parameter_key = core.journal.borrow().text("k").unwrap_or_default().to_owned();
+}
+
+fn take_first_values(core: &mut Core) {
+    let acs = &core.config.acs;
+    let request = &core.config.connection_request;
+    let number = |n: Option<u32>| n.map(|n| n.to_string());
+    let file = [
+        ("Device.ManagementServer.URL", Some(acs.url.clone())),
+        ("Device.ManagementServer.Username", acs.username.clone()),
+        ("Device.ManagementServer.Password", acs.password.as_ref().map(|p| p.0.clone())),
+        ("Device.ManagementServer.PeriodicInformEnable", acs.periodic_inform_enable.map(|b| b.to_string())),
+        ("Device.ManagementServer.PeriodicInformInterval", number(acs.periodic_inform_interval)),
+        ("Device.ManagementServer.CWMPRetryMinimumWaitInterval", number(acs.retry_minimum_wait_interval)),
+        ("Device.ManagementServer.CWMPRetryIntervalMultiplier", number(acs.retry_interval_multiplier)),
+        ("Device.ManagementServer.ConnectionRequestUsername", request.username.clone()),
+        ("Device.ManagementServer.ConnectionRequestPassword", request.password.as_ref().map(|p| p.0.clone())),
+    ];
+    let (fresh, batch) = boot::first_values(&core.journal.borrow(), &file);
+    if !fresh.is_empty() {
+        if let Err(fault) = core.tree.store(&fresh) {
+            log::error!("first values of the configuration file: {fault}");
+            return;
+        }
+    }
+    core.keep(batch);
+}
+
+fn random_path_kept(core: &Core) -> String {
+    if let Some(path) = core.journal.borrow().text(PATH) {
+        return path.to_owned();
+    }
+    let path = boot::random_path();
+    let mut batch = Batch::default();
+    batch.put(PATH, path.as_bytes());
+    core.keep(batch);
+    path
+}
+
+/// A configuration that was read again: what can change while running changes.
+pub fn reconfigure(core: &mut Core, config: Config) {
+    crate::logging::set(&config.log);
+    core.config = config;
+    take_first_values(core);
+}
+
+/// Tells the schedule what ManagementServer says.
+pub fn schedule_settings(core: &mut Core) {
+    let s = &core.settings;
+    core.schedule.configure(
+        clock::now(),
+        schedule::Settings {
+            periodic_enable: s.periodic_enable,
+            periodic_interval: s.periodic_interval,
+            periodic_time: s.periodic_time,
+            retry_minimum_wait: s.retry_minimum_wait,
+            retry_multiplier: s.retry_multiplier,
+        },
+    );
+}
+
+/// What the client of the next session is told.
+pub fn client_options(core: &Core, now: Now) -> Options {
+    let acs = &core.config.acs;
+    let settings = &core.settings;
+    let username = match settings.username.is_empty() {
+        true => default_username(&core.device),
+        false => settings.username.clone(),
+    };
+    Options {
+        url: settings.url.clone(),
+        username,
+        password: settings.password.clone(),
+        ca_file: acs.ca_file.clone(),
+        client_certificate: acs.client_certificate.clone().zip(acs.client_key.clone()),
+        bind_interface: acs.bind_interface.clone(),
+        basic_over_http: acs.basic_over_http,
+        clock_set: now.clock_set,
+        user_agent: concat!("cwmpd/", env!("CARGO_PKG_VERSION")).to_owned(),
+        timeouts: acs.timeouts(),
+    }
+}
+
+/// What is to be done with the connection-request port.
+pub enum DoorPlan {
+    Keep,
+    Close,
+    Open(SocketAddr),
+}
+
+/// Decides where connection requests are to be taken now.
+pub fn door(core: &Core, door: &Door, local: Option<IpAddr>) -> DoorPlan {
+    if !core.settings.request_enable || !core.settings.enable_cwmp {
+        return DoorPlan::Close;
+    }
+    let wanted = match core.config.connection_request.listen {
+        Listen::At(address) => address,
+        Listen::Auto => match local.or(door.address.map(|a| a.ip())) {
+            Some(ip) => SocketAddr::new(ip, PORT),
+            // Nobody knows yet by which address the ACS is reached: the first session tells.
+            None => return DoorPlan::Keep,
+        },
+    };
+    match door.address {
+        Some(now) if now.ip() == wanted.ip() && (wanted.port() == 0 || now.port() == wanted.port()) => DoorPlan::Keep,
+        _ => DoorPlan::Open(wanted),
+    }
+}
+
+/// How the port behaves.
+pub fn door_settings(core: &Core, door: &Door) -> DoorSettings {
+    let request = &core.config.connection_request;
+    DoorSettings {
+        path: door.path.clone(),
+        credentials: Credentials {
+            username: core.settings.request_username.clone(),
+            password: core.settings.request_password.clone(),
+        },
+        algorithms: request.algorithms.clone(),
+        burst: request.burst,
+        refill: request.refill(),
+    }
+}
+
+/// ConnectionRequestURL (CR-1, CR-16); empty when the port is closed (CR-14). `local` is the address
+/// by which the ACS is reached, shown when the port listens on every address.
+pub fn door_url(door: &Door, local: Option<IpAddr>) -> String {
+    let Some(mut address) = door.address else { return String::new() };
+    if let (true, Some(local)) = (address.ip().is_unspecified(), local) {
+        address.set_ip(local);
+    }
+    // SocketAddr's Display puts an IPv6 address in brackets.
+    format!("http://{address}{}", door.path)
+}
+
+/// Runs one of `[commands]`; an empty vector means there is nothing to run.
+pub fn command(argv: &[String], what: &str) {
+    if argv.is_empty() {
+        return;
+    }
+    if let Err(error) = sys::child::start(argv) {
+        log::error!("commands.{what}: {error}");
+    }
+}
