@@ -40,7 +40,9 @@ pub struct Credentials {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,7 +74,13 @@ impl Settings {
     /// The defaults: MD5, four at once and one more every three seconds.
     pub fn new(path: String, credentials: Credentials) -> Settings {
         let refill = Duration::from_secs(3);
-        Settings { path, credentials, algorithms: vec![Algorithm::Md5], burst: 4, refill }
+        Settings {
+            path,
+            credentials,
+            algorithms: vec![Algorithm::Md5],
+            burst: 4,
+            refill,
+        }
     }
 }
 
@@ -87,7 +95,10 @@ pub fn random_path() -> std::io::Result<String> {
 /// ConnectionRequestURL: an IPv6 address stands in brackets (CR-16), without its zone, which means
 /// nothing to others.
 pub fn url(address: SocketAddr, path: &str) -> String {
-    format!("http://{}{path}", SocketAddr::new(address.ip(), address.port()))
+    format!(
+        "http://{}{path}",
+        SocketAddr::new(address.ip(), address.port())
+    )
 }
 
 /// The listener with its connections.
@@ -99,6 +110,8 @@ pub struct Listener {
     gate: Gate,
     /// Until when no connection is taken.
     paused: Option<Instant>,
+    /// Whether the system refused the last connection: said once in the log.
+    refused: bool,
 }
 
 impl Listener {
@@ -110,7 +123,14 @@ impl Listener {
         let socket = TcpListener::bind(address)?; // close-on-exec, as all that it accepts
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
-        Ok(Listener { socket, address, peers: Vec::new(), gate: Gate::new(settings)?, paused: None })
+        Ok(Listener {
+            socket,
+            address,
+            peers: Vec::new(),
+            gate: Gate::new(settings)?,
+            paused: None,
+            refused: false,
+        })
     }
 
     /// The address in force.
@@ -128,12 +148,20 @@ impl Listener {
         if self.paused.is_none() {
             out.push((self.socket.as_fd(), false));
         }
-        out.extend(self.peers.iter().map(|p| (p.stream.as_fd(), p.wants_to_write())));
+        out.extend(
+            self.peers
+                .iter()
+                .map(|p| (p.stream.as_fd(), p.wants_to_write())),
+        );
     }
 
     /// When [`Listener::turn`] must be called even if nothing is ready.
     pub fn deadline(&self) -> Option<Instant> {
-        self.peers.iter().map(|p| p.deadline).chain(self.paused).min()
+        self.peers
+            .iter()
+            .map(|p| p.deadline)
+            .chain(self.paused)
+            .min()
     }
 
     /// Does whatever can be done without waiting. Returns how many valid requests were answered with
@@ -157,12 +185,17 @@ impl Listener {
         let mut accepted = 0;
         for _ in 0..ACCEPTS_PER_TURN {
             let (stream, from) = match self.accept() {
-                Ok(newcomer) => newcomer,
+                Ok(newcomer) => {
+                    self.refused = false;
+                    newcomer
+                }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                 Err(e) if e.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(e) => {
                     // the queue stays ready to be read: polling it now would only spin
-                    log::warn!("connection requests pause for {} s: {e}", PAUSE.as_secs());
+                    if !std::mem::replace(&mut self.refused, true) {
+                        log::warn!("no connection request can be taken at present: {e}");
+                    }
                     self.paused = Some(now + PAUSE);
                     break;
                 }
@@ -193,7 +226,11 @@ impl Listener {
             return true;
         }
         let places = |a: IpAddr| self.peers.iter().filter(|p| p.address == a).count();
-        let open = self.peers.iter().enumerate().filter(|(_, p)| p.standing < Standing::Authenticated);
+        let open = self
+            .peers
+            .iter()
+            .enumerate()
+            .filter(|(_, p)| p.standing < Standing::Authenticated);
         let victim = open.min_by_key(|(_, p)| (p.standing, std::cmp::Reverse(places(p.address))));
         match victim.map(|(at, _)| at) {
             Some(at) => drop(self.peers.remove(at)), // at comes from enumerate

@@ -94,7 +94,8 @@ impl Peer {
                 break false;
             }
             let step = if self.wants_to_write() {
-                self.write(now).map(|answer| accepted += usize::from(answer == Answer::Accepted))
+                self.write(now)
+                    .map(|answer| accepted += usize::from(answer == Answer::Accepted))
             } else if self.standing == Standing::Leaving {
                 self.drain(&mut reads)
             } else {
@@ -124,6 +125,7 @@ impl Peer {
             self.deadline = now + REQUEST_TIME;
         } else {
             self.standing = Standing::Leaving;
+            self.input = Vec::new();
             self.deadline = now + LINGER_TIME;
             let _ = self.stream.shutdown(Shutdown::Write); // fails when the peer is gone: seen by read
         }
@@ -131,7 +133,12 @@ impl Peer {
     }
 
     /// Answers the next request in the buffer, or reads more of it.
-    fn next_request(&mut self, gate: &mut Gate, reads: &mut usize, now: Instant) -> Result<(), Stop> {
+    fn next_request(
+        &mut self,
+        gate: &mut Gate,
+        reads: &mut usize,
+        now: Instant,
+    ) -> Result<(), Stop> {
         let skipped = self.body.min(self.input.len());
         self.input.drain(..skipped);
         self.body -= skipped;
@@ -164,13 +171,13 @@ impl Peer {
         let room = piece.len().min(MAX_HEAD - self.input.len()); // below MAX_HEAD, as the caller saw
         let piece = piece.get_mut(..room).unwrap_or_default();
         let n = read(&mut self.stream, piece, reads)?;
-        self.input.extend_from_slice(piece.get(..n).unwrap_or_default());
+        self.input
+            .extend_from_slice(piece.get(..n).unwrap_or_default());
         Ok(())
     }
 
     /// Throws away what comes until the peer closes.
     fn drain(&mut self, reads: &mut usize) -> Result<(), Stop> {
-        self.input = Vec::new();
         read(&mut self.stream, &mut [0; 4096], reads).map(drop)
     }
 }
