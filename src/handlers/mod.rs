@@ -1,3 +1,4 @@
 //! Where values live.
 
+pub mod linux;
 pub mod natives;
