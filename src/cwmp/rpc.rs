@@ -136,3 +136,18 @@ pub struct Event {
     /// Filled for "M" events, else empty (V-7).
     pub command_key: String,
 }
+
+/// What an Inform says (A.3.3.1).
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct InformFacts {
+    /// I-1.
+    pub device_id: DeviceId,
+    /// V-1, V-2.
+    pub events: Vec<Event>,
+    /// I-2: local time with offset, or Unknown Time.
+    pub current_time: String,
+    /// C-22.
+    pub retry_count: u32,
+    /// Path, xsi:type, value (I-3 to I-5).
+    pub parameters: Vec<(String, &'static str, String)>,
+}

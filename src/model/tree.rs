@@ -67,6 +67,7 @@ pub enum Item<'a> {
 
 /// A description of an answer: what to walk, how many entries it has, how far the walk is. Owned
 /// (it borrows nothing), so that it can wait while the socket is slow.
+#[derive(Default)]
 pub struct Selection {
     /// How many items it yields: known before the first is rendered (arrayType).
     pub count: usize,
