@@ -1,3 +1,4 @@
 //! Thin wrappers around the system.
 
 pub mod clock;
+pub mod host;
