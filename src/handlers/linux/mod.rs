@@ -3,6 +3,7 @@
 //! One provider serves the rows that come from one place. The network's share one
 //! [`network::Network`], which reads each part of the kernel's answer once per RPC.
 
+pub mod identity;
 pub mod network;
 
 use crate::model::handler::Handler;
