@@ -64,19 +64,14 @@ pub fn identity(journal: &mut Journal, resolve: impl FnOnce() -> DeviceId) -> De
 /// Values of the configuration file are first values: one is taken over when the file's own value
 /// differs from what the file had when it was last taken over. Returns what is to be stored, and the
 /// batch that remembers it.
-pub fn first_values<'a>(journal: &Journal, file: &'a [(&'static str, Option<String>)]) -> (Vec<(&'static str, &'a str)>, Batch) {
+pub fn first_values<'a>(journal: &Journal, file: &'a [(&'static str, String)]) -> (Vec<(&'static str, &'a str)>, Batch) {
     let mut fresh = Vec::new();
     let mut batch = Batch::default();
     for (path, value) in file {
         let key = format!("c/{path}");
-        match value {
-            Some(value) if journal.text(&key) != Some(value) => {
-                fresh.push((*path, value.as_str()));
-                batch.put(key, value.as_bytes());
-            }
-            // Gone from the file: what is in force stays, and the same value counts as new later.
-            None if journal.get(&key).is_some() => batch.delete(key),
-            _ => {}
+        if journal.text(&key) != Some(value) {
+            fresh.push((*path, value.as_str()));
+            batch.put(key, value.as_bytes());
         }
     }
     (fresh, batch)
@@ -130,19 +125,13 @@ mod tests {
     fn first_values_yield_to_the_acs_until_the_file_changes() {
         const URL: &str = "Device.ManagementServer.URL";
         let mut journal = Journal::in_memory();
-        let file = vec![(URL, Some("http://a/".to_owned()))];
+        let file = vec![(URL, "http://a/".to_owned())];
         let (fresh, batch) = first_values(&journal, &file);
         assert_eq!(fresh, [(URL, "http://a/")]);
         journal.commit(batch).unwrap();
         assert!(first_values(&journal, &file).0.is_empty(), "taken over once");
-        let file = vec![(URL, Some("http://b/".to_owned()))];
+        let file = vec![(URL, "http://b/".to_owned())];
         assert_eq!(first_values(&journal, &file).0.len(), 1, "the file's own value changed");
-        let file = vec![(URL, None)];
-        let (fresh, batch) = first_values(&journal, &file);
-        assert!(fresh.is_empty());
-        journal.commit(batch).unwrap();
-        let file = vec![(URL, Some("http://a/".to_owned()))];
-        assert_eq!(first_values(&journal, &file).0.len(), 1);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use super::settings::Settings;
 use super::wire::{Event, Order, Wire};
 use super::{Message, boot, serving, start, status};
 use crate::config::Config;
-use crate::cwmp::session::{Host, Incoming, Outgoing, Session};
+use crate::cwmp::rpc::Namespace;
+use crate::cwmp::session::{Incoming, Outgoing, Session};
 use crate::net::client::Error;
 use crate::net::connection_request::Listener;
 use crate::state::journal::{Batch, Journal};
@@ -21,6 +22,9 @@ use std::time::Duration;
 
 /// How often watched parameters without a bell are compared while one of them has active notification.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a device may take to go down after its reboot command ended well.
+const GOING_DOWN: Duration = Duration::from_secs(60);
 
 /// What the engine is made of.
 pub struct Parts {
@@ -66,6 +70,8 @@ pub struct Engine {
     /// Something asks for a session now, whatever the retry wait says (CR-20).
     kicked: bool,
     next_sweep: Option<Duration>,
+    /// No session before this: a reboot was started.
+    held_until: Option<Duration>,
 }
 
 /// Why the engine stopped.
@@ -78,7 +84,7 @@ enum Ended {
 /// Runs the engine until it is told to stop.
 pub fn run(parts: Parts) {
     let Parts { config, config_path, journal, inbox, own, mailbox, snapshot } = parts;
-    let (core, opening) = start::open(config, journal);
+    let (core, opening) = start::open(config, &config_path, journal);
     let mut engine = Engine {
         core,
         door: opening.door,
@@ -93,6 +99,7 @@ pub fn run(parts: Parts) {
         sessions: 0,
         kicked: false,
         next_sweep: None,
+        held_until: None,
     };
     engine.open_door(None);
     loop {
@@ -157,7 +164,8 @@ impl Engine {
                 batch.put(SCHEDULE, self.core.schedule.record());
                 self.core.keep(batch);
             }
-            if self.session.is_none() {
+            let held = self.held_until.filter(|until| now.mono < *until);
+            if self.session.is_none() && held.is_none() {
                 self.sweep_if_due(now);
                 let wanted = !self.core.queue.is_empty();
                 if self.kicked || (wanted && self.core.schedule.may_try(now)) {
@@ -165,7 +173,9 @@ impl Engine {
                 }
             }
             wait = self.core.schedule.wait(now, self.session.is_none() && !self.core.queue.is_empty());
-            if let (None, Some(at)) = (&self.session, self.next_sweep) {
+            if let Some(until) = held {
+                wait = Some(until.saturating_sub(now.mono));
+            } else if let (None, Some(at)) = (&self.session, self.next_sweep) {
                 let left = at.saturating_sub(now.mono);
                 wait = Some(wait.map_or(left, |w| w.min(left)));
             }
@@ -204,7 +214,7 @@ impl Engine {
                 self.session = Some(Active {
                     id: self.sessions,
                     wire,
-                    machine: Session::new(),
+                    machine: Session::new(Namespace::V1_2, self.sessions),
                     rendering: None,
                     started: now,
                 });
@@ -297,6 +307,7 @@ impl Engine {
         match failed {
             None => {
                 self.core.schedule.succeeded(now);
+                start::note_first_use(&mut self.core, now);
                 self.last.succeeded(now, &active.machine, now.mono.saturating_sub(active.started.mono));
                 log::info!("session ended: {}", self.last.words());
             }
@@ -393,14 +404,28 @@ impl Engine {
             return false;
         }
         log::warn!("factory reset: the agent's own state is cleared");
-        start::command(&self.core.config.commands.factory_reset, "factory_reset");
+        let commands = self.core.config.commands.clone();
+        if start::command(&self.core, &commands.factory_reset, "factory_reset", "")
+            && start::command(&self.core, &commands.reboot, "reboot", "")
+        {
+            self.hold();
+        }
         true
     }
 
     fn reboot(&mut self) {
         self.core.reboot_due = false;
         log::warn!("reboot, as the ACS asked");
-        start::command(&self.core.config.commands.reboot, "reboot");
+        let key = self.core.reboot_keys().and_then(|mut keys| keys.pop()).unwrap_or_default();
+        let argv = self.core.config.commands.reboot.clone();
+        if start::command(&self.core, &argv, "reboot", &key) {
+            self.hold();
+        }
+    }
+
+    /// The device goes down: no session is begun while it does.
+    fn hold(&mut self) {
+        self.held_until = Some(clock::now().mono + GOING_DOWN);
     }
 
     fn stop(&mut self) {

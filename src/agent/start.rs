@@ -5,12 +5,12 @@ use super::boot::{self, Marker};
 use super::engine::Door;
 use super::host::{ACS, Core, QUEUE, REBOOT, SCHEDULE, promised};
 use super::settings::Settings;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, expand};
 use crate::cwmp::events::Queue;
 use crate::cwmp::inform::default_username;
 use crate::cwmp::rpc::DeviceId;
 use crate::cwmp::schedule::{self, Schedule};
-use crate::handlers::agent::AgentFacts;
+use crate::handlers::agent::{AgentFacts, DeviceIdentity};
 use crate::model::tree::Tree;
 use crate::model::{builtin, overlay};
 use crate::net::client::Options;
@@ -20,10 +20,14 @@ use crate::sys::clock::{self, Now};
 use crate::{handlers, sys};
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Journal key of the connection-request path.
 const PATH: &str = "b/path";
+/// Journal key of the time of the first session, seconds since 1970.
+const FIRST_USE: &str = "b/first-use";
 /// The port of connection requests (CR-13).
 const PORT: u16 = 7547;
 
@@ -45,7 +49,7 @@ pub fn random() -> u32 {
 
 /// Opens everything: schema with overlays, handlers, tree (which puts right what the last process
 /// left), identity, first values, events.
-pub fn open(config: Config, journal: Journal) -> (Core, Opening) {
+pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Opening) {
     let mut notes: Vec<String> = journal.health().into_iter().collect();
     for note in &notes {
         log::error!("{note}");
@@ -56,7 +60,7 @@ pub fn open(config: Config, journal: Journal) -> (Core, Opening) {
         log::error!("overlay refused: {problem}");
     }
     let journal = Rc::new(RefCell::new(journal));
-    let facts = Rc::new(RefCell::new(AgentFacts::default()));
+    let facts = Rc::new(RefCell::new(AgentFacts { config_file: Some(config_path.to_owned()), ..AgentFacts::default() }));
     let handlers = handlers::all(&config.root, facts.clone());
     let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
     for note in &said {
@@ -153,35 +157,27 @@ fn identify(core: &mut Core) {
     let pick = |own: &Option<String>, found: &str| own.clone().unwrap_or_else(|| found.to_owned());
     core.device = boot::identity(&mut core.journal.borrow_mut(), || DeviceId {
         manufacturer: pick(&device.manufacturer, &found.manufacturer),
-        oui: pick(&device.manufacturer_oui, &found.oui),
+        oui: pick(&device.manufacturer_oui, &found.manufacturer_oui),
         product_class: pick(&device.product_class, &found.product_class),
         serial_number: pick(&device.serial_number, &found.serial_number),
     });
     let mut facts = core.facts.borrow_mut();
-    facts.manufacturer = core.device.manufacturer.clone();
-    facts.oui = core.device.oui.clone();
-    facts.product_class = core.device.product_class.clone();
-    facts.serial_number = core.device.serial_number.clone();
-    facts.software_version = pick(&device.software_version, &found.software_version);
-    facts.hardware_version = pick(&device.hardware_version, &found.hardware_version);
+    facts.identity = DeviceIdentity {
+        manufacturer: core.device.manufacturer.clone(),
+        manufacturer_oui: core.device.oui.clone(),
+        product_class: core.device.product_class.clone(),
+        serial_number: core.device.serial_number.clone(),
+        // An upgrade changes these two: they are found out at every start.
+        software_version: pick(&device.software_version, &found.software_version),
+        hardware_version: pick(&device.hardware_version, &found.hardware_version),
+        ..found
+    };
     facts.parameter_key = core.journal.borrow().text("k").unwrap_or_default().to_owned();
+    facts.first_use = core.journal.borrow().text(FIRST_USE).and_then(|text| text.parse().ok());
 }
 
 fn take_first_values(core: &mut Core) {
-    let acs = &core.config.acs;
-    let request = &core.config.connection_request;
-    let number = |n: Option<u32>| n.map(|n| n.to_string());
-    let file = [
-        ("Device.ManagementServer.URL", Some(acs.url.clone())),
-        ("Device.ManagementServer.Username", acs.username.clone()),
-        ("Device.ManagementServer.Password", acs.password.as_ref().map(|p| p.0.clone())),
-        ("Device.ManagementServer.PeriodicInformEnable", acs.periodic_inform_enable.map(|b| b.to_string())),
-        ("Device.ManagementServer.PeriodicInformInterval", number(acs.periodic_inform_interval)),
-        ("Device.ManagementServer.CWMPRetryMinimumWaitInterval", number(acs.retry_minimum_wait_interval)),
-        ("Device.ManagementServer.CWMPRetryIntervalMultiplier", number(acs.retry_interval_multiplier)),
-        ("Device.ManagementServer.ConnectionRequestUsername", request.username.clone()),
-        ("Device.ManagementServer.ConnectionRequestPassword", request.password.as_ref().map(|p| p.0.clone())),
-    ];
+    let file = core.config.first_values();
     let (fresh, batch) = boot::first_values(&core.journal.borrow(), &file);
     if !fresh.is_empty() {
         if let Err(fault) = core.tree.store(&fresh) {
@@ -201,6 +197,16 @@ fn random_path_kept(core: &Core) -> String {
     batch.put(PATH, path.as_bytes());
     core.keep(batch);
     path
+}
+
+/// A session succeeded: the first one with the clock set is the device's first use.
+pub fn note_first_use(core: &mut Core, now: Now) {
+    if now.clock_set && core.facts.borrow().first_use.is_none() {
+        core.facts.borrow_mut().first_use = Some(now.wall);
+        let mut batch = Batch::default();
+        batch.put(FIRST_USE, now.wall.to_string());
+        core.keep(batch);
+    }
 }
 
 /// A configuration that was read again: what can change while running changes.
@@ -260,7 +266,7 @@ pub fn door(core: &Core, door: &Door, local: Option<IpAddr>) -> DoorPlan {
         return DoorPlan::Close;
     }
     let wanted = match core.config.connection_request.listen {
-        Listen::At(address) => address,
+        Listen::Address(address) => address,
         Listen::Auto => match local.or(door.address.map(|a| a.ip())) {
             Some(ip) => SocketAddr::new(ip, PORT),
             // Nobody knows yet by which address the ACS is reached: the first session tells.
@@ -284,7 +290,7 @@ pub fn door_settings(core: &Core, door: &Door) -> DoorSettings {
         },
         algorithms: request.algorithms.clone(),
         burst: request.burst,
-        refill: request.refill(),
+        refill: Duration::from_secs(u64::from(request.refill)),
     }
 }
 
@@ -299,12 +305,25 @@ pub fn door_url(door: &Door, local: Option<IpAddr>) -> String {
     format!("http://{address}{}", door.path)
 }
 
-/// Runs one of `[commands]`; an empty vector means there is nothing to run.
-pub fn command(argv: &[String], what: &str) {
+/// How long a command may take before the agent goes on without it.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs one of `[commands]` to its end; an empty vector means there is nothing to run. True when it
+/// ended well.
+pub fn command(core: &Core, argv: &[String], what: &str, command_key: &str) -> bool {
     if argv.is_empty() {
-        return;
+        return false;
     }
-    if let Err(error) = sys::child::start(argv) {
-        log::error!("commands.{what}: {error}");
+    let words = [
+        ("command_key", command_key),
+        ("state_dir", &core.config.state_dir.to_string_lossy()),
+        ("run_dir", &core.config.run_dir.to_string_lossy()),
+    ];
+    match sys::child::run(&expand(argv, &words), COMMAND_DEADLINE) {
+        Ok(()) => true,
+        Err(error) => {
+            log::error!("commands.{what}: {error}");
+            false
+        }
     }
 }

@@ -24,7 +24,12 @@ impl LastSession {
     pub fn succeeded(&mut self, now: Now, machine: &Session, took: Duration) {
         self.at = Some(now.wall);
         self.failures = 0;
-        self.words = format!("succeeded in {} ms, {}", took.as_millis(), machine.summary());
+        self.words = format!(
+            "succeeded in {} ms, {} requests of the ACS, {} of them answered with a fault",
+            took.as_millis(),
+            machine.rpcs(),
+            machine.faults()
+        );
     }
 
     /// It failed.
@@ -60,7 +65,7 @@ pub fn report(engine: &Engine) -> StatusReport {
         manufacturer_oui: core.device.oui.clone(),
         product_class: core.device.product_class.clone(),
         serial_number: core.device.serial_number.clone(),
-        software_version: core.facts.borrow().software_version.clone(),
+        software_version: core.facts.borrow().identity.software_version.clone(),
         acs_url: core.settings.url.clone(),
         state,
         last_session_at: engine.last.at.map(clock::utc),
