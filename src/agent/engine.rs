@@ -403,6 +403,9 @@ impl Engine {
             log::error!("the factory reset cannot be made durable: {error}");
             return false;
         }
+        if let Err(error) = self.core.journal.borrow_mut().purge() {
+            log::error!("old values may still be on disk: {error}");
+        }
         log::warn!("factory reset: the agent's own state is cleared");
         let commands = self.core.config.commands.clone();
         if start::command(&self.core, &commands.factory_reset, "factory_reset", "")
