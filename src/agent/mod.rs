@@ -1,1 +1,3 @@
 //! The running daemon.
+
+pub mod control;
