@@ -123,3 +123,6 @@ fn make_run_dir(dir: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+//! The running daemon.
+
+pub mod control;
