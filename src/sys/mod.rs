@@ -1,4 +1,6 @@
 //! Thin wrappers around the system.
 
 pub mod clock;
+pub mod file;
+pub mod kernel_file;
 pub mod netlink;

@@ -28,6 +28,7 @@
 //! `tx_dropped`, `multicast` …). MTU and the up flag are overruled by `root/sys/class/net/*/mtu` and
 //! `flags` where those exist, since that is where a change is written to.
 
+use super::network::Device;
 use crate::sys::netlink::MAX_RECORDS;
 use crate::sys::netlink::route::{
     Address, FOREVER, Link, Mac, Neighbour, PortVlan, Route, TABLE_MAIN, address_flag, bits, hardware, link_flag,
@@ -207,7 +208,7 @@ pub fn links(root: &Path) -> Result<Vec<Link>, String> {
         .collect())
 }
 
-fn index(links: &[Link], name: Option<&str>) -> Option<u32> {
+fn index(links: &[Device], name: Option<&str>) -> Option<u32> {
     links.iter().find(|l| Some(l.name.as_str()) == name).map(|l| l.index)
 }
 
@@ -223,7 +224,7 @@ fn network(text: &str) -> Option<(IpAddr, u8)> {
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn addresses(root: &Path, links: &[Link]) -> Result<Vec<Address>, String> {
+pub fn addresses(root: &Path, links: &[Device]) -> Result<Vec<Address>, String> {
     const FLAGS: &[(&str, u32)] = &[
         ("temporary", address_flag::TEMPORARY),
         ("optimistic", address_flag::OPTIMISTIC),
@@ -252,7 +253,7 @@ pub fn addresses(root: &Path, links: &[Link]) -> Result<Vec<Address>, String> {
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn routes(root: &Path, links: &[Link]) -> Result<Vec<Route>, String> {
+pub fn routes(root: &Path, links: &[Device]) -> Result<Vec<Route>, String> {
     const KINDS: &[(&str, u32)] = &[
         ("unicast", 1),
         ("local", 2),
@@ -295,7 +296,7 @@ pub fn routes(root: &Path, links: &[Link]) -> Result<Vec<Route>, String> {
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn neighbours(root: &Path, links: &[Link]) -> Result<(Vec<Neighbour>, Vec<Neighbour>), String> {
+pub fn neighbours(root: &Path, links: &[Device]) -> Result<(Vec<Neighbour>, Vec<Neighbour>), String> {
     const STATES: &[(&str, u32)] = &[
         ("incomplete", neighbour_state::INCOMPLETE as u32),
         ("reachable", neighbour_state::REACHABLE as u32),
