@@ -3,3 +3,5 @@
 pub mod clock;
 pub mod host;
 pub mod file;
+pub mod kernel_file;
+pub mod netlink;
