@@ -18,7 +18,6 @@ pub const NAMES: &[&str] = &[
     "ssh",
     "syslog",
     "system",
-    "tcp",
     "time",
     "unix_socket",
     "usb",

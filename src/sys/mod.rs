@@ -4,3 +4,4 @@ pub mod clock;
 pub mod file;
 pub mod netlink;
 pub mod host;
+pub mod kernel_file;
