@@ -123,6 +123,3 @@ fn make_run_dir(dir: &Path) -> io::Result<()> {
     }
     Ok(())
 }
-//! The running daemon.
-
-pub mod control;
