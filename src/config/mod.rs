@@ -287,19 +287,24 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl Error {
+    /// What the TOML reader says, on one line.
+    fn toml(text: &str, file: &Path, error: &toml::de::Error) -> Error {
+        Error {
+            file: file.to_path_buf(),
+            line: error.span().map(|s| line_at(text, s.start)),
+            reason: error.message().lines().collect::<Vec<_>>().join(" "),
+        }
+    }
+}
+
 impl Config {
     /// Reads and judges a file.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn load(file: &Path) -> Result<Config, Error> {
-        let error = |reason| Error {
-            file: file.to_path_buf(),
-            line: None,
-            reason,
-        };
-        let text = read(file).map_err(|e| error(format!("cannot be read: {e}")))?;
-        Config::parse(&text, file)
+        Config::parse(&read(file)?, file)
     }
 
     /// Reads and judges a text; `file` is cited in errors.
@@ -307,20 +312,33 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong.
     pub fn parse(text: &str, file: &Path) -> Result<Config, Error> {
-        let error = |line, reason| Error {
-            file: file.to_path_buf(),
-            line,
-            reason,
-        };
-        let mut config: Config = toml::from_str(text).map_err(|e| {
-            let line = e.span().map(|s| line_at(text, s.start));
-            error(line, e.message().lines().collect::<Vec<_>>().join(" "))
-        })?;
+        let mut config: Config = toml::from_str(text).map_err(|e| Error::toml(text, file, &e))?;
         config.commands.fill(config.platform, text);
         match judge::judge(&config) {
             None => Ok(config),
-            Some((key, reason)) => Err(error(line_of(text, key), format!("{key}: {reason}"))),
+            Some((key, reason)) => Err(Error {
+                file: file.to_path_buf(),
+                line: line_of(text, key),
+                reason: format!("{key}: {reason}"),
+            }),
         }
+    }
+
+    /// The control socket that a file leads to. Only `run_dir` is read, so that a daemon can be
+    /// asked how it is also while its file is being edited.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not TOML.
+    pub fn socket_of(file: &Path) -> Result<PathBuf, Error> {
+        #[derive(Deserialize)]
+        struct Only {
+            run_dir: Option<PathBuf>,
+        }
+        let text = read(file)?;
+        let only: Only = toml::from_str(&text).map_err(|e| Error::toml(&text, file, &e))?;
+        let mut config = Config::default();
+        config.run_dir = only.run_dir.unwrap_or(config.run_dir);
+        Ok(config.socket())
     }
 
     /// What will work but not well, or not for long; a line each.
@@ -384,16 +402,15 @@ impl Commands {
     }
 }
 
-fn read(file: &Path) -> std::io::Result<String> {
+fn read(file: &Path) -> Result<String, Error> {
     use std::io::Read;
+    let error = |reason| Error { file: file.to_path_buf(), line: None, reason };
     let mut text = String::new();
-    std::fs::File::open(file)?
-        .take(MAX_FILE + 1)
-        .read_to_string(&mut text)?;
+    std::fs::File::open(file)
+        .and_then(|f| f.take(MAX_FILE + 1).read_to_string(&mut text))
+        .map_err(|e| error(format!("cannot be read: {e}")))?;
     if text.len() as u64 > MAX_FILE {
-        return Err(std::io::Error::other(format!(
-            "larger than {MAX_FILE} bytes"
-        )));
+        return Err(error(format!("larger than {MAX_FILE} bytes")));
     }
     Ok(text)
 }
