@@ -3,9 +3,9 @@
 //! whatever the engine does.
 
 use super::Message;
-use super::control::{Line, MAX_REQUEST, Request, StatusReport};
+use super::control::{Line, Request, StatusReport};
 use crate::model::tree::Selection;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -103,20 +103,15 @@ fn serve(stream: &UnixStream, engine: &Sender<Message>, snapshot: &Snapshot) -> 
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut line = Vec::new();
-    BufReader::new(stream.take(MAX_REQUEST as u64 + 1)).read_until(b'\n', &mut line)?;
     let mut out = stream;
-    if line.len() > MAX_REQUEST {
-        return out.write_all(&Line::failed(9004, "the request is longer than 64 KiB").to_bytes());
-    }
-    let request = match serde_json::from_slice::<Request>(&line) {
+    let request = match Request::read(&mut out) {
         Ok(request) => request,
-        Err(error) => return out.write_all(&Line::failed(9003, &format!("not a request: {error}")).to_bytes()),
+        Err(error) => return Line::Error { error }.write(&mut out),
     };
     if matches!(request, Request::Status) {
         let report = snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-        out.write_all(&Line::Status { status: Box::new(report) }.to_bytes())?;
-        return out.write_all(&Line::Done { ok: true }.to_bytes());
+        Line::Status { status: Box::new(report) }.write(&mut out)?;
+        return Line::ok().write(&mut out);
     }
     let (reply, answers) = sync_channel(1);
     let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the engine has stopped");

@@ -2,18 +2,20 @@
 //! handler, never for the network.
 
 use super::answer::{First, Rendering};
+use super::control::SessionReport;
 use super::control_server::Snapshot;
-use super::host::{Core, QUEUE, SCHEDULE};
+use super::host::Core;
 use super::reactor::{Mailbox, Task};
 use super::settings::Settings;
 use super::wire::{Event, Order, Wire};
 use super::{Message, boot, serving, start, status};
 use crate::config::Config;
+use crate::cwmp::events;
 use crate::cwmp::rpc::Namespace;
 use crate::cwmp::session::{Incoming, Outgoing, Session};
 use crate::net::client::Error;
 use crate::net::connection_request::Listener;
-use crate::state::journal::{Batch, Journal};
+use crate::state::journal::Journal;
 use crate::sys::clock::{self, Now};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -44,6 +46,8 @@ struct Active {
     machine: Session,
     rendering: Option<Rendering>,
     started: Now,
+    /// The events it set out to tell.
+    events: Vec<String>,
 }
 
 /// Where connection requests are taken.
@@ -58,7 +62,8 @@ pub struct Door {
 pub struct Engine {
     pub core: Core,
     pub door: Door,
-    pub last: status::LastSession,
+    pub last: Option<SessionReport>,
+    pub began: Now,
     pub notes: Vec<String>,
     pub overlay_problems: Vec<String>,
     config_path: PathBuf,
@@ -88,7 +93,8 @@ pub fn run(parts: Parts) {
     let mut engine = Engine {
         core,
         door: opening.door,
-        last: status::LastSession::default(),
+        last: None,
+        began: clock::now(),
         notes: opening.notes,
         overlay_problems: opening.overlay_problems,
         config_path,
@@ -154,31 +160,32 @@ impl Engine {
         let now = clock::now();
         let mut wait = None;
         if self.core.settings.enable_cwmp {
-            let due = self.core.schedule.due(now);
-            if !due.is_empty() {
-                for (code, key) in &due {
-                    self.core.queue.add(code, key);
-                }
-                let mut batch = Batch::default();
-                batch.put(QUEUE, self.core.queue.record());
-                batch.put(SCHEDULE, self.core.schedule.record());
-                self.core.keep(batch);
+            let due = self.core.schedule.take_due(now);
+            if due.periodic {
+                self.core.queue.add(events::PERIODIC, "");
+            }
+            for key in &due.scheduled {
+                self.core.queue.add(events::SCHEDULED, "");
+                self.core.queue.add(events::M_SCHEDULE_INFORM, key);
+            }
+            if due.periodic || !due.scheduled.is_empty() {
+                self.core.keep_records();
             }
             let held = self.held_until.filter(|until| now.mono < *until);
             if self.session.is_none() && held.is_none() {
                 self.sweep_if_due(now);
-                let wanted = !self.core.queue.is_empty();
-                if self.kicked || (wanted && self.core.schedule.may_try(now)) {
+                let may_try = self.core.schedule.retry_at().is_none();
+                if self.kicked || (may_try && !self.core.queue.is_empty()) {
                     self.begin(now);
                 }
             }
-            wait = self.core.schedule.wait(now, self.session.is_none() && !self.core.queue.is_empty());
-            if let Some(until) = held {
-                wait = Some(until.saturating_sub(now.mono));
-            } else if let (None, Some(at)) = (&self.session, self.next_sweep) {
-                let left = at.saturating_sub(now.mono);
-                wait = Some(wait.map_or(left, |w| w.min(left)));
-            }
+            let sweep = self.next_sweep.filter(|_| self.session.is_none());
+            // While a session runs its retry wait is over, and what becomes due waits for its end.
+            wait = [self.core.schedule.next(), held, sweep]
+                .into_iter()
+                .flatten()
+                .min()
+                .map(|at| at.saturating_sub(now.mono).max(Duration::from_millis(1)));
         }
         self.publish();
         wait
@@ -197,8 +204,8 @@ impl Engine {
     pub fn sweep(&mut self) {
         self.core.tree.begin_rpc();
         if self.core.tree.sweep().active {
-            self.core.queue.add("4 VALUE CHANGE", "");
-            self.core.keep_queue();
+            self.core.queue.add(events::VALUE_CHANGE, "");
+            self.core.keep_records();
         }
     }
 
@@ -209,7 +216,9 @@ impl Engine {
         let options = start::client_options(&self.core, now);
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
-                log::info!("session with {} begins: {}", self.core.settings.url, self.core.queue);
+                let codes: Vec<String> = self.core.queue.pending().map(|e| e.code.clone()).collect();
+                log::info!("session with {} begins: {}", self.core.settings.url, codes.join(", "));
+                self.core.schedule.session_began();
                 self.core.tree.begin_session();
                 self.session = Some(Active {
                     id: self.sessions,
@@ -217,9 +226,10 @@ impl Engine {
                     machine: Session::new(Namespace::V1_2, self.sessions),
                     rendering: None,
                     started: now,
+                    events: codes,
                 });
             }
-            Err(error) => self.failed(now, format!("no thread for the session: {error}"), None),
+            Err(error) => self.failed(now, &format!("no thread for the session: {error}"), None),
         }
     }
 
@@ -306,24 +316,27 @@ impl Engine {
         self.core.informed.clear();
         match failed {
             None => {
-                self.core.schedule.succeeded(now);
+                self.core.queue.end_session();
+                self.core.schedule.session_succeeded();
                 start::note_first_use(&mut self.core, now);
-                self.last.succeeded(now, &active.machine, now.mono.saturating_sub(active.started.mono));
-                log::info!("session ended: {}", self.last.words());
+                self.last = status::ended(&active.machine, active.started, now, &active.events, None);
+                log::info!("session ended: {} requests, {} faults", active.machine.rpcs(), active.machine.faults());
             }
-            Some((why, longer)) => self.failed(now, why, longer),
+            Some((why, longer)) => {
+                self.last = status::ended(&active.machine, active.started, now, &active.events, Some(why.clone()));
+                self.failed(now, &why, longer);
+            }
         }
         self.settings_changed();
         // Changes made by others while the session ran wait for a new one (C-21).
         self.next_sweep = None;
     }
 
-    fn failed(&mut self, now: Now, why: String, longer: Option<u32>) {
-        self.core.queue.failed();
-        self.core.keep_queue();
-        let wait = self.core.schedule.failed(now, start::random(), longer);
+    fn failed(&mut self, now: Now, why: &str, longer: Option<u32>) {
+        self.core.queue.end_session();
+        self.core.keep_records();
+        let wait = self.core.schedule.session_failed(now, longer, start::random());
         log::warn!("session failed: {why}; next attempt in {} s", wait.as_secs());
-        self.last.failed(now, why);
     }
 
     /// Reads ManagementServer again and acts on what changed.
@@ -370,7 +383,7 @@ impl Engine {
 
     fn called(&mut self) {
         log::info!("connection request");
-        self.core.queue.add("6 CONNECTION REQUEST", "");
+        self.core.queue.add(events::CONNECTION_REQUEST, "");
         self.kicked = true;
     }
 
@@ -441,7 +454,7 @@ impl Engine {
                 log::warn!("{note}");
             }
         }
-        self.core.keep_queue();
+        self.core.keep_records();
     }
 
     fn publish(&self) {
@@ -449,8 +462,8 @@ impl Engine {
         *self.snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = report;
     }
 
-    /// The session's age, when one runs.
-    pub fn session_age(&self) -> Option<Duration> {
-        self.session.as_ref().map(|s| clock::now().mono.saturating_sub(s.started.mono))
+    /// When the session that runs began.
+    pub fn session_began(&self) -> Option<Now> {
+        self.session.as_ref().map(|s| s.started)
     }
 }

@@ -2,8 +2,9 @@
 
 use super::settings::Settings;
 use crate::config::Config;
-use crate::cwmp::events::Queue;
-use crate::cwmp::rpc::DeviceId;
+use crate::cwmp::events::{self, Queue};
+use crate::cwmp::inform;
+use crate::cwmp::rpc::{self, DeviceId};
 use crate::cwmp::schedule::Schedule;
 use crate::cwmp::session::{Host, InformFacts};
 use crate::handlers::agent::AgentFacts;
@@ -63,11 +64,21 @@ impl Core {
         }
     }
 
-    /// Writes the event queue when it changed in what must survive.
-    pub fn keep_queue(&self) {
+    /// Adds the event queue and the schedule to a batch, when they changed in what must survive.
+    pub fn records(&mut self, batch: &mut Batch) {
+        if let Some(record) = self.queue.record() {
+            batch.put(QUEUE, record);
+        }
+        if let Some(record) = self.schedule.record() {
+            batch.put(SCHEDULE, record);
+        }
+    }
+
+    /// Writes the event queue and the schedule, when they changed in what must survive.
+    pub fn keep_records(&mut self) -> bool {
         let mut batch = Batch::default();
-        batch.put(QUEUE, self.queue.record());
-        self.keep(batch);
+        self.records(&mut batch);
+        self.keep(batch)
     }
 
     /// Values of full paths that exist, in order: path, xsi:type, value.
@@ -86,7 +97,7 @@ impl Core {
     }
 
     /// The names that enabled InformParameter rows add for these events (I-5, I-6).
-    fn inform_parameters(&mut self, codes: &[String]) -> Vec<String> {
+    fn inform_parameters(&mut self, events: &[rpc::Event]) -> Vec<String> {
         const TABLE: &str = "Device.ManagementServer.InformParameter.";
         let mut rows: Vec<String> = Vec::new();
         if let Ok(mut selection) = self.tree.names(TABLE, true) {
@@ -99,9 +110,8 @@ impl Core {
         let mut names = Vec::new();
         for row in rows {
             let mut field = |name: &str| self.tree.value(&format!("{row}{name}")).unwrap_or_default();
-            let (enable, name, events) = (field("Enable"), field("ParameterName"), field("EventList"));
-            let asked = events.is_empty() || events.split(',').any(|e| codes.iter().any(|c| c == e.trim()));
-            if enable == "true" && !name.is_empty() && asked {
+            let (enable, name, list) = (field("Enable"), field("ParameterName"), field("EventList"));
+            if enable == "true" && !name.is_empty() && inform::selects(&list, events) {
                 names.push(name);
             }
         }
@@ -183,24 +193,23 @@ impl Host for Core {
     }
 
     fn schedule_inform(&mut self, delay_seconds: u32, command_key: &str) -> Result<(), Fault> {
-        self.schedule.add_inform(clock::now(), delay_seconds, command_key)?;
-        let mut batch = Batch::default();
-        batch.put(SCHEDULE, self.schedule.record());
-        if let Err(fault) = self.durable(batch, "the ScheduleInform") {
-            self.schedule.drop_last_inform();
-            return Err(fault);
+        self.schedule.schedule_inform(delay_seconds, command_key, clock::now())?;
+        match self.keep_records() {
+            true => Ok(()),
+            // It may come all the same; the ACS is told that nothing is promised.
+            false => Err(Fault::new(Code::INTERNAL_ERROR, "the ScheduleInform cannot be written to stable storage")),
         }
-        Ok(())
     }
 
     fn inform(&mut self) -> InformFacts {
         self.tree.begin_rpc();
         let changed = self.tree.changed();
-        if !changed.is_empty() {
-            self.queue.add("4 VALUE CHANGE", "");
+        // V-13: the event is there exactly when a change is told.
+        match changed.is_empty() {
+            true => self.queue.remove(events::VALUE_CHANGE),
+            false => self.queue.add(events::VALUE_CHANGE, ""),
         }
-        let events = self.queue.begin();
-        let codes: Vec<String> = events.iter().map(|e| e.code.clone()).collect();
+        let events = self.queue.begin_session();
         let mut parameters: Vec<(String, &'static str, String)> = Vec::new();
         let mut add = |core: &mut Core, names: &[String], most: usize| {
             for found in core.read(names).into_iter().take(most) {
@@ -212,9 +221,9 @@ impl Host for Core {
         };
         let forced = self.tree.forced_inform();
         add(self, &forced, usize::MAX);
-        add(self, &changed, usize::MAX);
-        let asked = self.inform_parameters(&codes);
+        let asked = self.inform_parameters(&events);
         add(self, &asked, MAX_INFORM_PARAMETERS);
+        add(self, &changed, usize::MAX);
         self.informed = parameters.iter().map(|(path, _, value)| (path.clone(), value.clone())).collect();
         let now = clock::now();
         InformFacts {
@@ -224,7 +233,7 @@ impl Host for Core {
                 true => clock::local(now.wall, &self.config.root),
                 false => clock::UNKNOWN_TIME.to_owned(),
             },
-            retry_count: self.schedule.retry_count(),
+            retry_count: self.schedule.failures(),
             parameters,
         }
     }
@@ -233,9 +242,7 @@ impl Host for Core {
         let informed = std::mem::take(&mut self.informed);
         self.tree.reported(&informed);
         self.queue.delivered();
-        let mut batch = Batch::default();
-        batch.put(QUEUE, self.queue.record());
-        self.keep(batch);
+        self.keep_records();
     }
 }
 

@@ -77,14 +77,14 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
 /// # Errors
 /// [`RunError`], before anything was started. Damaged or unwritable state is no error: the agent goes
 /// on in memory and says so.
-pub fn run(config: Config, config_path: &Path) -> Result<(), RunError> {
+pub fn run(config: Config, config_path: PathBuf) -> Result<(), RunError> {
     let run_dir = config.run_dir.clone();
     make_run_dir(&run_dir).map_err(io_error(format!("run_dir {}", run_dir.display())))?;
     let signals = reactor::block_signals().map_err(io_error("signals"))?;
     let journal = Journal::open(&config.state_dir).map_err(RunError::Locked)?;
 
     let snapshot: Snapshot = Arc::new(Mutex::new(StatusReport::default()));
-    let socket = run_dir.join(control::SOCKET);
+    let socket = config.socket();
     let control = Control::bind(&socket, snapshot.clone()).map_err(io_error(socket.display().to_string()))?;
     let (engine_sender, inbox) = channel();
     let (mut reactor, mailbox) =
@@ -92,7 +92,7 @@ pub fn run(config: Config, config_path: &Path) -> Result<(), RunError> {
 
     let parts = engine::Parts {
         config,
-        config_path: PathBuf::from(config_path),
+        config_path,
         journal,
         inbox,
         own: engine_sender,

@@ -1,6 +1,6 @@
 //! What shells ask through the control socket, answered from the tree.
 
-use super::control::{Line, Request};
+use super::control::{Failure, Line, Request};
 use super::control_server::Reply;
 use super::engine::Engine;
 use crate::model::fault::{Code, Fault};
@@ -22,14 +22,15 @@ pub fn answer(engine: &mut Engine, request: Request) -> Reply {
         Request::Set { values } => set(engine, values),
         Request::Add { path } => add(engine, &path),
         Request::Del { path } => engine.core.tree.delete(&path, Writer::Local).map(|_| changed(engine, Vec::new())),
+        // A session now, asked for by a person.
         Request::Inform => {
             engine.kick();
-            Ok(Reply::Last(Line::Done { ok: true }.to_bytes()))
+            Ok(Reply::Last(done()))
         }
         // Answered from the snapshot, before it came here.
-        Request::Status => Ok(Reply::Last(Line::Done { ok: true }.to_bytes())),
+        Request::Status => Ok(Reply::Last(done())),
     };
-    result.unwrap_or_else(|fault| Reply::Last(Line::fault(&fault).to_bytes()))
+    result.unwrap_or_else(|fault| Reply::Last(bytes(&Line::Error { error: Failure::from(fault) })))
 }
 
 /// Goes on with an answer that was begun.
@@ -46,10 +47,10 @@ fn walk(engine: &mut Engine, mut selection: Selection) -> Reply {
                 Item::Name { path, writable } => Line::Name { path: path.to_owned(), writable },
                 Item::Attributes { .. } => return,
             };
-            out.extend_from_slice(&line.to_bytes());
+            out.extend_from_slice(&bytes(&line));
         });
         if !more {
-            out.extend_from_slice(&Line::Done { ok: true }.to_bytes());
+            out.extend_from_slice(&done());
             return Reply::Last(out);
         }
     }
@@ -68,14 +69,14 @@ fn set(engine: &mut Engine, values: Vec<(String, String)>) -> Result<Reply, Faul
 
 fn add(engine: &mut Engine, path: &str) -> Result<Reply, Fault> {
     let (instance, _) = engine.core.tree.add(path, Writer::Local)?;
-    let line = Line::Added { instance, path: format!("{path}{instance}.") };
-    Ok(changed(engine, line.to_bytes()))
+    let line = Line::Instance { instance, path: format!("{path}{instance}.") };
+    Ok(changed(engine, bytes(&line)))
 }
 
 /// A change by somebody other than the ACS: promised parts are applied at once when no session runs,
 /// and whoever watches is told.
 fn changed(engine: &mut Engine, mut lines: Vec<u8>) -> Reply {
-    if engine.session_age().is_none() {
+    if engine.session_began().is_none() {
         for note in engine.core.tree.end_session() {
             log::warn!("{note}");
             engine.notes.push(note);
@@ -83,6 +84,17 @@ fn changed(engine: &mut Engine, mut lines: Vec<u8>) -> Reply {
         engine.settings_changed();
         engine.sweep();
     }
-    lines.extend_from_slice(&Line::Done { ok: true }.to_bytes());
+    lines.extend_from_slice(&done());
     Reply::Last(lines)
+}
+
+fn bytes(line: &Line) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Writing to memory cannot fail, and no line holds a map with keys that are no strings.
+    let _ = line.write(&mut out);
+    out
+}
+
+fn done() -> Vec<u8> {
+    bytes(&Line::ok())
 }

@@ -3,10 +3,10 @@
 
 use super::boot::{self, Marker};
 use super::engine::Door;
-use super::host::{ACS, Core, QUEUE, REBOOT, SCHEDULE, promised};
+use super::host::{ACS, Core, QUEUE, REBOOT, RESET, SCHEDULE, promised};
 use super::settings::Settings;
 use crate::config::{Config, Listen, expand};
-use crate::cwmp::events::Queue;
+use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform::default_username;
 use crate::cwmp::rpc::DeviceId;
 use crate::cwmp::schedule::{self, Schedule};
@@ -69,8 +69,8 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
     notes.extend(said);
     let mut core = Core {
         device: DeviceId::default(),
-        queue: Queue::from_record(journal.borrow().get(QUEUE).unwrap_or_default()),
-        schedule: Schedule::from_record(journal.borrow().get(SCHEDULE).unwrap_or_default(), random()),
+        queue: Queue::from_record(journal.borrow().text(QUEUE).unwrap_or_default()),
+        schedule: Schedule::default(),
         settings: Settings::default(),
         local: None,
         informed: Vec::new(),
@@ -92,7 +92,6 @@ pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
     marker.remove();
     core.tree.forget();
     core.queue = Queue::default();
-    core.schedule = Schedule::from_record(&[], random());
     door.path.clear();
     begin(core, door)
 }
@@ -103,8 +102,9 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     take_first_values(core);
     door.path = random_path_kept(core);
     core.settings = Settings::read(&mut core.tree);
-    schedule_settings(core);
     let (marker, is_boot) = Marker::look(&core.config.run_dir);
+    let record = core.journal.borrow().text(SCHEDULE).unwrap_or_default().to_owned();
+    core.schedule = Schedule::from_record(&record, is_boot, schedule_of(&core.settings), clock::now(), random());
     if is_boot {
         booted(core);
     } else {
@@ -119,17 +119,16 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
 
 /// Events of a boot, on disk before the marker is left (V-11, V-19, R-SYS-2).
 fn booted(core: &mut Core) {
-    core.queue.booted();
-    core.queue.add("1 BOOT", "");
+    core.queue.boot(false);
     for key in core.reboot_keys().unwrap_or_default() {
-        core.queue.add("M Reboot", &key);
+        core.queue.add(events::M_REBOOT, &key);
     }
     let mut batch = Batch::default();
-    batch.put(QUEUE, core.queue.record());
+    core.records(&mut batch);
     batch.delete(REBOOT);
     core.keep(batch);
     // A reset that was promised and cut off by the power is done now.
-    core.reset_due = core.journal.borrow().get(super::host::RESET).is_some();
+    core.reset_due = core.journal.borrow().get(RESET).is_some();
 }
 
 /// Whether the ACS of the present URL was, or is about to be, told `0 BOOTSTRAP`.
@@ -138,14 +137,18 @@ pub fn bootstrapped(core: &Core) -> bool {
 }
 
 /// A first contact, or a changed URL: `0 BOOTSTRAP`, which discards what belonged to the former ACS
-/// (V-8, V-9, V-10).
+/// (V-8, V-9), but for the boot it comes with (V-10).
 pub fn bootstrap_if_new(core: &mut Core) {
     if core.settings.url.is_empty() || bootstrapped(core) {
         return;
     }
-    core.queue.add("0 BOOTSTRAP", "");
+    match core.queue.contains(events::BOOT) {
+        true => core.queue.boot(true),
+        false => core.queue.add(events::BOOTSTRAP, ""),
+    }
+    core.schedule.forget_scheduled();
     let mut batch = Batch::default();
-    batch.put(QUEUE, core.queue.record());
+    core.records(&mut batch);
     batch.put(ACS, core.settings.url.as_bytes());
     core.keep(batch);
 }
@@ -218,30 +221,34 @@ pub fn reconfigure(core: &mut Core, config: Config) {
 
 /// Tells the schedule what ManagementServer says.
 pub fn schedule_settings(core: &mut Core) {
-    let s = &core.settings;
-    core.schedule.configure(
-        clock::now(),
-        schedule::Settings {
-            periodic_enable: s.periodic_enable,
-            periodic_interval: s.periodic_interval,
-            periodic_time: s.periodic_time,
-            retry_minimum_wait: s.retry_minimum_wait,
-            retry_multiplier: s.retry_multiplier,
-        },
-    );
+    core.schedule.set(schedule_of(&core.settings), clock::now(), random());
+}
+
+fn schedule_of(s: &Settings) -> schedule::Settings {
+    schedule::Settings {
+        periodic_enable: s.periodic_enable,
+        periodic_interval: s.periodic_interval,
+        periodic_time: s.periodic_time,
+        retry_minimum: s.retry_minimum_wait,
+        retry_multiplier: s.retry_multiplier,
+    }
+}
+
+/// The name that the ACS is given: ManagementServer.Username, or the standard's default (S-14).
+pub fn username(core: &Core) -> String {
+    match core.settings.username.is_empty() {
+        true => default_username(&core.device),
+        false => core.settings.username.clone(),
+    }
 }
 
 /// What the client of the next session is told.
 pub fn client_options(core: &Core, now: Now) -> Options {
     let acs = &core.config.acs;
     let settings = &core.settings;
-    let username = match settings.username.is_empty() {
-        true => default_username(&core.device),
-        false => settings.username.clone(),
-    };
     Options {
         url: settings.url.clone(),
-        username,
+        username: username(core),
         password: settings.password.clone(),
         ca_file: acs.ca_file.clone(),
         client_certificate: acs.client_certificate.clone().zip(acs.client_key.clone()),

@@ -1,47 +1,38 @@
 //! What `cwmpd status` says: why a session failed, what waits, and when the next attempt is.
 
-use super::control::StatusReport;
+use super::control::{NextReport, SessionReport, StatusReport};
 use super::engine::Engine;
 use super::start;
 use crate::cwmp::session::Session;
+use crate::model::schema::Platform;
 use crate::sys::clock::{self, Now};
-use std::time::Duration;
+use std::path::Path;
 
 /// Notes shown; older ones are in the log.
 const MAX_NOTES: usize = 16;
 
-/// How the last session went.
-#[derive(Clone, Default)]
-pub struct LastSession {
-    /// When it ended, seconds since 1970; `None` before the first.
-    at: Option<i64>,
-    words: String,
-    failures: u32,
+/// A session that ended; `failure` says why it failed.
+pub fn ended(
+    machine: &Session,
+    began: Now,
+    now: Now,
+    events: &[String],
+    failure: Option<String>,
+) -> Option<SessionReport> {
+    Some(SessionReport {
+        began: at(began, began.wall),
+        milliseconds: now.mono.saturating_sub(began.mono).as_millis().try_into().unwrap_or(u64::MAX),
+        events: events.to_vec(),
+        requests: machine.rpcs(),
+        failure,
+    })
 }
 
-impl LastSession {
-    /// It ended by the rules.
-    pub fn succeeded(&mut self, now: Now, machine: &Session, took: Duration) {
-        self.at = Some(now.wall);
-        self.failures = 0;
-        self.words = format!(
-            "succeeded in {} ms, {} requests of the ACS, {} of them answered with a fault",
-            took.as_millis(),
-            machine.rpcs(),
-            machine.faults()
-        );
-    }
-
-    /// It failed.
-    pub fn failed(&mut self, now: Now, why: String) {
-        self.at = Some(now.wall);
-        self.failures += 1;
-        self.words = format!("failed: {why}");
-    }
-
-    /// In words.
-    pub fn words(&self) -> &str {
-        &self.words
+/// A moment as a dateTime; the time since boot while the clock is not set.
+fn at(now: Now, wall: i64) -> String {
+    match now.clock_set {
+        true => clock::local(wall, Path::new("/")),
+        false => format!("{} s after boot", now.mono.as_secs()),
     }
 }
 
@@ -49,43 +40,62 @@ impl LastSession {
 pub fn report(engine: &Engine) -> StatusReport {
     let core = &engine.core;
     let now = clock::now();
-    let mut notes = engine.notes.clone();
-    notes.drain(..notes.len().saturating_sub(MAX_NOTES));
-    let state = match engine.session_age() {
-        Some(age) => format!("a session with the ACS runs since {} s", age.as_secs()),
-        None if !core.settings.enable_cwmp => "EnableCWMP is false: no session is begun".to_owned(),
-        None if core.schedule.retry_count() > 0 => {
-            format!("waiting to try again after {} failed sessions", core.schedule.retry_count())
-        }
-        None => "idle".to_owned(),
-    };
+    let schema = core.tree.schema();
+    let (objects, parameters) = schema.counts(core.config.platform);
     StatusReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        platform: match core.config.platform {
+            Platform::Linux => "linux".to_owned(),
+            Platform::OpenWrt => "openwrt".to_owned(),
+        },
+        uptime: now.mono.saturating_sub(engine.began.mono).as_secs(),
         manufacturer: core.device.manufacturer.clone(),
         manufacturer_oui: core.device.oui.clone(),
         product_class: core.device.product_class.clone(),
         serial_number: core.device.serial_number.clone(),
         software_version: core.facts.borrow().identity.software_version.clone(),
         acs_url: core.settings.url.clone(),
-        state,
-        last_session_at: engine.last.at.map(clock::utc),
-        last_session: (!engine.last.words.is_empty()).then(|| engine.last.words.clone()),
-        failed_sessions: engine.last.failures,
-        next_attempt: next_attempt(engine, now),
-        pending_events: core.queue.codes(),
-        connection_request_url: start::door_url(&engine.door, core.local),
-        journal: core.journal.borrow().health(),
+        acs_username: start::username(core),
+        state: state(engine, now),
+        last_session: engine.last.clone(),
+        retry_count: core.schedule.failures(),
+        next_session: next(engine, now),
+        pending_events: core.queue.pending().map(|e| (e.code.clone(), e.command_key.clone())).collect(),
+        connection_request_url: Some(start::door_url(&engine.door, core.local)).filter(|url| !url.is_empty()),
+        served: (objects as u32, parameters as u32),
+        state_problem: core.journal.borrow().health(),
         overlay_problems: engine.overlay_problems.clone(),
-        notes,
+        notes: engine.notes[engine.notes.len().saturating_sub(MAX_NOTES)..].to_vec(),
     }
 }
 
-fn next_attempt(engine: &Engine, now: Now) -> Option<String> {
+fn state(engine: &Engine, now: Now) -> String {
     let core = &engine.core;
-    if !core.settings.enable_cwmp || engine.session_age().is_some() {
+    if let Some(began) = engine.session_began() {
+        return format!("in a session since {}", at(now, began.wall));
+    }
+    match core.schedule.failures() {
+        _ if !core.settings.enable_cwmp => "EnableCWMP is false: no session is begun".to_owned(),
+        0 => "waiting".to_owned(),
+        1 => "waiting after a failed session".to_owned(),
+        n => format!("waiting after {n} failed sessions"),
+    }
+}
+
+fn next(engine: &Engine, now: Now) -> Option<NextReport> {
+    let core = &engine.core;
+    if !core.settings.enable_cwmp || engine.session_began().is_some() {
         return None;
     }
-    let wait = core.schedule.wait(now, !core.queue.is_empty())?;
-    let why = if core.queue.is_empty() { "scheduled" } else { "pending events" };
-    Some(format!("{} (in {} s, {why})", clock::utc(now.wall + wait.as_secs() as i64), wait.as_secs()))
+    let (due, why) = match (core.schedule.retry_at(), core.schedule.periodic_at()) {
+        (Some(retry), _) => (retry, format!("retry {}", core.schedule.failures())),
+        (None, Some(periodic)) => (periodic, "periodic".to_owned()),
+        (None, None) => return None,
+    };
+    let seconds = due.saturating_sub(now.mono).as_secs();
+    let at = match now.clock_set {
+        true => at(now, now.wall.saturating_add_unsigned(seconds)),
+        false => String::new(),
+    };
+    Some(NextReport { seconds, at, why })
 }
