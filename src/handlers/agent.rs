@@ -89,14 +89,14 @@ mod tests {
     fn a_reader_sees_what_the_engine_wrote_last() {
         let facts = Rc::new(RefCell::new(AgentFacts::default()));
         let mut agent = provider(facts.clone());
-        let names = ["SerialNumber", "ParameterKey", "FirstUseDate", "Unheard"];
-        let before = probe::get(&mut *agent, Path::new("/"), "Device.DeviceInfo.", &[], &names);
-        assert_eq!(before.get("FirstUseDate").map(String::as_str), Some("0001-01-01T00:00:00Z"));
+        let read = |agent: &mut dyn Handler, path, name| probe::get(agent, Path::new("/"), path, &[], &[name])[name].clone();
+        assert_eq!(read(&mut *agent, "Device.DeviceInfo.", "FirstUseDate"), clock::UNKNOWN_TIME);
+        assert_eq!(read(&mut *agent, "Device.ManagementServer.", "ConnectionRequestURL"), "");
         facts.borrow_mut().parameter_key = "k1".into();
-        facts.borrow_mut().identity.serial_number = "S1".into();
-        let after = probe::get(&mut *agent, Path::new("/"), "Device.DeviceInfo.", &[], &names);
-        assert_eq!(after.get("ParameterKey").map(String::as_str), Some("k1"));
-        assert_eq!(after.get("SerialNumber").map(String::as_str), Some("S1"));
-        assert_eq!(after.get("Unheard"), None);
+        facts.borrow_mut().identity.manufacturer_oui = "000DB9".into();
+        facts.borrow_mut().first_use = Some(1_700_000_000);
+        assert_eq!(read(&mut *agent, "Device.ManagementServer.", "ParameterKey"), "k1");
+        assert_eq!(read(&mut *agent, "Device.DeviceInfo.", "ManufacturerOUI"), "000DB9");
+        assert_eq!(read(&mut *agent, "Device.DeviceInfo.", "FirstUseDate"), "2023-11-14T22:13:20Z");
     }
 }

@@ -1,8 +1,7 @@
 //! For the tests of the providers: a folder to be the root, and a row to be asked for.
 
+use crate::model::builtin::builtin;
 use crate::model::handler::{Ctx, Fields, Handler, Row, Want};
-use crate::model::schema::{Base, KindRow, NONE, ObjectRow, ParamRow, Schema, Text};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -56,87 +55,57 @@ impl Drop for Folder {
     }
 }
 
-/// A schema of one object with these parameters, which is all that a provider looks at.
-pub fn schema(path: &str, params: &[&str]) -> Schema {
-    let mut blob = String::new();
-    let mut text = |t: &str| {
-        blob.push_str(t);
-        Text { at: (blob.len() - t.len()) as u32, len: t.len() as u16 }
-    };
-    let object = path.trim_end_matches('.').trim_end_matches(".{i}").rsplit('.').next().unwrap_or("");
-    let row = ObjectRow {
-        name: text(object),
-        path: text(path),
-        flags: 0,
-        parent: NONE,
-        end: 1,
-        params: (0, params.len() as u16),
-        entries: NONE,
-        keys: (0, 0),
-        sources: [NONE; 2],
-    };
-    let params = params.iter().map(|p| ParamRow { name: text(p), flags: 0, kind: 0, sources: [NONE; 2] }).collect();
-    let kind = KindRow {
-        base: Base::String,
-        list: false,
-        min: i64::MIN,
-        max: i64::MAX,
-        items: (0, u16::MAX),
-        list_max: u32::MAX,
-        words: (0, 0),
-        patterns: (0, 0),
-        targets: (0, 0),
-    };
-    Schema {
-        objects: Cow::Owned(vec![row]),
-        params: Cow::Owned(params),
-        kinds: Cow::Owned(vec![kind]),
-        sources: Cow::Owned(Vec::new()),
-        words: Cow::Owned(Vec::new()),
-        blob: Cow::Owned(blob),
-    }
-}
-
 /// The keys of a table below the parents with `keys`.
 pub fn list(handler: &mut dyn Handler, root: &Path, path: &str, keys: &[&str]) -> Vec<String> {
-    let schema = schema(path, &[]);
+    let schema = builtin();
+    let object = schema.find_object(path).unwrap_or_else(|| panic!("{path} is no row"));
     let numbers = vec![1; keys.len()];
-    let row = Row { object: schema.object(0), arg: "", keys, numbers: &numbers };
+    let row = Row { object, arg: "", keys, numbers: &numbers };
     let mut out = Vec::new();
     handler.list(&Ctx { epoch: 1, root }, &row, &mut out).expect("a provider lists");
     out
 }
 
-/// The values of one row, by name; what was not filled is missing. A reference reads as
-/// `object<key,key>`.
-pub fn get(handler: &mut dyn Handler, root: &Path, path: &str, keys: &[&str], params: &[&str]) -> BTreeMap<String, String> {
+/// The values of one row, by name, each checked against its type; what was not filled is missing.
+/// A reference reads as `object<key,key>`.
+pub fn get(handler: &mut dyn Handler, root: &Path, path: &str, keys: &[&str], params: &[&str]) -> Values {
     get_at(handler, root, 1, path, keys, params)
 }
 
+/// By name.
+pub type Values = BTreeMap<String, String>;
+
 /// As [`get`], in a later RPC.
-pub fn get_at(
-    handler: &mut dyn Handler,
-    root: &Path,
-    epoch: u32,
-    path: &str,
-    keys: &[&str],
-    params: &[&str],
-) -> BTreeMap<String, String> {
-    let schema = schema(path, params);
+pub fn get_at(handler: &mut dyn Handler, root: &Path, epoch: u32, path: &str, keys: &[&str], params: &[&str]) -> Values {
+    let schema = builtin();
+    let object = schema.find_object(path).unwrap_or_else(|| panic!("{path} is no row"));
+    let param = |name: &&str| {
+        let param = object.params().find(|p| p.name() == *name);
+        Want { param: param.unwrap_or_else(|| panic!("{path}{name} is no row")), arg: "" }
+    };
+    let want: Vec<Want<'_>> = params.iter().map(param).collect();
     let numbers = vec![1; keys.len()];
-    let row = Row { object: schema.object(0), arg: "", keys, numbers: &numbers };
-    let want: Vec<Want<'_>> = row.object.params().map(|param| Want { param, arg: "" }).collect();
+    let row = Row { object, arg: "", keys, numbers: &numbers };
     let mut out = Fields::default();
     out.reset(want.len());
     handler.get(&Ctx { epoch, root }, &row, &want, &mut out).expect("a provider reads");
     let mut values = BTreeMap::new();
-    for (i, name) in params.iter().enumerate() {
+    for (i, want) in want.iter().enumerate() {
+        let name = want.param.name();
         if let Some(text) = out.get(i) {
-            values.insert((*name).to_owned(), text.to_owned());
+            let fits = want.param.kind().check(text);
+            assert!(text.is_empty() || fits.is_ok(), "{path}{name} = {text:?}: {fits:?}");
+            values.insert(name.to_owned(), text.to_owned());
         } else if let Some(refs) = out.references(i) {
             let refs: Vec<String> = refs.map(|(object, keys)| format!("{object}<{}>", keys.join(","))).collect();
-            values.insert((*name).to_owned(), refs.join(" "));
+            values.insert(name.to_owned(), refs.join(" "));
         }
     }
     values
+}
+
+/// The wanted values one behind the other, a bar between, `-` for what was not filled.
+pub fn line(values: &Values, params: &[&str]) -> String {
+    let texts: Vec<&str> = params.iter().map(|p| values.get(*p).map_or("-", String::as_str)).collect();
+    texts.join("|")
 }

@@ -161,8 +161,10 @@ mod tests {
         let mut faults = ReadOnly(Box::new(ProcessFaults));
         let table = "Device.DeviceInfo.ProcessFaults.ProcessFault.{i}.";
         assert_eq!(probe::list(&mut faults, f.root(), table, &[]), ["core.uhttpd.812"]);
-        let v = probe::get(&mut faults, f.root(), table, &["core.uhttpd.812"], &["ProcessID", "ProcessName", "StoragePath"]);
-        assert_eq!((v["ProcessID"].as_str(), v["ProcessName"].as_str(), v["StoragePath"].as_str()), ("812", "uhttpd", "/var/crash"));
+        let v = probe::get(&mut faults, f.root(), table, &["core.uhttpd.812"], &["ProcessID", "ProcessName"]);
+        assert_eq!((v["ProcessID"].as_str(), v["ProcessName"].as_str()), ("812", "uhttpd"));
+        let v = probe::get(&mut faults, f.root(), "Device.DeviceInfo.ProcessFaults.", &[], &["StoragePath"]);
+        assert_eq!(v["StoragePath"], "/var/crash");
         f.file("proc/sys/kernel/core_pattern", "|/lib/systemd/systemd-coredump %P %u\n");
         let name = "core.sh.0.0123456789abcdef0123456789abcdef.99.1700000000000000.zst";
         f.file(&format!("var/lib/systemd/coredump/{name}"), "");

@@ -110,6 +110,7 @@ fn write_at_boot(root: &Path, bytes: Option<&[u8]>) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use crate::handlers::probe::{self, Folder};
+    use crate::model::builtin::builtin;
     use crate::model::handler::Set;
 
     #[test]
@@ -117,11 +118,13 @@ mod tests {
         let f = Folder::new();
         f.file("proc/sys/kernel/hostname", "OpenWrt\n");
         f.file("etc/hostname", "# mine\nOpenWrt\n");
-        let schema = probe::schema("Device.DeviceInfo.", &["HostName"]);
-        let row = Row { object: schema.object(0), arg: "hostname", keys: &[], numbers: &[] };
+        let schema = builtin();
+        let object = schema.find_object("Device.DeviceInfo.").unwrap();
+        let param = object.params().find(|p| p.name() == "HostName").unwrap();
+        let row = Row { object, arg: "hostname", keys: &[], numbers: &[] };
         let ctx = Ctx { epoch: 1, root: f.root() };
         let read = || probe::get(&mut Hostname, f.root(), "Device.DeviceInfo.", &[], &["HostName"])["HostName"].clone();
-        let sets = [Set { param: schema.param(0), arg: "hostname", value: "gw-7.lan", refers: None }];
+        let sets = [Set { param, arg: "hostname", value: "gw-7.lan", refers: None }];
         let change = Change::Set(&sets);
         let mut bad = Vec::new();
         Hostname.check(&ctx, &row, &change, &mut bad);
@@ -142,10 +145,12 @@ mod tests {
         let f = Folder::new();
         f.file("proc/sys/kernel/hostname", "(none)\n");
         f.file("etc/passwd", "");
-        let schema = probe::schema("Device.DeviceInfo.", &["HostName"]);
-        let row = Row { object: schema.object(0), arg: "hostname", keys: &[], numbers: &[] };
+        let schema = builtin();
+        let object = schema.find_object("Device.DeviceInfo.").unwrap();
+        let param = object.params().find(|p| p.name() == "HostName").unwrap();
+        let row = Row { object, arg: "hostname", keys: &[], numbers: &[] };
         let ctx = Ctx { epoch: 1, root: f.root() };
-        let sets = [Set { param: schema.param(0), arg: "hostname", value: "a", refers: None }];
+        let sets = [Set { param, arg: "hostname", value: "a", refers: None }];
         let saved = Hostname.stage(&ctx, &row, &Change::Set(&sets)).unwrap();
         Hostname.commit(&ctx, &row, &Change::Set(&sets)).unwrap();
         assert!(f.root().join("etc/hostname").exists());

@@ -71,11 +71,11 @@ mod tests {
         let names = ["Name", "Enable", "Status", "Reason", "MaxBrightness"];
         let mut get = |key| {
             let v = probe::get(&mut leds, f.root(), table, &[key], &names);
-            names.iter().map(|n| v.get(*n).cloned().unwrap_or_default()).collect::<Vec<_>>().join(" ")
+            probe::line(&v, &names)
         };
-        assert_eq!(get("green:power"), "green:power true InUse  255");
-        assert_eq!(get("blue:wan"), "blue:wan true InUse netdev 255");
-        assert_eq!(get("red:off"), "red:off false Disabled  255");
-        assert_eq!(get("bad"), "    ");
+        assert_eq!(get("green:power"), "green:power|true|InUse||255");
+        assert_eq!(get("blue:wan"), "blue:wan|true|InUse|netdev|255");
+        assert_eq!(get("red:off"), "red:off|false|Disabled||255");
+        assert_eq!(get("bad"), "-|-|-|-|-");
     }
 }

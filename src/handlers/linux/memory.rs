@@ -80,7 +80,17 @@ mod tests {
     use crate::handlers::probe::{self, Folder};
     use crate::handlers::reading::ReadOnly;
 
-    const NAMES: [&str; 5] = ["Total", "Free", "MemUtilization", "TotalPersistent", "FreePersistent"];
+    const STATUS: &str = "Device.DeviceInfo.MemoryStatus.";
+    const NAMES: [&str; 4] = ["Total", "Free", "TotalPersistent", "FreePersistent"];
+
+    fn memory() -> ReadOnly {
+        ReadOnly(Box::new(Memory::default()))
+    }
+
+    fn utilization(f: &Folder) -> Option<String> {
+        let path = "Device.DeviceInfo.MemoryStatus.MemoryMonitor.";
+        probe::get(&mut memory(), f.root(), path, &[], &["MemUtilization"]).remove("MemUtilization")
+    }
 
     #[test]
     fn a_router_with_an_overlay() {
@@ -88,9 +98,9 @@ mod tests {
         f.file("proc/meminfo", "MemTotal:         123456 kB\nMemFree:           30000 kB\nMemAvailable:      61728 kB\n");
         f.file("proc/self/mounts", "/dev/mtdblock6 /overlay jffs2 rw 0 0\n");
         f.file(".cwmpd/statvfs", "/ 1 1\n/overlay 8192 5000000000\n");
-        let v = probe::get(&mut ReadOnly(Box::new(Memory::default())), f.root(), "Device.DeviceInfo.MemoryStatus.", &[], &NAMES);
-        let golden = ["123456", "30000", "50", "8192", "4294967295"];
-        assert_eq!(NAMES.map(|n| v[n].as_str()), golden);
+        let v = probe::get(&mut memory(), f.root(), STATUS, &[], &NAMES);
+        assert_eq!(probe::line(&v, &NAMES), "123456|30000|8192|4294967295");
+        assert_eq!(utilization(&f).as_deref(), Some("50"));
     }
 
     #[test]
@@ -98,8 +108,8 @@ mod tests {
         for text in ["", "MemTotal:\nMemFree: x kB\n", "MemTotal: 99999999999999999999 kB\nMemFree: 1 kB\n", "\u{0}\u{1}"] {
             let f = Folder::new();
             f.file("proc/meminfo", text);
-            let v = probe::get(&mut ReadOnly(Box::new(Memory::default())), f.root(), "Device.DeviceInfo.MemoryStatus.", &[], &NAMES);
-            assert!(v.is_empty(), "{text:?}");
+            let v = probe::get(&mut memory(), f.root(), STATUS, &[], &NAMES);
+            assert!(v.is_empty() && utilization(&f).is_none(), "{text:?}");
         }
     }
 
@@ -107,8 +117,8 @@ mod tests {
     fn one_rpc_reads_once() {
         let f = Folder::new();
         f.file("proc/meminfo", "MemTotal: 8 kB\nMemFree: 4 kB\n");
-        let mut memory = ReadOnly(Box::new(Memory::default()));
-        let mut free = |epoch| probe::get_at(&mut memory, f.root(), epoch, "Device.DeviceInfo.MemoryStatus.", &[], &["Free"])["Free"].clone();
+        let mut memory = memory();
+        let mut free = |epoch| probe::get_at(&mut memory, f.root(), epoch, STATUS, &[], &["Free"])["Free"].clone();
         assert_eq!(free(1), "4");
         f.file("proc/meminfo", "MemTotal: 8 kB\nMemFree: 2 kB\n");
         assert_eq!((free(1).as_str(), free(2).as_str()), ("4", "2"));

@@ -231,15 +231,15 @@ mod tests {
         assert_eq!(probe::list(&mut s, f.root(), POWER, &[]), ["nct6775 +12V", "nct6775 power1", "BAT0"]);
         let mut get = |path, key, names: &[&str]| {
             let v = probe::get(&mut s, f.root(), path, &[key], names);
-            names.iter().map(|n| v.get(*n).cloned().unwrap_or_default()).collect::<Vec<_>>().join(" ")
+            probe::line(&v, names)
         };
         let names = ["Status", "Value", "LowAlarmValue", "HighAlarmValue"];
-        assert_eq!(get(TEMPERATURE, "cpu-thermal", &names), "Enabled 48 -274 105");
-        assert_eq!(get(TEMPERATURE, "ath10k_hwmon temp1#2", &names), "Enabled -11 -274 -274");
-        assert_eq!(get(POWER, "nct6775 +12V", &["Voltage", "Current"]), "11980 ");
+        assert_eq!(get(TEMPERATURE, "cpu-thermal", &names), "Enabled|48|-274|105");
+        assert_eq!(get(TEMPERATURE, "ath10k_hwmon temp1#2", &names), "Enabled|-11|-274|-274");
+        assert_eq!(get(POWER, "nct6775 +12V", &["Voltage", "Current"]), "11980|-");
         assert_eq!(get(POWER, "nct6775 power1", &["Power"]), "15000");
-        assert_eq!(get(POWER, "BAT0", &["Status", "Voltage", "Current"]), "Enabled 12345 -500");
-        assert_eq!(get(POWER, "cpu-thermal", &["Name"]), "", "a name of the other table");
+        assert_eq!(get(POWER, "BAT0", &["Status", "Voltage", "Current"]), "Enabled|12345|-500");
+        assert_eq!(get(POWER, "cpu-thermal", &["Name"]), "-", "a name of the other table");
     }
 
     #[test]

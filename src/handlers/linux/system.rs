@@ -73,16 +73,19 @@ mod tests {
         f.file("proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n");
         f.file("proc/sys/net/ipv4/tcp_available_congestion_control", "reno cubic vegas bbr\n");
         f.file(".cwmpd/uname", "sysname=Linux\nrelease=5.15.134\n");
-        let names = ["UpTime", "MaxTCPWindowSize", "TCPImplementation", "AdditionalSoftwareVersion", "AdditionalHardwareVersion"];
-        let v = probe::get(&mut ReadOnly(Box::new(System)), f.root(), "Device.DeviceInfo.", &[], &names);
-        assert_eq!(v["UpTime"], "61");
-        assert_eq!(v["MaxTCPWindowSize"], "6291456");
-        assert_eq!(v["TCPImplementation"], "New Reno,Vegas");
-        assert_eq!(v["AdditionalSoftwareVersion"], "Linux 5.15.134");
-        assert_eq!(v.get("AdditionalHardwareVersion"), None);
+        const INFO: [&str; 3] = ["UpTime", "AdditionalSoftwareVersion", "AdditionalHardwareVersion"];
+        const TCP: [&str; 2] = ["MaxTCPWindowSize", "TCPImplementation"];
+        let read = || {
+            let mut system = ReadOnly(Box::new(System));
+            let info = probe::get(&mut system, f.root(), "Device.DeviceInfo.", &[], &INFO);
+            let tcp = probe::get(&mut system, f.root(), "Device.DeviceInfo.NetworkProperties.", &[], &TCP);
+            (probe::line(&info, &INFO), probe::line(&tcp, &TCP))
+        };
+        assert_eq!(read(), ("61|Linux 5.15.134|-".into(), "6291456|New Reno,Vegas".into()));
         f.file("proc/sys/net/ipv4/tcp_rmem", "4096 131072 99999999999999\n");
+        f.file("proc/sys/net/ipv4/tcp_available_congestion_control", "");
         f.bytes("proc/uptime", &[0xff; 100]);
-        let v = probe::get(&mut ReadOnly(Box::new(System)), f.root(), "Device.DeviceInfo.", &[], &names);
-        assert_eq!((v.get("UpTime"), v.get("MaxTCPWindowSize")), (None, None));
+        f.file("sys/class/dmi/id/bios_version", "v4.19,\u{7}.0\n");
+        assert_eq!(read(), ("-|Linux 5.15.134|v4.19.0".into(), "-|".into()));
     }
 }
