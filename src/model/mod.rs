@@ -2,10 +2,13 @@
 //! value may be (kind), where instances stand (index), and how it is read (cursor) and changed
 //! (transaction). Values come from handlers; this room only knows their trait.
 
+pub mod builtin;
 pub mod fault;
+pub mod forms;
+pub mod grammar;
 pub mod handler;
 pub mod kind;
 pub mod path;
-pub mod schema;
 pub mod request;
+pub mod schema;
 pub mod tree;
