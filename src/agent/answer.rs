@@ -65,7 +65,7 @@ impl Rendering {
             self.part = Part::Items;
         }
         while out.len() < enough {
-            if !tree.next(&mut self.answer.selection, &mut |item| writer::item(out, &item)) {
+            if !tree.next(&mut self.answer.selection, &mut |item| writer::item(out, item)) {
                 out.extend_from_slice(&self.answer.tail);
                 self.part = Part::Finished;
                 return;

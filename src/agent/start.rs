@@ -326,7 +326,7 @@ pub fn command(core: &Core, argv: &[String], what: &str, command_key: &str) -> b
         ("state_dir", &core.config.state_dir.to_string_lossy()),
         ("run_dir", &core.config.run_dir.to_string_lossy()),
     ];
-    match sys::child::run(&expand(argv, &words), COMMAND_DEADLINE) {
+    match sys::command::run(&expand(argv, &words), COMMAND_DEADLINE) {
         Ok(()) => true,
         Err(error) => {
             log::error!("commands.{what}: {error}");

@@ -1,6 +1,7 @@
 //! Thin wrappers around the system.
 
 pub mod clock;
+pub mod command;
 pub mod file;
 pub mod netlink;
 pub mod host;
