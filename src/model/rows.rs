@@ -168,7 +168,7 @@ impl Tree {
         self.index.keys(place, &mut names);
         let row = Row {
             object: served.schema.object(object),
-            arg: self.row_arg(object, group.handler, want.first().map_or("", |w| w.arg)),
+            arg: served.row_arg(object, group.handler, want.first().map_or("", |w| w.arg)),
             keys: names.get(..place.depth).unwrap_or(&[]),
             numbers: place.numbers(),
         };
@@ -188,14 +188,6 @@ impl Tree {
             log::warn!("{} cannot be read: {trouble}", row.object.path());
         }
         fields.reset(group.wants.len());
-    }
-
-    /// The argument of a row: that of its object when the same handler serves it, or else `other`.
-    pub(super) fn row_arg<'a>(&'a self, object: ObjectId, handler: u16, other: &'a str) -> &'a str {
-        match self.served.object_source(object) {
-            Some(source) if self.served.handler(source) == Some(handler) => source.arg,
-            _ => other,
-        }
     }
 
     fn value_of(&mut self, cell: &Cell, place: &Place, path: &str, fields: &[Fields], text: &mut String) -> Value {

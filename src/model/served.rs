@@ -102,6 +102,14 @@ impl Served {
         self.handlers.get(source.id as usize).copied().filter(|h| *h != NO_HANDLER)
     }
 
+    /// The argument of a row: that of its object when the same handler serves it, or else `other`.
+    pub fn row_arg<'a>(&'a self, object: ObjectId, handler: u16, other: &'a str) -> &'a str {
+        match self.object_source(object) {
+            Some(source) if self.handler(source) == Some(handler) => source.arg,
+            _ => other,
+        }
+    }
+
     /// The object one level below of this name.
     pub fn child(&self, object: ObjectId, name: &str) -> Option<Object<'_>> {
         self.schema.object(object).children().find(|o| o.name() == name && self.has(o.id))

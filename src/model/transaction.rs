@@ -56,7 +56,7 @@ impl Tree {
         };
         let row = Row {
             object: served.schema.object(planned.object),
-            arg: self.row_arg(planned.object, planned.handler, sets.first().map_or("", |s| s.arg)),
+            arg: served.row_arg(planned.object, planned.handler, sets.first().map_or("", |s| s.arg)),
             keys: &keys,
             numbers: planned.numbers.get(..planned.depth).unwrap_or(&[]),
         };
@@ -78,7 +78,7 @@ impl Tree {
         let arg = |p| self.served.source(p).map_or("", |s| s.arg);
         match &planned.op {
             Op::Set(values) => values.iter().all(|v| handler.can_undo(arg(v.param))),
-            _ => handler.can_undo(self.row_arg(planned.object, planned.handler, "")),
+            _ => handler.can_undo(self.served.row_arg(planned.object, planned.handler, "")),
         }
     }
 
