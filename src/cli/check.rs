@@ -2,7 +2,7 @@
 
 use super::{Exit, show::plain};
 use crate::config::Config;
-use crate::model::{builtin, overlay};
+use crate::model::builtin;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -12,13 +12,21 @@ pub(super) fn check(file: &Path, json: bool, out: &mut impl Write) -> io::Result
     match Config::load(file) {
         Err(e) => problems.push(e.to_string()),
         Ok(config) => {
-            let (schema, refused) = overlay::load(builtin::builtin(), &config.overlay_dir);
-            problems.extend(refused.iter().map(ToString::to_string));
-            warnings.extend(config.warnings().iter().map(|w| format!("{}: warning: {w}", file.display())));
+            let schema = builtin::builtin();
+            warnings.extend(
+                config
+                    .warnings()
+                    .iter()
+                    .map(|w| format!("{}: warning: {w}", file.display())),
+            );
             served = Some(schema.counts(config.platform));
         }
     }
-    let exit = if problems.is_empty() { Exit::Ok } else { Exit::Configuration };
+    let exit = if problems.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Configuration
+    };
     if json {
         let (objects, parameters) = served.unzip();
         let report = serde_json::json!({
@@ -35,7 +43,10 @@ pub(super) fn check(file: &Path, json: bool, out: &mut impl Write) -> io::Result
         writeln!(out, "{}", plain(line, false))?;
     }
     if let Some((objects, parameters)) = served {
-        writeln!(out, "{objects} objects and {parameters} parameters are served")?;
+        writeln!(
+            out,
+            "{objects} objects and {parameters} parameters are served"
+        )?;
     }
     Ok(exit)
 }
