@@ -117,6 +117,33 @@ fn check_says_what_is_served() {
 }
 
 #[test]
+fn check_cites_a_bad_overlay() {
+    let scratch = Scratch::new("overlay");
+    let config = scratch.config("");
+    let overlay = scratch.0.join("overlays/bad.toml");
+    std::fs::create_dir(scratch.0.join("overlays")).unwrap();
+    std::fs::write(
+        &overlay,
+        "[\"Device.X_CWMPD_A.\"]\nLevel = { type = \"integer\", const = \"1\" }\n",
+    )
+    .unwrap();
+    let output = cwmpd(&config, &["check"]);
+    assert_eq!(output.status.code(), Some(3), "{}", out(&output));
+    assert!(
+        out(&output).contains(&format!("{}:2: ", overlay.display())),
+        "{}",
+        out(&output)
+    );
+    std::fs::write(
+        &overlay,
+        "[\"Device.X_CWMPD_A.\"]\nLevel = { type = \"int\", const = \"1\" }\n",
+    )
+    .unwrap();
+    let output = cwmpd(&config, &["check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+}
+
+#[test]
 fn check_warns_of_a_state_that_lies_in_memory() {
     let memory = Path::new("/dev/shm");
     if nix::sys::statfs::statfs(memory).map(|f| f.filesystem_type())

@@ -2,7 +2,7 @@
 
 use super::{Exit, show::plain};
 use crate::config::Config;
-use crate::model::builtin;
+use crate::model::{builtin, overlay};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -12,7 +12,8 @@ pub(super) fn check(file: &Path, json: bool, out: &mut impl Write) -> io::Result
     match Config::load(file) {
         Err(e) => problems.push(e.to_string()),
         Ok(config) => {
-            let schema = builtin::builtin();
+            let (schema, refused) = overlay::load(builtin::builtin(), &config.overlay_dir);
+            problems.extend(refused.iter().map(ToString::to_string));
             warnings.extend(
                 config
                     .warnings()
