@@ -63,6 +63,18 @@ impl fmt::Display for RunError {
             RunError::Locked(locked) => write!(f, "{locked}"),
             RunError::Io(what, error) => write!(f, "{what}: {error}"),
         }
+
+use crate::config::Config;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why the daemon could not start, or could not go on.
+#[derive(Debug)]
+pub struct RunError(pub String);
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -122,4 +134,10 @@ fn make_run_dir(dir: &Path) -> io::Result<()> {
         log::warn!("run_dir {} may be written by everybody", dir.display());
     }
     Ok(())
+/// Runs the daemon until SIGTERM; `file` is read again on SIGHUP.
+///
+/// # Errors
+/// It could not start, or could not go on.
+pub fn run(_config: Config, _file: PathBuf) -> Result<(), RunError> {
+    Err(RunError("the engine is not part of this build yet".into()))
 }

@@ -50,7 +50,9 @@ pub(super) enum Word {
 }
 
 /// Parses the arguments behind the program's name.
-pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, lexopt::Error> {
+pub(super) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Parsed, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut config = PathBuf::from(DEFAULT_FILE);
     let (mut json, mut next_level) = (false, false);
@@ -67,7 +69,9 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
         }
     }
     let mut words = words.into_iter();
-    let Some(first) = words.next() else { return Err("what shall be done?".into()) };
+    let Some(first) = words.next() else {
+        return Err("what shall be done?".into());
+    };
     let word = word(&first, words.collect(), next_level)?;
     if next_level && !matches!(word, Word::Ask(Request::Names { .. })) {
         return Err("--next-level goes with names only".into());
@@ -76,7 +80,13 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
 }
 
 fn word(first: &str, rest: Vec<String>, next_level: bool) -> Result<Word, lexopt::Error> {
-    let alone = |word| if rest.is_empty() { Ok(word) } else { Err(format!("{first} takes no argument")) };
+    let alone = |word| {
+        if rest.is_empty() {
+            Ok(word)
+        } else {
+            Err(format!("{first} takes no argument"))
+        }
+    };
     let one = || match &rest[..] {
         [path] => Ok(path.clone()),
         _ => Err(format!("{first} takes one path")),
@@ -86,16 +96,26 @@ fn word(first: &str, rest: Vec<String>, next_level: bool) -> Result<Word, lexopt
         "check" => alone(Word::Check)?,
         "status" => alone(Word::Ask(Request::Status))?,
         "inform" => alone(Word::Ask(Request::Inform))?,
-        "names" if rest.is_empty() => Word::Ask(Request::Names { path: String::new(), next_level }),
-        "names" => Word::Ask(Request::Names { path: one()?, next_level }),
+        "names" if rest.is_empty() => Word::Ask(Request::Names {
+            path: String::new(),
+            next_level,
+        }),
+        "names" => Word::Ask(Request::Names {
+            path: one()?,
+            next_level,
+        }),
         "add" => Word::Ask(Request::Add { path: one()? }),
         "del" => Word::Ask(Request::Del { path: one()? }),
         "get" if rest.is_empty() => return Err("get takes at least one path".into()),
         "get" => Word::Ask(Request::Get { paths: rest }),
         "set" if rest.is_empty() => return Err("set takes at least one PATH=VALUE".into()),
         "set" => {
-            let pair = |text: &String| assignment(text).ok_or_else(|| format!("`{text}` is not PATH=VALUE"));
-            Word::Ask(Request::Set { values: rest.iter().map(pair).collect::<Result<_, _>>()? })
+            let pair = |text: &String| {
+                assignment(text).ok_or_else(|| format!("`{text}` is not PATH=VALUE"))
+            };
+            Word::Ask(Request::Set {
+                values: rest.iter().map(pair).collect::<Result<_, _>>()?,
+            })
         }
         _ => return Err(format!("there is no `{first}`").into()),
     })
@@ -122,7 +142,10 @@ mod tests {
 
     fn request(line: &str) -> Result<Request, String> {
         match parse(line.split(' ').map(OsString::from)) {
-            Ok(Parsed::Word(Arguments { word: Word::Ask(request), .. })) => Ok(request),
+            Ok(Parsed::Word(Arguments {
+                word: Word::Ask(request),
+                ..
+            })) => Ok(request),
             Ok(_) => Err("no request".into()),
             Err(e) => Err(e.to_string()),
         }
@@ -131,9 +154,26 @@ mod tests {
     #[test]
     fn words_become_requests() {
         let text = String::from;
-        assert_eq!(request("get Device. A"), Ok(Request::Get { paths: vec![text("Device."), text("A")] }));
-        assert_eq!(request("names"), Ok(Request::Names { path: text(""), next_level: false }));
-        assert_eq!(request("names A. --next-level"), Ok(Request::Names { path: text("A."), next_level: true }));
+        assert_eq!(
+            request("get Device. A"),
+            Ok(Request::Get {
+                paths: vec![text("Device."), text("A")]
+            })
+        );
+        assert_eq!(
+            request("names"),
+            Ok(Request::Names {
+                path: text(""),
+                next_level: false
+            })
+        );
+        assert_eq!(
+            request("names A. --next-level"),
+            Ok(Request::Names {
+                path: text("A."),
+                next_level: true
+            })
+        );
         assert_eq!(request("add A."), Ok(Request::Add { path: text("A.") }));
         assert_eq!(request("del A.1."), Ok(Request::Del { path: text("A.1.") }));
         assert_eq!(request("--json status"), Ok(Request::Status));
@@ -144,8 +184,24 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for line in ["", "reboot", "get", "set", "set A", "set =1", "add", "add A. B.", "del", "names A B", "status x",
-            "run x", "check x", "--colour get A", "get A --next-level", "--config"] {
+        for line in [
+            "",
+            "reboot",
+            "get",
+            "set",
+            "set A",
+            "set =1",
+            "add",
+            "add A. B.",
+            "del",
+            "names A B",
+            "status x",
+            "run x",
+            "check x",
+            "--colour get A",
+            "get A --next-level",
+            "--config",
+        ] {
             assert!(request(line).is_err_and(|e| e != "no request"), "{line}");
         }
     }

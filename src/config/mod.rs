@@ -404,7 +404,11 @@ impl Commands {
 
 fn read(file: &Path) -> Result<String, Error> {
     use std::io::Read;
-    let error = |reason| Error { file: file.to_path_buf(), line: None, reason };
+    let error = |reason| Error {
+        file: file.to_path_buf(),
+        line: None,
+        reason,
+    };
     let mut text = String::new();
     std::fs::File::open(file)
         .and_then(|f| f.take(MAX_FILE + 1).read_to_string(&mut text))
