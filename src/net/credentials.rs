@@ -98,6 +98,10 @@ impl Credentials {
     /// Takes the strongest challenge of a 401 up (S-19); the POST is to be sent again when this is
     /// `Ok`. One plain challenge is answered a POST, and one stale nonce more (S-18).
     pub fn challenged(&mut self, url: &Url, headers: &[String]) -> Result<(), Error> {
+        let same = |(origin, _): &(Url, Scheme)| origin.same_origin(url);
+        if !self.answering.as_ref().is_some_and(same) {
+            self.begin(); // led here by a redirect
+        }
         let challenges: Vec<Challenge> = headers.iter().flat_map(|h| digest::parse(h)).collect();
         let strongest = strongest(&challenges, &self.cnonce);
         let stale = |c: &Challenge| {

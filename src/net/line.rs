@@ -412,9 +412,12 @@ impl Line {
                 }
                 Err(other) => return Err(other),
             }
-            if answered.is_some_and(|at| Instant::now() >= at) {
-                self.given_up = true;
-                return Ok(());
+            if self.has_answer() {
+                let patience = *answered.get_or_insert_with(|| after(UNREAD_GRACE));
+                if Instant::now() >= patience {
+                    self.given_up = true;
+                    return Ok(());
+                }
             }
             let mut events = PollFlags::POLLOUT;
             if !self.has_answer() {
@@ -435,9 +438,6 @@ impl Line {
                     }
                     Err(Trouble::Wait) => {}
                     Err(other) => return Err(other),
-                }
-                if self.has_answer() {
-                    answered = answered.or_else(|| Some(after(UNREAD_GRACE)));
                 }
             }
         }
