@@ -8,6 +8,7 @@ pub mod forms;
 pub mod grammar;
 pub mod handler;
 pub mod kind;
+pub mod overlay;
 pub mod path;
 pub mod request;
 pub mod schema;
