@@ -54,22 +54,23 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
     for note in &notes {
         log::error!("{note}");
     }
-    let (schema, problems) = overlay::load(builtin::builtin(), &config.overlay_dir, config.platform);
+    let (schema, problems) = overlay::load(builtin::builtin(), &config.overlay_dir);
     let overlay_problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     for problem in &overlay_problems {
         log::error!("overlay refused: {problem}");
     }
     let journal = Rc::new(RefCell::new(journal));
     let facts = Rc::new(RefCell::new(AgentFacts { config_file: Some(config_path.to_owned()), ..AgentFacts::default() }));
-    let handlers = handlers::all(&config.root, facts.clone());
+    let handlers = handlers::all(facts.clone());
     let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
     for note in &said {
         log::warn!("{note}");
     }
     notes.extend(said);
+    let queue = Queue::from_record(journal.borrow().text(QUEUE).unwrap_or_default());
     let mut core = Core {
         device: DeviceId::default(),
-        queue: Queue::from_record(journal.borrow().text(QUEUE).unwrap_or_default()),
+        queue,
         schedule: Schedule::default(),
         settings: Settings::default(),
         local: None,
