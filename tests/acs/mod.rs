@@ -17,20 +17,23 @@
 // each program that has this module uses a part of it
 #![allow(dead_code, unused_imports)]
 
+mod answers;
 mod auth;
 mod call;
 mod http;
 mod server;
 mod session;
 mod soap;
+mod state;
 mod tls;
 
+pub use answers::{Attributes, Fault, Inform, Value};
 pub use auth::{Algorithm, Authentication};
 pub use call::raw;
 pub use http::{Head, Reply};
-pub use server::Post;
-pub use session::{Attributes, Counted, Fault, Inform, Session, Value};
+pub use session::{Counted, Session};
 pub use soap::{Dialect, Element, Envelope, Id};
+pub use state::Post;
 pub use tls::{Identity, Tls};
 
 use server::Server;
