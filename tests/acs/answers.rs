@@ -148,14 +148,14 @@ impl Fault {
     }
 }
 
-/// Its text as a number.
+/// The text of a child, as a number.
 pub fn number<T: std::str::FromStr>(element: &Element, name: &str) -> Result<T, String> {
     let text = element.text_of(name);
     text.parse()
         .map_err(|_| format!("{name} of {} is {text:?}", element.name))
 }
 
-/// Its text as a truth.
+/// A boolean as XML Schema writes it.
 pub fn truth(text: &str) -> Result<bool, String> {
     match text {
         "1" | "true" => Ok(true),

@@ -29,7 +29,7 @@ mod tls;
 
 pub use answers::{Attributes, Fault, Inform, Value};
 pub use auth::{Algorithm, Authentication};
-pub use call::raw;
+pub use call::{get, raw};
 pub use http::{Head, Reply};
 pub use session::{Counted, Session};
 pub use soap::{Dialect, Element, Envelope, Id};
