@@ -80,3 +80,6 @@ pub static NETWORK: &[Spec] = specs! {
     "hosts_ipv6" HOSTS, hosts::list_ipv6, hosts::fill_address, &[];
     "interface_stack" DEVICES, layers::list, layers::fill, &[];
 };
+
+#[cfg(test)]
+mod tests;
