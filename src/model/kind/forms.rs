@@ -1,7 +1,7 @@
 //! Lexical forms: numbers, times, octets, addresses, list items, patterns. No bounds here, see
-//! [`super::kind`].
+//! [`super::Kind`].
 
-use super::schema::Format;
+use super::super::schema::Format;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::Ipv6Addr;
@@ -358,7 +358,7 @@ pub fn canonical(format: Format, text: &str) -> Cow<'_, str> {
 
 /// A row or parameter of the tree, with or without the final dot (form only).
 fn is_reference(text: &str) -> bool {
-    super::path::Path::parse(text).is_ok() && text.starts_with("Device.")
+    super::super::path::Path::parse(text).is_ok() && text.starts_with("Device.")
 }
 
 /// TR-106 allows leading zeros in a dotted quad.
