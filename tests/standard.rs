@@ -647,7 +647,7 @@ X_CWMPD_Own = { type = "string", store = "" }
             "\"string(64)\", store = \"\", write = true",
             "writable on linux, read-only",
         ),
-        ("0..100", "1..100", "range is {(1, 100)}"),
+        ("0..100", "0..99", "range is {(0, 99)}"),
         ("unsignedInt(0..100)", "int(0..100)", "base type is \"int\""),
         ("-1..-1,1..", "1..", "range is {(1, 2147483647)}"),
         (
@@ -675,7 +675,11 @@ X_CWMPD_Own = { type = "string", store = "" }
             "reference is {\"Device.W.\"}",
         ),
         ("ref(Device.T.{i}.)", "string(256)", "reference is false"),
-        ("[\"\", '\\d+']", "'\\d+'", "pattern is"),
+        (
+            "[\"\", '\\d+'], store = \"\"",
+            "'\\d+', store = \"1\"",
+            "pattern is",
+        ),
         (", hidden = true", "", "hidden is false"),
         (", forced_inform = true", "", "forced_inform is false"),
         (", notify = \"canDeny\"", "", "notify is None"),

@@ -4,7 +4,8 @@ use super::super::kind::Kind;
 use super::super::schema::{Base, Format, PLATFORMS, Schema, SourceKind};
 use super::pack::pack;
 use super::{At, ObjectSpec, ParamSpec, Place, Problem};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 /// The object that everything stands in.
 const ROOT: &str = "Device.";
@@ -132,19 +133,13 @@ fn parents(objects: &mut Objects, problems: &mut Vec<Problem>) {
     for (path, at) in &declared {
         let mut path = path.as_str();
         while let Some(parent) = parent_path(path) {
-            if !objects.contains_key(&order(parent)) {
+            if let Entry::Vacant(place) = objects.entry(order(parent)) {
                 if parent.ends_with(".{i}.") {
-                    problem(
-                        problems,
-                        at,
-                        format!("the table {parent} that it stands in is not there"),
-                    );
+                    let reason = format!("the table {parent} that it stands in is not there");
+                    problem(problems, at, reason);
                     break;
                 }
-                objects.insert(
-                    order(parent),
-                    ObjectSpec::bare(parent.to_string(), at.clone()),
-                );
+                place.insert(ObjectSpec::bare(parent.to_string(), at.clone()));
             }
             path = parent;
         }
@@ -410,7 +405,7 @@ fn prune(objects: &mut [ObjectSpec], links: &Links) {
                 holds[i][1 + platform] |= *place != Place::Absent;
             }
         }
-        for (platform, held) in holds[i][1..].to_vec().into_iter().enumerate() {
+        for (platform, held) in holds[i].into_iter().skip(1).enumerate() {
             let place = &mut objects[i].places[platform];
             if holds[i][0] && !held && matches!(place, Place::At(SourceKind::Nothing, _)) && i != 0
             {

@@ -280,7 +280,7 @@ pub fn base64(text: &str) -> Option<(Cow<'_, str>, usize)> {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
     let in_alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
-    if text.len() % 4 != 0 || padding > 2 || !digits.bytes().all(in_alphabet) {
+    if !text.len().is_multiple_of(4) || padding > 2 || !digits.bytes().all(in_alphabet) {
         return None;
     }
     let octets = text.len() / 4 * 3 - padding;
@@ -290,7 +290,7 @@ pub fn base64(text: &str) -> Option<(Cow<'_, str>, usize)> {
 /// Pairs of hexadecimal digits, in capital letters as XML Schema writes them.
 pub fn hex(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim_matches(is_space);
-    if text.len() % 2 != 0 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     let small = text.bytes().any(|b| b.is_ascii_lowercase());
