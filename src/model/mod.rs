@@ -4,10 +4,10 @@
 
 pub mod builtin;
 pub mod fault;
-pub mod forms;
 pub mod grammar;
 pub mod handler;
 pub mod kind;
+pub mod overlay;
 pub mod path;
 pub mod request;
 pub mod schema;

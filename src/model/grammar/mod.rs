@@ -3,12 +3,13 @@
 //! One module serves `build.rs` (the rows compiled in) and the running agent (overlays), so a row
 //! means the same in both. It goes in three steps, each a file here: `reader` turns TOML into
 //! [`ObjectSpec`]s, with `types` for the type expressions; `tables` puts the specs of all files
-//! together, checks what one file alone cannot know, and packs them. `unpack` goes the other way,
-//! so that overlays are merged with the built-in tables.
+//! together and checks what one file alone cannot know; `pack` makes the tables. `unpack` goes the
+//! other way, so that overlays are merged with the built-in tables.
 //!
 //! # Errors
 //! Nothing stops at the first mistake: each is one [`Problem`] with file, line and reason.
 
+mod pack;
 mod reader;
 mod tables;
 mod types;
@@ -38,7 +39,7 @@ pub const MAX_TEXT: usize = 4096;
 pub struct At {
     /// The file's name as it is cited.
     pub file: Rc<str>,
-    /// From 1; 0 for what was read from built-in tables.
+    /// From 1; 0 for a whole file, or for what was read from built-in tables.
     pub line: u32,
 }
 
@@ -53,7 +54,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.at.file, self.at.line, self.reason)
+        match self.at.line {
+            0 => write!(f, "{}: {}", self.at.file, self.reason),
+            line => write!(f, "{}:{line}: {}", self.at.file, self.reason),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lexical forms: numbers, times, octets, addresses, list items, patterns. No bounds here, see
-//! [`super::kind`].
+//! [`super::Kind`].
 
-use super::schema::Format;
+use super::super::schema::Format;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::Ipv6Addr;
@@ -67,6 +67,11 @@ impl<'t> Number<'t> {
             // The least i64 has no positive twin.
             (digits, true) => format!("-{digits}").parse().ok(),
         }
+    }
+
+    /// Whether it is below 0.
+    pub fn is_negative(self) -> bool {
+        self.negative
     }
 
     /// Whether it lies within `u64`.
@@ -275,7 +280,7 @@ pub fn base64(text: &str) -> Option<(Cow<'_, str>, usize)> {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
     let in_alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
-    if text.len() % 4 != 0 || padding > 2 || !digits.bytes().all(in_alphabet) {
+    if !text.len().is_multiple_of(4) || padding > 2 || !digits.bytes().all(in_alphabet) {
         return None;
     }
     let octets = text.len() / 4 * 3 - padding;
@@ -285,7 +290,7 @@ pub fn base64(text: &str) -> Option<(Cow<'_, str>, usize)> {
 /// Pairs of hexadecimal digits, in capital letters as XML Schema writes them.
 pub fn hex(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim_matches(is_space);
-    if text.len() % 2 != 0 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     let small = text.bytes().any(|b| b.is_ascii_lowercase());
@@ -322,9 +327,38 @@ pub fn misform(format: Format, text: &str) -> Option<&'static str> {
     (!fits).then_some(what)
 }
 
+/// A text that has its form, as it is kept: a dotted quad loses its leading zeros, which other
+/// programs read as octal.
+pub fn canonical(format: Format, text: &str) -> Cow<'_, str> {
+    let dotted = match format {
+        Format::IpAddress | Format::Ipv4Address => is_v4(text),
+        Format::IpPrefix | Format::Ipv4Prefix => is_v4_prefix(text),
+        _ => false,
+    };
+    let zeros = |part: &str| part.len() > 1 && part.starts_with('0');
+    if !dotted || !text.split(['.', '/']).any(zeros) {
+        return text.into();
+    }
+    let mut kept = String::with_capacity(text.len());
+    for part in text.split_inclusive(['.', '/']) {
+        let (digits, mark) = match part.strip_suffix(['.', '/']) {
+            Some(digits) => (digits, &part[digits.len()..]),
+            None => (part, ""),
+        };
+        let short = digits.trim_start_matches('0');
+        kept.push_str(if short.is_empty() && !digits.is_empty() {
+            "0"
+        } else {
+            short
+        });
+        kept.push_str(mark);
+    }
+    kept.into()
+}
+
 /// A row or parameter of the tree, with or without the final dot (form only).
 fn is_reference(text: &str) -> bool {
-    super::path::Path::parse(text).is_ok() && text.starts_with("Device.")
+    super::super::path::Path::parse(text).is_ok() && text.starts_with("Device.")
 }
 
 /// TR-106 allows leading zeros in a dotted quad.
