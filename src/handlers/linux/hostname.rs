@@ -20,6 +20,7 @@ impl Handler for Hostname {
     fn get(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, want: &[Want<'_>], out: &mut Fields) -> Result<(), Failure> {
         let name = host::line(ctx.root, RUNNING).or_else(|| host::line(ctx.root, AT_BOOT));
         if let Some(name) = name {
+            let name: String = name.chars().filter(|c| !c.is_control()).take(255).collect();
             (0..want.len()).for_each(|i| out.put(i, &name));
         }
         Ok(())

@@ -6,18 +6,37 @@
 
 pub mod identity;
 pub mod bridge;
+pub mod cpu;
 pub mod discovery;
+pub mod dns;
+pub mod fault;
+pub mod hostname;
 pub mod hosts;
 pub mod ip;
 pub mod knobs;
 pub mod layers;
+pub mod led;
 pub mod link;
+pub mod machine;
+pub mod memory;
 pub mod network;
+pub mod process;
 pub mod provider;
 pub mod recorded;
 pub mod route;
+pub mod sensor;
 pub mod sockets;
+pub mod ssh;
+pub mod syslog;
+pub mod system;
+pub mod time;
+pub mod unix_socket;
+pub mod usb;
+pub mod user_interface;
+pub mod users;
+pub mod vendor_file;
 
+use crate::handlers::agent::AgentFacts;
 use crate::model::handler::Handler;
 use network::part::{ADDRESSES, DEVICES, HOSTS, ROUTES, SOCKETS};
 use provider::{Provider, Spec};
@@ -25,9 +44,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Every provider by its name in `datamodel/*.toml`; the names are those of
-/// [`crate::handlers::natives::NAMES`].
-pub fn providers() -> Vec<(&'static str, Box<dyn Handler>)> {
-    let mut all = Vec::new();
+/// [`crate::handlers::natives::NAMES`]. What the agent knows of itself comes in `facts`, which the
+/// engine keeps up to date.
+pub fn providers(facts: &Rc<RefCell<AgentFacts>>) -> Vec<(&'static str, Box<dyn Handler>)> {
+    let mut all = machine::providers(facts);
     network_providers(&mut all);
     all
 }

@@ -54,6 +54,13 @@ impl Processes {
 }
 
 impl Process {
+    /// The words it was started with, the first 4 KiB of them.
+    pub fn words(&self, root: &Path) -> Vec<String> {
+        let bytes = host::read_bytes(root, &format!("/proc/{}/cmdline", self.pid), 4096).unwrap_or_default();
+        let words = bytes.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned());
+        words.filter(|w| !w.is_empty()).collect()
+    }
+
     /// When it began, in seconds since 1970.
     pub fn started(&self, root: &Path) -> Option<i64> {
         let booted = host::wall().checked_sub(host::uptime(root)?.as_secs() as i64)?;
