@@ -29,7 +29,11 @@ fn by_name(peer: &Peer) -> String {
     format!("https://localhost:{}/", peer.address.port())
 }
 
-fn refusal(identity: &Identity, change: impl FnOnce(&mut Options), authority: &Authority) -> String {
+fn refusal(
+    identity: &Identity,
+    change: impl FnOnce(&mut Options),
+    authority: &Authority,
+) -> String {
     let peer = server(identity);
     let mut options = trusting(by_name(&peer), authority);
     change(&mut options);
@@ -82,22 +86,33 @@ fn s5_s6_s8_certificates_that_are_refused() {
     let authority = Authority::new();
     let other = authority.sign(&["other.example", "*.example.net"], |_| {});
     let text = refusal(&other, |_| {}, &authority);
-    assert_eq!(text, "the certificate of localhost is for other.example, *.example.net");
+    assert_eq!(
+        text,
+        "the certificate of localhost is for other.example, *.example.net"
+    );
 
     let by_address = authority.sign(&["127.0.0.1"], |_| {});
     let text = refusal(&by_address, |_| {}, &authority);
-    assert!(text.starts_with("the certificate of localhost is for "), "{text}");
+    assert!(
+        text.starts_with("the certificate of localhost is for "),
+        "{text}"
+    );
 
     let nameless = authority.sign(&[], |p| {
-        p.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+        p.distinguished_name
+            .push(rcgen::DnType::CommonName, "localhost");
     });
     refusal(&nameless, |_| {}, &authority);
 
-    let expired = authority.sign(&["localhost"], |p| p.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let expired = authority.sign(&["localhost"], |p| {
+        p.not_after = rcgen::date_time_ymd(2020, 1, 1)
+    });
     let text = refusal(&expired, |_| {}, &authority);
     assert_eq!(text, "the certificate of localhost has expired");
 
-    let early = authority.sign(&["localhost"], |p| p.not_before = rcgen::date_time_ymd(3000, 1, 1));
+    let early = authority.sign(&["localhost"], |p| {
+        p.not_before = rcgen::date_time_ymd(3000, 1, 1)
+    });
     let text = refusal(&early, |_| {}, &authority);
     assert_eq!(text, "the certificate of localhost is not valid yet");
 
@@ -106,7 +121,10 @@ fn s5_s6_s8_certificates_that_are_refused() {
     assert!(text.contains("localhost"), "{text}");
 
     let text = refusal(&Identity::self_signed(&["localhost"]), |_| {}, &authority);
-    assert_eq!(text, "the certificate of localhost is not signed by a trusted root");
+    assert_eq!(
+        text,
+        "the certificate of localhost is not signed by a trusted root"
+    );
 }
 
 #[test]
@@ -120,8 +138,12 @@ fn s6_wildcards_and_addresses() {
 #[test]
 fn s7_dates_are_ignored_only_while_the_clock_is_not_set() {
     let authority = Authority::new();
-    let expired = authority.sign(&["localhost"], |p| p.not_after = rcgen::date_time_ymd(2020, 1, 1));
-    let early = authority.sign(&["localhost"], |p| p.not_before = rcgen::date_time_ymd(3000, 1, 1));
+    let expired = authority.sign(&["localhost"], |p| {
+        p.not_after = rcgen::date_time_ymd(2020, 1, 1)
+    });
+    let early = authority.sign(&["localhost"], |p| {
+        p.not_before = rcgen::date_time_ymd(3000, 1, 1)
+    });
     for identity in [&expired, &early] {
         let peer = server(identity);
         let mut unset = trusting(by_name(&peer), &authority);
@@ -132,9 +154,17 @@ fn s7_dates_are_ignored_only_while_the_clock_is_not_set() {
     // all the rest is still checked
     let unset = |o: &mut Options| o.clock_set = false;
     let change = |p: &mut rcgen::CertificateParams| p.not_after = rcgen::date_time_ymd(2020, 1, 1);
-    let text = refusal(&authority.sign(&["other.example"], change), unset, &authority);
+    let text = refusal(
+        &authority.sign(&["other.example"], change),
+        unset,
+        &authority,
+    );
     assert_eq!(text, "the certificate of localhost is for other.example");
-    refusal(&Authority::new().sign(&["localhost"], change), unset, &authority);
+    refusal(
+        &Authority::new().sign(&["localhost"], change),
+        unset,
+        &authority,
+    );
     refusal(&Identity::self_signed(&["localhost"]), unset, &authority);
 }
 
@@ -218,7 +248,10 @@ fn t29_t30_redirects_over_tls() {
 
     let clear = scripted([]);
     let identity = authority.sign(&["localhost"], |_| {});
-    let down = server_with(&identity, vec![Reply::redirect("302 Found", &clear.url("/"))]);
+    let down = server_with(
+        &identity,
+        vec![Reply::redirect("302 Found", &clear.url("/"))],
+    );
     let (mut down, _waker) = client(trusting(by_name(&down), &authority));
     match post(&mut down, b"x") {
         Err(Error::Redirect(text)) => assert!(text.contains("https to http"), "{text}"),
@@ -237,7 +270,9 @@ fn s12_s13_basic_over_tls_and_secure_cookies() {
     assert_eq!(post_ok(&mut client, b"x"), "1");
     assert_eq!(post_ok(&mut client, b"x"), "2");
     let requests = peer.requests();
-    let basic = requests[1..].iter().all(|r| r.header("Authorization") == Some("Basic dTpw"));
+    let basic = requests[1..]
+        .iter()
+        .all(|r| r.header("Authorization") == Some("Basic dTpw"));
     assert!(basic && requests.iter().all(|r| r.connection == 0));
     assert_eq!(requests[1].header("Cookie"), Some("s=1"));
 }
