@@ -495,7 +495,8 @@ impl Rendered {
     }
 
     fn whole(&self) -> Vec<u8> {
-        (0..self.pieces).flat_map(Rendered::piece).collect()
+        let pieces: Vec<Vec<u8>> = (0..self.pieces).map(Rendered::piece).collect();
+        pieces.concat()
     }
 }
 

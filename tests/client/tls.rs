@@ -1,5 +1,7 @@
 //! Group B: TLS.
 
+use std::sync::Arc;
+
 use cwmpd::net::client::{Client, Error, Options};
 use rustls::ALL_VERSIONS;
 use rustls::version::{TLS12, TLS13};
@@ -67,12 +69,25 @@ fn s2_both_versions_and_reuse() {
 }
 
 #[test]
-fn s2_a_large_answer_and_its_cut() {
+fn s3_large_answers_and_answers_cut_off() {
     let authority = Authority::new();
     let identity = authority.sign(&["localhost"], |_| {});
     let peer = server_with(&identity, vec![Reply::ok(vec![b'x'; 2 << 20])]);
     let (mut whole, _waker) = client(trusting(by_name(&peer), &authority));
     assert_eq!(post_ok(&mut whole, b"x").len(), 2 << 20);
+
+    // TCP ends without TLS's own ending: somebody may have cut the body
+    let config = Arc::new(identity.server(ALL_VERSIONS, None));
+    let abrupt = move |socket| {
+        let tls = rustls::ServerConnection::new(Arc::clone(&config)).ok()?;
+        let stream: Box<dyn crate::peer::Stream> = Box::new(rustls::StreamOwned::new(tls, socket));
+        Some(stream)
+    };
+    let reply = |_: &crate::peer::Request| Reply::raw("HTTP/1.1 200 OK\r\n\r\nhalf").close();
+    let peer = Peer::over(crate::peer::listener(), "https", abrupt, reply);
+    let (mut cut, _waker) = client(trusting(by_name(&peer), &authority));
+    let result = post(&mut cut, b"x");
+    assert!(matches!(result, Err(Error::Broken(_))), "{result:?}");
 }
 
 fn server_with(identity: &Identity, replies: Vec<Reply>) -> Peer {
