@@ -2,10 +2,23 @@
 //! value may be (kind), where instances stand (index), and how it is read (cursor) and changed
 //! (transaction). Values come from handlers; this room only knows their trait.
 
+mod attributes;
+pub mod builtin;
+mod changes;
+mod cursor;
 pub mod fault;
+pub mod forms;
+pub mod grammar;
 pub mod handler;
+mod index;
+mod intent;
 pub mod kind;
+pub mod overlay;
 pub mod path;
-pub mod schema;
 pub mod request;
+mod resolve;
+mod rows;
+pub mod schema;
+mod served;
+mod transaction;
 pub mod tree;

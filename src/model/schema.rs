@@ -52,6 +52,8 @@ pub struct ObjectRow {
     pub params: (u16, u16),
     /// The parameter that counts its instances ([`NONE`] when not a table or not counted).
     pub entries: u16,
+    /// The table's enableParameter (R-SPV-20); [`NONE`] when it has none.
+    pub enable: u16,
     /// Unique keys: first and one past the last index into [`Schema::words`]; each word is one key,
     /// parameter names joined by `+` (`ManufacturerOUI+SerialNumber`), `nf:` in front when non-functional.
     pub keys: (u16, u16),
@@ -77,10 +79,11 @@ pub struct ParamRow {
 pub mod flag {
     /// Object: has instances.
     pub const TABLE: u16 = 1 << 0;
-    /// Table: the ACS may add and delete instances (standard's access `W`).
-    pub const CREATABLE: u16 = 1 << 1;
     /// Table: instance numbers live in memory only (processes, neighbours, ports).
     pub const VOLATILE: u16 = 1 << 2;
+    /// Table: the ACS may add and delete instances (standard's access `W`) on platform 0
+    /// (`CREATABLE << 1` on platform 1).
+    pub const CREATABLE: u16 = 1 << 3;
     /// Parameter: writable, on platform 0 (`WRITE << 1` on platform 1).
     pub const WRITE: u16 = 1 << 3;
     /// Parameter: reads empty over CWMP (hidden, or secured).
@@ -100,7 +103,7 @@ pub mod flag {
 }
 
 /// Where values live.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum SourceKind {
     /// `arg` is the value.
@@ -135,7 +138,7 @@ pub struct SourceRow {
 }
 
 /// The base types of TR-106.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 #[allow(missing_docs)] // the names are the standard's
 pub enum Base {
@@ -151,11 +154,41 @@ pub enum Base {
     HexBinary = 9,
 }
 
+/// A lexical form beyond the base type: the named types of TR-106 that a pattern describes badly.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum Format {
+    /// No form of its own.
+    Plain = 0,
+    /// A path reference; empty is "refers to nothing".
+    Reference = 1,
+    /// Begins with a letter, never empty (N-10).
+    Alias = 2,
+    /// IPv4 or IPv6 address, or empty.
+    IpAddress = 3,
+    /// Dotted quad, or empty.
+    Ipv4Address = 4,
+    /// RFC 4291 text, or empty.
+    Ipv6Address = 5,
+    /// IPv4 or IPv6 prefix with its length, or empty.
+    IpPrefix = 6,
+    /// `10.0.0.0/8`, `/8`, or empty.
+    Ipv4Prefix = 7,
+    /// `2001:db8::/32`, or empty.
+    Ipv6Prefix = 8,
+    /// Six octets with colons, or empty.
+    MacAddress = 9,
+    /// 36 characters of RFC 4122.
+    Uuid = 10,
+}
+
 /// One type with its bounds; shared by all parameters of the same type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KindRow {
     /// The base type (of an item, for a list).
     pub base: Base,
+    /// The form it must have besides.
+    pub format: Format,
     /// Whether it is a comma-separated list (its lexical base is then string).
     pub list: bool,
     /// Bounds: of length in characters (octets for base64, hexBinary) or of the number;
@@ -167,12 +200,18 @@ pub struct KindRow {
     pub items: (u16, u16),
     /// List only: greatest length of the whole text in characters, `u32::MAX` when open.
     pub list_max: u32,
-    /// Enumeration values: first and one past the last index into [`Schema::words`].
+    /// When the bounds are more than one range (`-1..-1` or `1..`), all of them as text; into words.
+    pub ranges: (u16, u16),
+    /// Enumeration values: first and one past the last index into [`Schema::words`]. One that the
+    /// agent may show and no peer may write ends with `@readOnly`.
     pub words: (u16, u16),
     /// Patterns (any may match, whole text): first and one past the last index into words.
     pub patterns: (u16, u16),
-    /// For a path reference, the tables it may point into (`Device.IP.Interface.{i}.`); into words.
+    /// For a path reference, the tables it may point into (`Device.IP.Interface.{i}.`), any when
+    /// there are none; into words.
     pub targets: (u16, u16),
+    /// What is shown where a source has no value.
+    pub neutral: Text,
 }
 
 /// The tables of a data model.
@@ -241,17 +280,44 @@ impl Schema {
     /// A source by its index; `None` for [`NONE`].
     pub fn source(&self, id: u16) -> Option<Source<'_>> {
         let row = self.sources.get(id as usize)?;
-        Some(Source { id, kind: row.kind, arg: self.text(row.arg) })
+        Some(Source {
+            id,
+            kind: row.kind,
+            arg: self.text(row.arg),
+        })
     }
 
     /// The words of a range of [`Schema::words`].
     pub fn words(&self, range: (u16, u16)) -> impl Iterator<Item = &str> + Clone {
-        self.words[range.0 as usize..range.1 as usize].iter().map(|w| self.text(*w))
+        self.words[range.0 as usize..range.1 as usize]
+            .iter()
+            .map(|w| self.text(*w))
     }
 
     /// The object with this path, `{i}` included and with its final dot.
     pub fn find_object(&self, path: &str) -> Option<Object<'_>> {
-        (0..self.objects.len()).map(|i| self.object(i as u16)).find(|o| o.path() == path)
+        let mut at = (!self.objects.is_empty())
+            .then(|| self.object(0))
+            .filter(|o| path.starts_with(o.path()))?;
+        while at.path().len() < path.len() {
+            at = at.children().find(|o| path.starts_with(o.path()))?;
+        }
+        Some(at)
+    }
+
+    /// The parameter with this path, `{i}` included.
+    pub fn find_param(&self, path: &str) -> Option<Param<'_>> {
+        let (object, name) = path.split_at(path.rfind('.')? + 1);
+        self.find_object(object)?.param(name)
+    }
+
+    /// How many objects and how many distinct parameters (`{i}` paths) a platform has.
+    pub fn counts(&self, platform: Platform) -> (usize, usize) {
+        let there = |sources: &[u16; PLATFORMS]| sources[platform as usize] != NONE;
+        (
+            self.objects.iter().filter(|o| there(&o.sources)).count(),
+            self.params.iter().filter(|p| there(&p.sources)).count(),
+        )
     }
 }
 
@@ -276,9 +342,9 @@ impl<'a> Object<'a> {
         self.row().flags & flag::TABLE != 0
     }
 
-    /// Whether the ACS may add and delete instances.
-    pub fn is_creatable(self) -> bool {
-        self.row().flags & flag::CREATABLE != 0
+    /// Whether the ACS may add and delete instances on the platform.
+    pub fn is_creatable(self, platform: Platform) -> bool {
+        self.row().flags & (flag::CREATABLE << platform as u16) != 0
     }
 
     /// Whether its instance numbers live in memory only.
@@ -310,9 +376,42 @@ impl<'a> Object<'a> {
         (from..to).map(move |id| self.schema.param(id))
     }
 
+    /// The parameter of this name.
+    pub fn param(self, name: &str) -> Option<Param<'a>> {
+        self.params().find(|p| p.name() == name)
+    }
+
+    /// The parameter of the parent object that counts the instances.
+    pub fn entries(self) -> Option<Param<'a>> {
+        let id = self.row().entries;
+        (id != NONE).then(|| self.schema.param(id))
+    }
+
+    /// The enableParameter of the table: functional keys are unique among enabled rows only
+    /// (R-SPV-20).
+    pub fn enable(self) -> Option<Param<'a>> {
+        let id = self.row().enable;
+        (id != NONE).then(|| self.schema.param(id))
+    }
+
+    /// The unique keys: whether it is functional, and the names of its parameters joined by `+`.
+    pub fn keys(self) -> impl Iterator<Item = (bool, &'a str)> + Clone {
+        self.schema
+            .words(self.row().keys)
+            .map(|key| match key.strip_prefix("nf:") {
+                Some(names) => (false, names),
+                None => (true, key),
+            })
+    }
+
     /// Where its row or its instances come from; `None` when it does not exist on the platform.
     pub fn source(self, platform: Platform) -> Option<Source<'a>> {
         self.schema.source(self.row().sources[platform as usize])
+    }
+
+    /// Whether it exists on the platform.
+    pub fn exists(self, platform: Platform) -> bool {
+        self.row().sources[platform as usize] != NONE
     }
 
     /// How many `{i}` its path has.
@@ -334,7 +433,10 @@ impl<'a> Param<'a> {
 
     /// Its type.
     pub fn kind(self) -> super::kind::Kind<'a> {
-        super::kind::Kind { schema: self.schema, row: &self.schema.kinds[self.row().kind as usize] }
+        super::kind::Kind {
+            schema: self.schema,
+            row: &self.schema.kinds[self.row().kind as usize],
+        }
     }
 
     /// Whether one of its [`flag`] bits is set.
@@ -350,5 +452,32 @@ impl<'a> Param<'a> {
     /// Where its value lives; `None` when it does not exist on the platform.
     pub fn source(self, platform: Platform) -> Option<Source<'a>> {
         self.schema.source(self.row().sources[platform as usize])
+    }
+
+    /// Whether it exists on the platform.
+    pub fn exists(self, platform: Platform) -> bool {
+        self.row().sources[platform as usize] != NONE
+    }
+
+    /// The object it stands in.
+    pub fn object(self) -> Object<'a> {
+        // Parameters lie in the order of their objects; an object without any has an empty range
+        // and is never the last one that begins at or before this parameter.
+        let after = self
+            .schema
+            .objects
+            .partition_point(|o| o.params.0 <= self.id);
+        let id = (0..after)
+            .rev()
+            .find(|i| self.schema.objects[*i].params.1 > self.id)
+            .unwrap_or(0);
+        self.schema.object(id as ObjectId)
+    }
+
+    /// For `…NumberOfEntries`, the table it counts.
+    pub fn counts(self) -> Option<Object<'a>> {
+        self.object()
+            .children()
+            .find(|o| o.row().entries == self.id)
     }
 }

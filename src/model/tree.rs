@@ -1,13 +1,24 @@
 //! The tree: schema, handlers, instances and journal put together. One owner (the engine), no locks.
+//!
+//! What it is asked lies in the files beside this one: names (`resolve`), instances (`index`), rows
+//! (`rows`), answers (`cursor`), changes (`transaction`), attributes and notification (`attributes`).
 
-use super::fault::Fault;
-use super::handler::Handler;
-use super::request::{ParameterValue, SetAttributes};
-use super::schema::{Platform, Schema, SourceKind};
-use crate::state::journal::Journal;
-use std::cell::RefCell;
+use super::attributes::Watch;
+use super::cursor::{MAX_NAMES, What};
+use super::fault::{Code, Fault};
+use super::handler::{Ctx, Handler};
+use super::index::{Index, MAX_INDEX_BYTES};
+use super::intent::Planned;
+use super::rows::Buffers;
+use super::schema::{ObjectId, ParamId, Platform, Schema, SourceKind, flag};
+use super::served::{Numbers, Served};
+use crate::state::journal::{Batch, Journal};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
+
+pub use super::cursor::Selection;
 
 /// Whether a change is in force: 0 applied, 1 promised for the end of the session (R-SPV-8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,7 +33,10 @@ pub enum Status {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Writer<'a> {
     /// The ACS, with the ParameterKey it gave: not a change to notify (I-9).
-    Acs { parameter_key: &'a str },
+    Acs {
+        /// At most 32 characters, may be empty (R-GEN-6).
+        parameter_key: &'a str,
+    },
     /// Somebody else (command line, LAN): a change to notify; access lists apply (R-SPA-12).
     Local,
 }
@@ -65,20 +79,6 @@ pub enum Item<'a> {
     },
 }
 
-/// A description of an answer: what to walk, how many entries it has, how far the walk is. Owned
-/// (it borrows nothing), so that it can wait while the socket is slow.
-pub struct Selection {
-    /// How many items it yields: known before the first is rendered (arrayType).
-    pub count: usize,
-}
-
-impl Selection {
-    /// Starts again from the first item (a challenge or a dead connection).
-    pub fn rewind(&mut self) {
-        todo!()
-    }
-}
-
 /// What a sweep over the watched parameters found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Changes {
@@ -89,107 +89,252 @@ pub struct Changes {
 }
 
 /// The tree.
-pub struct Tree {}
+pub struct Tree {
+    pub(super) served: Served,
+    pub(super) root: PathBuf,
+    pub(super) journal: Rc<RefCell<Journal>>,
+    pub(super) handlers: Vec<Box<dyn Handler>>,
+    pub(super) index: Index,
+    pub(super) buffers: Buffers,
+    /// Changes with each RPC; see [`Ctx::epoch`].
+    pub(super) epoch: u32,
+    /// Which session is under way; 0 outside one.
+    pub(super) session: u32,
+    sessions: u32,
+    /// GetParameterNames is walking: what it touches is read anew.
+    pub(super) refreshing: bool,
+    /// Answers under way; see [`Selection`].
+    pub(super) pins: Rc<Cell<u32>>,
+    /// Changes answered with Status 1, by transaction.
+    pub(super) promised: Vec<Vec<Planned>>,
+    /// What they will make of the values.
+    pub(super) overlay: BTreeMap<(ParamId, Numbers), String>,
+    pub(super) watch: Watch,
+    /// The parameters of every Inform.
+    forced: Vec<(ObjectId, ParamId)>,
+}
 
 impl Tree {
     /// Opens the tree and puts right what the last process left: a transaction without its "done" is
     /// undone, promised changes are committed. The notes say what was done, for the log.
-    pub fn open(_schema: Schema, _platform: Platform, _root: PathBuf, _journal: Rc<RefCell<Journal>>, _handlers: Handlers) -> (Tree, Vec<String>) {
-        todo!()
+    pub fn open(
+        schema: Schema,
+        platform: Platform,
+        root: PathBuf,
+        journal: Rc<RefCell<Journal>>,
+        handlers: Handlers,
+    ) -> (Tree, Vec<String>) {
+        let (served, handlers, mut notes) = Served::new(schema, platform, handlers);
+        let forced = served.marked(flag::FORCED_INFORM);
+        let watch = Watch::new(&served);
+        let mut tree = Tree {
+            served,
+            root,
+            journal,
+            handlers,
+            index: Index::default(),
+            buffers: Buffers::default(),
+            epoch: 1,
+            session: 0,
+            sessions: 0,
+            refreshing: false,
+            pins: Rc::default(),
+            promised: Vec::new(),
+            overlay: BTreeMap::new(),
+            watch,
+            forced,
+        };
+        tree.recover(&mut notes);
+        (tree, notes)
     }
 
     /// The schema in force.
     pub fn schema(&self) -> &Schema {
-        todo!()
+        &self.served.schema
+    }
+
+    /// The platform in force.
+    pub fn platform(&self) -> Platform {
+        self.served.platform
+    }
+
+    /// Bytes that the instance index holds, the numbers of volatile tables included; an estimate.
+    pub fn index_bytes(&self) -> usize {
+        self.index.bytes()
     }
 
     /// A new RPC: sources are read afresh.
-    pub fn begin_rpc(&mut self) {}
+    pub fn begin_rpc(&mut self) {
+        self.new_epoch();
+        if self.pins.get() == 0 && self.index.bytes() > MAX_INDEX_BYTES {
+            self.index.clear();
+        }
+    }
+
+    /// What handlers kept from here on is stale.
+    pub(super) fn new_epoch(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1).max(1);
+    }
 
     /// A session begins: instances are fixed at first touch from now on.
-    pub fn begin_session(&mut self) {}
+    pub fn begin_session(&mut self) {
+        self.sessions = self.sessions.wrapping_add(1).max(1);
+        self.session = self.sessions;
+        self.new_epoch();
+        self.index.trim();
+        if self.pins.get() == 0 {
+            self.index.clear();
+        }
+    }
 
     /// The session has ended, in whatever way: promised changes are committed, services reloaded.
     /// The notes say what failed.
     pub fn end_session(&mut self) -> Vec<String> {
-        todo!()
+        let mut notes = Vec::new();
+        self.session = 0;
+        self.keep_promises(&mut notes);
+        self.reload_services();
+        self.new_epoch();
+        if self.pins.get() == 0 {
+            self.index.clear();
+        }
+        notes
+    }
+
+    /// Lets services take over what was committed.
+    pub(super) fn reload_services(&mut self) {
+        let ctx = Ctx { epoch: self.epoch, root: &self.root };
+        for handler in &mut self.handlers {
+            handler.session_ended(&ctx);
+        }
     }
 
     /// Whether changes wait for the end of the session.
     pub fn has_promised(&self) -> bool {
-        todo!()
+        !self.promised.is_empty()
     }
 
-    /// GetParameterValues: full names, partial paths, wildcards (R-GPV-1 to 6).
-    pub fn values(&mut self, _names: &[String]) -> Result<Selection, Fault> {
-        todo!()
-    }
-
-    /// GetParameterNames (R-GPN-1 to 9); refreshes the instances it touches.
-    pub fn names(&mut self, _path: &str, _next_level: bool) -> Result<Selection, Fault> {
-        todo!()
+    /// GetParameterValues: full names, partial paths, wildcards (R-GPV-1 to 6). Every name is
+    /// answered in its turn; one that is asked twice is answered twice.
+    ///
+    /// # Errors
+    /// 9005 for an unknown name, 9003 without any name, 9004 for too many.
+    pub fn values(&mut self, names: &[String]) -> Result<Selection, Fault> {
+        self.select(What::Values, names)
     }
 
     /// GetParameterAttributes.
-    pub fn attributes(&mut self, _names: &[String]) -> Result<Selection, Fault> {
-        todo!()
+    ///
+    /// # Errors
+    /// As [`Tree::values`].
+    pub fn attributes(&mut self, names: &[String]) -> Result<Selection, Fault> {
+        self.select(What::Attributes, names)
+    }
+
+    fn select(&mut self, what: What, names: &[String]) -> Result<Selection, Fault> {
+        if names.is_empty() {
+            return Err(Fault::new(Code::INVALID_ARGUMENTS, "ParameterNames is empty"));
+        }
+        if names.len() > MAX_NAMES {
+            return Err(Fault::new(Code::RESOURCES_EXCEEDED, format!("more than {MAX_NAMES} names")));
+        }
+        let mut selection = Selection::new(what, self.pins.clone());
+        for name in names {
+            let target = self.resolve(name, true)?;
+            selection.push(&target, self.served.tables(target.object).len());
+        }
+        selection.count(self)
+    }
+
+    /// GetParameterNames (R-GPN-1 to 9); refreshes the instances it touches.
+    ///
+    /// # Errors
+    /// 9005 for an unknown path, 9003 for a parameter with `next_level`.
+    pub fn names(&mut self, path: &str, next_level: bool) -> Result<Selection, Fault> {
+        self.refreshing = true;
+        let answer = self.select_names(path, next_level);
+        self.refreshing = false;
+        answer
+    }
+
+    fn select_names(&mut self, path: &str, next_level: bool) -> Result<Selection, Fault> {
+        let target = self.resolve(path, true)?;
+        let what = match next_level {
+            false => What::Names,
+            true if path.is_empty() => What::Root,
+            true if target.param.is_some() => {
+                return Err(Fault::new(Code::INVALID_ARGUMENTS, format!("{path}: NextLevel of a parameter")));
+            }
+            true => What::NextLevel,
+        };
+        let mut selection = Selection::new(what, self.pins.clone());
+        selection.push(&target, self.served.tables(target.object).len());
+        selection.count(self)
     }
 
     /// Renders the next row of a selection; `false` when there was none left.
-    pub fn next(&mut self, _selection: &mut Selection, _out: &mut dyn FnMut(Item<'_>)) -> bool {
-        todo!()
-    }
-
-    /// SetParameterValues as one transaction (R-SPV-*).
-    pub fn set(&mut self, _list: &[ParameterValue], _writer: Writer<'_>) -> Result<Status, Fault> {
-        todo!()
-    }
-
-    /// AddObject: the new instance number.
-    pub fn add(&mut self, _object: &str, _writer: Writer<'_>) -> Result<(u32, Status), Fault> {
-        todo!()
-    }
-
-    /// DeleteObject.
-    pub fn delete(&mut self, _object: &str, _writer: Writer<'_>) -> Result<Status, Fault> {
-        todo!()
-    }
-
-    /// SetParameterAttributes, all or none, durable before it returns.
-    pub fn set_attributes(&mut self, _list: &[SetAttributes]) -> Result<(), Fault> {
-        todo!()
+    pub fn next(&mut self, selection: &mut Selection, out: &mut dyn FnMut(Item<'_>)) -> bool {
+        let more = selection.next(self, out);
+        // References may have touched a table for the first time.
+        self.flush_numbers();
+        more
     }
 
     /// One value for the agent's own use, hidden ones included; `None` when there is no such
     /// parameter now.
-    pub fn value(&mut self, _path: &str) -> Option<String> {
-        todo!()
+    pub fn value(&mut self, path: &str) -> Option<String> {
+        let target = self.resolve(path, false).ok()?;
+        let place = self.locate(target.object, &target.numbers)?;
+        let value = self.read(target.object, &place, &[target.param?], true).pop();
+        self.flush_numbers();
+        value
     }
 
     /// Sets `store` parameters for the agent's own use (first values, ProvisioningCode …): durable,
     /// checked, access ignored; not a change by the ACS.
-    pub fn store(&mut self, _values: &[(&str, &str)]) -> Result<(), Fault> {
-        todo!()
+    ///
+    /// # Errors
+    /// 9005 for what is no `store` parameter, 9006 or 9007 for a bad value; nothing is stored then.
+    pub fn store(&mut self, values: &[(&str, &str)]) -> Result<(), Fault> {
+        let mut batch = Batch::default();
+        for (path, value) in values {
+            let target = self.resolve(path, false)?;
+            let stored = |id: &ParamId| self.served.source(*id).is_some_and(|s| s.kind == SourceKind::Store);
+            let Some(param) = target.param.filter(stored) else {
+                return Err(Fault::new(Code::INVALID_NAME, format!("{path} is not stored")));
+            };
+            let value = self.check_value(param, value).map_err(|(code, why)| Fault::new(code, format!("{path}: {why}")))?;
+            batch.put(format!("v/{}", self.param_path(target.object, &target.numbers, param)), value);
+        }
+        self.write(batch);
+        self.new_epoch();
+        Ok(())
     }
 
     /// The full paths of the parameters in every Inform that exist here (I-3).
     pub fn forced_inform(&mut self) -> Vec<String> {
-        todo!()
+        let mut paths = Vec::new();
+        for (object, param) in self.forced.clone() {
+            // Nothing that lies in a table is in every Inform.
+            if self.served.tables(object).is_empty() {
+                paths.push(self.param_path(object, &[0; _], param));
+            }
+        }
+        paths
     }
 
-    /// Compares every watched parameter with what was last reported.
-    pub fn sweep(&mut self) -> Changes {
-        todo!()
+    /// Makes a batch durable. The journal goes on in memory when it cannot be written, and says so in
+    /// its health: that is no reason to stop.
+    pub(super) fn write(&self, batch: Batch) {
+        if let Err(error) = self.journal.borrow_mut().commit(batch) {
+            log::error!("the journal cannot be written, going on in memory: {error}");
+        }
     }
+}
 
-    /// The watched parameters that differ from what was last reported, for Inform (I-4).
-    pub fn changed(&mut self) -> Vec<String> {
-        todo!()
-    }
-
-    /// These parameters were reported with these values and the Inform was answered: the new
-    /// baseline, durable.
-    pub fn reported(&mut self, _values: &[(String, String)]) {
-        todo!()
-    }
+impl Tree {
+    /// TEMP
+    pub fn watches_outside(&self) -> bool { false }
+    /// TEMP
+    pub fn forget(&mut self) {}
 }

@@ -8,4 +8,5 @@ mod credentials;
 pub mod digest;
 mod line;
 mod tls;
+pub mod route;
 pub mod url;

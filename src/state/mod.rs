@@ -19,3 +19,4 @@
 //! | `b/…` | boot: boot id of the last start, connection-request path, reboot and reset under way | engine |
 
 pub mod journal;
+mod record;

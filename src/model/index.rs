@@ -1,0 +1,483 @@
+//! The instance index: which instances the tables have, and under which numbers.
+//!
+//! A list (the instances of one table below one parent row) is asked of its source at first touch. In
+//! a session it is then fixed until GetParameterNames refreshes it, so that names listed are names
+//! readable; outside a session it holds for one RPC. When the index has grown past
+//! [`MAX_INDEX_BYTES`], fixing holds for one RPC in a session too.
+//!
+//! # Numbers
+//! A list's record says the next free number, and number and key of every instance known. Records of
+//! kept tables lie in the journal under `i/`; those of volatile tables in memory, for as long as the
+//! daemon runs. A key that comes back gets its old number, as long as it is among the
+//! [`MAX_GONE`] newest of those that are gone; a number is never given twice.
+
+use super::handler::{Ctx, Row};
+use super::schema::{ObjectId, SourceKind};
+use super::served::{MAX_DEPTH, Numbers};
+use super::tree::Tree;
+use crate::state::journal::Batch;
+use std::collections::BTreeMap;
+
+/// The most instances of one table below one row; a source that tells of more is cut short.
+pub const MAX_INSTANCES: usize = 65_536;
+/// The longest key of an instance, in bytes; longer ones are left out.
+pub const MAX_KEY: usize = 256;
+/// How many keys of instances that are gone a list remembers.
+pub const MAX_GONE: usize = 1024;
+/// Past this size the index is emptied at the next RPC, also in a session.
+pub const MAX_INDEX_BYTES: usize = 4 << 20;
+/// Past this many bytes of numbers of volatile tables, those of lists not in the index are forgotten.
+const MAX_VOLATILE_BYTES: usize = 1 << 20;
+
+/// Table and parent: which list.
+pub type ListKey = (ObjectId, Numbers);
+
+/// The instances of one table below one row.
+pub struct List {
+    /// The RPC in which the source was asked.
+    epoch: u32,
+    /// The session in which it was; 0 outside one.
+    session: u32,
+    /// Number, and where the key begins in `keys`; by number.
+    rows: Vec<(u32, u32)>,
+    keys: String,
+    /// Positions by key, made when first wanted.
+    by_key: Vec<u32>,
+}
+
+impl List {
+    /// How many instances.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The instance number at a position.
+    pub fn number(&self, pos: usize) -> Option<u32> {
+        self.rows.get(pos).map(|r| r.0)
+    }
+
+    /// The key at a position; empty when there is no such row any more.
+    pub fn key(&self, pos: usize) -> &str {
+        let Some(row) = self.rows.get(pos) else { return "" };
+        // Rows are sorted by number, keys lie in the same order.
+        let to = self.rows.get(pos + 1).map_or(self.keys.len(), |r| r.1 as usize);
+        self.keys.get(row.1 as usize..to).unwrap_or("")
+    }
+
+    /// The position of a number.
+    pub fn find(&self, number: u32) -> Option<usize> {
+        self.rows.binary_search_by_key(&number, |r| r.0).ok()
+    }
+
+    /// The position of a key.
+    pub fn find_key(&mut self, key: &str) -> Option<usize> {
+        if self.by_key.len() != self.rows.len() {
+            let mut order: Vec<u32> = (0..self.rows.len() as u32).collect();
+            order.sort_unstable_by(|a, b| self.key(*a as usize).cmp(self.key(*b as usize)));
+            self.by_key = order;
+        }
+        let at = self.by_key.binary_search_by(|pos| self.key(*pos as usize).cmp(key)).ok()?;
+        self.by_key.get(at).map(|pos| *pos as usize)
+    }
+
+    fn insert(&mut self, number: u32, key: &str) {
+        let at = self.rows.partition_point(|r| r.0 < number);
+        let from = self.rows.get(at).map_or(self.keys.len() as u32, |r| r.1);
+        self.keys.insert_str(from as usize, key);
+        self.rows.insert(at, (number, from));
+        for row in self.rows.iter_mut().skip(at + 1) {
+            row.1 += key.len() as u32;
+        }
+        self.by_key.clear();
+    }
+
+    fn remove(&mut self, number: u32) {
+        let Some(at) = self.find(number) else { return };
+        let (_, from) = self.rows.remove(at);
+        let to = self.rows.get(at).map_or(self.keys.len() as u32, |r| r.1);
+        self.keys.replace_range(from as usize..to as usize, "");
+        for row in self.rows.iter_mut().skip(at) {
+            row.1 -= to - from;
+        }
+        self.by_key.clear();
+    }
+
+    fn build(rows: &mut [(u32, &str)]) -> List {
+        rows.sort_unstable_by_key(|r| r.0);
+        let mut keys = String::with_capacity(rows.iter().map(|r| r.1.len()).sum());
+        let mut list = Vec::with_capacity(rows.len());
+        for (number, key) in rows.iter() {
+            list.push((*number, keys.len() as u32));
+            keys.push_str(key);
+        }
+        List { epoch: 0, session: 0, rows: list, keys, by_key: Vec::new() }
+    }
+
+    fn bytes(&self) -> usize {
+        self.rows.capacity() * 8 + self.keys.capacity() + self.by_key.capacity() * 4 + size_of::<List>()
+    }
+}
+
+/// A place in the index: list and position for each `{i}` of a row.
+#[derive(Clone, Copy, Default)]
+pub struct Place {
+    /// How many of the entries count.
+    pub depth: usize,
+    /// Instance numbers.
+    pub numbers: Numbers,
+    /// Slot of the list, and position in it.
+    pub at: [(u32, u32); MAX_DEPTH],
+}
+
+impl Place {
+    /// The numbers that count.
+    pub fn numbers(&self) -> &[u32] {
+        self.numbers.get(..self.depth).unwrap_or(&[])
+    }
+}
+
+/// All lists known.
+#[derive(Default)]
+pub struct Index {
+    slots: BTreeMap<ListKey, u32>,
+    lists: Vec<List>,
+    /// Records of volatile tables.
+    volatile: BTreeMap<ListKey, Vec<u8>>,
+    /// Records that changed and are not in the journal yet.
+    pending: BTreeMap<ListKey, Vec<u8>>,
+    /// Where sources put keys; kept for its capacity.
+    listing: Vec<String>,
+}
+
+impl Index {
+    /// The list in a slot.
+    pub fn list(&self, slot: u32) -> Option<&List> {
+        self.lists.get(slot as usize)
+    }
+
+    /// Forgets the lists, not the numbers.
+    pub fn clear(&mut self) {
+        self.slots = BTreeMap::new();
+        self.lists = Vec::new();
+        self.listing = Vec::new();
+    }
+
+    /// Bytes held, the numbers of volatile tables included; an estimate.
+    pub fn bytes(&self) -> usize {
+        let entry = size_of::<ListKey>() + 4 + 8;
+        let lists: usize = self.lists.iter().map(List::bytes).sum();
+        lists + self.slots.len() * entry + self.volatile_bytes()
+    }
+
+    fn volatile_bytes(&self) -> usize {
+        self.volatile.values().map(|v| v.capacity() + size_of::<ListKey>() + size_of::<Vec<u8>>() + 8).sum()
+    }
+
+    /// Keeps the numbers of volatile tables within bounds.
+    pub fn trim(&mut self) {
+        if self.volatile_bytes() > MAX_VOLATILE_BYTES {
+            let slots = &self.slots;
+            self.volatile.retain(|key, _| slots.contains_key(key));
+        }
+    }
+
+    /// The keys of a place, for a handler.
+    pub fn keys<'a>(&'a self, place: &Place, out: &mut [&'a str; MAX_DEPTH]) {
+        for (key, (slot, pos)) in out.iter_mut().zip(place.at).take(place.depth) {
+            *key = self.list(slot).map_or("", |l| l.key(pos as usize));
+        }
+    }
+
+    fn put(&mut self, key: ListKey, list: List) -> u32 {
+        match self.slots.get(&key) {
+            Some(slot) => {
+                if let Some(old) = self.lists.get_mut(*slot as usize) {
+                    *old = list;
+                }
+                *slot
+            }
+            None => {
+                let slot = self.lists.len() as u32;
+                self.lists.push(list);
+                self.slots.insert(key, slot);
+                slot
+            }
+        }
+    }
+
+    /// Adds a row to a list that is held.
+    pub fn insert(&mut self, key: &ListKey, number: u32, name: &str) {
+        let slot = self.slots.get(key).copied();
+        if let Some(list) = slot.and_then(|s| self.lists.get_mut(s as usize)) {
+            list.insert(number, name);
+        }
+    }
+
+    /// Takes a row out of a list that is held, and empties all lists below it.
+    pub fn remove(&mut self, key: &ListKey, number: u32, depth: usize) {
+        let slot = self.slots.get(key).copied();
+        if let Some(list) = slot.and_then(|s| self.lists.get_mut(s as usize)) {
+            list.remove(number);
+        }
+        let below = |k: &ListKey| {
+            k.1.get(..depth) == key.1.get(..depth) && k.1.get(depth) == Some(&number) && k.0 > key.0
+        };
+        for (k, slot) in &self.slots {
+            if let (true, Some(list)) = (below(k), self.lists.get_mut(*slot as usize)) {
+                *list = List::build(&mut []);
+            }
+        }
+        self.volatile.retain(|k, _| !below(k));
+    }
+}
+
+/// The numbers of a list: next free number, then number, length of the key and key of each, numbers
+/// ascending; all numbers little endian (u32, u16 for the length).
+pub mod record {
+    /// The next free number.
+    pub fn next(record: &[u8]) -> u32 {
+        record.first_chunk().map_or(1, |b| u32::from_le_bytes(*b).max(1))
+    }
+
+    /// Number and key of each; ends early where the record is damaged.
+    pub fn entries(record: &[u8]) -> impl Iterator<Item = (u32, &str)> {
+        let mut rest = record.get(4..).unwrap_or(&[]);
+        std::iter::from_fn(move || {
+            let (number, tail) = rest.split_first_chunk()?;
+            let (len, tail) = tail.split_first_chunk()?;
+            let (key, tail) = tail.split_at_checked(u16::from_le_bytes(*len) as usize)?;
+            rest = tail;
+            Some((u32::from_le_bytes(*number), std::str::from_utf8(key).ok()?))
+        })
+    }
+
+    /// Makes a record.
+    pub fn encode<'a>(next: u32, entries: impl Iterator<Item = (u32, &'a str)>) -> Vec<u8> {
+        let mut out = next.to_le_bytes().to_vec();
+        for (number, key) in entries {
+            out.extend(number.to_le_bytes());
+            out.extend((key.len() as u16).to_le_bytes());
+            out.extend(key.as_bytes());
+        }
+        out.shrink_to_fit();
+        out
+    }
+}
+
+/// Gives numbers to the keys that a source told of: old ones to those known, new ones to the rest.
+/// Returns the rows, and the record when it changed. Duplicates are counted and left out.
+fn assign<'k>(known: &[u8], keys: &'k [String]) -> (Vec<(u32, &'k str)>, Option<Vec<u8>>, usize) {
+    let mut rows: Vec<(u32, &str)> = Vec::with_capacity(keys.len());
+    // Mostly the source tells the same keys in the same order as the last time.
+    let mut entries = record::entries(known);
+    for key in keys {
+        match entries.next() {
+            Some((number, old)) if old == key => rows.push((number, key)),
+            _ => break,
+        }
+    }
+    if rows.len() == keys.len() {
+        return (rows, None, 0);
+    }
+    let mut by_key: Vec<(&str, u32, bool)> = record::entries(known).map(|(n, k)| (k, n, false)).collect();
+    by_key.sort_unstable();
+    let mut fresh: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut next = record::next(known);
+    let mut doubles = 0;
+    rows.clear();
+    for key in keys {
+        if let Ok(at) = by_key.binary_search_by(|e| e.0.cmp(key)) {
+            // unwrap not needed: the position was just found
+            if let Some(entry) = by_key.get_mut(at) {
+                match entry.2 {
+                    false => rows.push((entry.1, key)),
+                    true => doubles += 1,
+                }
+                entry.2 = true;
+            }
+        } else if fresh.contains_key(key.as_str()) {
+            doubles += 1;
+        } else if next < u32::MAX {
+            fresh.insert(key, next);
+            rows.push((next, key));
+            next += 1;
+        }
+    }
+    if fresh.is_empty() {
+        return (rows, None, doubles);
+    }
+    let mut gone: Vec<u32> = by_key.iter().filter(|e| !e.2).map(|e| e.1).collect();
+    gone.sort_unstable();
+    // The smallest numbers are the oldest.
+    let forgotten = gone.len().saturating_sub(MAX_GONE);
+    let from = gone.get(forgotten).copied().unwrap_or(0);
+    let mut all: Vec<(u32, &str)> = by_key.iter().filter(|e| e.2 || e.1 >= from).map(|e| (e.1, e.0)).collect();
+    all.extend(fresh.iter().map(|(k, n)| (*n, *k)));
+    all.sort_unstable();
+    (rows, Some(record::encode(next, all.into_iter())), doubles)
+}
+
+impl Tree {
+    /// The key under which a list's numbers stand in the journal.
+    pub(super) fn record_key(&self, key: &ListKey) -> String {
+        let mut out = String::from("i/");
+        self.served.write_path(key.0, &key.1, &mut out);
+        out
+    }
+
+    /// The numbers of a list as they are known now.
+    pub(super) fn record(&self, key: &ListKey) -> Vec<u8> {
+        let index = &self.index;
+        match index.pending.get(key).or_else(|| index.volatile.get(key)) {
+            Some(record) => record.clone(),
+            None => self.journal.borrow().get(&self.record_key(key)).unwrap_or(&[]).to_vec(),
+        }
+    }
+
+    /// Keeps the numbers of a volatile list; those of others go into `batch`.
+    pub(super) fn keep_record(&mut self, key: ListKey, record: Vec<u8>, batch: &mut Batch) {
+        if self.served.is_volatile(key.0) {
+            self.index.volatile.insert(key, record);
+        } else {
+            batch.put(self.record_key(&key), record);
+        }
+    }
+
+    /// Forgets what is not yet in the journal for a list (a batch with newer numbers is on its way).
+    pub(super) fn supersede(&mut self, key: &ListKey) {
+        self.index.pending.remove(key);
+    }
+
+    /// Makes new numbers durable: before any answer that shows them leaves. One batch for all.
+    pub(super) fn flush_numbers(&mut self) {
+        if self.index.pending.is_empty() {
+            return;
+        }
+        let mut batch = Batch::default();
+        for (key, record) in std::mem::take(&mut self.index.pending) {
+            batch.put(self.record_key(&key), record);
+        }
+        self.write(batch);
+    }
+
+    /// The slot of a list, whose source is asked when what is held is stale. `numbers` beyond the
+    /// parents of the table must be 0.
+    pub(super) fn list(&mut self, table: ObjectId, numbers: Numbers) -> u32 {
+        let key = (table, numbers);
+        if let Some(slot) = self.index.slots.get(&key).copied() {
+            let fresh = self.index.list(slot).is_some_and(|l| {
+                l.epoch == self.epoch || (self.session != 0 && l.session == self.session && !self.refreshing)
+            });
+            if fresh || self.pins.get() > 0 {
+                return slot;
+            }
+        }
+        let list = self.ask(key);
+        self.index.put(key, list)
+    }
+
+    fn ask(&mut self, key: ListKey) -> List {
+        let (table, numbers) = key;
+        let served = &self.served;
+        let object = served.schema.object(table);
+        let (source, handler) = match served.object_source(table) {
+            Some(source) => (source, served.handler(source)),
+            None => return List::build(&mut []),
+        };
+        if source.kind == SourceKind::Store {
+            let record = self.record(&key);
+            let mut rows: Vec<(u32, &str)> = record::entries(&record).collect();
+            return self.stamp(List::build(&mut rows));
+        }
+        let arg = source.arg.to_owned();
+        let mut keys = std::mem::take(&mut self.index.listing);
+        keys.clear();
+        match (source.kind, handler) {
+            (SourceKind::Const, _) => keys.extend(arg.split_whitespace().map(str::to_owned)),
+            (_, Some(handler)) => {
+                let parent = object.parent().map_or(0, |p| p.id);
+                if let Some(place) = self.locate(parent, &numbers) {
+                    let mut names = [""; MAX_DEPTH];
+                    self.index.keys(&place, &mut names);
+                    let row = Row {
+                        object: self.served.schema.object(table),
+                        arg: &arg,
+                        keys: names.get(..place.depth).unwrap_or(&[]),
+                        numbers: place.numbers(),
+                    };
+                    let ctx = Ctx { epoch: self.epoch, root: &self.root };
+                    if let Some(handler) = self.handlers.get_mut(handler as usize)
+                        && let Err(failure) = handler.list(&ctx, &row, &mut keys)
+                    {
+                        log::warn!("{}: no instances: {}", row.object.path(), failure.text);
+                        keys.clear();
+                    }
+                }
+            }
+            _ => {}
+        }
+        let path = self.served.schema.object(table).path();
+        let told = keys.len();
+        keys.retain(|k| !k.is_empty() && k.len() <= MAX_KEY);
+        keys.truncate(MAX_INSTANCES);
+        if keys.len() < told {
+            log::warn!("{path}: {} of {told} instances left out: too many, or their keys too long", told - keys.len());
+        }
+        let known = self.record(&key);
+        let (mut rows, changed, doubles) = assign(&known, &keys);
+        if doubles > 0 {
+            log::warn!("{path}: {doubles} instances left out: their keys are there twice");
+        }
+        let list = List::build(&mut rows);
+        drop(rows);
+        if let Some(record) = changed {
+            if self.served.is_volatile(table) {
+                self.index.volatile.insert(key, record);
+            } else {
+                self.index.pending.insert(key, record);
+            }
+        }
+        // A rare large table does not keep its room.
+        if keys.len() > 256 {
+            keys = Vec::new();
+        }
+        self.index.listing = keys;
+        self.stamp(list)
+    }
+
+    fn stamp(&self, list: List) -> List {
+        List { epoch: self.epoch, session: self.session, ..list }
+    }
+
+    /// The place of a row, `numbers` being those of its `{i}`; `None` when there is no such row.
+    pub(super) fn locate(&mut self, object: ObjectId, numbers: &Numbers) -> Option<Place> {
+        let mut place = Place::default();
+        for table in self.served.tables(object).iter() {
+            let slot = self.list(*table, place.numbers);
+            let number = numbers.get(place.depth).copied()?;
+            let pos = self.index.list(slot)?.find(number)?;
+            *place.numbers.get_mut(place.depth)? = number;
+            *place.at.get_mut(place.depth)? = (slot, pos as u32);
+            place.depth += 1;
+        }
+        Some(place)
+    }
+
+    /// The place of the row with these keys.
+    pub(super) fn locate_keys(&mut self, object: ObjectId, keys: &[&str]) -> Option<Place> {
+        let chain = self.served.tables(object);
+        if chain.len() != keys.len() {
+            return None;
+        }
+        let mut place = Place::default();
+        for (table, key) in chain.iter().zip(keys) {
+            let slot = self.list(*table, place.numbers);
+            let list = self.index.lists.get_mut(slot as usize)?;
+            let pos = list.find_key(key)?;
+            *place.numbers.get_mut(place.depth)? = list.number(pos)?;
+            *place.at.get_mut(place.depth)? = (slot, pos as u32);
+            place.depth += 1;
+        }
+        Some(place)
+    }
+}

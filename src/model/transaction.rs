@@ -1,0 +1,278 @@
+//! A change as one transaction over all handlers: staged, journaled, committed, done; or undone.
+//!
+//! Order of the writes: the intent (every change with what its handler saved) is on disk before the
+//! first commit; one more batch after the last commit carries everything that the tree keeps itself
+//! (stored values, ParameterKey, instance numbers, promised changes) and takes the intent away. A
+//! change that no handler takes part in is that one batch alone.
+
+use super::fault::{Code, Fault};
+use super::handler::{Change, Ctx, Failure, Handler, Row, Set};
+use super::intent::{self, Op, Planned};
+use super::tree::{Status, Tree, Writer};
+use crate::state::journal::Batch;
+
+const INTENT: &str = "t/intent";
+const PROMISED: &str = "t/promised";
+/// The longest ParameterKey, in characters (R-SPV-12).
+const MAX_PARAMETER_KEY: usize = 32;
+
+/// The ParameterKey that comes with a change, when the ACS makes it.
+///
+/// # Errors
+/// 9003 when it is too long (R-SPV-12).
+pub(super) fn parameter_key<'a>(writer: Writer<'a>) -> Result<Option<&'a str>, Fault> {
+    match writer {
+        Writer::Acs { parameter_key } if parameter_key.chars().count() > MAX_PARAMETER_KEY => {
+            let why = format!("ParameterKey is longer than {MAX_PARAMETER_KEY} characters");
+            Err(Fault::new(Code::INVALID_ARGUMENTS, why))
+        }
+        Writer::Acs { parameter_key } => Ok(Some(parameter_key)),
+        Writer::Local => Ok(None),
+    }
+}
+
+impl Tree {
+    /// Calls the handler of a change.
+    pub(super) fn with<R>(
+        &mut self,
+        planned: &Planned,
+        call: impl FnOnce(&mut dyn Handler, &Ctx<'_>, &Row<'_>, &Change<'_>) -> R,
+    ) -> Option<R> {
+        let served = &self.served;
+        let keys: Vec<&str> = planned.keys.iter().map(String::as_str).collect();
+        let mut sets = Vec::new();
+        let change = match &planned.op {
+            Op::Set(values) => {
+                sets.extend(values.iter().map(|v| Set {
+                    param: served.schema.param(v.param),
+                    arg: served.source(v.param).map_or("", |s| s.arg),
+                    value: &v.value,
+                    refers: v.refers.as_deref(),
+                }));
+                Change::Set(&sets)
+            }
+            Op::Add => Change::Add,
+            Op::Delete => Change::Delete,
+        };
+        let row = Row {
+            object: served.schema.object(planned.object),
+            arg: served.row_arg(planned.object, planned.handler, sets.first().map_or("", |s| s.arg)),
+            keys: &keys,
+            numbers: planned.numbers.get(..planned.depth).unwrap_or(&[]),
+        };
+        let ctx = Ctx { epoch: self.epoch, root: &self.root };
+        let handler = self.handlers.get_mut(planned.handler as usize)?;
+        Some(call(handler.as_mut(), &ctx, &row, &change))
+    }
+
+    /// The path of the row that a change is about, for a text.
+    fn place_of(&self, planned: &Planned) -> String {
+        let mut path = String::new();
+        self.served.write_path(planned.object, &planned.numbers, &mut path);
+        path
+    }
+
+    /// Asks whether a change can be taken back.
+    pub(super) fn can_undo(&self, planned: &Planned) -> bool {
+        let Some(handler) = self.handlers.get(planned.handler as usize) else { return false };
+        let arg = |p| self.served.source(p).map_or("", |s| s.arg);
+        match &planned.op {
+            Op::Set(values) => values.iter().all(|v| handler.can_undo(arg(v.param))),
+            _ => handler.can_undo(self.served.row_arg(planned.object, planned.handler, "")),
+        }
+    }
+
+    /// Stages all changes, writes the intent, and commits those that are not for the end of the
+    /// session. The order of `list` becomes the order of commits.
+    ///
+    /// # Errors
+    /// The reason, and nothing has been changed: 9001 for two changes that cannot be undone, what the
+    /// handler said when one could not be staged, 9002 when one could not be committed.
+    pub(super) fn carry_out(&mut self, list: &mut [Planned]) -> Result<(), Fault> {
+        if list.is_empty() {
+            return Ok(());
+        }
+        if list.iter().filter(|p| !p.undoable).count() > 1 {
+            let why = "two of the changes cannot be taken back, so they cannot be made together";
+            return Err(Fault::new(Code::REQUEST_DENIED, why));
+        }
+        list.sort_by_key(|p| (p.after, !p.undoable));
+        for at in 0..list.len() {
+            let Some(planned) = list.get_mut(at) else { break };
+            match self.with(planned, |h, ctx, row, change| h.stage(ctx, row, change)) {
+                Some(Ok(saved)) => planned.saved = saved,
+                failed => {
+                    let failure = failed.and_then(Result::err).unwrap_or_else(|| Failure::internal("no handler"));
+                    let place = self.place_of(planned);
+                    self.abandon();
+                    return Err(Fault::new(failure.code, format!("{place}: {}", failure.text)));
+                }
+            }
+        }
+        let now = list.iter().take_while(|p| !p.after).count();
+        let now = list.get(..now).unwrap_or(&[]);
+        if now.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        batch.put(INTENT, intent::encode(&self.served, now.iter()));
+        self.write(batch);
+        for (at, planned) in now.iter().enumerate() {
+            let done = self.with(planned, |h, ctx, row, change| h.commit(ctx, row, change));
+            let Some(Err(failure)) = done else { continue };
+            let why = format!("{}: {}", self.place_of(planned), failure.text);
+            log::error!("a change failed and is taken back: {why}");
+            // Newest first; the one that failed may have done a part.
+            for planned in now.iter().take(at + 1).rev().filter(|p| p.undoable) {
+                if let Some(note) = self.take_back(planned) {
+                    log::error!("{note}");
+                }
+            }
+            self.abandon();
+            let mut batch = Batch::default();
+            batch.delete(INTENT);
+            self.write(batch);
+            self.new_epoch();
+            return Err(Fault::new(Code::INTERNAL_ERROR, why));
+        }
+        // Handlers read afresh what they have just written.
+        self.new_epoch();
+        Ok(())
+    }
+
+    fn abandon(&mut self) {
+        for handler in &mut self.handlers {
+            handler.abandon();
+        }
+    }
+
+    /// Undoes one change; why it could not be.
+    fn take_back(&mut self, planned: &Planned) -> Option<String> {
+        let undone = self.with(planned, |h, ctx, row, change| h.undo(ctx, row, change, &planned.saved));
+        match undone {
+            Some(Ok(())) => None,
+            Some(Err(failure)) => Some(format!("{} could not be put back: {}", self.place_of(planned), failure.text)),
+            None => Some(format!("{} could not be put back: no handler", self.place_of(planned))),
+        }
+    }
+
+    /// Ends a transaction whose changes were carried out: one batch with all that the tree keeps.
+    pub(super) fn conclude(&mut self, list: Vec<Planned>, mut batch: Batch, key: Option<&str>) -> Status {
+        if let Some(key) = key {
+            batch.put("k", key);
+        }
+        if list.iter().any(|p| !p.after) {
+            batch.delete(INTENT);
+        }
+        let later: Vec<Planned> = list.into_iter().filter(|p| p.after).collect();
+        let status = if later.is_empty() { Status::Applied } else { Status::AtSessionEnd };
+        if !later.is_empty() {
+            for planned in &later {
+                if let Op::Set(values) = &planned.op {
+                    for value in values {
+                        self.overlay.insert((value.param, planned.numbers), value.value.clone());
+                    }
+                }
+            }
+            self.promised.push(later);
+            batch.put(PROMISED, intent::encode_groups(&self.served, &self.promised));
+        }
+        self.write(batch);
+        self.flush_numbers();
+        self.new_epoch();
+        if self.session == 0 {
+            // No session whose end would do it.
+            self.reload_services();
+        }
+        status
+    }
+
+    /// Commits what was promised.
+    pub(super) fn keep_promises(&mut self, notes: &mut Vec<String>) {
+        if self.promised.is_empty() {
+            return;
+        }
+        self.overlay.clear();
+        for group in std::mem::take(&mut self.promised) {
+            for (at, planned) in group.iter().enumerate() {
+                let done = self.with(planned, |h, ctx, row, change| h.commit(ctx, row, change));
+                let Some(Err(failure)) = done else { continue };
+                notes.push(format!("a promised change failed: {}: {}", self.place_of(planned), failure.text));
+                for planned in group.iter().take(at + 1).rev().filter(|p| p.undoable) {
+                    notes.extend(self.take_back(planned));
+                }
+                break;
+            }
+        }
+        let mut batch = Batch::default();
+        batch.delete(PROMISED);
+        self.write(batch);
+        self.new_epoch();
+    }
+
+    /// Forgets promises about rows at or below one that is being deleted.
+    pub(super) fn forget_promises(&mut self, object: u16, numbers: &[u32], batch: &mut Batch) {
+        let end = self.served.schema.object(object).row().end;
+        let below = |o: u16, n: &[u32]| (object..end).contains(&o) && n.starts_with(numbers);
+        let schema = &self.served.schema;
+        self.overlay.retain(|(param, n), _| !below(schema.param(*param).object().id, n));
+        let before: usize = self.promised.iter().map(Vec::len).sum();
+        for group in &mut self.promised {
+            group.retain(|p| !below(p.object, &p.numbers));
+        }
+        self.promised.retain(|group| !group.is_empty());
+        if self.promised.iter().map(Vec::len).sum::<usize>() < before {
+            match self.promised.is_empty() {
+                true => batch.delete(PROMISED),
+                false => batch.put(PROMISED, intent::encode_groups(&self.served, &self.promised)),
+            }
+        }
+    }
+
+    /// What a start finds: an intent without its "done" is undone, promises are kept.
+    pub(super) fn recover(&mut self, notes: &mut Vec<String>) {
+        let (intent, promised) = {
+            let journal = self.journal.borrow();
+            (journal.get(INTENT).map(<[u8]>::to_vec), journal.get(PROMISED).map(<[u8]>::to_vec))
+        };
+        if let Some(bytes) = intent {
+            match intent::decode(&self.served, &bytes, notes) {
+                Some(mut list) => {
+                    for planned in list.iter_mut().rev() {
+                        planned.undoable = self.can_undo(planned);
+                        let place = self.place_of(planned);
+                        if !planned.undoable {
+                            notes.push(format!("{place} may have been changed and cannot be put back"));
+                            continue;
+                        }
+                        notes.push(self.take_back(planned).unwrap_or_else(|| {
+                            format!("{place}: a transaction was cut off; what it did is taken back")
+                        }));
+                    }
+                }
+                None => notes.push("the record of a transaction is damaged; it cannot be taken back".to_owned()),
+            }
+            let mut batch = Batch::default();
+            batch.delete(INTENT);
+            self.write(batch);
+        }
+        if let Some(bytes) = promised {
+            match intent::decode_groups(&self.served, &bytes, notes) {
+                Some(mut groups) => {
+                    for planned in groups.iter_mut().flatten() {
+                        planned.undoable = self.can_undo(planned);
+                        notes.push(format!("{}: a promised change is made now", self.place_of(planned)));
+                    }
+                    self.promised = groups;
+                    self.keep_promises(notes);
+                    self.reload_services();
+                }
+                None => notes.push("the record of promised changes is damaged; they are forgotten".to_owned()),
+            }
+            let mut batch = Batch::default();
+            batch.delete(PROMISED);
+            self.write(batch);
+        }
+        self.new_epoch();
+    }
+}

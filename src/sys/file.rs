@@ -1,0 +1,193 @@
+//! Files replaced whole: a reader, and a start after a power cut, finds the old text or the new one.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// A file that is written beside the one it will replace; forgotten when dropped.
+pub struct Replacement {
+    target: PathBuf,
+    temporary: PathBuf,
+    /// `None` once it stands in its place.
+    out: Option<BufWriter<File>>,
+}
+
+impl Replacement {
+    /// Begins a replacement of `path`, with these permission bits whatever the umask says. A rest of
+    /// an earlier one that a power cut left is removed. A symbolic link at `path` itself is replaced.
+    ///
+    /// # Errors
+    /// The folder is not there or cannot be written.
+    pub fn create(path: &Path, mode: u32) -> io::Result<Replacement> {
+        let temporary = temporary(path)?;
+        match std::fs::remove_file(&temporary) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)?;
+        let out = Some(BufWriter::new(file));
+        let made = Replacement {
+            target: path.to_path_buf(),
+            temporary,
+            out,
+        };
+        made.file()?.set_permissions(Permissions::from_mode(mode))?;
+        Ok(made)
+    }
+
+    fn file(&self) -> io::Result<&File> {
+        self.out
+            .as_ref()
+            .map(BufWriter::get_ref)
+            .ok_or_else(|| io::Error::other("already in its place"))
+    }
+
+    /// Makes what was written durable, but does not put it in its place yet.
+    ///
+    /// # Errors
+    /// Not everything is on disk.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.file()?.sync_all()
+    }
+
+    /// Makes it durable and puts it in its place; returns the file, open for reading and writing.
+    ///
+    /// # Errors
+    /// The old file stands, unless only the last step failed, the fsync of the folder: then the new
+    /// one may or may not survive a power cut.
+    pub fn commit(mut self) -> io::Result<File> {
+        self.sync()?;
+        std::fs::rename(&self.temporary, &self.target)?;
+        let out = self
+            .out
+            .take()
+            .ok_or_else(|| io::Error::other("already in its place"))?;
+        sync_folder(folder(&self.target))?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)
+    }
+}
+
+impl Write for Replacement {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.out {
+            Some(out) => out.write(bytes),
+            None => Err(io::Error::other("already in its place")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if let Some(out) = self.out.take() {
+            // What is still in the buffer must not be written to a file that is being removed.
+            let _ = out.into_parts();
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Replaces the content of a file, whole and durably. Symbolic links are followed; owner and
+/// permission bits stay as they are, a new file gets `mode`.
+///
+/// # Errors
+/// The old content stands (see [`Replacement::commit`] for the one exception).
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let path = match std::fs::canonicalize(path) {
+        Ok(path) => path,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
+        Err(e) => return Err(e),
+    };
+    let present = std::fs::metadata(&path).ok();
+    let mode = present.as_ref().map_or(mode, |m| m.mode() & 0o7777);
+    let mut new = Replacement::create(&path, mode)?;
+    if let Some(m) = present {
+        // Only root may give a file away; for anybody else it was their own already.
+        let _ = std::os::unix::fs::fchown(new.file()?, Some(m.uid()), Some(m.gid()));
+    }
+    new.write_all(content)?;
+    new.commit().map(drop)
+}
+
+/// Makes the names in a folder durable.
+///
+/// # Errors
+/// The names may not survive a power cut. A file system that cannot fsync folders is no error.
+pub fn sync_folder(dir: &Path) -> io::Result<()> {
+    match File::open(dir)?.sync_all() {
+        Err(e) if e.raw_os_error() == Some(nix::errno::Errno::EINVAL as i32) => Ok(()),
+        done => done,
+    }
+}
+
+/// The folder a file lies in; `.` for a bare name.
+pub fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+/// `.NAME.new` beside the file: hidden, so that programs which read a whole folder skip it.
+fn temporary(path: &Path) -> io::Result<PathBuf> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(".new");
+    Ok(path.with_file_name(hidden))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("cwmpd-file-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn replaces_whole_and_keeps_mode_and_links() {
+        let dir = scratch("replace");
+        let file = dir.join("resolv.conf");
+        replace(&file, b"one", 0o600).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o7777, 0o600);
+        std::fs::set_permissions(&file, Permissions::from_mode(0o664)).unwrap();
+        let link = dir.join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        replace(&link, b"two", 0o600).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"two");
+        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o7777, 0o664);
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 2, "no rests");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_replacement_that_is_dropped_leaves_the_old_file_and_no_rest() {
+        let dir = scratch("drop");
+        let file = dir.join("f");
+        replace(&file, b"old", 0o600).unwrap();
+        let mut new = Replacement::create(&file, 0o600).unwrap();
+        new.write_all(b"new").unwrap();
+        drop(new);
+        assert_eq!(std::fs::read(&file).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
