@@ -1,8 +1,9 @@
 //! Sockets: the client of an ACS session and the listener for connection requests.
+mod buffer;
 pub mod client;
+pub mod connection_request;
 mod connector;
 pub mod cookies;
-pub mod connection_request;
 mod credentials;
 pub mod digest;
 mod line;
