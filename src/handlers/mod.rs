@@ -6,3 +6,15 @@ pub mod natives;
 #[cfg(test)]
 pub mod probe;
 pub mod reading;
+
+use crate::model::tree::Handlers;
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+/// Every handler of the agent, for the tree. `root` is the root that the tree reads below.
+pub fn all(_root: &Path, facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
+    let mut natives = vec![("agent", agent::provider(facts))];
+    natives.extend(linux::providers());
+    Handlers { by_kind: Vec::new(), natives }
+}
