@@ -35,7 +35,13 @@ pub fn providers() -> Vec<(&'static str, Box<dyn Handler>)> {
 fn network_providers(all: &mut Vec<(&'static str, Box<dyn Handler>)>) {
     let shared = Rc::new(RefCell::new(network::Network::default()));
     for spec in NETWORK {
-        all.push((spec.name, Box::new(Provider { spec, network: Rc::clone(&shared) })));
+        all.push((
+            spec.name,
+            Box::new(Provider {
+                spec,
+                network: Rc::clone(&shared),
+            }),
+        ));
     }
 }
 
