@@ -4,7 +4,6 @@
 
 pub mod builtin;
 pub mod fault;
-pub mod forms;
 pub mod grammar;
 pub mod handler;
 pub mod kind;
