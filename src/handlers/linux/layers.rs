@@ -78,11 +78,6 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The key of its innermost instance.
-    pub fn name(self) -> &'a str {
-        self.name
-    }
-
     /// Puts a reference to it.
     pub fn refer(self, out: &mut Fields, at: usize) {
         let Some((_, object, _)) = LAYERS.iter().find(|l| l.0 == self.layer) else {
@@ -213,7 +208,7 @@ pub fn ports<'v>(view: &'v View, master: &Device) -> impl Iterator<Item = &'v De
 
 /// The device under a PPPoE session. The kernel does not tell which session is whose, so it is known
 /// only where there is one of each.
-fn pppoe(view: &View) -> Option<&Device> {
+pub fn pppoe(view: &View) -> Option<&Device> {
     let mut sessions = view.devices.iter().filter(|d| d.hardware == hardware::PPP);
     (sessions.next().is_some() && sessions.next().is_none()).then_some(())?;
     let text = kernel_file::read(&view.file("proc/net/pppoe"))?;

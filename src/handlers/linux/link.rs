@@ -1,7 +1,7 @@
 //! Devices as `Device.Ethernet.` and `Device.WiFi.` show them, and the counters of all of them.
 
 use super::knobs::{Form, Knob};
-use super::layers::{Layer, below, is, ports};
+use super::layers::{Layer, below, is, ports, pppoe};
 use super::network::{Device, View};
 use crate::model::handler::{Fields, Row, Want};
 use crate::sys::kernel_file;
@@ -103,17 +103,10 @@ fn is_upstream(view: &View, device: &Device) -> bool {
             // Which port of a bridge leads out is not known.
             "bridge" => None,
             "bond" => return found || ports(view, upper).any(|p| p.index == device.index),
-            _ => {
-                let mut lower = None;
-                below(view, Layer::Ppp, upper, &mut |place| {
-                    lower = view.device(place.name())
-                });
-                if upper.hardware == crate::sys::netlink::route::hardware::PPP {
-                    lower
-                } else {
-                    view.at(upper.lower)
-                }
-            }
+            // Of others (the ends of a veth) the kernel's `lower` is no lower layer.
+            "vlan" | "macvlan" | "ipvlan" => view.at(upper.lower),
+            _ if is(view, upper, Layer::Ppp) => pppoe(view),
+            _ => None,
         };
     }
     found

@@ -143,6 +143,11 @@ impl Network {
         Ok(&self.view)
     }
 
+    /// Gives its memory back: nobody reads for a while.
+    pub fn release(&mut self) {
+        *self = Network::default();
+    }
+
     /// What was read is stale: something was changed.
     pub fn forget(&mut self) {
         self.loaded = 0;

@@ -109,4 +109,7 @@ impl Handler for Provider {
         self.network.borrow_mut().forget();
         knobs::undo(ctx.root, saved)
     }
+    fn session_ended(&mut self, _ctx: &Ctx<'_>) {
+        self.network.borrow_mut().release();
+    }
 }

@@ -279,7 +279,7 @@ fn router() -> Root {
         &format!(
             "# a router\n\
              index=1 name=lo type=loopback mtu=65536 flags=up,loopback,running,lower_up mac=00:00:00:00:00:00\n\
-             index=2 name=eth0 mac=02:00:00:00:00:02 mtu=1508 mtu_min=68 mtu_max=9000 state=up {up} rx_bytes=18446744073709551615 \
+             index=2 name=eth0 kind=veth lower=lan2 mac=02:00:00:00:00:02 mtu=1508 mtu_min=68 mtu_max=9000 state=up {up} rx_bytes=18446744073709551615 \
              tx_bytes=5 rx_errors=4294967296 tx_dropped=7 multicast=3 collisions=2 alias=to%20the%20provider\n\
              index=3 name=lan1 master=br-lan mac=02:00:00:00:00:03 state=up {up} vlans=1:pvid:untagged,10\n\
              index=4 name=lan2 master=br-lan mac=02:00:00:00:00:04 state=lowerlayerdown flags=up vlans=1:pvid:untagged\n\
