@@ -6,7 +6,8 @@ use super::link::{common, device};
 use super::network::{Device, OwnAddress, View, mask4, prefix_text};
 use crate::model::handler::{Fields, Row, Want};
 use crate::sys::clock;
-use crate::sys::netlink::route::{FOREVER, address_flag as flag, hardware};
+use crate::sys::netlink::link::hardware;
+use crate::sys::netlink::route::{FOREVER, address_flag as flag};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Unknown Time's counterpart: a time that never comes (TR-106 3.2.1).

@@ -7,7 +7,7 @@
 use super::network::{Device, View, is_port};
 use crate::model::handler::{Fields, Row, Want};
 use crate::sys::kernel_file;
-use crate::sys::netlink::route::hardware;
+use crate::sys::netlink::link::hardware;
 
 /// A layer of the stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,6 +5,7 @@ use super::layers::{Layer, below, is, ports, pppoe};
 use super::network::{Device, View};
 use crate::model::handler::{Fields, Row, Want};
 use crate::sys::kernel_file;
+use crate::sys::netlink::link::link_flag;
 
 /// Up and down of a device.
 pub const UP: Knob = Knob {
@@ -24,7 +25,7 @@ pub fn status(device: &Device) -> &'static str {
         5 => "Dormant",
         6 => "Up",
         // Drivers that keep no state (loopback, PPP, tunnels) still say whether packets pass.
-        0 if device.flags & crate::sys::netlink::route::link_flag::LOWER_UP != 0 => "Up",
+        0 if device.flags & link_flag::LOWER_UP != 0 => "Up",
         _ => "Unknown",
     }
 }
@@ -125,10 +126,7 @@ pub fn fill_link(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "MTU" => out.put(at, device.mtu),
-            "NoARP" => out.put(
-                at,
-                device.flags & crate::sys::netlink::route::link_flag::NO_ARP != 0,
-            ),
+            "NoARP" => out.put(at, device.flags & link_flag::NO_ARP != 0),
             name => common(view, Layer::Link, device, name, at, out),
         }
     }

@@ -9,9 +9,8 @@ use super::recorded;
 use super::sockets;
 use crate::model::handler::{Ctx, Failure};
 use crate::sys::kernel_file;
-use crate::sys::netlink::route::{
-    Address, Link, Neighbour, Route, Socket, TABLE_MAIN, hardware, link_flag,
-};
+use crate::sys::netlink::link::{Link, hardware, link_flag};
+use crate::sys::netlink::route::{Address, Neighbour, Route, Socket, TABLE_MAIN};
 use crate::sys::netlink::{Dump, Error, collect};
 use std::cell::Cell;
 use std::net::IpAddr;

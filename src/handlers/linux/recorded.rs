@@ -3,7 +3,7 @@
 //! With a `root` other than `/` nothing of the host shows through, so that `root` can hold a whole
 //! recorded router. Below `root/.cwmpd/` lie four text files: `links`, `addresses`, `routes` and
 //! `neighbours`. One record a line, made of words `name=value` in any order; a `#` begins a comment,
-//! unknown words are passed over, `%20` stands for a space. A missing file is an empty one, and a
+//! unknown words are passed over. A missing file is an empty one, and a
 //! line that cannot be read is logged and left out. Devices are named by their names.
 //!
 //! ```text
@@ -12,7 +12,7 @@
 //! # flags of up loopback pointopoint running noarp lower_up
 //! index=2 name=eth0 mac=02:00:00:00:00:01 mtu=1500 flags=up,running,lower_up state=up rx_bytes=1000
 //! name=eth0.10 kind=vlan lower=eth0 vlan=10 protocol=0x8100 flags=up,running,lower_up state=up
-//! name=lan1 master=br-lan vlans=1:pvid:untagged,10 alias=port%201
+//! name=lan1 master=br-lan vlans=1:pvid:untagged,10
 //! # addresses; flags of temporary optimistic dadfailed deprecated tentative permanent mngtmpaddr
 //! # preferred and valid in seconds or forever (default)
 //! dev=br-lan address=192.168.1.1/24 flags=permanent
@@ -24,15 +24,17 @@
 //! bridge=br-lan dev=lan1 mac=02:00:00:00:00:20 confirmed=3
 //! ```
 //!
+//! `proc/net/tcp` and `tcp6` of another machine must be in this one's byte order.
+//!
 //! An index that is not given is the line's number. Counters have the kernel's names (`rx_packets`,
 //! `tx_dropped`, `multicast` …). MTU and the up flag are overruled by `root/sys/class/net/*/mtu` and
 //! `flags` where those exist, since that is where a change is written to.
 
 use super::network::Device;
 use crate::sys::netlink::MAX_RECORDS;
+use crate::sys::netlink::link::{Link, Mac, PortVlan, hardware, link_flag};
 use crate::sys::netlink::route::{
-    Address, FOREVER, Link, Mac, Neighbour, PortVlan, Route, TABLE_MAIN, address_flag, bits,
-    hardware, link_flag, neighbour_state,
+    Address, FOREVER, Neighbour, Route, TABLE_MAIN, address_flag, bits, neighbour_state,
 };
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -56,7 +58,7 @@ impl<'a> Words<'a> {
     }
 
     fn text(&self, name: &str) -> String {
-        self.get(name).unwrap_or("").replace("%20", " ")
+        self.get(name).unwrap_or("").to_string()
     }
 
     /// A number in decimal, or in hexadecimal behind `0x`; `or` when there is none.
@@ -183,7 +185,6 @@ pub fn links(root: &Path) -> Result<Vec<Link>, String> {
         let mut link = Link {
             index: w.u32("index", line as u32)?,
             name: w.text("name"),
-            alias: w.text("alias"),
             kind: w.text("kind"),
             hardware: w.named("type", TYPES, hardware::ETHER.into())? as u16,
             flags: w.bits("flags", FLAGS)?,
@@ -382,7 +383,6 @@ pub fn neighbours(
             mac: w.get("mac").and_then(Mac::read),
             state: w.bits("state", STATES)? as u16,
             confirmed: w.u32("confirmed", 0)?,
-            router: w.get("router") == Some("yes"),
         })
     })?;
     Ok(all.into_iter().partition(|n| n.address.is_some()))

@@ -1,5 +1,7 @@
 //! Messages and attributes of netlink as they lie in a buffer: native byte order, aligned to four.
 
+use std::net::IpAddr;
+
 /// The most bytes of one datagram; the kernel fills a dump's buffers up to 32 KiB.
 pub const BATCH: usize = 32 * 1024;
 
@@ -90,6 +92,26 @@ pub fn attributes(bytes: &[u8], header: usize) -> impl Iterator<Item = Attribute
 /// The attributes within an attribute.
 pub fn nested(attribute: Attribute<'_>) -> impl Iterator<Item = Attribute<'_>> {
     attributes(attribute.data, 0)
+}
+
+/// The value as a number; 0 when it is none.
+pub(super) fn number(a: Attribute<'_>) -> u32 {
+    u32_at(a.data, 0).unwrap_or(0)
+}
+
+/// Text up to its zero byte; what is not UTF-8 is replaced.
+pub(super) fn text(data: &[u8]) -> String {
+    let end = data.iter().position(|b| *b == 0).unwrap_or(data.len());
+    String::from_utf8_lossy(data.get(..end).unwrap_or(&[])).into_owned()
+}
+
+/// An address of family 2 or 10.
+pub(super) fn ip(family: u8, data: &[u8]) -> Option<IpAddr> {
+    match family {
+        2 => <[u8; 4]>::try_from(data).ok().map(IpAddr::from),
+        10 => <[u8; 16]>::try_from(data).ok().map(IpAddr::from),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
