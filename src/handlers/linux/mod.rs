@@ -56,7 +56,13 @@ pub fn providers(facts: &Rc<RefCell<AgentFacts>>) -> Vec<(&'static str, Box<dyn 
 fn network_providers(all: &mut Vec<(&'static str, Box<dyn Handler>)>) {
     let shared = Rc::new(RefCell::new(network::Network::default()));
     for spec in NETWORK {
-        all.push((spec.name, Box::new(Provider { spec, network: Rc::clone(&shared) })));
+        all.push((
+            spec.name,
+            Box::new(Provider {
+                spec,
+                network: Rc::clone(&shared),
+            }),
+        ));
     }
 }
 
@@ -100,3 +106,6 @@ pub static NETWORK: &[Spec] = specs! {
     "hosts_ipv6" HOSTS, hosts::list_ipv6, hosts::fill_address, &[];
     "interface_stack" DEVICES, layers::list, layers::fill, &[];
 };
+
+#[cfg(test)]
+mod tests;

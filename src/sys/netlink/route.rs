@@ -1,10 +1,10 @@
-//! The records of a dump: links, addresses, routes, neighbours.
+//! The records of a dump: links, addresses, routes, neighbours, sockets.
 //!
 //! Names and numbers are the kernel's (`linux/if_link.h`, `linux/if_addr.h`, `linux/rtnetlink.h`,
 //! `linux/neighbour.h`). What is missing in a message has its type's zero.
 
 use super::{Attribute, attributes, nested, u8_at, u16_at, u32_at, u64_at};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Bits of [`Link::flags`].
 #[allow(missing_docs)] // the names are the kernel's
@@ -70,7 +70,10 @@ impl Mac {
         let mut out = [0; 6];
         let mut words = text.split(':');
         for byte in &mut out {
-            *byte = words.next().filter(|w| w.len() == 2).and_then(|w| u8::from_str_radix(w, 16).ok())?;
+            *byte = words
+                .next()
+                .filter(|w| w.len() == 2)
+                .and_then(|w| u8::from_str_radix(w, 16).ok())?;
         }
         words.next().is_none().then_some(Mac(out))
     }
@@ -157,10 +160,17 @@ pub struct Link {
 impl Link {
     /// Reads the payload of an RTM_NEWLINK.
     pub fn parse(bytes: &[u8], out: &mut Vec<Link>) {
-        let (Some(hardware), Some(index), Some(flags)) = (u16_at(bytes, 2), u32_at(bytes, 4), u32_at(bytes, 8)) else {
+        let (Some(hardware), Some(index), Some(flags)) =
+            (u16_at(bytes, 2), u32_at(bytes, 4), u32_at(bytes, 8))
+        else {
             return;
         };
-        let mut link = Link { index, hardware, flags, ..Link::default() };
+        let mut link = Link {
+            index,
+            hardware,
+            flags,
+            ..Link::default()
+        };
         let mut elsewhere = false;
         for a in attributes(bytes, 16) {
             match a.kind {
@@ -192,7 +202,9 @@ impl Link {
     /// Whether its name can be a word of a path and of a key.
     pub fn has_usable_name(&self) -> bool {
         let name = self.name.as_str();
-        !matches!(name, "" | "." | "..") && name.len() < 16 && !name.contains(|c: char| c == '/' || c.is_ascii_whitespace())
+        !matches!(name, "" | "." | "..")
+            && name.len() < 16
+            && !name.contains(|c: char| c == '/' || c.is_ascii_whitespace())
     }
 
     fn info(&mut self, info: Attribute<'_>) {
@@ -220,9 +232,16 @@ impl Link {
     fn vlans(&mut self, families: Attribute<'_>) {
         // Only a message of the bridge family has the ports' VLANs here (IFLA_BRIDGE_VLAN_INFO).
         for a in nested(families).filter(|a| a.kind == 2 && a.data.len() == 4) {
-            let (flags, id) = (u16_at(a.data, 0).unwrap_or(0), u16_at(a.data, 2).unwrap_or(0));
+            let (flags, id) = (
+                u16_at(a.data, 0).unwrap_or(0),
+                u16_at(a.data, 2).unwrap_or(0),
+            );
             if (1..=4094).contains(&id) {
-                self.vlans.push(PortVlan { id, pvid: flags & 2 != 0, untagged: flags & 4 != 0 });
+                self.vlans.push(PortVlan {
+                    id,
+                    pvid: flags & 2 != 0,
+                    untagged: flags & 4 != 0,
+                });
             }
         }
     }
@@ -262,7 +281,9 @@ pub struct Address {
 impl Address {
     /// Reads the payload of an RTM_NEWADDR.
     pub fn parse(bytes: &[u8], out: &mut Vec<Address>) {
-        let (Some(family), Some(prefix), Some(link)) = (u8_at(bytes, 0), u8_at(bytes, 1), u32_at(bytes, 4)) else {
+        let (Some(family), Some(prefix), Some(link)) =
+            (u8_at(bytes, 0), u8_at(bytes, 1), u32_at(bytes, 4))
+        else {
             return;
         };
         let (mut address, mut local) = (None, None);
@@ -285,7 +306,16 @@ impl Address {
         let Some(own) = local.or(address) else { return };
         let peer = address.filter(|a| *a != own);
         let prefix = prefix.min(bits(own));
-        out.push(Address { link, local: own, peer, prefix, flags, preferred, valid, protocol });
+        out.push(Address {
+            link,
+            local: own,
+            peer,
+            prefix,
+            flags,
+            preferred,
+            valid,
+            protocol,
+        });
     }
 }
 
@@ -323,9 +353,12 @@ impl Route {
     /// Reads the payload of an RTM_NEWROUTE; a route with several next hops gives as many records.
     pub fn parse(bytes: &[u8], out: &mut Vec<Route>) {
         const CLONED: u32 = 0x200;
-        let (Some(family), Some(prefix), Some(tos), Some(flags)) =
-            (u8_at(bytes, 0), u8_at(bytes, 1), u8_at(bytes, 3), u32_at(bytes, 8))
-        else {
+        let (Some(family), Some(prefix), Some(tos), Some(flags)) = (
+            u8_at(bytes, 0),
+            u8_at(bytes, 1),
+            u8_at(bytes, 3),
+            u32_at(bytes, 8),
+        ) else {
             return;
         };
         let any = match family {
@@ -358,7 +391,11 @@ impl Route {
                 6 => route.metric = number(a),
                 9 => hops = a.data,
                 // struct rta_cacheinfo: the third word is what is left, in hundredths of a second.
-                12 => route.expires = u32_at(a.data, 8).filter(|e| (1..=i32::MAX as u32).contains(e)).map_or(FOREVER, |e| e / 100),
+                12 => {
+                    route.expires = u32_at(a.data, 8)
+                        .filter(|e| (1..=i32::MAX as u32).contains(e))
+                        .map_or(FOREVER, |e| e / 100)
+                }
                 15 => route.table = number(a),
                 18 => route.gateway = via(a.data),
                 20 => route.preference = u8_at(a.data, 0).unwrap_or(0),
@@ -375,9 +412,16 @@ impl Route {
     /// struct rtnexthop: length, flags, weight, link; then attributes.
     fn each_hop(self, family: u8, mut hops: &[u8], out: &mut Vec<Route>) {
         const HEADER: usize = 8;
-        while let Some(len) = u16_at(hops, 0).map(usize::from).filter(|len| *len >= HEADER) {
+        while let Some(len) = u16_at(hops, 0)
+            .map(usize::from)
+            .filter(|len| *len >= HEADER)
+        {
             let Some(hop) = hops.get(..len) else { return };
-            let mut route = Route { link: u32_at(hop, 4).unwrap_or(0), gateway: None, ..self.clone() };
+            let mut route = Route {
+                link: u32_at(hop, 4).unwrap_or(0),
+                gateway: None,
+                ..self.clone()
+            };
             for a in attributes(hop, HEADER) {
                 match a.kind {
                     5 => route.gateway = ip(family, a.data),
@@ -411,12 +455,22 @@ pub struct Neighbour {
 impl Neighbour {
     /// Reads the payload of an RTM_NEWNEIGH.
     pub fn parse(bytes: &[u8], out: &mut Vec<Neighbour>) {
-        let (Some(family), Some(link), Some(state), Some(flags)) =
-            (u8_at(bytes, 0), u32_at(bytes, 4), u16_at(bytes, 8), u8_at(bytes, 10))
-        else {
+        let (Some(family), Some(link), Some(state), Some(flags)) = (
+            u8_at(bytes, 0),
+            u32_at(bytes, 4),
+            u16_at(bytes, 8),
+            u8_at(bytes, 10),
+        ) else {
             return;
         };
-        let mut one = Neighbour { link, address: None, mac: None, state, confirmed: 0, router: flags & 0x80 != 0 };
+        let mut one = Neighbour {
+            link,
+            address: None,
+            mac: None,
+            state,
+            confirmed: 0,
+            router: flags & 0x80 != 0,
+        };
         for a in attributes(bytes, 12) {
             match a.kind {
                 1 => one.address = ip(family, a.data),
@@ -427,6 +481,51 @@ impl Neighbour {
             }
         }
         out.push(one);
+    }
+}
+
+/// State of a connected TCP socket.
+pub const TCP_ESTABLISHED: u8 = 1;
+/// State of a listening TCP socket.
+pub const TCP_LISTEN: u8 = 10;
+
+/// A TCP socket that listens or is connected.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Socket {
+    /// This end.
+    pub local: SocketAddr,
+    /// The other end; `None` for one that listens.
+    pub remote: Option<SocketAddr>,
+}
+
+impl Socket {
+    /// A socket in this state; an IPv4 peer of a socket that takes both is shown as what it is.
+    pub fn new(state: u8, local: SocketAddr, remote: SocketAddr) -> Option<Socket> {
+        let plain = |end: SocketAddr| SocketAddr::new(end.ip().to_canonical(), end.port());
+        match state {
+            TCP_ESTABLISHED => Some(Socket {
+                local: plain(local),
+                remote: Some(plain(remote)),
+            }),
+            TCP_LISTEN => Some(Socket {
+                local: plain(local),
+                remote: None,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Reads a struct inet_diag_msg.
+    pub fn parse(bytes: &[u8], out: &mut Vec<Socket>) {
+        let family = u8_at(bytes, 0).unwrap_or(0);
+        let len = if family == 2 { 4 } else { 16 };
+        let end = |address: usize, port: usize| {
+            let ip = ip(family, bytes.get(address..address + len)?)?;
+            Some(SocketAddr::new(ip, u16_at(bytes, port).map(u16::from_be)?))
+        };
+        if let (Some(state), Some(local), Some(remote)) = (u8_at(bytes, 1), end(8, 4), end(24, 6)) {
+            out.extend(Socket::new(state, local, remote));
+        }
     }
 }
 
@@ -491,12 +590,21 @@ mod tests {
         out[2..4].copy_from_slice(&1u16.to_ne_bytes());
         out[4] = 7;
         out[8] = 1;
-        let data = [attribute(1, &10u16.to_ne_bytes()), attribute(5, &0x8100u16.to_be_bytes())].concat();
+        let data = [
+            attribute(1, &10u16.to_ne_bytes()),
+            attribute(5, &0x8100u16.to_be_bytes()),
+        ]
+        .concat();
         let info = [attribute(1, b"vlan\0"), attribute(2 | 0x8000, &data)].concat();
         let counters: Vec<u8> = (1..=24u64).flat_map(u64::to_ne_bytes).collect();
         for a in [
-            attribute(3, b"eth0.10\0"), attribute(1, &[2, 0, 0, 0, 0, 1]), attribute(4, &1500u32.to_ne_bytes()),
-            attribute(5, &2u32.to_ne_bytes()), attribute(16, &[6]), attribute(18, &info), attribute(23, &counters),
+            attribute(3, b"eth0.10\0"),
+            attribute(1, &[2, 0, 0, 0, 0, 1]),
+            attribute(4, &1500u32.to_ne_bytes()),
+            attribute(5, &2u32.to_ne_bytes()),
+            attribute(16, &[6]),
+            attribute(18, &info),
+            attribute(23, &counters),
         ] {
             out.extend(a);
         }
@@ -508,9 +616,15 @@ mod tests {
         let mut out = Vec::new();
         Link::parse(&link(), &mut out);
         let l = &out[0];
-        assert_eq!((l.index, l.name.as_str(), l.kind.as_str(), l.mtu, l.lower), (7, "eth0.10", "vlan", 1500, 2));
+        assert_eq!(
+            (l.index, l.name.as_str(), l.kind.as_str(), l.mtu, l.lower),
+            (7, "eth0.10", "vlan", 1500, 2)
+        );
         assert_eq!((l.vlan, l.protocol, l.state), (10, 0x8100, 6));
-        assert_eq!((l.stats.rx_packets, l.stats.tx_bytes, l.stats.collisions), (1, 4, 10));
+        assert_eq!(
+            (l.stats.rx_packets, l.stats.tx_bytes, l.stats.collisions),
+            (1, 4, 10)
+        );
         assert_eq!(l.mac.unwrap().to_string(), "02:00:00:00:00:01");
     }
 
@@ -530,8 +644,14 @@ mod tests {
         route.extend(attribute(9, &hops));
         let mut out = Vec::new();
         Route::parse(&route, &mut out);
-        let seen: Vec<_> = out.iter().map(|r| (r.link, r.gateway.unwrap().to_string())).collect();
-        assert_eq!(seen, [(3, "10.0.0.1".to_string()), (4, "10.1.0.1".to_string())]);
+        let seen: Vec<_> = out
+            .iter()
+            .map(|r| (r.link, r.gateway.unwrap().to_string()))
+            .collect();
+        assert_eq!(
+            seen,
+            [(3, "10.0.0.1".to_string()), (4, "10.1.0.1".to_string())]
+        );
     }
 
     #[test]
@@ -560,7 +680,11 @@ mod tests {
             };
             for _ in 0..next() % 96 {
                 // Small numbers are likelier to look like lengths and kinds.
-                bytes.push(if next() % 2 == 0 { next() as u8 % 24 } else { next() as u8 });
+                bytes.push(if next() % 2 == 0 {
+                    next() as u8 % 24
+                } else {
+                    next() as u8
+                });
             }
             if let Some(first) = bytes.first_mut() {
                 *first = [2, 7, 10, *first][next() as usize % 4];
@@ -568,6 +692,7 @@ mod tests {
             Link::parse(&bytes, &mut Vec::new());
             Address::parse(&bytes, &mut Vec::new());
             Neighbour::parse(&bytes, &mut Vec::new());
+            Socket::parse(&bytes, &mut Vec::new());
             let mut routes = Vec::new();
             Route::parse(&bytes, &mut routes);
             assert!(routes.iter().all(|r| r.prefix <= bits(r.destination)));
@@ -577,8 +702,18 @@ mod tests {
 
     #[test]
     fn macs() {
-        assert_eq!(Mac::read("02:00:5e:10:00:ff"), Some(Mac([2, 0, 0x5e, 0x10, 0, 255])));
-        for bad in ["", "02", "02:00:5e:10:00", "02:00:5e:10:00:fg", "02:00:5e:10:00:ff:00", "2:0:5e:10:0:ff"] {
+        assert_eq!(
+            Mac::read("02:00:5e:10:00:ff"),
+            Some(Mac([2, 0, 0x5e, 0x10, 0, 255]))
+        );
+        for bad in [
+            "",
+            "02",
+            "02:00:5e:10:00",
+            "02:00:5e:10:00:fg",
+            "02:00:5e:10:00:ff:00",
+            "2:0:5e:10:0:ff",
+        ] {
             assert_eq!(Mac::read(bad), None, "{bad}");
         }
         assert!(Mac([1, 0, 0, 0, 0, 0]).is_no_station() && Mac([0; 6]).is_no_station());
