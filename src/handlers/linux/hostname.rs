@@ -3,7 +3,7 @@
 
 use crate::model::fault::Code;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Want};
-use crate::sys::host;
+use crate::sys::{file, host};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -91,18 +91,12 @@ fn write_running(root: &Path, name: &[u8]) -> Result<(), Failure> {
 /// Replaces the file whole, or removes it; nothing is written where nothing changes.
 fn write_at_boot(root: &Path, bytes: Option<&[u8]>) -> Result<(), Failure> {
     let path = host::below(root, AT_BOOT);
-    let now = fs::read(&path).ok();
-    if now.as_deref() == bytes {
+    if fs::read(&path).ok().as_deref() == bytes {
         return Ok(());
     }
     let done = match bytes {
-        Some(bytes) => {
-            let new = path.with_extension("cwmpd-new");
-            fs::File::create(&new)
-                .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-                .and_then(|()| fs::rename(&new, &path))
-        }
-        None => fs::remove_file(&path),
+        Some(bytes) => file::replace(&path, bytes, 0o644),
+        None => fs::remove_file(&path).and_then(|()| file::sync_folder(file::folder(&path))),
     };
     done.map_err(|e| Failure::internal(format!("{AT_BOOT}: {e}")))
 }

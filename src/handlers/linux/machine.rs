@@ -27,7 +27,7 @@ pub fn providers(facts: &Rc<RefCell<AgentFacts>>) -> Vec<(&'static str, Box<dyn 
         ("time", Box::new(time::Time { processes: shared() })),
         ("unix_socket", Box::new(unix_socket::UnixSockets::default())),
         ("usb", Box::new(usb::Usb::default())),
-        ("user_interface", Box::new(user_interface::UserInterface)),
+        ("user_interface", Box::new(user_interface::UserInterface::default())),
         ("users", Box::new(users::Users::default())),
         ("vendor_config_file", Box::new(vendor_file::ConfigFiles { facts: Rc::clone(facts) })),
         ("vendor_log_file", Box::new(vendor_file::LogFiles)),

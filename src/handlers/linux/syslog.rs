@@ -40,12 +40,11 @@ impl Syslog {
         let processes = &self.processes;
         self.actions.get(ctx, || {
             let mut found = Vec::new();
+            configured(ctx.root, &mut found);
             let mut processes = processes.borrow_mut();
-            if let Some(daemon) = processes.find(ctx, &["syslogd", "busybox"]) {
+            // A syslogd without a configuration is busybox's.
+            if let (true, Some(daemon)) = (found.is_empty(), processes.find(ctx, &["syslogd"])) {
                 busybox(&daemon.words(ctx.root), &mut found);
-            }
-            if found.is_empty() {
-                configured(ctx.root, &mut found);
             }
             found
         })

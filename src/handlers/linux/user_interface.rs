@@ -1,7 +1,7 @@
 //! Provider `user_interface`: whether a web interface is there (somebody listens on the web's ports),
 //! the system's language, and the size of a display.
 
-use crate::handlers::reading::Reading;
+use crate::handlers::reading::{PerRpc, Reading};
 use crate::model::handler::{Ctx, Fields, Row, Want};
 use crate::sys::host;
 use std::path::Path;
@@ -12,7 +12,10 @@ const HTTP: u16 = 80;
 const HTTPS: u16 = 443;
 
 /// The provider.
-pub struct UserInterface;
+#[derive(Default)]
+pub struct UserInterface {
+    protocols: PerRpc<Vec<&'static str>>,
+}
 
 impl Reading for UserInterface {
     fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Vec<String>) {}
@@ -20,8 +23,10 @@ impl Reading for UserInterface {
     fn get(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         for (i, want) in want.iter().enumerate() {
             match want.param.name() {
-                "Enable" => out.put(i, !protocols(ctx.root).is_empty()),
-                "HTTPAccessSupportedProtocols" => out.put(i, protocols(ctx.root).join(",")),
+                "Enable" => out.put(i, !self.protocols.get(ctx, || protocols(ctx.root)).is_empty()),
+                "HTTPAccessSupportedProtocols" => {
+                    out.put(i, self.protocols.get(ctx, || protocols(ctx.root)).join(","));
+                }
                 "CurrentLanguage" | "AvailableLanguages" => {
                     if let Some(language) = language(ctx.root) {
                         out.put(i, language);
@@ -79,7 +84,7 @@ mod tests {
         let f = Folder::new();
         let read = || {
             let names = ["Enable", "HTTPAccessSupportedProtocols", "CurrentLanguage", "AvailableLanguages"];
-            let v = probe::get(&mut ReadOnly(Box::new(UserInterface)), f.root(), "Device.UserInterface.", &[], &names);
+            let v = probe::get(&mut ReadOnly(Box::new(UserInterface::default())), f.root(), "Device.UserInterface.", &[], &names);
             probe::line(&v, &names)
         };
         assert_eq!(read(), "false||-|-");
@@ -93,7 +98,7 @@ mod tests {
         assert_eq!(read(), "true|HTTP,HTTPS|-|-");
         f.file("sys/class/graphics/fb0/virtual_size", "1024,768\n");
         let names = ["DisplayWidth", "DisplayHeight"];
-        let v = probe::get(&mut ReadOnly(Box::new(UserInterface)), f.root(), "Device.UserInterface.LocalDisplay.", &[], &names);
+        let v = probe::get(&mut ReadOnly(Box::new(UserInterface::default())), f.root(), "Device.UserInterface.LocalDisplay.", &[], &names);
         assert_eq!(probe::line(&v, &names), "1024|768");
     }
 }
