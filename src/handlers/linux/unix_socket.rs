@@ -26,7 +26,9 @@ impl Reading for UnixSockets {
 
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         let found = self.found.get(ctx, || read(ctx.root));
-        let Some((path, listens)) = found.get_key_value(row.key()) else { return };
+        let Some((path, listens)) = found.get_key_value(row.key()) else {
+            return;
+        };
         for (i, want) in want.iter().enumerate() {
             match want.param.name() {
                 "Mode" => out.put(i, if *listens { "Listen" } else { "Connect" }),
@@ -41,11 +43,20 @@ impl Reading for UnixSockets {
 /// accepted connections have the listener's path too: of several with one path the listener is shown.
 fn read(root: &Path) -> BTreeMap<String, bool> {
     let mut found = BTreeMap::new();
-    for line in host::read(root, "/proc/net/unix").unwrap_or_default().lines().skip(1) {
+    for line in host::read(root, "/proc/net/unix")
+        .unwrap_or_default()
+        .lines()
+        .skip(1)
+    {
         let mut words = line.splitn(8, ' ').skip(3);
-        let flags = words.next().and_then(|f| u32::from_str_radix(f, 16).ok()).unwrap_or(0);
+        let flags = words
+            .next()
+            .and_then(|f| u32::from_str_radix(f, 16).ok())
+            .unwrap_or(0);
         // The inode is padded, so that spaces are left in front of the path.
-        let Some(path) = line.find(['/', '@']).and_then(|at| line.get(at..)) else { continue };
+        let Some(path) = line.find(['/', '@']).and_then(|at| line.get(at..)) else {
+            continue;
+        };
         if path.chars().any(char::is_control) {
             continue;
         }
@@ -79,8 +90,12 @@ mod tests {
         );
         let mut sockets = ReadOnly(Box::new(UnixSockets::default()));
         let table = "Device.UnixDomainSockets.UnixDomainSocket.{i}.";
-        assert_eq!(probe::list(&mut sockets, f.root(), table, &[]), ["/dev/log", "/var/run/ubus/ubus.sock", "@/a b"]);
-        let mut mode = |key| probe::get(&mut sockets, f.root(), table, &[key], &["Mode"]).remove("Mode");
+        assert_eq!(
+            probe::list(&mut sockets, f.root(), table, &[]),
+            ["/dev/log", "/var/run/ubus/ubus.sock", "@/a b"]
+        );
+        let mut mode =
+            |key| probe::get(&mut sockets, f.root(), table, &[key], &["Mode"]).remove("Mode");
         assert_eq!(mode("/var/run/ubus/ubus.sock").as_deref(), Some("Listen"));
         assert_eq!(mode("/dev/log").as_deref(), Some("Connect"));
         assert_eq!(mode("/gone"), None);
