@@ -129,8 +129,8 @@ pub fn number<T: std::str::FromStr>(root: &Path, path: &str) -> Option<T> {
     line(root, path)?.parse().ok()
 }
 
-/// The names in a folder in order, [`MAX_NAMES`] at most, those that are not UTF-8 left out; empty
-/// when there is no such folder.
+/// The names in a folder in order, [`MAX_NAMES`] at most; empty when there is no such folder. Names
+/// that are not UTF-8 or hold control characters are left out: they become keys and values.
 pub fn names(root: &Path, path: &str) -> Vec<String> {
     let Ok(dir) = fs::read_dir(below(root, path)) else {
         return Vec::new();
@@ -138,6 +138,7 @@ pub fn names(root: &Path, path: &str) -> Vec<String> {
     let mut names: Vec<String> = dir
         .take(MAX_NAMES)
         .filter_map(|e| e.ok()?.file_name().into_string().ok())
+        .filter(|name| !name.chars().any(char::is_control))
         .collect();
     names.sort_unstable();
     names
@@ -346,6 +347,9 @@ mod tests {
             .expect("a pipe in a temporary folder");
         assert!(read(f.root(), "/pipe").is_err(), "a pipe is not waited for");
         assert_eq!(number::<u8>(f.root(), "/bad"), None);
+        f.file("folder/a\u{1f}b", "");
+        f.file("folder/c d", "");
+        assert_eq!(names(f.root(), "/folder"), ["c d"]);
     }
 
     #[test]

@@ -153,7 +153,8 @@ fn add(out: &mut Vec<Server>, word: &str) {
     let Ok(address) = address.parse::<IpAddr>() else {
         return;
     };
-    if out.len() < MAX_SERVERS && word.len() <= 64 && !out.iter().any(|s| s.address == address) {
+    let plain = word.len() <= 64 && word.bytes().all(|b| b.is_ascii_graphic());
+    if out.len() < MAX_SERVERS && plain && !out.iter().any(|s| s.address == address) {
         out.push(Server {
             key: word.to_owned(),
             address,
@@ -241,7 +242,9 @@ fn leases(root: &Path) -> Vec<(IpAddr, Option<String>)> {
         {
             let line = line.trim().trim_end_matches(';');
             if let Some(name) = line.strip_prefix("interface ") {
-                interface = Some(name.trim_matches('"').to_owned());
+                let name = name.trim_matches('"');
+                let plain = name.bytes().all(|b| b.is_ascii_graphic());
+                interface = plain.then(|| name.to_owned());
             } else if let Some(list) = line.strip_prefix("option domain-name-servers ") {
                 let addresses = list.split(',').filter_map(|w| w.trim().parse().ok());
                 found.extend(addresses.map(|a| (a, interface.clone())));
@@ -363,7 +366,7 @@ mod tests {
             probe::list(&mut dns(), f.root(), SERVER, &[]).len(),
             MAX_SERVERS
         );
-        f.bytes("etc/resolv.conf", &[0xff, b'%', b'\n', 0]);
+        f.bytes("etc/resolv.conf", b"\xff%\n\0\nnameserver fe80::1%a\x1fb\n");
         f.file(
             "etc/dnsmasq.conf",
             "server=\nserver=@\nserver=#\nresolv-file=\nserver=1.2.3.4@%%%\n",
