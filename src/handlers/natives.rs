@@ -3,6 +3,28 @@
 
 /// Every name that `native = "…"` may have in `datamodel/*.toml`.
 pub const NAMES: &[&str] = &[
+    // The agent itself.
+    "agent",
+    // The machine.
+    "cpu",
+    "dns",
+    "hostname",
+    "kernel_fault",
+    "led",
+    "memory",
+    "process",
+    "process_fault",
+    "sensor",
+    "ssh",
+    "syslog",
+    "system",
+    "time",
+    "unix_socket",
+    "usb",
+    "user_interface",
+    "users",
+    "vendor_config_file",
+    "vendor_log_file",
     // The network, in the order of `linux::NETWORK`.
     "ethernet_interface",
     "ethernet_link",

@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod file;
+pub mod host;
 pub mod kernel_file;
 pub mod netlink;
