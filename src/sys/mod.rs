@@ -3,6 +3,6 @@
 pub mod clock;
 pub mod command;
 pub mod file;
-pub mod netlink;
 pub mod host;
 pub mod kernel_file;
+pub mod netlink;
