@@ -7,6 +7,9 @@ pub mod cli;
 /// The running daemon: engine (tree, journal, session), reactor (poll loop), wire (one ACS session).
 pub mod agent;
 
+/// Log lines: to stderr with their time, or to syslog.
+pub mod logging;
+
 /// The configuration file: names, defaults, and errors that cite file and line.
 pub mod config;
 

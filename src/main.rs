@@ -1,3 +1,5 @@
-//! The thin binary: parse, call the library, map the error to a named exit code.
+//! The thin binary: parse, call the library, map the outcome to a named exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cwmpd::cli::main(std::env::args_os().skip(1)).into()
+}

@@ -409,3 +409,67 @@ fn child_with_umask() {
     journal.commit(put("a", b"1")).unwrap();
     assert_eq!(journal.health(), None);
 }
+
+#[test]
+fn killed_at_any_moment_it_holds_what_was_promised() {
+    use std::io::BufRead;
+    let scratch = Scratch::new("kill");
+    let dir = scratch.state();
+    let mut numbers = Numbers(23);
+    let mut promised = 0;
+    for round in 0..40 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_that_commits", "--ignored", "--nocapture"])
+            .env("CWMPD_TEST_DIR", &dir)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        // The harness may have written on the same line before the first number.
+        let mut number = || {
+            lines
+                .by_ref()
+                .find_map(|l| l.rsplit(' ').next()?.strip_prefix('#')?.parse::<u64>().ok())
+        };
+        for _ in 0..1 + numbers.below(60) {
+            promised = number().expect("it commits without end");
+        }
+        child.kill().unwrap();
+        // What it said before it died was promised too.
+        while let Some(n) = number() {
+            promised = n;
+        }
+        child.wait().unwrap();
+        let journal = Journal::open(&dir).unwrap();
+        assert_eq!(journal.health(), None, "round {round}");
+        let found: u64 = journal.text("k").unwrap().parse().unwrap();
+        assert!(
+            found == promised || found == promised + 1,
+            "round {round}: {found}, promised {promised}"
+        );
+        assert_eq!(
+            journal.get("e/queue"),
+            Some(&[found as u8; 6000][..]),
+            "a batch is whole"
+        );
+    }
+}
+
+#[test]
+#[ignore = "started by killed_at_any_moment_it_holds_what_was_promised"]
+fn child_that_commits() {
+    let Some(dir) = std::env::var_os("CWMPD_TEST_DIR") else {
+        return;
+    };
+    let mut journal = Journal::open(Path::new(&dir)).unwrap();
+    let mut n: u64 = journal.text("k").map_or(0, |k| k.parse().unwrap());
+    loop {
+        n += 1;
+        let mut batch = put("k", n.to_string().as_bytes());
+        batch.put("e/queue", [n as u8; 6000]);
+        journal.commit(batch).unwrap();
+        println!(" #{n}");
+    }
+}

@@ -1,1 +1,124 @@
-//! The running daemon.
+//! The running daemon. Three roles with messages between them: the *reactor* (main thread) polls
+//! signals, the connection-request port and the control socket and answers at once; the *engine* owns
+//! tree, journal and session and takes one message at a time; the *wire* lives as long as a session.
+
+mod answer;
+mod boot;
+pub mod control;
+mod control_server;
+mod engine;
+mod host;
+mod reactor;
+mod serving;
+mod settings;
+mod start;
+mod status;
+mod wire;
+
+use crate::config::Config;
+use crate::state::journal::{Journal, Locked};
+use control::{Request, StatusReport};
+use control_server::{Control, ReplyTo, Snapshot};
+use reactor::{End, Reactor};
+use std::fmt;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// Deep enough for the tree's walk and for SOAP's bounded nesting.
+const ENGINE_STACK: usize = 512 * 1024;
+
+/// What reaches the engine.
+pub(crate) enum Message {
+    /// A valid connection request was answered.
+    ConnectionRequest,
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// SIGHUP.
+    Reload,
+    /// From the wire of this session.
+    Wire(u32, wire::Event),
+    /// From a shell.
+    Control(Request, ReplyTo),
+    /// A shell has taken what it got and wants the rest.
+    ControlMore(u32, ReplyTo),
+}
+
+/// Why the daemon did not run.
+#[derive(Debug)]
+pub enum RunError {
+    /// Another daemon uses the state folder.
+    Locked(Locked),
+    /// A folder, socket or thread cannot be had; the text names it.
+    Io(String, io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Locked(locked) => write!(f, "{locked}"),
+            RunError::Io(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
+    move |error| RunError::Io(what.into(), error)
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// [`RunError`], before anything was started. Damaged or unwritable state is no error: the agent goes
+/// on in memory and says so.
+pub fn run(config: Config, config_path: PathBuf) -> Result<(), RunError> {
+    let run_dir = config.run_dir.clone();
+    make_run_dir(&run_dir).map_err(io_error(format!("run_dir {}", run_dir.display())))?;
+    let signals = reactor::block_signals().map_err(io_error("signals"))?;
+    let journal = Journal::open(&config.state_dir).map_err(RunError::Locked)?;
+
+    let snapshot: Snapshot = Arc::new(Mutex::new(StatusReport::default()));
+    let socket = config.socket();
+    let control = Control::bind(&socket, snapshot.clone()).map_err(io_error(socket.display().to_string()))?;
+    let (engine_sender, inbox) = channel();
+    let (mut reactor, mailbox) =
+        Reactor::new(&signals, engine_sender.clone(), control).map_err(io_error("reactor"))?;
+
+    let parts = engine::Parts {
+        config,
+        config_path,
+        journal,
+        inbox,
+        own: engine_sender,
+        mailbox,
+        snapshot,
+    };
+    let engine = thread::Builder::new()
+        .name("engine".into())
+        .stack_size(ENGINE_STACK)
+        .spawn(move || engine::run(parts))
+        .map_err(io_error("engine thread"))?;
+    match reactor.run().map_err(io_error("poll"))? {
+        End::Clean => {
+            if engine.join().is_err() {
+                log::error!("the engine ended by a panic");
+            }
+        }
+        End::Overdue => log::error!("the engine did not stop in time; what was promised is on disk"),
+    }
+    Ok(())
+}
+
+fn make_run_dir(dir: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
+    let mode = std::fs::metadata(dir)?.permissions().mode();
+    if mode & 0o002 != 0 {
+        log::warn!("run_dir {} may be written by everybody", dir.display());
+    }
+    Ok(())
+}

@@ -1,9 +1,41 @@
 //! The session machine (TR-069 3.7.1): `step(incoming) -> outgoing`, without I/O.
+//!
+//! The ACS drives: it answers the Inform, then asks, and each of our POSTs carries the answer to what
+//! its last response asked (C-10). An RPC that fails is answered with its fault and the session goes
+//! on; only what cannot be read, or comes where it may not, ends it (C-23).
 
-use super::rpc::{DeviceId, Event};
-use crate::model::fault::Fault;
+pub use super::rpc::InformFacts;
+use super::rpc::{AcsFault, Body, Envelope, Namespace, Request, Response};
+use crate::model::fault::{Code, Fault};
 use crate::model::request::{ParameterValue, SetAttributes};
 use crate::model::tree::{Selection, Status};
+use crate::soap::reader;
+use crate::soap::writer::{self, Answer, List};
+use log::{debug, info, warn};
+use std::time::Duration;
+
+/// How often the same Inform is sent again in one session because the ACS asks for it (8005, C-6).
+pub const MAX_INFORM_REPEATS: u32 = 3;
+/// How many messages that answer nothing are passed over in one session (E-20), so that an ACS that
+/// sends nothing else is not listened to until the deadline.
+pub const MAX_STRAYS: u32 = 8;
+/// The least SessionTimeout that is taken, seconds (T-8).
+pub const MIN_SESSION_TIMEOUT: u32 = 30;
+
+/// Every method of the agent (R-GRM-1).
+pub const METHODS: &[&str] = &[
+    "GetRPCMethods",
+    "SetParameterValues",
+    "GetParameterValues",
+    "GetParameterNames",
+    "SetParameterAttributes",
+    "GetParameterAttributes",
+    "AddObject",
+    "DeleteObject",
+    "Reboot",
+    "ScheduleInform",
+    "FactoryReset",
+];
 
 /// What the session asks of the agent. The engine implements it over the tree; tests over a table.
 pub trait Host {
@@ -35,21 +67,6 @@ pub trait Host {
     fn inform_delivered(&mut self);
 }
 
-/// What an Inform says (A.3.3.1).
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct InformFacts {
-    /// I-1.
-    pub device_id: DeviceId,
-    /// V-1, V-2.
-    pub events: Vec<Event>,
-    /// I-2: local time with offset, or Unknown Time.
-    pub current_time: String,
-    /// C-22.
-    pub retry_count: u32,
-    /// Path, xsi:type, value (I-3 to I-5).
-    pub parameters: Vec<(String, &'static str, String)>,
-}
-
 /// What came in from the wire.
 #[derive(Debug)]
 pub enum Incoming<'a> {
@@ -77,7 +94,7 @@ pub enum Outgoing {
 }
 
 /// An answer that may be larger than memory: `head`, then every item of the selection in its XML
-/// form (`soap::writer` knows it by the item's variant), then `tail`.
+/// form ([`writer::item`]), then `tail`.
 pub struct LongAnswer {
     /// Everything before the first item, arrayType with its count included.
     pub head: Vec<u8>,
@@ -85,6 +102,351 @@ pub struct LongAnswer {
     pub selection: Selection,
     /// Everything behind the last item.
     pub tail: Vec<u8>,
-    /// The whole fault envelope to send in its place when the walk cannot begin.
-    pub id: Option<String>,
+    namespace: Namespace,
+    id: Option<String>,
 }
+
+impl LongAnswer {
+    /// The whole envelope to send in its place when the walk fails before anything was sent.
+    pub fn fault(&self, fault: &Fault) -> Vec<u8> {
+        writer::fault(self.namespace, self.id.as_deref(), fault)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Nothing was sent yet.
+    New,
+    /// The Inform is out.
+    Informed,
+    /// The Inform was answered: the ACS may ask.
+    Open,
+    /// Done or failed.
+    Over,
+}
+
+/// One session with the ACS.
+pub struct Session {
+    state: State,
+    namespace: Namespace,
+    id: String,
+    inform: Vec<u8>,
+    repeats: u32,
+    strays: u32,
+    hold_requests: bool,
+    /// An empty POST went out while HoldRequests was false (C-13, C-15).
+    said_no_more: bool,
+    timeout: Option<Duration>,
+    delivered: bool,
+    strange_id: bool,
+    rpcs: u32,
+    faults: u32,
+    last_rpc: Option<String>,
+}
+
+impl Session {
+    /// A session that has not begun. `namespace` is what the Inform goes out in; `number` makes the
+    /// IDs of this session differ from those of others (E-11).
+    pub fn new(namespace: Namespace, number: u32) -> Session {
+        Session {
+            state: State::New,
+            namespace,
+            id: format!("{number}.1"),
+            inform: Vec::new(),
+            repeats: 0,
+            strays: 0,
+            hold_requests: false,
+            said_no_more: false,
+            timeout: None,
+            delivered: false,
+            strange_id: false,
+            rpcs: 0,
+            faults: 0,
+            last_rpc: None,
+        }
+    }
+
+    /// Whether the Inform was answered, so that its events are delivered (V-23).
+    pub fn is_delivered(&self) -> bool {
+        self.delivered
+    }
+
+    /// How many requests of the ACS were answered, faults included.
+    pub fn rpcs(&self) -> u32 {
+        self.rpcs
+    }
+
+    /// How many of them were answered with a fault.
+    pub fn faults(&self) -> u32 {
+        self.faults
+    }
+
+    /// The method that the ACS asked for last.
+    pub fn last_rpc(&self) -> Option<&str> {
+        self.last_rpc.as_deref()
+    }
+
+    /// How long the ACS wants to be waited for, when it said so (T-8).
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// Takes what the ACS sent and says what to send next. After [`Outgoing::Done`] and
+    /// [`Outgoing::Failed`] there is no further step.
+    pub fn step(&mut self, incoming: Incoming<'_>, host: &mut dyn Host) -> Outgoing {
+        let outgoing = match (self.state, incoming) {
+            (State::New, Incoming::Start) => {
+                self.state = State::Informed;
+                self.inform = writer::inform(self.namespace, &self.id, &host.inform());
+                Outgoing::Whole(self.inform.clone())
+            }
+            (State::New | State::Over, _) | (_, Incoming::Start) => {
+                failed("the session is not in a state for this")
+            }
+            (State::Informed, Incoming::Empty) => {
+                failed("the ACS answered the Inform with an empty response")
+            }
+            (State::Open, Incoming::Empty) => self.nothing_asked(),
+            (state, Incoming::Envelope(bytes)) => match reader::read(bytes) {
+                Err(_) if state == State::Open && bytes.trim_ascii().is_empty() => {
+                    self.nothing_asked()
+                }
+                Err(error) => failed(&format!(
+                    "the ACS sent a message that cannot be read: {error}"
+                )),
+                Ok(envelope) if state == State::Informed => self.answer_to_inform(envelope, host),
+                Ok(envelope) => self.message(envelope, host),
+            },
+        };
+        if matches!(outgoing, Outgoing::Done | Outgoing::Failed(_)) {
+            self.state = State::Over;
+        }
+        outgoing
+    }
+
+    fn headers(&mut self, envelope: &Envelope) {
+        // A header that is not there is false (C-12).
+        self.hold_requests = envelope.hold_requests.unwrap_or(false);
+        if let Some(seconds) = envelope
+            .session_timeout
+            .filter(|s| *s >= MIN_SESSION_TIMEOUT)
+        {
+            self.timeout = Some(Duration::from_secs(seconds.into()));
+        }
+        if let Some(namespace) = envelope.namespace {
+            self.namespace = namespace;
+        }
+    }
+
+    fn answer_to_inform(&mut self, envelope: Envelope, host: &mut dyn Host) -> Outgoing {
+        match &envelope.body {
+            Body::Response(Response::Inform) => {}
+            Body::Fault(AcsFault { code: 8005, .. }) if self.repeats < MAX_INFORM_REPEATS => {
+                self.repeats += 1;
+                info!("the ACS asks for the Inform again (8005)");
+                return Outgoing::Whole(self.inform.clone());
+            }
+            Body::Fault(fault) => {
+                return failed(&format!(
+                    "the ACS answered the Inform with fault {} {}",
+                    fault.code, fault.text
+                ));
+            }
+            Body::Response(_) | Body::Request(_) => {
+                return failed(
+                    "the ACS answered the Inform with something else than InformResponse",
+                );
+            }
+        }
+        self.headers(&envelope);
+        // E-14, E-15.
+        match envelope.use_cwmp_version.as_deref() {
+            Some("1.0") => self.namespace = Namespace::V1_0,
+            Some("1.1") => self.namespace = Namespace::V1_1,
+            Some("1.2" | "1.3" | "1.4") => self.namespace = Namespace::V1_2,
+            Some(other) => warn!("the ACS wants a CWMP version that there is not: {other:.16}"),
+            None => {}
+        }
+        if envelope.id.as_deref() != Some(self.id.as_str()) {
+            self.note_strange_id(envelope.id.as_deref());
+        }
+        if let Some(header) = &envelope.not_understood {
+            // A fault is no answer to a response (E-20).
+            warn!(
+                "the ACS sent a header in InformResponse that must be understood and is not: {header:.64}"
+            );
+        }
+        self.state = State::Open;
+        self.inform = Vec::new();
+        self.delivered = true;
+        host.inform_delivered();
+        self.empty_post()
+    }
+
+    fn message(&mut self, envelope: Envelope, host: &mut dyn Host) -> Outgoing {
+        self.headers(&envelope);
+        let Envelope {
+            id,
+            not_understood,
+            body,
+            ..
+        } = envelope;
+        match (body, not_understood) {
+            (Body::Request(_), Some(header)) => {
+                self.faults += 1;
+                Outgoing::Whole(writer::must_understand(
+                    self.namespace,
+                    id.as_deref(),
+                    &header,
+                ))
+            }
+            (Body::Request(request), None) => self.request(id, request, host),
+            (Body::Response(_) | Body::Fault(_), _) => {
+                self.strays += 1;
+                if self.strays > MAX_STRAYS {
+                    return failed("the ACS keeps answering what was not asked");
+                }
+                warn!("the ACS answered what was not asked; the session goes on");
+                self.empty_post()
+            }
+        }
+    }
+
+    /// An empty response: over when we have said that there is no more (C-14 to C-16). It carries no
+    /// header, so it lifts HoldRequests too.
+    fn nothing_asked(&mut self) -> Outgoing {
+        self.hold_requests = false;
+        if self.said_no_more {
+            Outgoing::Done
+        } else {
+            self.empty_post()
+        }
+    }
+
+    fn empty_post(&mut self) -> Outgoing {
+        self.said_no_more |= !self.hold_requests;
+        Outgoing::Empty
+    }
+
+    fn note_strange_id(&mut self, id: Option<&str>) {
+        if !self.strange_id {
+            self.strange_id = true;
+            match id {
+                Some(_) => warn!("the ACS does not echo the ID of the Inform; taken all the same"),
+                None => warn!("the ACS sends no ID; taken all the same"),
+            }
+        }
+    }
+
+    fn request(&mut self, id: Option<String>, request: Request, host: &mut dyn Host) -> Outgoing {
+        self.rpcs += 1;
+        let name = method(&request);
+        debug!("the ACS asks: {name}");
+        self.last_rpc = Some(name.to_string());
+        host.begin_rpc();
+        match self.perform(id.as_deref(), request, host) {
+            Ok(outgoing) => outgoing,
+            Err(fault) => {
+                self.faults += 1;
+                info!("{}: {fault}", self.last_rpc.as_deref().unwrap_or_default());
+                Outgoing::Whole(writer::fault(self.namespace, id.as_deref(), &fault))
+            }
+        }
+    }
+
+    fn perform(
+        &mut self,
+        id: Option<&str>,
+        request: Request,
+        host: &mut dyn Host,
+    ) -> Result<Outgoing, Fault> {
+        let answer = match request {
+            Request::GetRPCMethods => Answer::GetRPCMethods(METHODS),
+            Request::SetParameterValues {
+                list,
+                parameter_key,
+            } => Answer::SetParameterValues(host.set(&list, &parameter_key)?),
+            Request::GetParameterValues { names } => {
+                return Ok(self.long(id, List::Values, host.values(&names)?));
+            }
+            Request::GetParameterNames { path, next_level } => {
+                return Ok(self.long(id, List::Names, host.names(&path, next_level)?));
+            }
+            Request::SetParameterAttributes { list } => {
+                host.set_attributes(&list)?;
+                Answer::SetParameterAttributes
+            }
+            Request::GetParameterAttributes { names } => {
+                return Ok(self.long(id, List::Attributes, host.attributes(&names)?));
+            }
+            Request::AddObject {
+                object,
+                parameter_key,
+            } => {
+                let (number, status) = host.add(&object, &parameter_key)?;
+                Answer::AddObject(number, status)
+            }
+            Request::DeleteObject {
+                object,
+                parameter_key,
+            } => Answer::DeleteObject(host.delete(&object, &parameter_key)?),
+            Request::Reboot { command_key } => {
+                host.reboot(&command_key)?;
+                Answer::Reboot
+            }
+            Request::FactoryReset => {
+                host.factory_reset()?;
+                Answer::FactoryReset
+            }
+            Request::ScheduleInform {
+                delay_seconds,
+                command_key,
+            } => {
+                host.schedule_inform(delay_seconds, &command_key)?;
+                Answer::ScheduleInform
+            }
+            Request::Unknown { method } => {
+                return Err(Fault::new(
+                    Code::METHOD_NOT_SUPPORTED,
+                    format!("Method not supported: {method}"),
+                ));
+            }
+            Request::Invalid { fault, .. } => return Err(fault),
+        };
+        Ok(Outgoing::Whole(writer::answer(self.namespace, id, answer)))
+    }
+
+    fn long(&self, id: Option<&str>, list: List, selection: Selection) -> Outgoing {
+        Outgoing::Long(LongAnswer {
+            head: writer::head(self.namespace, id, list, selection.count),
+            selection,
+            tail: writer::tail(list),
+            namespace: self.namespace,
+            id: id.map(str::to_string),
+        })
+    }
+}
+
+fn failed(why: &str) -> Outgoing {
+    Outgoing::Failed(why.to_string())
+}
+
+fn method(request: &Request) -> &str {
+    match request {
+        Request::GetRPCMethods => "GetRPCMethods",
+        Request::SetParameterValues { .. } => "SetParameterValues",
+        Request::GetParameterValues { .. } => "GetParameterValues",
+        Request::GetParameterNames { .. } => "GetParameterNames",
+        Request::SetParameterAttributes { .. } => "SetParameterAttributes",
+        Request::GetParameterAttributes { .. } => "GetParameterAttributes",
+        Request::AddObject { .. } => "AddObject",
+        Request::DeleteObject { .. } => "DeleteObject",
+        Request::Reboot { .. } => "Reboot",
+        Request::FactoryReset => "FactoryReset",
+        Request::ScheduleInform { .. } => "ScheduleInform",
+        Request::Unknown { method } | Request::Invalid { method, .. } => method,
+    }
+}
+
+#[cfg(test)]
+mod tests;

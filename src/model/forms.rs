@@ -69,6 +69,11 @@ impl<'t> Number<'t> {
         }
     }
 
+    /// Whether it is below 0.
+    pub fn is_negative(self) -> bool {
+        self.negative
+    }
+
     /// Whether it lies within `u64`.
     pub fn is_unsigned_long(self) -> bool {
         !self.negative && (self.digits.is_empty() || self.digits.parse::<u64>().is_ok())
@@ -320,6 +325,35 @@ pub fn misform(format: Format, text: &str) -> Option<&'static str> {
         Format::MacAddress => (is_mac(text), "a MAC address with colons"),
     };
     (!fits).then_some(what)
+}
+
+/// A text that has its form, as it is kept: a dotted quad loses its leading zeros, which other
+/// programs read as octal.
+pub fn canonical(format: Format, text: &str) -> Cow<'_, str> {
+    let dotted = match format {
+        Format::IpAddress | Format::Ipv4Address => is_v4(text),
+        Format::IpPrefix | Format::Ipv4Prefix => is_v4_prefix(text),
+        _ => false,
+    };
+    let zeros = |part: &str| part.len() > 1 && part.starts_with('0');
+    if !dotted || !text.split(['.', '/']).any(zeros) {
+        return text.into();
+    }
+    let mut kept = String::with_capacity(text.len());
+    for part in text.split_inclusive(['.', '/']) {
+        let (digits, mark) = match part.strip_suffix(['.', '/']) {
+            Some(digits) => (digits, &part[digits.len()..]),
+            None => (part, ""),
+        };
+        let short = digits.trim_start_matches('0');
+        kept.push_str(if short.is_empty() && !digits.is_empty() {
+            "0"
+        } else {
+            short
+        });
+        kept.push_str(mark);
+    }
+    kept.into()
 }
 
 /// A row or parameter of the tree, with or without the final dot (form only).

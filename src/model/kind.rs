@@ -201,11 +201,7 @@ impl<'a> Kind<'a> {
             let plain = forms::percent_decoded(raw);
             let value = self.item(&plain, door)?;
             // Text stays as it was written: which characters were escaped is the writer's choice.
-            canonical.push_str(if self.row.base == Base::String {
-                raw
-            } else {
-                &value
-            });
+            canonical.push_str(if value == plain { raw } else { &value });
         }
         let (least, most) = (usize::from(self.row.items.0), usize::from(self.row.items.1));
         if count < least {
@@ -230,7 +226,9 @@ impl<'a> Kind<'a> {
     fn item<'t>(self, text: &'t str, door: Door) -> Result<Cow<'t, str>, Misfit> {
         let not = |what: &str| Misfit::Type(format!("not {what}"));
         match self.row.base {
-            Base::String => self.string(text, door).map(|()| Cow::Borrowed(text)),
+            Base::String => self
+                .string(text, door)
+                .map(|()| forms::canonical(self.row.format, text)),
             Base::Int | Base::UnsignedInt | Base::Long | Base::UnsignedLong => {
                 let number = Number::parse(text).ok_or_else(|| not("a whole number"))?;
                 self.number(number)?;
@@ -281,11 +279,6 @@ impl<'a> Kind<'a> {
                 named[WORDS_NAMED] = "…";
             }
             return Err(Misfit::Value(format!("not one of {}", named.join(", "))));
-        }
-        if let Some(least) = self.ranges().map(|r| r.0).min().filter(|m| *m > 0)
-            && text.len() < usize::try_from(least).unwrap_or(usize::MAX)
-        {
-            return Err(Misfit::Value(format!("shorter than {least} characters")));
         }
         // Counting is only needed when the bytes alone do not say that it fits (E-23).
         if (self.row.min, self.row.max) != (i64::MIN, i64::MAX) {
@@ -399,14 +392,22 @@ impl<'a> Kind<'a> {
                     .take(most)
                     .collect()
             }
-            Base::Int | Base::UnsignedInt | Base::Long | Base::UnsignedLong | Base::Decimal => {
+            Base::Int | Base::UnsignedInt | Base::Long | Base::UnsignedLong => {
+                let number = Number::parse(text)?;
                 let (least, most) = self.hull();
-                if text.trim_matches(forms::is_space).starts_with('-') {
-                    least.max(i64::MIN)
-                } else {
-                    most
+                match number.value() {
+                    Some(n) if n < least => least.to_string(),
+                    Some(n) if n <= most => return None,
+                    None if number.is_negative() => least.to_string(),
+                    _ if most == i64::MAX && self.row.base == Base::UnsignedLong => {
+                        u64::MAX.to_string()
+                    }
+                    _ => most.to_string(),
                 }
-                .to_string()
+            }
+            Base::Decimal => {
+                let below = forms::Decimal::parse(text)?.around().0 < self.row.min.into();
+                if below { self.row.min } else { self.row.max }.to_string()
             }
             _ => return None,
         };
@@ -455,3 +456,6 @@ pub fn range(text: &str) -> (i64, i64) {
         max.parse().unwrap_or(i64::MAX),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ pub mod handler;
 mod index;
 mod intent;
 pub mod kind;
+pub mod overlay;
 pub mod path;
 pub mod request;
 mod resolve;

@@ -1,10 +1,23 @@
 //! One ACS session's HTTP client: one connection, continued on a new one when the ACS closes it;
 //! Digest and Basic, cookies, redirects, deadlines. Blocking, but every wait can be woken.
 
-use std::io;
+use std::fmt;
+use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ureq::Agent;
+use ureq::config::{AutoHeaderValue, Config};
+use ureq::http::{HeaderMap, StatusCode, header};
+
+use super::connector::{Handover, NoLookup, Opener};
+use super::cookies::{self, Jar};
+use super::credentials::Credentials;
+use super::line::{BUFFER, MAX_HEAD, Shared};
+use super::url::Url;
 
 /// Everything the client is told about the ACS; made afresh for each session (S-22).
 #[derive(Clone, Default)]
@@ -102,7 +115,12 @@ pub enum Error {
     /// Too many redirects, one without a usable Location, or one from https to http (T-25, T-28, T-30).
     Redirect(String),
     /// Another HTTP status (T-10, T-31); `retry_after` in seconds when the ACS asked for it (C-33).
-    Status { code: u16, retry_after: Option<u32> },
+    Status {
+        /// The status code.
+        code: u16,
+        /// Seconds.
+        retry_after: Option<u32>,
+    },
     /// A deadline passed; the text says which.
     Timeout(&'static str),
     /// A body or head beyond a limit.
@@ -113,24 +131,360 @@ pub enum Error {
     Woken,
 }
 
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Url(text) => write!(f, "the URL of the ACS: {text}"),
+            Error::Credentials(text) => write!(f, "credentials: {text}"),
+            Error::Resolve(text) => write!(f, "name lookup: {text}"),
+            Error::Connect(text) => write!(f, "TCP: {text}"),
+            Error::Tls(text) => write!(f, "TLS: {text}"),
+            Error::Authentication(text) => write!(f, "authentication: {text}"),
+            Error::Redirect(text) => write!(f, "redirect: {text}"),
+            Error::Status { code, .. } => write!(f, "the ACS answered with HTTP status {code}"),
+            Error::Timeout(phase) => write!(f, "deadline passed: {phase}"),
+            Error::TooLarge(text) => write!(f, "too large: {text}"),
+            Error::Broken(text) => write!(f, "HTTP: {text}"),
+            Error::Woken => f.write_str("the agent stops"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The most redirects in a row that are followed (T-25).
+pub const MAX_REDIRECTS: u32 = 5;
+/// The most of a challenge's or redirect's own body that is read to keep the connection.
+const MAX_IGNORED: u64 = 64 * 1024;
+
 /// The client of one session.
-pub struct Client {}
+pub struct Client {
+    options: Options,
+    shared: Arc<Shared>,
+    opener: Opener,
+    agent: Agent,
+    /// Where POSTs go: after a redirect, the new place for the rest of the session (T-24).
+    url: Url,
+    cookies: Jar,
+    credentials: Credentials,
+    local_address: Option<SocketAddr>,
+}
+
+/// What the ACS answered, its body not yet read.
+type Answer = ureq::http::Response<ureq::Body>;
 
 impl Client {
     /// Prepares a session; connects at the first POST. `wake` is the read end of a pipe: as soon as
     /// it is readable (or closed) every wait ends with [`Error::Woken`].
-    pub fn new(_options: Options, _wake: std::os::fd::OwnedFd) -> Result<Client, Error> {
-        todo!()
+    pub fn new(options: Options, wake: OwnedFd) -> Result<Client, Error> {
+        let url = Url::parse(&options.url).map_err(|why| Error::Url(why.to_string()))?;
+        if !options.user_agent.bytes().all(|b| matches!(b, b' '..=b'~')) {
+            return Err(Error::Credentials(
+                "the user agent's name is not ASCII".to_string(),
+            ));
+        }
+        let credentials = Credentials::new(&options)?;
+        let shared = Arc::new(Shared::new(wake, options.timeouts));
+        let mut opener = Opener::new(&options, Arc::clone(&shared));
+        if url.https {
+            opener.prepare_tls(&options)?;
+        }
+        let handover = Handover(Arc::clone(&shared));
+        Ok(Client {
+            agent: Agent::with_parts(settings(&options), handover, NoLookup),
+            options,
+            shared,
+            opener,
+            url,
+            cookies: Jar::default(),
+            credentials,
+            local_address: None,
+        })
     }
 
     /// Sends one POST and reads its answer; answers challenges (S-11 to S-20), follows redirects
     /// (T-22 to T-30), keeps cookies (T-19, T-20).
-    pub fn post(&mut self, _body: Body<'_>) -> Result<Response, Error> {
-        todo!()
+    pub fn post(&mut self, mut body: Body<'_>) -> Result<Response, Error> {
+        self.credentials.begin();
+        let mut redirects = 0;
+        loop {
+            let answer = self.exchange(&mut body)?;
+            match answer.status() {
+                StatusCode::OK | StatusCode::NO_CONTENT => return self.read(answer),
+                StatusCode::UNAUTHORIZED => {
+                    let challenges = texts(answer.headers(), header::WWW_AUTHENTICATE);
+                    self.credentials.challenged(&self.url, &challenges)?;
+                    self.ignore(answer)?;
+                }
+                StatusCode::FOUND | StatusCode::TEMPORARY_REDIRECT => {
+                    redirects += 1;
+                    let target = self.target(answer.headers(), redirects)?;
+                    self.ignore(answer)?;
+                    log::info!(
+                        "the ACS redirects to {}://{}",
+                        target.scheme(),
+                        target.authority()
+                    );
+                    if target.https {
+                        self.opener.prepare_tls(&self.options)?;
+                    }
+                    self.url = target;
+                }
+                other => {
+                    return Err(Error::Status {
+                        code: other.as_u16(),
+                        retry_after: retry_after(answer.headers()),
+                    });
+                }
+            }
+            if let Body::Stream(pieces) = &mut body {
+                pieces.rewind().map_err(rendering)?;
+            }
+        }
     }
 
     /// The local address of the last connection: what the connection-request URL shows.
     pub fn local_address(&self) -> Option<SocketAddr> {
-        todo!()
+        self.local_address
+    }
+
+    /// One request and the head of its response, on the connection at hand if there is one. When
+    /// that turns out to be dead before anything was answered, once more on a new one (T-4).
+    fn exchange(&mut self, body: &mut Body<'_>) -> Result<Answer, Error> {
+        let mut fresh = false;
+        loop {
+            self.shared.check()?;
+            let result = self.send(body);
+            let (failure, broken, received, wanted) = {
+                let mut note = self.shared.note();
+                note.ready = None;
+                (note.failure.take(), note.broken, note.received, note.wanted)
+            };
+            let error = match result {
+                Ok(answer) => {
+                    self.note_head(answer.headers());
+                    return Ok(answer);
+                }
+                Err(_) if wanted && !fresh => {
+                    self.credentials.take_back(&self.url);
+                    self.connect()?;
+                    fresh = true;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if !broken || received || fresh {
+                return Err(failure.unwrap_or_else(|| plain(error)));
+            }
+            log::debug!("the ACS has closed the connection: the request is sent again");
+            if let Body::Stream(pieces) = body {
+                pieces.rewind().map_err(rendering)?;
+            }
+            self.connect()?;
+            fresh = true;
+        }
+    }
+
+    fn connect(&mut self) -> Result<(), Error> {
+        let line = self.opener.open(&self.url)?;
+        self.local_address = line.local_address();
+        self.shared.note().ready = Some(line);
+        self.credentials.new_connection()
+    }
+
+    fn send(&mut self, body: &mut Body<'_>) -> Result<Answer, ureq::Error> {
+        let ready = self.shared.note().ready.take();
+        *self.shared.note() = super::line::Note {
+            ready,
+            ..Default::default()
+        };
+        let mut request = self
+            .agent
+            .post(self.url.to_string())
+            .header_raw("Host", self.url.authority().as_bytes())
+            .header_raw("User-Agent", self.options.user_agent.as_bytes());
+        if let Some(value) = self.credentials.header(&self.url) {
+            request = request.header_raw("Authorization", value.as_bytes());
+        }
+        if let Some(value) = self.cookies.header(&self.url) {
+            request = request.header_raw("Cookie", value.as_bytes());
+        }
+        if !matches!(body, Body::Empty) {
+            request = request
+                .header_raw("SOAPAction", b"")
+                .header_raw("Content-Type", b"text/xml; charset=utf-8");
+        }
+        match body {
+            Body::Empty => request.header_raw("Content-Length", b"0").send_empty(),
+            Body::Whole(bytes) => {
+                let length = bytes.len().to_string();
+                request
+                    .header_raw("Content-Length", length.as_bytes())
+                    .send(&**bytes)
+            }
+            Body::Stream(pieces) => {
+                let mut reader = PieceReader {
+                    pieces: &mut **pieces,
+                    piece: io::Cursor::default(),
+                };
+                request
+                    .header_raw("Transfer-Encoding", b"chunked")
+                    .send(ureq::SendBody::from_reader(&mut reader))
+            }
+        }
+    }
+
+    fn note_head(&mut self, headers: &HeaderMap) {
+        for text in texts(headers, header::SET_COOKIE) {
+            self.cookies.store(&text, &self.url);
+        }
+        for text in texts(
+            headers,
+            header::HeaderName::from_static("authentication-info"),
+        ) {
+            self.credentials.next_nonce(&self.url, &text);
+        }
+    }
+
+    /// Where a redirect leads (T-25, T-28, T-30).
+    fn target(&self, headers: &HeaderMap, redirects: u32) -> Result<Url, Error> {
+        let refused = |why: &str| Error::Redirect(format!("{} {why}", self.url.host));
+        if redirects > MAX_REDIRECTS {
+            return Err(refused("leads to more than 5 redirects in a row"));
+        }
+        let locations = texts(headers, header::LOCATION);
+        let location = locations
+            .first()
+            .filter(|text| !text.trim().is_empty())
+            .ok_or_else(|| refused("gives no Location"))?;
+        let target = self
+            .url
+            .join(location)
+            .map_err(|why| refused(&format!("gives a Location that is no use: {why}")))?;
+        if self.url.https && !target.https {
+            return Err(refused("leads from https to http"));
+        }
+        Ok(target)
+    }
+
+    fn read(&self, mut answer: Answer) -> Result<Response, Error> {
+        let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
+        let length = answer.body().content_length();
+        let too_large = || Error::TooLarge(format!("a response body above {MAX_BODY} bytes"));
+        if length.is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let capacity = length.and_then(|length| usize::try_from(length).ok());
+        let mut body = Vec::with_capacity(capacity.map_or(0, |c| c + 1));
+        let mut reader = answer.body_mut().as_reader().take(limit + 1);
+        match reader.read_to_end(&mut body) {
+            Ok(_) if body.len() > MAX_BODY => Err(too_large()),
+            Ok(_) => Ok(Response { body }),
+            Err(e) => Err(self.failure(e)),
+        }
+    }
+
+    /// Reads a body that nobody wants, so that its connection can be used again (T-5).
+    fn ignore(&self, mut answer: Answer) -> Result<(), Error> {
+        let mut reader = answer.body_mut().as_reader().take(MAX_IGNORED);
+        match io::copy(&mut reader, &mut io::sink()) {
+            Ok(_) => Ok(()),
+            Err(e) => match self.failure(e) {
+                // the next request goes by a new connection
+                Error::Broken(_) => Ok(()),
+                other => Err(other),
+            },
+        }
+    }
+
+    fn failure(&self, e: io::Error) -> Error {
+        let failure = self.shared.note().failure.take();
+        failure.unwrap_or_else(|| Error::Broken(format!("the response's body: {e}")))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // a connection that waits there holds the note itself
+        self.shared.note().ready = None;
+    }
+}
+
+fn settings(options: &Options) -> Config {
+    Config::builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .user_agent(AutoHeaderValue::None)
+        .accept(AutoHeaderValue::None)
+        .accept_encoding(AutoHeaderValue::None)
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
+        .max_response_header_size(MAX_HEAD + BUFFER)
+        .max_idle_connections(1)
+        .max_idle_connections_per_host(1)
+        .max_idle_age(options.timeouts.session)
+        .timeout_recv_response(Some(options.timeouts.response))
+        .build()
+}
+
+/// A streamed body as ureq reads it.
+struct PieceReader<'a> {
+    pieces: &'a mut dyn Pieces,
+    piece: io::Cursor<Vec<u8>>,
+}
+
+impl Read for PieceReader<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let amount = self.piece.read(room)?;
+            if amount > 0 || room.is_empty() {
+                return Ok(amount);
+            }
+            match self.pieces.next()? {
+                Some(piece) => self.piece = io::Cursor::new(piece),
+                None => return Ok(0),
+            }
+        }
+    }
+}
+
+fn rendering(e: io::Error) -> Error {
+    Error::Broken(format!("our own body cannot be rendered: {e}"))
+}
+
+/// The values of a header, as far as they are text.
+fn texts(headers: &HeaderMap, name: header::HeaderName) -> Vec<String> {
+    let text = |v: &header::HeaderValue| String::from_utf8_lossy(v.as_bytes()).into_owned();
+    headers.get_all(name).iter().map(text).collect()
+}
+
+/// Seconds, given as such or as a date (C-33).
+fn retry_after(headers: &HeaderMap) -> Option<u32> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    let at = cookies::date(text)?;
+    u32::try_from(at.saturating_sub(i64::try_from(now.as_secs()).ok()?)).ok()
+}
+
+/// An error of ureq's own, where the connection had none to tell.
+fn plain(error: ureq::Error) -> Error {
+    match error {
+        ureq::Error::Timeout(ureq::Timeout::RecvResponse) => {
+            Error::Timeout("waiting for the response")
+        }
+        ureq::Error::LargeResponseHeader(..) => {
+            Error::TooLarge("the head of a response".to_string())
+        }
+        ureq::Error::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            Error::Broken("the ACS closed the connection without a response".to_string())
+        }
+        ureq::Error::Io(e) => rendering(e),
+        ureq::Error::Protocol(e) => Error::Broken(format!("the response is malformed: {e}")),
+        other => Error::Broken(other.to_string()),
     }
 }

@@ -23,6 +23,9 @@ const HEAD: usize = 8;
 const PUT: u8 = b'+';
 const DELETE: u8 = b'-';
 
+/// A key and its new value; `None` deletes.
+pub type Operation<'a> = (&'a str, Option<&'a [u8]>);
+
 /// Bytes that one operation takes in a payload.
 pub fn size(key: &str, value: Option<&[u8]>) -> usize {
     3 + key.len() + value.map_or(0, |v| 4 + v.len())
@@ -127,7 +130,7 @@ fn measure(head: &[u8]) -> Option<(usize, u32)> {
 
 /// The operations of a payload in order, the value `None` for a delete; `None` when it has not the
 /// form of a payload.
-pub fn operations(mut payload: &[u8]) -> Option<Vec<(&str, Option<&[u8]>)>> {
+pub fn operations(mut payload: &[u8]) -> Option<Vec<Operation<'_>>> {
     let mut ops = Vec::new();
     while let Some((&kind, rest)) = payload.split_first() {
         let (len, rest) = rest.split_first_chunk::<2>()?;

@@ -1,4 +1,8 @@
 //! Thin wrappers around the system.
 
 pub mod clock;
+pub mod command;
 pub mod file;
+pub mod netlink;
+pub mod host;
+pub mod kernel_file;

@@ -38,7 +38,7 @@ pub const MAX_TEXT: usize = 4096;
 pub struct At {
     /// The file's name as it is cited.
     pub file: Rc<str>,
-    /// From 1; 0 for what was read from built-in tables.
+    /// From 1; 0 for a whole file, or for what was read from built-in tables.
     pub line: u32,
 }
 
@@ -53,7 +53,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.at.file, self.at.line, self.reason)
+        match self.at.line {
+            0 => write!(f, "{}: {}", self.at.file, self.reason),
+            line => write!(f, "{}:{line}: {}", self.at.file, self.reason),
+        }
     }
 }
 

@@ -287,13 +287,16 @@ impl Reader<'_> {
         }
         let write = access(&sides);
         let places = places(&sides);
-        for (place, write) in places.iter().zip(write) {
-            if write && matches!(place, Place::At(SourceKind::Const, _)) {
-                self.wrong(
-                    span.clone(),
-                    format!("{name} is writable, and a const cannot be written"),
-                );
-            }
+        let is_const = |place: &Place| matches!(place, Place::At(SourceKind::Const, _));
+        if places
+            .iter()
+            .zip(write)
+            .any(|(place, write)| write && is_const(place))
+        {
+            self.wrong(
+                span.clone(),
+                format!("{name} is writable, and a const cannot be written"),
+            );
         }
         Some(ParamSpec {
             name,

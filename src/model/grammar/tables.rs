@@ -334,18 +334,21 @@ fn settle(objects: &mut [ObjectSpec], links: &Links, problems: &mut Vec<Problem>
                     Place::At(SourceKind::Nothing, String::new())
                 };
             }
-            if object.creatable[platform]
-                && matches!(place, Place::At(SourceKind::Const | SourceKind::File, _))
-            {
-                problem(
-                    problems,
-                    &object.at,
-                    format!(
-                        "instances of {} are given: none can be created",
-                        object.path
-                    ),
-                );
-            }
+        }
+        let given =
+            |place: &Place| matches!(place, Place::At(SourceKind::Const | SourceKind::File, _));
+        if object
+            .places
+            .iter()
+            .zip(object.creatable)
+            .any(|(place, create)| create && given(place))
+        {
+            let path = &object.path;
+            problem(
+                problems,
+                &object.at,
+                format!("instances of {path} are given: none can be created"),
+            );
         }
     }
     for i in 0..objects.len() {

@@ -134,14 +134,18 @@ impl KindSpec {
                 return Err(format!("type {word} takes no bounds"));
             }
             let length = matches!(base, Base::String | Base::Base64 | Base::HexBinary);
-            let positive = length || matches!(base, Base::UnsignedInt | Base::UnsignedLong);
+            let (least, most) = match base {
+                Base::Int => (i32::MIN.into(), i32::MAX.into()),
+                Base::UnsignedInt => (0, u32::MAX.into()),
+                Base::Long | Base::Decimal => OPEN,
+                _ => (0, i64::MAX),
+            };
+            let beyond = |n: i64| n != i64::MIN && n != i64::MAX && !(least..=most).contains(&n);
             for one in args.split(',') {
-                let range =
-                    range(one, length).ok_or_else(|| format!("`{}` is no range", one.trim()))?;
-                if range.0 > range.1
-                    || (positive && (range.1 < 0 || (range.0 < 0 && range.0 != i64::MIN)))
-                {
-                    return Err(format!("no value lies within `{}`", one.trim()));
+                let one = one.trim();
+                let range = range(one, length).ok_or_else(|| format!("`{one}` is no range"))?;
+                if range.0 > range.1 || beyond(range.0) || beyond(range.1) {
+                    return Err(format!("`{one}` does not lie within the values of {word}"));
                 }
                 kind.ranges.push(range);
             }

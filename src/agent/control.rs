@@ -1,0 +1,532 @@
+//! The control socket: what the command line asks of the running daemon.
+//!
+//! A client connects to `run_dir/cwmpd.sock` (mode 0600), writes one [`Request`] as one line of JSON
+//! and reads [`Line`]s of JSON until one that ends the answer: `{"ok":true}` or `{"error":{…}}`.
+//! One request a connection. Both sides of the protocol are defined here.
+
+use crate::model::fault::{Code, Fault};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The longest line of a request, bytes, its end included.
+pub const MAX_REQUEST: usize = 64 * 1024;
+
+/// The longest line of an answer, bytes: a value of any length the tree holds, escaped.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
+
+/// How long a client waits for the next line: longer than the slowest source may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What is asked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    /// Values; answered by [`Line::Value`]s.
+    Get {
+        /// Full or partial paths.
+        paths: Vec<String>,
+    },
+    /// One transaction, a change by somebody other than the ACS.
+    Set {
+        /// Path and value.
+        values: Vec<(String, String)>,
+    },
+    /// A new instance; answered by [`Line::Instance`].
+    Add {
+        /// The table, with its final dot.
+        path: String,
+    },
+    /// Removes an instance.
+    Del {
+        /// The instance, with its final dot.
+        path: String,
+    },
+    /// Names; answered by [`Line::Name`]s.
+    Names {
+        /// A full or partial path.
+        path: String,
+        /// Only what lies directly below it.
+        #[serde(default)]
+        next_level: bool,
+    },
+    /// Starts a session with the ACS as soon as can be.
+    Inform,
+    /// How it goes; answered by [`Line::Status`].
+    Status,
+}
+
+impl Request {
+    /// Reads the one line of a connection (server side).
+    ///
+    /// # Errors
+    /// What to answer: not a request, longer than [`MAX_REQUEST`], or not there in time.
+    pub fn read(from: &mut impl Read) -> Result<Request, Failure> {
+        let mut line = Vec::new();
+        let read = BufReader::new(from.take(MAX_REQUEST as u64)).read_until(b'\n', &mut line);
+        read.map_err(|e| {
+            Failure::new(
+                Code::INTERNAL_ERROR,
+                format!("the request cannot be read: {e}"),
+            )
+        })?;
+        if line.last() != Some(&b'\n') {
+            let why = if line.len() >= MAX_REQUEST {
+                "longer than 64 KiB"
+            } else {
+                "cut short"
+            };
+            return Err(Failure::new(
+                Code::RESOURCES_EXCEEDED,
+                format!("the request is {why}"),
+            ));
+        }
+        serde_json::from_slice(&line)
+            .map_err(|e| Failure::new(Code::INVALID_ARGUMENTS, format!("not a request: {e}")))
+    }
+}
+
+/// One line of an answer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Line {
+    /// A parameter with its value; hidden ones are empty.
+    Value {
+        /// Its full path.
+        path: String,
+        /// Its value in canonical form.
+        value: String,
+    },
+    /// A name, objects with their final dot.
+    Name {
+        /// Its full path.
+        path: String,
+        /// Whether it can be set, or for an object whether instances can be added or deleted.
+        writable: bool,
+    },
+    /// A new instance.
+    Instance {
+        /// Its number.
+        instance: u32,
+        /// Its path, with the final dot.
+        path: String,
+    },
+    /// How it goes.
+    Status {
+        /// All of it.
+        status: Box<StatusReport>,
+    },
+    /// The end: it went well.
+    Ok {
+        /// Always true.
+        ok: bool,
+        /// 1 when a change takes effect only after the session that is under way (Status of A.3.2.1).
+        #[serde(default, skip_serializing_if = "is_zero")]
+        applied_later: u8,
+    },
+    /// The end: it did not.
+    Error {
+        /// Why.
+        error: Failure,
+    },
+}
+
+fn is_zero(n: &u8) -> bool {
+    *n == 0
+}
+
+impl Line {
+    /// The end of an answer that went well.
+    pub fn ok() -> Line {
+        Line::Ok {
+            ok: true,
+            applied_later: 0,
+        }
+    }
+
+    /// Writes it with its end of line.
+    ///
+    /// # Errors
+    /// The peer is gone, or does not read.
+    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *to, self)?;
+        to.write_all(b"\n")
+    }
+}
+
+/// Why a request had no effect: a fault of the tree.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// A code of TR-069 A.5.1.
+    pub code: u16,
+    /// What is wrong, for a person.
+    pub text: String,
+    /// For `set`, each bad parameter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<BadParameter>,
+}
+
+/// One parameter that could not be set.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BadParameter {
+    /// The path as it was written.
+    pub path: String,
+    /// A code of TR-069 A.5.1.
+    pub code: u16,
+    /// What is wrong, for a person.
+    pub text: String,
+}
+
+impl Failure {
+    /// A failure without parameters.
+    pub fn new(code: Code, text: impl Into<String>) -> Failure {
+        Failure {
+            code: code.0,
+            text: text.into(),
+            parameters: Vec::new(),
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        let parameters = fault.parameters.into_iter();
+        Failure {
+            code: fault.code.0,
+            text: fault.text,
+            parameters: parameters
+                .map(|p| BadParameter {
+                    path: p.name,
+                    code: p.code.0,
+                    text: p.text,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.text)?;
+        self.parameters
+            .iter()
+            .try_for_each(|p| write!(f, "\n  {}: {} {}", p.path, p.code, p.text))
+    }
+}
+
+/// Everything a person at the device wants to know. Never holds a password.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatusReport {
+    /// Of the agent: `0.1.0`.
+    pub version: String,
+    /// `linux` or `openwrt`.
+    pub platform: String,
+    /// Seconds since the daemon was started.
+    pub uptime: u64,
+    /// I-1.
+    pub manufacturer: String,
+    /// I-1.
+    pub manufacturer_oui: String,
+    /// I-1; may be empty.
+    pub product_class: String,
+    /// I-1.
+    pub serial_number: String,
+    /// Never empty.
+    pub software_version: String,
+    /// ManagementServer.URL.
+    pub acs_url: String,
+    /// The name the agent gives to the ACS.
+    pub acs_username: String,
+    /// In words: `waiting`, `in a session since …: waiting for the ACS to answer`.
+    pub state: String,
+    /// The last session that ended.
+    pub last_session: Option<SessionReport>,
+    /// How many sessions failed since the last that did not (C-22).
+    pub retry_count: u32,
+    /// The next session that is planned.
+    pub next_session: Option<NextReport>,
+    /// Events not yet delivered: code, and CommandKey when it has one.
+    pub pending_events: Vec<(String, String)>,
+    /// ManagementServer.ConnectionRequestURL; `None` while there is no listener.
+    pub connection_request_url: Option<String>,
+    /// Objects and parameters of the model on this platform, `{i}` counted once.
+    pub served: (u32, u32),
+    /// What is wrong with the stored state.
+    pub state_problem: Option<String>,
+    /// Overlays that were refused, with file, line and reason.
+    pub overlay_problems: Vec<String>,
+    /// Anything else that is worth knowing, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A session that ended.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionReport {
+    /// When it began, dateTime with offset; the time since boot while the clock is not set.
+    pub began: String,
+    /// How long it took, milliseconds.
+    pub milliseconds: u64,
+    /// The events it told of.
+    pub events: Vec<String>,
+    /// How many requests of the ACS it answered.
+    pub requests: u32,
+    /// Why it failed, with the phase; `None` when it did not.
+    pub failure: Option<String>,
+}
+
+/// A session to come.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NextReport {
+    /// Seconds from now.
+    pub seconds: u64,
+    /// When, dateTime with offset; empty while the clock is not set.
+    pub at: String,
+    /// Why: `periodic`, `retry 3`, `scheduled by the ACS`.
+    pub why: String,
+}
+
+/// Why the daemon gave no answer.
+#[derive(Debug)]
+pub enum Error {
+    /// Nobody listens there, or we may not talk to it.
+    Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The request is too long to be sent.
+    TooLong,
+    /// The daemon went away, or says what this program does not understand.
+    Broken(String),
+    /// The daemon answered with a fault.
+    Failed(Failure),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Unreachable { socket, source } => match source.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    write!(
+                        f,
+                        "the daemon is not running (nobody listens at {})",
+                        socket.display()
+                    )
+                }
+                _ => write!(
+                    f,
+                    "the daemon cannot be reached at {}: {source}",
+                    socket.display()
+                ),
+            },
+            Error::TooLong => write!(f, "the request is longer than 64 KiB"),
+            Error::Broken(why) => write!(f, "the daemon gave no whole answer: {why}"),
+            Error::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Asks the daemon (client side); `each` takes the lines before the last and says whether it wants
+/// more. Returns the last line, [`Line::Ok`].
+///
+/// # Errors
+/// See [`Error`].
+pub fn ask(
+    socket: &Path,
+    request: &Request,
+    each: &mut dyn FnMut(Line) -> bool,
+) -> Result<Line, Error> {
+    let unreachable = |source| Error::Unreachable {
+        socket: socket.to_path_buf(),
+        source,
+    };
+    let broken = |e: io::Error| match e.kind() {
+        io::ErrorKind::WouldBlock => Error::Broken(format!("no line in {} s", PATIENCE.as_secs())),
+        _ => Error::Broken(e.to_string()),
+    };
+    // A request holds strings only, and those are always JSON.
+    let mut line = serde_json::to_vec(request).map_err(|e| Error::Broken(e.to_string()))?;
+    line.push(b'\n');
+    if line.len() > MAX_REQUEST {
+        return Err(Error::TooLong);
+    }
+    let mut stream = UnixStream::connect(socket).map_err(unreachable)?;
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(unreachable)?;
+    stream
+        .set_write_timeout(Some(PATIENCE))
+        .map_err(unreachable)?;
+    stream.write_all(&line).map_err(broken)?;
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = Vec::new();
+        reader
+            .by_ref()
+            .take(MAX_ANSWER as u64)
+            .read_until(b'\n', &mut line)
+            .map_err(broken)?;
+        if line.last() != Some(&b'\n') {
+            let why = if line.len() >= MAX_ANSWER {
+                "a line is too long"
+            } else {
+                "it ended early"
+            };
+            return Err(Error::Broken(why.into()));
+        }
+        match serde_json::from_slice(&line).map_err(|e| Error::Broken(e.to_string()))? {
+            Line::Error { error } => return Err(Error::Failed(error)),
+            done @ Line::Ok { .. } => return Ok(done),
+            line => {
+                if !each(line) {
+                    return Ok(Line::ok());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_as_they_are_written() {
+        let cases = [
+            (
+                r#"{"op":"get","paths":["Device."]}"#,
+                Request::Get {
+                    paths: vec!["Device.".into()],
+                },
+            ),
+            (
+                r#"{"op":"set","values":[["a","b"]]}"#,
+                Request::Set {
+                    values: vec![("a".into(), "b".into())],
+                },
+            ),
+            (
+                r#"{"op":"add","path":"Device.X."}"#,
+                Request::Add {
+                    path: "Device.X.".into(),
+                },
+            ),
+            (
+                r#"{"op":"del","path":"Device.X.1."}"#,
+                Request::Del {
+                    path: "Device.X.1.".into(),
+                },
+            ),
+            (
+                r#"{"op":"names","path":""}"#,
+                Request::Names {
+                    path: String::new(),
+                    next_level: false,
+                },
+            ),
+            (r#"{"op":"inform"}"#, Request::Inform),
+            (r#"{"op":"status"}"#, Request::Status),
+        ];
+        for (text, request) in cases {
+            assert_eq!(
+                Request::read(&mut format!("{text}\n").as_bytes()).unwrap(),
+                request
+            );
+            let again = serde_json::to_string(&request).unwrap();
+            assert_eq!(
+                Request::read(&mut format!("{again}\nmore").as_bytes()).unwrap(),
+                request
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_answered_with_a_fault() {
+        let long = format!(r#"{{"op":"get","paths":["{}"]}}"#, "x".repeat(MAX_REQUEST));
+        for (text, code) in [
+            ("{}\n", 9003),
+            ("\n", 9003),
+            ("{\"op\":\"reboot\"}\n", 9003),
+            ("{\"op\":\"get\",\"paths\":[],\"x\":1}\n", 9003),
+            ("{\"op\":\"status\"}", 9004),
+            ("", 9004),
+            (long.as_str(), 9004),
+        ] {
+            assert_eq!(
+                Request::read(&mut text.as_bytes()).unwrap_err().code,
+                code,
+                "{text:.40}"
+            );
+        }
+    }
+
+    #[test]
+    fn lines_as_they_are_written() {
+        let failure = Failure {
+            parameters: vec![BadParameter {
+                path: "a".into(),
+                code: 9007,
+                text: "no".into(),
+            }],
+            ..Failure::new(Code::INVALID_ARGUMENTS, "bad")
+        };
+        for (line, text) in [
+            (
+                Line::Value {
+                    path: "a".into(),
+                    value: "b\n".into(),
+                },
+                r#"{"path":"a","value":"b\n"}"#,
+            ),
+            (
+                Line::Name {
+                    path: "a.".into(),
+                    writable: true,
+                },
+                r#"{"path":"a.","writable":true}"#,
+            ),
+            (
+                Line::Instance {
+                    instance: 3,
+                    path: "a.3.".into(),
+                },
+                r#"{"instance":3,"path":"a.3."}"#,
+            ),
+            (Line::ok(), r#"{"ok":true}"#),
+            (
+                Line::Ok {
+                    ok: true,
+                    applied_later: 1,
+                },
+                r#"{"ok":true,"applied_later":1}"#,
+            ),
+            (
+                Line::Error { error: failure },
+                r#"{"error":{"code":9003,"text":"bad","parameters":[{"path":"a","code":9007,"text":"no"}]}}"#,
+            ),
+        ] {
+            let mut bytes = Vec::new();
+            line.write(&mut bytes).unwrap();
+            assert_eq!(bytes, format!("{text}\n").as_bytes());
+            assert_eq!(serde_json::from_slice::<Line>(&bytes).unwrap(), line);
+        }
+        let status = Line::Status {
+            status: Box::default(),
+        };
+        let text = serde_json::to_string(&status).unwrap();
+        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), status);
+        assert_eq!(
+            serde_json::from_str::<Line>(r#"{"status":{}}"#).unwrap(),
+            status
+        );
+    }
+}

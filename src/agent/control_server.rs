@@ -1,0 +1,130 @@
+//! The server's side of the control socket: a short-lived thread for each connection, so that a slow
+//! shell never keeps reactor or engine waiting. `status` is answered from the last snapshot, at once,
+//! whatever the engine does.
+
+use super::Message;
+use super::control::{Line, Request, StatusReport};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// Connections served at once; the next one waits in the socket's backlog.
+pub const CONNECTIONS: usize = 4;
+/// A shell that neither sends nor reads for this long is left.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// JSON, a buffer, no recursion.
+const STACK: usize = 128 * 1024;
+
+/// The last snapshot of the agent's state, written by the engine and read by any number of shells.
+pub type Snapshot = Arc<Mutex<StatusReport>>;
+
+/// What the engine answers to one request.
+pub enum Reply {
+    /// Lines that end the answer.
+    Last(Vec<u8>),
+    /// Lines, and the number of the walk that has more: to be given back as [`Message::ControlMore`].
+    More(Vec<u8>, u32),
+}
+
+/// The listening socket and what its connections need.
+pub struct Control {
+    socket: UnixListener,
+    path: PathBuf,
+    snapshot: Snapshot,
+    /// Counts the connections: each holds a clone.
+    places: Arc<()>,
+}
+
+impl Control {
+    /// Makes the socket, mode 0600.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or another daemon answers there.
+    pub fn bind(path: &Path, snapshot: Snapshot) -> io::Result<Control> {
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another cwmpd answers there"));
+        }
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let socket = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        socket.set_nonblocking(true)?;
+        Ok(Control { socket, path: path.to_owned(), snapshot, places: Arc::new(()) })
+    }
+
+    /// Takes the connections that wait, as far as there are places.
+    pub fn turn(&mut self, engine: &Sender<Message>) {
+        while Arc::strong_count(&self.places) <= CONNECTIONS {
+            let Ok((stream, _)) = self.socket.accept() else { return };
+            let place = self.places.clone();
+            let engine = engine.clone();
+            let snapshot = self.snapshot.clone();
+            let started = thread::Builder::new().name("control".into()).stack_size(STACK).spawn(move || {
+                if let Err(error) = serve(&stream, &engine, &snapshot) {
+                    log::debug!("control socket: {error}");
+                }
+                drop(place);
+            });
+            if let Err(error) = started {
+                log::warn!("control socket: no thread: {error}");
+                return;
+            }
+        }
+    }
+
+    /// Whether a place is free: without one, polling the socket would spin.
+    pub fn has_place(&self) -> bool {
+        Arc::strong_count(&self.places) <= CONNECTIONS
+    }
+}
+
+impl AsFd for Control {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn serve(stream: &UnixStream, engine: &Sender<Message>, snapshot: &Snapshot) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut out = stream;
+    let request = match Request::read(&mut out) {
+        Ok(request) => request,
+        Err(error) => return Line::Error { error }.write(&mut out),
+    };
+    if matches!(request, Request::Status) {
+        let report = snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        Line::Status { status: Box::new(report) }.write(&mut out)?;
+        return Line::ok().write(&mut out);
+    }
+    let (reply, answers) = sync_channel(1);
+    let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the engine has stopped");
+    engine.send(Message::Control(request, reply.clone())).map_err(|_| gone())?;
+    loop {
+        match answers.recv().map_err(|_| gone())? {
+            Reply::Last(lines) => return out.write_all(&lines),
+            Reply::More(lines, rest) => {
+                out.write_all(&lines)?;
+                engine.send(Message::ControlMore(rest, reply.clone())).map_err(|_| gone())?;
+            }
+        }
+    }
+}
+
+/// Where a reply goes.
+pub type ReplyTo = SyncSender<Reply>;

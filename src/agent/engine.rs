@@ -1,0 +1,476 @@
+//! The engine: owns tree, journal and session, and takes one message at a time. It may wait for a
+//! handler, never for the network.
+
+use super::answer::{First, Rendering};
+use super::control::SessionReport;
+use super::control_server::Snapshot;
+use super::host::Core;
+use super::reactor::{Mailbox, Task};
+use super::settings::Settings;
+use super::wire::{Event, Order, Wire};
+use super::{Message, boot, serving, start, status};
+use crate::config::Config;
+use crate::cwmp::events;
+use crate::cwmp::rpc::Namespace;
+use crate::cwmp::session::{Incoming, Outgoing, Session};
+use crate::model::tree::Selection;
+use crate::net::client::Error;
+use crate::net::connection_request::Listener;
+use crate::state::journal::Journal;
+use crate::sys::clock::{self, Now};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+/// How often watched parameters without a bell are compared while one of them has active notification.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a device may take to go down after its reboot command ended well.
+const GOING_DOWN: Duration = Duration::from_secs(60);
+
+/// What the engine is made of.
+pub struct Parts {
+    pub config: Config,
+    pub config_path: PathBuf,
+    pub journal: Journal,
+    pub inbox: Receiver<Message>,
+    pub own: Sender<Message>,
+    pub mailbox: Mailbox,
+    pub snapshot: Snapshot,
+}
+
+/// A session under way.
+struct Active {
+    id: u32,
+    wire: Wire,
+    machine: Session,
+    rendering: Option<Rendering>,
+    started: Now,
+    /// The events it set out to tell.
+    events: Vec<String>,
+}
+
+/// Where connection requests are taken.
+pub struct Door {
+    /// The address in force.
+    pub address: Option<SocketAddr>,
+    /// The random path, kept across restarts.
+    pub path: String,
+}
+
+/// The engine.
+pub struct Engine {
+    pub core: Core,
+    pub door: Door,
+    pub last: Option<SessionReport>,
+    pub began: Now,
+    pub notes: Vec<String>,
+    pub overlay_problems: Vec<String>,
+    /// Answers to shells that were begun, by number.
+    pub walks: Vec<(u32, Selection)>,
+    /// The number of the last of them.
+    pub walk_number: u32,
+    config_path: PathBuf,
+    own: Sender<Message>,
+    mailbox: Mailbox,
+    snapshot: Snapshot,
+    session: Option<Active>,
+    sessions: u32,
+    /// Something asks for a session now, whatever the retry wait says (CR-20).
+    kicked: bool,
+    next_sweep: Option<Duration>,
+    /// No session before this: a reboot was started.
+    held_until: Option<Duration>,
+}
+
+/// Why the engine stopped.
+enum Ended {
+    Stop,
+    /// A factory reset was done: everything begins anew.
+    Reset,
+}
+
+/// Runs the engine until it is told to stop.
+pub fn run(parts: Parts) {
+    let Parts { config, config_path, journal, inbox, own, mailbox, snapshot } = parts;
+    let (core, opening) = start::open(config, &config_path, journal);
+    let mut engine = Engine {
+        core,
+        door: opening.door,
+        last: None,
+        began: clock::now(),
+        notes: opening.notes,
+        overlay_problems: opening.overlay_problems,
+        walks: Vec::new(),
+        walk_number: 0,
+        config_path,
+        own,
+        mailbox,
+        snapshot,
+        session: None,
+        sessions: 0,
+        kicked: false,
+        next_sweep: None,
+        held_until: None,
+    };
+    engine.open_door(None);
+    loop {
+        match engine.serve(&inbox) {
+            Ended::Stop => break,
+            Ended::Reset => {
+                engine.notes = start::again(&mut engine.core, &mut engine.door);
+                engine.open_door(None);
+            }
+        }
+    }
+    engine.mailbox.send(Task::Quit);
+}
+
+impl Engine {
+    fn serve(&mut self, inbox: &Receiver<Message>) -> Ended {
+        loop {
+            let wait = self.turn();
+            let message = match wait {
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(wait) => inbox.recv_timeout(wait),
+            };
+            match message {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    self.stop();
+                    return Ended::Stop;
+                }
+                Ok(Message::ConnectionRequest) => self.called(),
+                Ok(Message::Reload) => self.reload(),
+                Ok(Message::Wire(id, event)) => self.heard(id, event),
+                Ok(Message::Control(request, reply)) => {
+                    let answer = serving::answer(self, request);
+                    let _ = reply.try_send(answer);
+                }
+                Ok(Message::ControlMore(number, reply)) => {
+                    let answer = serving::more(self, number);
+                    let _ = reply.try_send(answer);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.session.is_none() && self.core.reset_due && self.reset() {
+                return Ended::Reset;
+            }
+            if self.session.is_none() && self.core.reboot_due {
+                self.reboot();
+            }
+        }
+    }
+
+    /// Does what is due and says how long the engine may sleep (`None`: until a message comes).
+    fn turn(&mut self) -> Option<Duration> {
+        let now = clock::now();
+        let mut wait = None;
+        if self.core.settings.enable_cwmp {
+            let due = self.core.schedule.take_due(now);
+            if due.periodic {
+                self.core.queue.add(events::PERIODIC, "");
+            }
+            for key in &due.scheduled {
+                self.core.queue.add(events::SCHEDULED, "");
+                self.core.queue.add(events::M_SCHEDULE_INFORM, key);
+            }
+            if due.periodic || !due.scheduled.is_empty() {
+                self.core.keep_records();
+            }
+            let held = self.held_until.filter(|until| now.mono < *until);
+            if self.session.is_none() && held.is_none() {
+                self.sweep_if_due(now);
+                let may_try = self.core.schedule.retry_at().is_none();
+                if self.kicked || (may_try && !self.core.queue.is_empty()) {
+                    self.begin(now);
+                }
+            }
+            let sweep = self.next_sweep.filter(|_| self.session.is_none());
+            // While a session runs its retry wait is over, and what becomes due waits for its end.
+            wait = [self.core.schedule.next(), held, sweep]
+                .into_iter()
+                .flatten()
+                .min()
+                .map(|at| at.saturating_sub(now.mono).max(Duration::from_millis(1)));
+        }
+        self.publish();
+        wait
+    }
+
+    fn sweep_if_due(&mut self, now: Now) {
+        if self.next_sweep.is_some_and(|at| now.mono < at) {
+            return;
+        }
+        self.sweep();
+        // Without an active watch on something outside the agent nothing wakes it.
+        self.next_sweep = self.core.tree.watches_outside().then(|| now.mono + SWEEP_EVERY);
+    }
+
+    /// Compares what is watched; an active change asks for a session (N-3).
+    pub fn sweep(&mut self) {
+        self.core.tree.begin_rpc();
+        if self.core.tree.sweep().active {
+            self.core.queue.add(events::VALUE_CHANGE, "");
+            self.core.keep_records();
+        }
+    }
+
+    fn begin(&mut self, now: Now) {
+        self.kicked = false;
+        self.sessions = self.sessions.wrapping_add(1);
+        self.core.settings = Settings::read(&mut self.core.tree);
+        let options = start::client_options(&self.core, now);
+        match Wire::start(self.sessions, options, self.own.clone()) {
+            Ok(wire) => {
+                let codes: Vec<String> = self.core.queue.pending().map(|e| e.code.clone()).collect();
+                log::info!("session with {} begins: {}", self.core.settings.url, codes.join(", "));
+                self.core.schedule.session_began();
+                self.core.tree.begin_session();
+                self.session = Some(Active {
+                    id: self.sessions,
+                    wire,
+                    machine: Session::new(Namespace::V1_2, self.sessions),
+                    rendering: None,
+                    started: now,
+                    events: codes,
+                });
+            }
+            Err(error) => self.failed(now, &format!("no thread for the session: {error}"), None),
+        }
+    }
+
+    fn heard(&mut self, id: u32, event: Event) {
+        // What a session of the past says is nothing to the present one.
+        let Some(active) = self.session.as_mut().filter(|s| s.id == id) else { return };
+        match event {
+            Event::Ready(local) => {
+                self.open_door(local);
+                self.step(Incoming::Start);
+            }
+            Event::Answered { body, local } => {
+                self.core.local = local.or(self.core.local);
+                if body.is_empty() {
+                    self.step(Incoming::Empty);
+                } else {
+                    self.step(Incoming::Envelope(&body));
+                }
+            }
+            Event::Pull => {
+                let piece = active.rendering.as_mut().and_then(|r| r.piece(&mut self.core.tree));
+                self.order(Order::Piece(piece));
+            }
+            Event::Again => {
+                if let Some(rendering) = active.rendering.as_mut() {
+                    // Whatever it is now, it was begun as a stream and goes on as one.
+                    let (First::Whole(first) | First::Begun(first)) = rendering.first(&mut self.core.tree);
+                    self.order(Order::Stream(first));
+                }
+            }
+            Event::Failed(error) => {
+                let longer = match &error {
+                    Error::Status { retry_after, .. } => *retry_after,
+                    _ => None,
+                };
+                self.end(Some((error.to_string(), longer)));
+            }
+        }
+    }
+
+    fn step(&mut self, incoming: Incoming<'_>) {
+        let Some(active) = self.session.as_mut() else { return };
+        active.rendering = None;
+        match active.machine.step(incoming, &mut self.core) {
+            Outgoing::Whole(bytes) => self.order(Order::Whole(bytes)),
+            Outgoing::Long(answer) => {
+                let mut rendering = Rendering::new(answer);
+                let order = match rendering.first(&mut self.core.tree) {
+                    First::Whole(bytes) => Order::Whole(bytes),
+                    First::Begun(bytes) => {
+                        active.rendering = Some(rendering);
+                        Order::Stream(bytes)
+                    }
+                };
+                self.order(order);
+            }
+            Outgoing::Empty => self.order(Order::Empty),
+            Outgoing::Done => {
+                self.order(Order::Finish);
+                self.end(None);
+            }
+            Outgoing::Failed(why) => self.end(Some((why, None))),
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        // The wire waits for orders whenever the engine gives one, so this never blocks for long; a
+        // wire that is gone has said why, or will.
+        if let Some(active) = &self.session {
+            let _ = active.wire.orders.send(order);
+        }
+    }
+
+    /// The session is over; `failed` says why it failed, and how long the ACS wants us to wait.
+    fn end(&mut self, failed: Option<(String, Option<u32>)>) {
+        let Some(active) = self.session.take() else { return };
+        let now = clock::now();
+        drop(active.wire);
+        // In whatever way it ended: what was answered with success is applied (R-SPV-9).
+        for note in self.core.tree.end_session() {
+            log::warn!("{note}");
+            self.notes.push(note);
+        }
+        self.core.informed.clear();
+        match failed {
+            None => {
+                self.core.queue.end_session();
+                self.core.schedule.session_succeeded();
+                start::note_first_use(&mut self.core, now);
+                self.last = status::ended(&active.machine, active.started, now, &active.events, None);
+                log::info!("session ended: {} requests, {} faults", active.machine.rpcs(), active.machine.faults());
+            }
+            Some((why, longer)) => {
+                self.last = status::ended(&active.machine, active.started, now, &active.events, Some(why.clone()));
+                self.failed(now, &why, longer);
+            }
+        }
+        self.settings_changed();
+        // Changes made by others while the session ran wait for a new one (C-21).
+        self.next_sweep = None;
+    }
+
+    fn failed(&mut self, now: Now, why: &str, longer: Option<u32>) {
+        self.core.queue.end_session();
+        self.core.keep_records();
+        let wait = self.core.schedule.session_failed(now, longer, start::random());
+        log::warn!("session failed: {why}; next attempt in {} s", wait.as_secs());
+    }
+
+    /// Reads ManagementServer again and acts on what changed.
+    pub fn settings_changed(&mut self) {
+        let fresh = Settings::read(&mut self.core.tree);
+        if fresh == self.core.settings && start::bootstrapped(&self.core) {
+            return;
+        }
+        self.core.settings = fresh;
+        start::schedule_settings(&mut self.core);
+        start::bootstrap_if_new(&mut self.core);
+        self.open_door(None);
+    }
+
+    /// Opens, moves or closes the connection-request port (CR-14, CR-18); `local` is the address by
+    /// which the ACS is reached, when it is known anew.
+    fn open_door(&mut self, local: Option<IpAddr>) {
+        self.core.local = local.or(self.core.local);
+        let plan = start::door(&self.core, &self.door, local);
+        match plan {
+            start::DoorPlan::Keep => self.mailbox.send(Task::Settings(start::door_settings(&self.core, &self.door))),
+            start::DoorPlan::Close => {
+                self.door.address = None;
+                self.mailbox.send(Task::Listen(None));
+            }
+            start::DoorPlan::Open(address) => {
+                match Listener::bind(address, start::door_settings(&self.core, &self.door)) {
+                    Ok(listener) => {
+                        self.door.address = Some(listener.local_address());
+                        log::info!("connection requests are taken at {}", listener.local_address());
+                        self.mailbox.send(Task::Listen(Some(Box::new(listener))));
+                    }
+                    Err(error) => {
+                        self.door.address = None;
+                        let note = format!("connection requests cannot be taken at {address}: {error}");
+                        log::error!("{note}");
+                        self.notes.push(note);
+                    }
+                }
+            }
+        }
+        self.core.facts.borrow_mut().connection_request_url = start::door_url(&self.door, self.core.local);
+    }
+
+    fn called(&mut self) {
+        log::info!("connection request");
+        self.core.queue.add(events::CONNECTION_REQUEST, "");
+        self.kicked = true;
+    }
+
+    /// A session now, asked for by a person.
+    pub fn kick(&mut self) {
+        self.kicked = true;
+    }
+
+    fn reload(&mut self) {
+        match Config::load(&self.config_path) {
+            Ok(config) => {
+                log::info!("configuration read again");
+                start::reconfigure(&mut self.core, config);
+                self.settings_changed();
+            }
+            Err(error) => {
+                let note = format!("the configuration was not taken over: {error}");
+                log::error!("{note}");
+                self.notes.push(note);
+            }
+        }
+    }
+
+    /// True when everything begins anew.
+    fn reset(&mut self) -> bool {
+        self.core.reset_due = false;
+        self.core.reboot_due = false;
+        if let Err(error) = boot::forget(&mut self.core.journal.borrow_mut()) {
+            // The promise stands on disk and is kept at the next start.
+            log::error!("the factory reset cannot be made durable: {error}");
+            return false;
+        }
+        if let Err(error) = self.core.journal.borrow_mut().purge() {
+            log::error!("old values may still be on disk: {error}");
+        }
+        log::warn!("factory reset: the agent's own state is cleared");
+        let commands = self.core.config.commands.clone();
+        if start::command(&self.core, &commands.factory_reset, "factory_reset", "")
+            && start::command(&self.core, &commands.reboot, "reboot", "")
+        {
+            self.hold();
+        }
+        true
+    }
+
+    fn reboot(&mut self) {
+        self.core.reboot_due = false;
+        log::warn!("reboot, as the ACS asked");
+        let key = self.core.reboot_keys().and_then(|mut keys| keys.pop()).unwrap_or_default();
+        let argv = self.core.config.commands.reboot.clone();
+        if start::command(&self.core, &argv, "reboot", &key) {
+            self.hold();
+        }
+    }
+
+    /// The device goes down: no session is begun while it does.
+    fn hold(&mut self) {
+        self.held_until = Some(clock::now().mono + GOING_DOWN);
+    }
+
+    fn stop(&mut self) {
+        if self.session.is_some() {
+            log::info!("stopped in the middle of a session");
+            // Not a failure of the ACS: no retry wait, and events stay for the next start.
+            let active = self.session.take();
+            drop(active);
+            for note in self.core.tree.end_session() {
+                log::warn!("{note}");
+            }
+        }
+        self.core.keep_records();
+    }
+
+    fn publish(&self) {
+        let report = status::report(self);
+        *self.snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = report;
+    }
+
+    /// When the session that runs began.
+    pub fn session_began(&self) -> Option<Now> {
+        self.session.as_ref().map(|s| s.started)
+    }
+}

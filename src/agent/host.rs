@@ -1,0 +1,253 @@
+//! What the session asks of the agent, answered from the tree: the engine's core without its session.
+
+use super::settings::Settings;
+use crate::config::Config;
+use crate::cwmp::events::{self, Queue};
+use crate::cwmp::inform;
+use crate::cwmp::rpc::{self, DeviceId};
+use crate::cwmp::schedule::Schedule;
+use crate::cwmp::session::{Host, InformFacts};
+use crate::handlers::agent::AgentFacts;
+use crate::model::fault::{Code, Fault};
+use crate::model::request::{ParameterValue, SetAttributes};
+use crate::model::tree::{Item, Selection, Status, Tree, Writer};
+use crate::state::journal::{Batch, Journal};
+use crate::sys::clock;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Journal key of the undelivered events.
+pub const QUEUE: &str = "e/queue";
+/// Journal key of the pending ScheduleInforms.
+pub const SCHEDULE: &str = "e/schedule";
+/// Journal key of the reboots asked for: their CommandKeys, JSON.
+pub const REBOOT: &str = "b/reboot";
+/// Journal key that is there while a factory reset is due.
+pub const RESET: &str = "b/reset";
+/// Journal key of the URL of the ACS that was bootstrapped last.
+pub const ACS: &str = "b/acs";
+
+/// Reboots kept for `M Reboot`; more than any session asks for in earnest.
+const MAX_REBOOTS: usize = 64;
+/// Parameters that InformParameter rows may add to one Inform.
+const MAX_INFORM_PARAMETERS: usize = 1024;
+
+/// Everything of the engine that a session works with.
+pub struct Core {
+    pub config: Config,
+    pub journal: Rc<RefCell<Journal>>,
+    pub tree: Tree,
+    pub facts: Rc<RefCell<AgentFacts>>,
+    pub device: DeviceId,
+    pub queue: Queue,
+    pub schedule: Schedule,
+    pub settings: Settings,
+    /// The local address by which the ACS was last reached.
+    pub local: Option<std::net::IpAddr>,
+    /// What the Inform of the present session said, until it is answered.
+    pub informed: Vec<(String, String)>,
+    /// The device is to boot once the session has ended.
+    pub reboot_due: bool,
+    /// The device is to be reset once the session has ended.
+    pub reset_due: bool,
+}
+
+impl Core {
+    /// Makes a batch durable; when that fails the agent goes on and the journal's health tells.
+    pub fn keep(&self, batch: Batch) -> bool {
+        match self.journal.borrow_mut().commit(batch) {
+            Ok(()) => true,
+            Err(error) => {
+                log::error!("the journal cannot be written: {error}");
+                false
+            }
+        }
+    }
+
+    /// Adds the event queue and the schedule to a batch, when they changed in what must survive.
+    pub fn records(&mut self, batch: &mut Batch) {
+        if let Some(record) = self.queue.record() {
+            batch.put(QUEUE, record);
+        }
+        if let Some(record) = self.schedule.record() {
+            batch.put(SCHEDULE, record);
+        }
+    }
+
+    /// Writes the event queue and the schedule, when they changed in what must survive.
+    pub fn keep_records(&mut self) -> bool {
+        let mut batch = Batch::default();
+        self.records(&mut batch);
+        self.keep(batch)
+    }
+
+    /// Values of full paths that exist, in order: path, xsi:type, value.
+    pub fn read(&mut self, names: &[String]) -> Vec<(String, &'static str, String)> {
+        let mut out = Vec::new();
+        for name in names {
+            // One by one: a name that is gone must not take the others with it.
+            let Ok(mut selection) = self.tree.values(std::slice::from_ref(name)) else { continue };
+            while self.tree.next(&mut selection, &mut |item| {
+                if let Item::Value { path, xsi_type, value } = item {
+                    out.push((path.to_owned(), xsi_type, value.to_owned()));
+                }
+            }) {}
+        }
+        out
+    }
+
+    /// The names that enabled InformParameter rows add for these events (I-5, I-6).
+    fn inform_parameters(&mut self, events: &[rpc::Event]) -> Vec<String> {
+        const TABLE: &str = "Device.ManagementServer.InformParameter.";
+        let mut rows: Vec<String> = Vec::new();
+        if let Ok(mut selection) = self.tree.names(TABLE, true) {
+            while self.tree.next(&mut selection, &mut |item| {
+                if let Item::Name { path, .. } = item {
+                    rows.push(path.to_owned());
+                }
+            }) {}
+        }
+        let mut names = Vec::new();
+        for row in rows {
+            let mut field = |name: &str| self.tree.value(&format!("{row}{name}")).unwrap_or_default();
+            let (enable, name, list) = (field("Enable"), field("ParameterName"), field("EventList"));
+            if enable == "true" && !name.is_empty() && inform::selects(&list, events) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    fn durable(&self, batch: Batch, what: &str) -> Result<(), Fault> {
+        if self.keep(batch) {
+            Ok(())
+        } else {
+            Err(Fault::new(Code::INTERNAL_ERROR, format!("{what} cannot be written to stable storage")))
+        }
+    }
+
+    /// The CommandKeys of the reboots asked for.
+    pub fn reboot_keys(&self) -> Option<Vec<String>> {
+        self.journal.borrow().get(REBOOT).and_then(|bytes| serde_json::from_slice(bytes).ok())
+    }
+}
+
+impl Host for Core {
+    fn begin_rpc(&mut self) {
+        self.tree.begin_rpc();
+    }
+
+    fn values(&mut self, names: &[String]) -> Result<Selection, Fault> {
+        self.tree.values(names)
+    }
+
+    fn names(&mut self, path: &str, next_level: bool) -> Result<Selection, Fault> {
+        self.tree.names(path, next_level)
+    }
+
+    fn attributes(&mut self, names: &[String]) -> Result<Selection, Fault> {
+        self.tree.attributes(names)
+    }
+
+    fn set(&mut self, list: &[ParameterValue], parameter_key: &str) -> Result<Status, Fault> {
+        let status = self.tree.set(list, Writer::Acs { parameter_key })?;
+        self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
+        Ok(status)
+    }
+
+    fn add(&mut self, object: &str, parameter_key: &str) -> Result<(u32, Status), Fault> {
+        let added = self.tree.add(object, Writer::Acs { parameter_key })?;
+        self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
+        Ok(added)
+    }
+
+    fn delete(&mut self, object: &str, parameter_key: &str) -> Result<Status, Fault> {
+        let status = self.tree.delete(object, Writer::Acs { parameter_key })?;
+        self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
+        Ok(status)
+    }
+
+    fn set_attributes(&mut self, list: &[SetAttributes]) -> Result<(), Fault> {
+        self.tree.set_attributes(list)
+    }
+
+    fn reboot(&mut self, command_key: &str) -> Result<(), Fault> {
+        let mut keys = self.reboot_keys().unwrap_or_default();
+        if keys.len() >= MAX_REBOOTS {
+            return Err(Fault::new(Code::REQUEST_DENIED, "too many reboots are due already"));
+        }
+        keys.push(command_key.to_owned());
+        let mut batch = Batch::default();
+        batch.put(REBOOT, serde_json::to_vec(&keys).unwrap_or_default());
+        self.durable(batch, "the reboot")?;
+        self.reboot_due = true;
+        Ok(())
+    }
+
+    fn factory_reset(&mut self) -> Result<(), Fault> {
+        let mut batch = Batch::default();
+        batch.put(RESET, "due");
+        self.durable(batch, "the factory reset")?;
+        self.reset_due = true;
+        Ok(())
+    }
+
+    fn schedule_inform(&mut self, delay_seconds: u32, command_key: &str) -> Result<(), Fault> {
+        self.schedule.schedule_inform(delay_seconds, command_key, clock::now())?;
+        match self.keep_records() {
+            true => Ok(()),
+            // It may come all the same; the ACS is told that nothing is promised.
+            false => Err(Fault::new(Code::INTERNAL_ERROR, "the ScheduleInform cannot be written to stable storage")),
+        }
+    }
+
+    fn inform(&mut self) -> InformFacts {
+        self.tree.begin_rpc();
+        let changed = self.tree.changed();
+        // V-13: the event is there exactly when a change is told.
+        match changed.is_empty() {
+            true => self.queue.remove(events::VALUE_CHANGE),
+            false => self.queue.add(events::VALUE_CHANGE, ""),
+        }
+        let events = self.queue.begin_session();
+        let mut parameters: Vec<(String, &'static str, String)> = Vec::new();
+        let mut add = |core: &mut Core, names: &[String], most: usize| {
+            for found in core.read(names).into_iter().take(most) {
+                // An Inform has some dozens of parameters: a set would cost more than it saves.
+                if !parameters.iter().any(|known| known.0 == found.0) {
+                    parameters.push(found);
+                }
+            }
+        };
+        let forced = self.tree.forced_inform();
+        add(self, &forced, usize::MAX);
+        let asked = self.inform_parameters(&events);
+        add(self, &asked, MAX_INFORM_PARAMETERS);
+        add(self, &changed, usize::MAX);
+        self.informed = parameters.iter().map(|(path, _, value)| (path.clone(), value.clone())).collect();
+        let now = clock::now();
+        InformFacts {
+            device_id: self.device.clone(),
+            events,
+            current_time: match now.clock_set {
+                true => clock::local(now.wall, &self.config.root),
+                false => clock::UNKNOWN_TIME.to_owned(),
+            },
+            retry_count: self.schedule.failures(),
+            parameters,
+        }
+    }
+
+    fn inform_delivered(&mut self) {
+        let informed = std::mem::take(&mut self.informed);
+        self.tree.reported(&informed);
+        self.queue.delivered();
+        self.keep_records();
+    }
+}
+
+/// What was promised before the last process ended and has to be done now.
+pub fn promised(core: &mut Core) {
+    core.reset_due = core.journal.borrow().get(RESET).is_some();
+    core.reboot_due = core.reboot_keys().is_some();
+}

@@ -1,0 +1,337 @@
+//! How the engine begins: tree, identity, events of the boot; and what it derives from configuration
+//! and settings for the others (client options, the connection-request door, the schedule).
+
+use super::boot::{self, Marker};
+use super::engine::Door;
+use super::host::{ACS, Core, QUEUE, REBOOT, RESET, SCHEDULE, promised};
+use super::settings::Settings;
+use crate::config::{Config, Listen, expand};
+use crate::cwmp::events::{self, Queue};
+use crate::cwmp::inform::default_username;
+use crate::cwmp::rpc::DeviceId;
+use crate::cwmp::schedule::{self, Schedule};
+use crate::handlers::agent::{AgentFacts, DeviceIdentity};
+use crate::model::tree::Tree;
+use crate::model::{builtin, overlay};
+use crate::net::client::Options;
+use crate::net::connection_request::{Credentials, Settings as DoorSettings};
+use crate::state::journal::{Batch, Journal};
+use crate::sys::clock::{self, Now};
+use crate::{handlers, sys};
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Journal key of the connection-request path.
+const PATH: &str = "b/path";
+/// Journal key of the time of the first session, seconds since 1970.
+const FIRST_USE: &str = "b/first-use";
+/// The port of connection requests (CR-13).
+const PORT: u16 = 7547;
+
+/// What opening found.
+pub struct Opening {
+    pub door: Door,
+    pub notes: Vec<String>,
+    pub overlay_problems: Vec<String>,
+}
+
+/// A random number for waits and phases; not a secret.
+pub fn random() -> u32 {
+    let mut bytes = [0; 4];
+    if getrandom::fill(&mut bytes).is_err() {
+        return clock::now().mono.subsec_nanos();
+    }
+    u32::from_le_bytes(bytes)
+}
+
+/// Opens everything: schema with overlays, handlers, tree (which puts right what the last process
+/// left), identity, first values, events.
+pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Opening) {
+    let mut notes: Vec<String> = journal.health().into_iter().collect();
+    for note in &notes {
+        log::error!("{note}");
+    }
+    let (schema, problems) = overlay::load(builtin::builtin(), &config.overlay_dir);
+    let overlay_problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    for problem in &overlay_problems {
+        log::error!("overlay refused: {problem}");
+    }
+    let journal = Rc::new(RefCell::new(journal));
+    let facts = Rc::new(RefCell::new(AgentFacts { config_file: Some(config_path.to_owned()), ..AgentFacts::default() }));
+    let handlers = handlers::all(facts.clone());
+    let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
+    for note in &said {
+        log::warn!("{note}");
+    }
+    notes.extend(said);
+    let queue = Queue::from_record(journal.borrow().text(QUEUE).unwrap_or_default());
+    let mut core = Core {
+        device: DeviceId::default(),
+        queue,
+        schedule: Schedule::default(),
+        settings: Settings::default(),
+        local: None,
+        informed: Vec::new(),
+        reboot_due: false,
+        reset_due: false,
+        config,
+        journal,
+        tree,
+        facts,
+    };
+    let mut door = Door { address: None, path: String::new() };
+    notes.extend(begin(&mut core, &mut door));
+    (core, Opening { door, notes, overlay_problems })
+}
+
+/// Begins anew in the same process after a factory reset: the state is empty but for the identity.
+pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
+    let (marker, _) = Marker::look(&core.config.run_dir);
+    marker.remove();
+    core.tree.forget();
+    core.queue = Queue::default();
+    door.path.clear();
+    begin(core, door)
+}
+
+fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
+    let mut notes = Vec::new();
+    identify(core);
+    take_first_values(core);
+    door.path = random_path_kept(core);
+    core.settings = Settings::read(&mut core.tree);
+    let (marker, is_boot) = Marker::look(&core.config.run_dir);
+    let record = core.journal.borrow().text(SCHEDULE).unwrap_or_default().to_owned();
+    core.schedule = Schedule::from_record(&record, is_boot, schedule_of(&core.settings), clock::now(), random());
+    if is_boot {
+        booted(core);
+    } else {
+        promised(core);
+    }
+    bootstrap_if_new(core);
+    if let Err(error) = marker.leave() {
+        notes.push(format!("the run folder cannot be written, every start will be a boot: {error}"));
+    }
+    notes
+}
+
+/// Events of a boot, on disk before the marker is left (V-11, V-19, R-SYS-2).
+fn booted(core: &mut Core) {
+    core.queue.boot(false);
+    for key in core.reboot_keys().unwrap_or_default() {
+        core.queue.add(events::M_REBOOT, &key);
+    }
+    let mut batch = Batch::default();
+    core.records(&mut batch);
+    batch.delete(REBOOT);
+    core.keep(batch);
+    // A reset that was promised and cut off by the power is done now.
+    core.reset_due = core.journal.borrow().get(RESET).is_some();
+}
+
+/// Whether the ACS of the present URL was, or is about to be, told `0 BOOTSTRAP`.
+pub fn bootstrapped(core: &Core) -> bool {
+    core.journal.borrow().text(ACS) == Some(core.settings.url.as_str())
+}
+
+/// A first contact, or a changed URL: `0 BOOTSTRAP`, which discards what belonged to the former ACS
+/// (V-8, V-9), but for the boot it comes with (V-10).
+pub fn bootstrap_if_new(core: &mut Core) {
+    if core.settings.url.is_empty() || bootstrapped(core) {
+        return;
+    }
+    match core.queue.contains(events::BOOT) {
+        true => core.queue.boot(true),
+        false => core.queue.add(events::BOOTSTRAP, ""),
+    }
+    core.schedule.forget_scheduled();
+    let mut batch = Batch::default();
+    core.records(&mut batch);
+    batch.put(ACS, core.settings.url.as_bytes());
+    core.keep(batch);
+}
+
+fn identify(core: &mut Core) {
+    let config = &core.config;
+    let found = handlers::linux::identity::resolve(&config.root);
+    let device = &config.device;
+    let pick = |own: &Option<String>, found: &str| own.clone().unwrap_or_else(|| found.to_owned());
+    core.device = boot::identity(&mut core.journal.borrow_mut(), || DeviceId {
+        manufacturer: pick(&device.manufacturer, &found.manufacturer),
+        oui: pick(&device.manufacturer_oui, &found.manufacturer_oui),
+        product_class: pick(&device.product_class, &found.product_class),
+        serial_number: pick(&device.serial_number, &found.serial_number),
+    });
+    let mut facts = core.facts.borrow_mut();
+    facts.identity = DeviceIdentity {
+        manufacturer: core.device.manufacturer.clone(),
+        manufacturer_oui: core.device.oui.clone(),
+        product_class: core.device.product_class.clone(),
+        serial_number: core.device.serial_number.clone(),
+        // An upgrade changes these two: they are found out at every start.
+        software_version: pick(&device.software_version, &found.software_version),
+        hardware_version: pick(&device.hardware_version, &found.hardware_version),
+        ..found
+    };
+    facts.parameter_key = core.journal.borrow().text("k").unwrap_or_default().to_owned();
+    facts.first_use = core.journal.borrow().text(FIRST_USE).and_then(|text| text.parse().ok());
+}
+
+fn take_first_values(core: &mut Core) {
+    let file = core.config.first_values();
+    let (fresh, batch) = boot::first_values(&core.journal.borrow(), &file);
+    if !fresh.is_empty() {
+        if let Err(fault) = core.tree.store(&fresh) {
+            log::error!("first values of the configuration file: {fault}");
+            return;
+        }
+    }
+    core.keep(batch);
+}
+
+fn random_path_kept(core: &Core) -> String {
+    if let Some(path) = core.journal.borrow().text(PATH) {
+        return path.to_owned();
+    }
+    let path = boot::random_path();
+    let mut batch = Batch::default();
+    batch.put(PATH, path.as_bytes());
+    core.keep(batch);
+    path
+}
+
+/// A session succeeded: the first one with the clock set is the device's first use.
+pub fn note_first_use(core: &mut Core, now: Now) {
+    if now.clock_set && core.facts.borrow().first_use.is_none() {
+        core.facts.borrow_mut().first_use = Some(now.wall);
+        let mut batch = Batch::default();
+        batch.put(FIRST_USE, now.wall.to_string());
+        core.keep(batch);
+    }
+}
+
+/// A configuration that was read again: what can change while running changes.
+pub fn reconfigure(core: &mut Core, config: Config) {
+    crate::logging::set(&config.log);
+    core.config = config;
+    take_first_values(core);
+}
+
+/// Tells the schedule what ManagementServer says.
+pub fn schedule_settings(core: &mut Core) {
+    core.schedule.set(schedule_of(&core.settings), clock::now(), random());
+}
+
+fn schedule_of(s: &Settings) -> schedule::Settings {
+    schedule::Settings {
+        periodic_enable: s.periodic_enable,
+        periodic_interval: s.periodic_interval,
+        periodic_time: s.periodic_time,
+        retry_minimum: s.retry_minimum_wait,
+        retry_multiplier: s.retry_multiplier,
+    }
+}
+
+/// The name that the ACS is given: ManagementServer.Username, or the standard's default (S-14).
+pub fn username(core: &Core) -> String {
+    match core.settings.username.is_empty() {
+        true => default_username(&core.device),
+        false => core.settings.username.clone(),
+    }
+}
+
+/// What the client of the next session is told.
+pub fn client_options(core: &Core, now: Now) -> Options {
+    let acs = &core.config.acs;
+    let settings = &core.settings;
+    Options {
+        url: settings.url.clone(),
+        username: username(core),
+        password: settings.password.clone(),
+        ca_file: acs.ca_file.clone(),
+        client_certificate: acs.client_certificate.clone().zip(acs.client_key.clone()),
+        bind_interface: acs.bind_interface.clone(),
+        basic_over_http: acs.basic_over_http,
+        clock_set: now.clock_set,
+        user_agent: concat!("cwmpd/", env!("CARGO_PKG_VERSION")).to_owned(),
+        timeouts: acs.timeouts(),
+    }
+}
+
+/// What is to be done with the connection-request port.
+pub enum DoorPlan {
+    Keep,
+    Close,
+    Open(SocketAddr),
+}
+
+/// Decides where connection requests are to be taken now.
+pub fn door(core: &Core, door: &Door, local: Option<IpAddr>) -> DoorPlan {
+    if !core.settings.request_enable || !core.settings.enable_cwmp {
+        return DoorPlan::Close;
+    }
+    let wanted = match core.config.connection_request.listen {
+        Listen::Address(address) => address,
+        Listen::Auto => match local.or(door.address.map(|a| a.ip())) {
+            Some(ip) => SocketAddr::new(ip, PORT),
+            // Nobody knows yet by which address the ACS is reached: the first session tells.
+            None => return DoorPlan::Keep,
+        },
+    };
+    match door.address {
+        Some(now) if now.ip() == wanted.ip() && (wanted.port() == 0 || now.port() == wanted.port()) => DoorPlan::Keep,
+        _ => DoorPlan::Open(wanted),
+    }
+}
+
+/// How the port behaves.
+pub fn door_settings(core: &Core, door: &Door) -> DoorSettings {
+    let request = &core.config.connection_request;
+    DoorSettings {
+        path: door.path.clone(),
+        credentials: Credentials {
+            username: core.settings.request_username.clone(),
+            password: core.settings.request_password.clone(),
+        },
+        algorithms: request.algorithms.clone(),
+        burst: request.burst,
+        refill: Duration::from_secs(u64::from(request.refill)),
+    }
+}
+
+/// ConnectionRequestURL (CR-1, CR-16); empty when the port is closed (CR-14). `local` is the address
+/// by which the ACS is reached, shown when the port listens on every address.
+pub fn door_url(door: &Door, local: Option<IpAddr>) -> String {
+    let Some(mut address) = door.address else { return String::new() };
+    if let (true, Some(local)) = (address.ip().is_unspecified(), local) {
+        address.set_ip(local);
+    }
+    // SocketAddr's Display puts an IPv6 address in brackets.
+    format!("http://{address}{}", door.path)
+}
+
+/// How long a command may take before the agent goes on without it.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs one of `[commands]` to its end; an empty vector means there is nothing to run. True when it
+/// ended well.
+pub fn command(core: &Core, argv: &[String], what: &str, command_key: &str) -> bool {
+    if argv.is_empty() {
+        return false;
+    }
+    let words = [
+        ("command_key", command_key),
+        ("state_dir", &core.config.state_dir.to_string_lossy()),
+        ("run_dir", &core.config.run_dir.to_string_lossy()),
+    ];
+    match sys::command::run(&expand(argv, &words), COMMAND_DEADLINE) {
+        Ok(()) => true,
+        Err(error) => {
+            log::error!("commands.{what}: {error}");
+            false
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What `cwmpd status` says: why a session failed, what waits, and when the next attempt is.
+
+use super::control::{NextReport, SessionReport, StatusReport};
+use super::engine::Engine;
+use super::start;
+use crate::cwmp::session::Session;
+use crate::model::schema::Platform;
+use crate::sys::clock::{self, Now};
+use std::path::Path;
+
+/// Notes shown; older ones are in the log.
+const MAX_NOTES: usize = 16;
+
+/// A session that ended; `failure` says why it failed.
+pub fn ended(
+    machine: &Session,
+    began: Now,
+    now: Now,
+    events: &[String],
+    failure: Option<String>,
+) -> Option<SessionReport> {
+    Some(SessionReport {
+        began: at(began, began.wall),
+        milliseconds: now.mono.saturating_sub(began.mono).as_millis().try_into().unwrap_or(u64::MAX),
+        events: events.to_vec(),
+        requests: machine.rpcs(),
+        failure,
+    })
+}
+
+/// A moment as a dateTime; the time since boot while the clock is not set.
+fn at(now: Now, wall: i64) -> String {
+    match now.clock_set {
+        true => clock::local(wall, Path::new("/")),
+        false => format!("{} s after boot", now.mono.as_secs()),
+    }
+}
+
+/// The whole report.
+pub fn report(engine: &Engine) -> StatusReport {
+    let core = &engine.core;
+    let now = clock::now();
+    let schema = core.tree.schema();
+    let (objects, parameters) = schema.counts(core.config.platform);
+    StatusReport {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        platform: match core.config.platform {
+            Platform::Linux => "linux".to_owned(),
+            Platform::OpenWrt => "openwrt".to_owned(),
+        },
+        uptime: now.mono.saturating_sub(engine.began.mono).as_secs(),
+        manufacturer: core.device.manufacturer.clone(),
+        manufacturer_oui: core.device.oui.clone(),
+        product_class: core.device.product_class.clone(),
+        serial_number: core.device.serial_number.clone(),
+        software_version: core.facts.borrow().identity.software_version.clone(),
+        acs_url: core.settings.url.clone(),
+        acs_username: start::username(core),
+        state: state(engine, now),
+        last_session: engine.last.clone(),
+        retry_count: core.schedule.failures(),
+        next_session: next(engine, now),
+        pending_events: core.queue.pending().map(|e| (e.code.clone(), e.command_key.clone())).collect(),
+        connection_request_url: Some(start::door_url(&engine.door, core.local)).filter(|url| !url.is_empty()),
+        served: (objects as u32, parameters as u32),
+        state_problem: core.journal.borrow().health(),
+        overlay_problems: engine.overlay_problems.clone(),
+        notes: engine.notes[engine.notes.len().saturating_sub(MAX_NOTES)..].to_vec(),
+    }
+}
+
+fn state(engine: &Engine, now: Now) -> String {
+    let core = &engine.core;
+    if let Some(began) = engine.session_began() {
+        return format!("in a session since {}", at(now, began.wall));
+    }
+    match core.schedule.failures() {
+        _ if !core.settings.enable_cwmp => "EnableCWMP is false: no session is begun".to_owned(),
+        0 => "waiting".to_owned(),
+        1 => "waiting after a failed session".to_owned(),
+        n => format!("waiting after {n} failed sessions"),
+    }
+}
+
+fn next(engine: &Engine, now: Now) -> Option<NextReport> {
+    let core = &engine.core;
+    if !core.settings.enable_cwmp || engine.session_began().is_some() {
+        return None;
+    }
+    let (due, why) = match (core.schedule.retry_at(), core.schedule.periodic_at()) {
+        (Some(retry), _) => (retry, format!("retry {}", core.schedule.failures())),
+        (None, Some(periodic)) => (periodic, "periodic".to_owned()),
+        (None, None) => return None,
+    };
+    let seconds = due.saturating_sub(now.mono).as_secs();
+    let at = match now.clock_set {
+        true => at(now, now.wall.saturating_add_unsigned(seconds)),
+        false => String::new(),
+    };
+    Some(NextReport { seconds, at, why })
+}

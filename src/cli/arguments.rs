@@ -1,0 +1,208 @@
+//! The command line as typed data.
+
+use crate::agent::control::Request;
+use crate::config::DEFAULT_FILE;
+use lexopt::prelude::*;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What `--help` says.
+pub(super) const HELP: &str = "\
+cwmpd, a TR-069 (CWMP) agent
+
+    cwmpd run                      the daemon, in the foreground
+    cwmpd check                    is the configuration right, are the overlays?
+    cwmpd status                   how it goes, and why a session failed
+    cwmpd inform                   start a session with the ACS now
+    cwmpd names [PATH]             one full path a line, objects with their final dot
+    cwmpd get PATH...              path=value, one a line
+    cwmpd set PATH=VALUE...        all of it or nothing
+    cwmpd add TABLE.               a new instance; prints its path
+    cwmpd del TABLE.NUMBER.        removes an instance
+
+A PATH may be partial: `cwmpd get Device.DeviceInfo.` shows all that is below.
+
+    --config FILE   instead of /etc/cwmpd/cwmpd.toml
+    --json          one JSON object a line
+    --next-level    with names: only what lies directly below
+    --help, --version
+
+Exit codes: 0 done; 1 the daemon refused or failed; 2 wrong command line;
+3 wrong configuration; 4 the daemon is not running; 5 the daemon could not run.
+";
+
+pub(super) enum Parsed {
+    Help,
+    Version,
+    Word(Arguments),
+}
+
+pub(super) struct Arguments {
+    pub word: Word,
+    pub config: PathBuf,
+    pub json: bool,
+}
+
+pub(super) enum Word {
+    Run,
+    Check,
+    Ask(Request),
+}
+
+/// Parses the arguments behind the program's name.
+pub(super) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Parsed, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut config = PathBuf::from(DEFAULT_FILE);
+    let (mut json, mut next_level) = (false, false);
+    let mut words = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(Parsed::Help),
+            Short('V') | Long("version") => return Ok(Parsed::Version),
+            Short('c') | Long("config") => config = parser.value()?.into(),
+            Long("json") => json = true,
+            Long("next-level") => next_level = true,
+            Value(word) => words.push(word.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    let mut words = words.into_iter();
+    let Some(first) = words.next() else {
+        return Err("what shall be done?".into());
+    };
+    let word = word(&first, words.collect(), next_level)?;
+    if next_level && !matches!(word, Word::Ask(Request::Names { .. })) {
+        return Err("--next-level goes with names only".into());
+    }
+    Ok(Parsed::Word(Arguments { word, config, json }))
+}
+
+fn word(first: &str, rest: Vec<String>, next_level: bool) -> Result<Word, lexopt::Error> {
+    let alone = |word| {
+        if rest.is_empty() {
+            Ok(word)
+        } else {
+            Err(format!("{first} takes no argument"))
+        }
+    };
+    let one = || match &rest[..] {
+        [path] => Ok(path.clone()),
+        _ => Err(format!("{first} takes one path")),
+    };
+    Ok(match first {
+        "run" => alone(Word::Run)?,
+        "check" => alone(Word::Check)?,
+        "status" => alone(Word::Ask(Request::Status))?,
+        "inform" => alone(Word::Ask(Request::Inform))?,
+        "names" if rest.is_empty() => Word::Ask(Request::Names {
+            path: String::new(),
+            next_level,
+        }),
+        "names" => Word::Ask(Request::Names {
+            path: one()?,
+            next_level,
+        }),
+        "add" => Word::Ask(Request::Add { path: one()? }),
+        "del" => Word::Ask(Request::Del { path: one()? }),
+        "get" if rest.is_empty() => return Err("get takes at least one path".into()),
+        "get" => Word::Ask(Request::Get { paths: rest }),
+        "set" if rest.is_empty() => return Err("set takes at least one PATH=VALUE".into()),
+        "set" => {
+            let pair = |text: &String| {
+                assignment(text).ok_or_else(|| format!("`{text}` is not PATH=VALUE"))
+            };
+            Word::Ask(Request::Set {
+                values: rest.iter().map(pair).collect::<Result<_, _>>()?,
+            })
+        }
+        _ => return Err(format!("there is no `{first}`").into()),
+    })
+}
+
+/// Path and value: cut at the first `=` that is not part of an alias in brackets.
+fn assignment(text: &str) -> Option<(String, String)> {
+    let mut inside = false;
+    let at = text.find(|c| {
+        match c {
+            '[' => inside = true,
+            ']' => inside = false,
+            _ => {}
+        }
+        c == '=' && !inside
+    })?;
+    let (path, value) = text.split_at(at);
+    (!path.is_empty()).then(|| (path.to_owned(), value[1..].to_owned())) // it begins with the `=`
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(line: &str) -> Result<Request, String> {
+        match parse(line.split(' ').map(OsString::from)) {
+            Ok(Parsed::Word(Arguments {
+                word: Word::Ask(request),
+                ..
+            })) => Ok(request),
+            Ok(_) => Err("no request".into()),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    #[test]
+    fn words_become_requests() {
+        let text = String::from;
+        assert_eq!(
+            request("get Device. A"),
+            Ok(Request::Get {
+                paths: vec![text("Device."), text("A")]
+            })
+        );
+        assert_eq!(
+            request("names"),
+            Ok(Request::Names {
+                path: text(""),
+                next_level: false
+            })
+        );
+        assert_eq!(
+            request("names A. --next-level"),
+            Ok(Request::Names {
+                path: text("A."),
+                next_level: true
+            })
+        );
+        assert_eq!(request("add A."), Ok(Request::Add { path: text("A.") }));
+        assert_eq!(request("del A.1."), Ok(Request::Del { path: text("A.1.") }));
+        assert_eq!(request("--json status"), Ok(Request::Status));
+        assert_eq!(request("inform --config x"), Ok(Request::Inform));
+        let values = vec![(text("A.[x=y].B"), text("1=2")), (text("C"), text(""))];
+        assert_eq!(request("set A.[x=y].B=1=2 C="), Ok(Request::Set { values }));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "",
+            "reboot",
+            "get",
+            "set",
+            "set A",
+            "set =1",
+            "add",
+            "add A. B.",
+            "del",
+            "names A B",
+            "status x",
+            "run x",
+            "check x",
+            "--colour get A",
+            "get A --next-level",
+            "--config",
+        ] {
+            assert!(request(line).is_err_and(|e| e != "no request"), "{line}");
+        }
+    }
+}

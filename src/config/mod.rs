@@ -1,0 +1,506 @@
+//! The configuration file: one TOML file, read whole and judged before anything is started.
+//!
+//! Only `acs.url` is required. Every key has its field below under the same name, with its default.
+//! What is wrong is one [`Error`] with file, line and reason; what is merely unwise is a warning
+//! ([`Config::warnings`]).
+
+mod judge;
+mod secret;
+pub mod url;
+
+pub use secret::Secret;
+
+use crate::model::schema::Platform;
+use crate::net::client::Timeouts;
+use crate::net::connection_request::Algorithm;
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the file lies when `--config` does not say.
+pub const DEFAULT_FILE: &str = "/etc/cwmpd/cwmpd.toml";
+
+/// The largest configuration file that is read, bytes.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// The whole configuration.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `"linux"` (default) or `"openwrt"`.
+    #[serde(deserialize_with = "platform")]
+    pub platform: Platform,
+    /// What must survive a power cut; `/var/lib/cwmpd`.
+    pub state_dir: PathBuf,
+    /// What must not: control socket and boot marker; on tmpfs; `/var/run/cwmpd`.
+    pub run_dir: PathBuf,
+    /// Everything the tree reads of the system lies below it; `/`.
+    pub root: PathBuf,
+    /// Overlays of the data model; a missing folder is empty; `/etc/cwmpd/datamodel.d`.
+    pub overlay_dir: PathBuf,
+    /// `[log]`
+    pub log: LogSettings,
+    /// `[device]`
+    pub device: Device,
+    /// `[acs]`
+    pub acs: Acs,
+    /// `[connection_request]`
+    pub connection_request: ConnectionRequest,
+    /// `[commands]`
+    pub commands: Commands,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            platform: Platform::Linux,
+            state_dir: "/var/lib/cwmpd".into(),
+            run_dir: "/var/run/cwmpd".into(),
+            root: "/".into(),
+            overlay_dir: "/etc/cwmpd/datamodel.d".into(),
+            log: LogSettings::default(),
+            device: Device::default(),
+            acs: Acs::default(),
+            connection_request: ConnectionRequest::default(),
+            commands: Commands::default(),
+        }
+    }
+}
+
+/// Where log lines go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogTarget {
+    /// Standard error, each line with its time.
+    Stderr,
+    /// The syslog of the machine, facility `daemon`.
+    Syslog,
+}
+
+/// `[log]`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// `"stderr"` (default) or `"syslog"`.
+    pub target: LogTarget,
+    /// `"off"`, `"error"`, `"warn"`, `"info"` (default), `"debug"` or `"trace"`.
+    #[serde(deserialize_with = "level")]
+    pub level: log::LevelFilter,
+}
+
+impl Default for LogSettings {
+    fn default() -> LogSettings {
+        LogSettings {
+            target: LogTarget::Stderr,
+            level: log::LevelFilter::Info,
+        }
+    }
+}
+
+/// `[device]`: what is given here wins over what the system says of itself (I-1).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Device {
+    /// 1 to 64 characters.
+    pub manufacturer: Option<String>,
+    /// Six upper-case hexadecimal digits.
+    pub manufacturer_oui: Option<String>,
+    /// At most 64 characters, may be empty.
+    pub product_class: Option<String>,
+    /// 1 to 64 characters.
+    pub serial_number: Option<String>,
+    /// 1 to 64 characters.
+    pub software_version: Option<String>,
+    /// At most 64 characters.
+    pub hardware_version: Option<String>,
+}
+
+/// `[acs]`
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Acs {
+    /// http or https, at most 2048 characters, without user and password (T-37). Required.
+    pub url: String,
+    /// At most 256 characters; empty (default) means the name made of the device's identity (S-14).
+    pub username: String,
+    /// At most 256 characters; empty.
+    pub password: Secret,
+    /// PEM file with the trusted roots (S-5).
+    pub ca_file: Option<PathBuf>,
+    /// PEM file with the client's certificate chain (S-9); goes with `client_key`.
+    pub client_certificate: Option<PathBuf>,
+    /// PEM file with its key.
+    pub client_key: Option<PathBuf>,
+    /// Interface that sessions leave by; at most 15 characters.
+    pub bind_interface: Option<String>,
+    /// Whether Basic is answered over http (S-12); false.
+    pub basic_over_http: bool,
+    /// First value of ManagementServer.PeriodicInformEnable; true.
+    pub periodic_inform_enable: bool,
+    /// Seconds, 1 and up (I-11): first value of PeriodicInformInterval; 86400.
+    pub periodic_inform_interval: u32,
+    /// Seconds, 1 to 65535 (C-25); 5.
+    pub retry_minimum_wait_interval: u32,
+    /// Thousandths, 1000 to 65535 (C-25); 2000.
+    pub retry_interval_multiplier: u32,
+    /// Seconds for name lookup, TCP and TLS together; 30.
+    pub connect_timeout: u32,
+    /// Seconds from the end of a request to the head of its answer; 60. T-7 wants at least 30.
+    pub response_timeout: u32,
+    /// Seconds between two pieces of a body; 60.
+    pub progress_timeout: u32,
+    /// Seconds for a whole session; 3600.
+    pub session_timeout: u32,
+}
+
+impl Default for Acs {
+    fn default() -> Acs {
+        Acs {
+            url: String::new(),
+            username: String::new(),
+            password: Secret::default(),
+            ca_file: None,
+            client_certificate: None,
+            client_key: None,
+            bind_interface: None,
+            basic_over_http: false,
+            periodic_inform_enable: true,
+            periodic_inform_interval: 86_400,
+            retry_minimum_wait_interval: 5,
+            retry_interval_multiplier: 2000,
+            connect_timeout: 30,
+            response_timeout: 60,
+            progress_timeout: 60,
+            session_timeout: 3600,
+        }
+    }
+}
+
+impl Acs {
+    /// The deadlines of a session.
+    pub fn timeouts(&self) -> Timeouts {
+        let seconds = |n: u32| Duration::from_secs(u64::from(n));
+        Timeouts {
+            connect: seconds(self.connect_timeout),
+            response: seconds(self.response_timeout),
+            progress: seconds(self.progress_timeout),
+            session: seconds(self.session_timeout),
+        }
+    }
+}
+
+/// Where connection requests are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Listen {
+    /// Port 7547 on the local address of the last ACS session.
+    Auto,
+    /// This address; port 0 takes a free one.
+    Address(SocketAddr),
+}
+
+/// `[connection_request]`
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectionRequest {
+    /// `"auto"` (default) or `"ADDRESS:PORT"`.
+    #[serde(deserialize_with = "listen")]
+    pub listen: Listen,
+    /// At most 256 characters; empty (default): every request is refused (CR-17).
+    pub username: String,
+    /// At most 256 characters.
+    pub password: Secret,
+    /// `"MD5"` and `"SHA-256"`, in the order they are offered; MD5 alone.
+    #[serde(deserialize_with = "algorithms")]
+    pub algorithms: Vec<Algorithm>,
+    /// How many authenticated requests at once (CR-12), 1 to 1000; 4.
+    pub burst: u32,
+    /// Seconds after which one more is allowed, 1 to 3600; 3.
+    pub refill: u32,
+}
+
+impl Default for ConnectionRequest {
+    fn default() -> ConnectionRequest {
+        ConnectionRequest {
+            listen: Listen::Auto,
+            username: String::new(),
+            password: Secret::default(),
+            algorithms: vec![Algorithm::Md5],
+            burst: 4,
+            refill: 3,
+        }
+    }
+}
+
+/// `[commands]`: argument vectors; no shell sees them. A word `{name}` is replaced whole, see
+/// [`expand`]; [`COMMAND_WORDS`] are the names there are.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Commands {
+    /// Restarts the device; `["reboot"]`. An empty vector: the agent only notes that it was asked.
+    pub reboot: Vec<String>,
+    /// Brings the device back to what it left the factory with; `reboot` follows. Empty, the
+    /// default on plain Linux, where there is nothing to reset but the agent itself: the agent
+    /// clears its own state and begins again as after a boot. OpenWrt: `["firstboot", "-y"]`.
+    pub factory_reset: Vec<String>,
+}
+
+/// Names that a word `{name}` in `[commands]` may have: the Reboot's CommandKey, and the folders.
+pub const COMMAND_WORDS: &[&str] = &["command_key", "state_dir", "run_dir"];
+
+/// Replaces each word `{name}` of an argument vector whole by the value of that name; a word that
+/// only contains one stays as it is, so that a value is never cut into arguments or joined to one.
+pub fn expand(argv: &[String], values: &[(&str, &str)]) -> Vec<String> {
+    let value = |word: &String| {
+        let name = word.strip_prefix('{')?.strip_suffix('}')?;
+        values
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, v)| (*v).to_owned())
+    };
+    argv.iter()
+        .map(|word| value(word).unwrap_or_else(|| word.clone()))
+        .collect()
+}
+
+/// What is wrong with the configuration: one line, without a secret in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Error {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line, counted from 1; `None` when the whole file is meant.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        write!(f, " {}", self.reason)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Error {
+    /// What the TOML reader says, on one line.
+    fn toml(text: &str, file: &Path, error: &toml::de::Error) -> Error {
+        Error {
+            file: file.to_path_buf(),
+            line: error.span().map(|s| line_at(text, s.start)),
+            reason: error.message().lines().collect::<Vec<_>>().join(" "),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and judges a file.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn load(file: &Path) -> Result<Config, Error> {
+        Config::parse(&read(file)?, file)
+    }
+
+    /// Reads and judges a text; `file` is cited in errors.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn parse(text: &str, file: &Path) -> Result<Config, Error> {
+        let mut config: Config = toml::from_str(text).map_err(|e| Error::toml(text, file, &e))?;
+        config.commands.fill(config.platform, text);
+        match judge::judge(&config) {
+            None => Ok(config),
+            Some((key, reason)) => Err(Error {
+                file: file.to_path_buf(),
+                line: line_of(text, key),
+                reason: format!("{key}: {reason}"),
+            }),
+        }
+    }
+
+    /// The control socket that a file leads to. Only `run_dir` is read, so that a daemon can be
+    /// asked how it is also while its file is being edited.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not TOML.
+    pub fn socket_of(file: &Path) -> Result<PathBuf, Error> {
+        #[derive(Deserialize)]
+        struct Only {
+            run_dir: Option<PathBuf>,
+        }
+        let text = read(file)?;
+        let only: Only = toml::from_str(&text).map_err(|e| Error::toml(&text, file, &e))?;
+        let mut config = Config::default();
+        config.run_dir = only.run_dir.unwrap_or(config.run_dir);
+        Ok(config.socket())
+    }
+
+    /// What will work but not well, or not for long; a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        judge::warnings(self)
+    }
+
+    /// The control socket of the daemon.
+    pub fn socket(&self) -> PathBuf {
+        self.run_dir.join("cwmpd.sock")
+    }
+
+    /// The first values that the file gives to parameters of ManagementServer.
+    pub fn first_values(&self) -> Vec<(&'static str, String)> {
+        let (acs, cr) = (&self.acs, &self.connection_request);
+        vec![
+            ("Device.ManagementServer.URL", acs.url.clone()),
+            ("Device.ManagementServer.Username", acs.username.clone()),
+            (
+                "Device.ManagementServer.Password",
+                acs.password.reveal().to_owned(),
+            ),
+            (
+                "Device.ManagementServer.PeriodicInformEnable",
+                acs.periodic_inform_enable.to_string(),
+            ),
+            (
+                "Device.ManagementServer.PeriodicInformInterval",
+                acs.periodic_inform_interval.to_string(),
+            ),
+            (
+                "Device.ManagementServer.CWMPRetryMinimumWaitInterval",
+                acs.retry_minimum_wait_interval.to_string(),
+            ),
+            (
+                "Device.ManagementServer.CWMPRetryIntervalMultiplier",
+                acs.retry_interval_multiplier.to_string(),
+            ),
+            (
+                "Device.ManagementServer.ConnectionRequestUsername",
+                cr.username.clone(),
+            ),
+            (
+                "Device.ManagementServer.ConnectionRequestPassword",
+                cr.password.reveal().to_owned(),
+            ),
+        ]
+    }
+}
+
+impl Commands {
+    /// Puts in the platform's commands where the file has none; an empty vector in the file stays.
+    fn fill(&mut self, platform: Platform, text: &str) {
+        let words = |argv: &[&str]| argv.iter().map(|w| (*w).to_owned()).collect();
+        if line_of(text, "commands.reboot").is_none() {
+            self.reboot = words(&["reboot"]);
+        }
+        if line_of(text, "commands.factory_reset").is_none() && platform == Platform::OpenWrt {
+            self.factory_reset = words(&["firstboot", "-y"]);
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String, Error> {
+    use std::io::Read;
+    let error = |reason| Error {
+        file: file.to_path_buf(),
+        line: None,
+        reason,
+    };
+    let mut text = String::new();
+    std::fs::File::open(file)
+        .and_then(|f| f.take(MAX_FILE + 1).read_to_string(&mut text))
+        .map_err(|e| error(format!("cannot be read: {e}")))?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(error(format!("larger than {MAX_FILE} bytes")));
+    }
+    Ok(text)
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|b| *b == b'\n').count()
+}
+
+/// The line where `table.key` or `key` is given; `None` when it is not.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let document = toml::de::DeTable::parse(text).ok()?;
+    let mut table = document.get_ref();
+    let (first, rest) = match key.split_once('.') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (key, None),
+    };
+    let name = |table: &toml::de::DeTable<'_>, word: &str| {
+        table
+            .keys()
+            .find(|k| k.get_ref().as_ref() == word)
+            .map(|k| k.span().start)
+    };
+    let Some(rest) = rest else {
+        return name(table, first).map(|at| line_at(text, at));
+    };
+    table = table.get(first)?.get_ref().as_table()?;
+    name(table, rest).map(|at| line_at(text, at))
+}
+
+fn one_of<'de, D: Deserializer<'de>, T: Copy>(from: D, words: &[(&str, T)]) -> Result<T, D::Error> {
+    let word = String::deserialize(from)?;
+    words
+        .iter()
+        .find(|(w, _)| *w == word)
+        .map(|(_, v)| *v)
+        .ok_or_else(|| {
+            let known: Vec<_> = words.iter().map(|(w, _)| format!("`{w}`")).collect();
+            serde::de::Error::custom(format!("`{word}` is not one of {}", known.join(", ")))
+        })
+}
+
+fn platform<'de, D: Deserializer<'de>>(from: D) -> Result<Platform, D::Error> {
+    one_of(
+        from,
+        &[("linux", Platform::Linux), ("openwrt", Platform::OpenWrt)],
+    )
+}
+
+fn level<'de, D: Deserializer<'de>>(from: D) -> Result<log::LevelFilter, D::Error> {
+    use log::LevelFilter::{Debug, Error, Info, Off, Trace, Warn};
+    one_of(
+        from,
+        &[
+            ("off", Off),
+            ("error", Error),
+            ("warn", Warn),
+            ("info", Info),
+            ("debug", Debug),
+            ("trace", Trace),
+        ],
+    )
+}
+
+fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<Listen, D::Error> {
+    let text = String::deserialize(from)?;
+    if text == "auto" {
+        return Ok(Listen::Auto);
+    }
+    text.parse().map(Listen::Address).map_err(|_| {
+        serde::de::Error::custom(format!(
+            "`{text}` is neither \"auto\" nor ADDRESS:PORT (IPv6 as \"[::]:7547\")"
+        ))
+    })
+}
+
+fn algorithms<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Algorithm>, D::Error> {
+    let words = Vec::<String>::deserialize(from)?;
+    let known = |word: &String| match word.as_str() {
+        "MD5" => Ok(Algorithm::Md5),
+        "SHA-256" => Ok(Algorithm::Sha256),
+        _ => Err(serde::de::Error::custom(format!(
+            "`{word}` is not one of `MD5`, `SHA-256`"
+        ))),
+    };
+    words.iter().map(known).collect()
+}
+
+#[cfg(test)]
+mod tests;

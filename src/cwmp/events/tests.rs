@@ -1,0 +1,204 @@
+use super::*;
+
+fn codes(queue: &Queue) -> Vec<String> {
+    queue
+        .pending()
+        .map(|e| {
+            format!("{} {}", e.code, e.command_key)
+                .trim_end()
+                .to_string()
+        })
+        .collect()
+}
+
+fn with(codes: &[&str]) -> Queue {
+    let mut queue = Queue::default();
+    for code in codes {
+        queue.add(code, if code.starts_with('M') { "k" } else { "" });
+    }
+    queue
+}
+
+const ALL: &[&str] = &[
+    "1 BOOT",
+    "2 PERIODIC",
+    "3 SCHEDULED",
+    "4 VALUE CHANGE",
+    "5 KICKED",
+    "6 CONNECTION REQUEST",
+    "7 TRANSFER COMPLETE",
+    "8 DIAGNOSTICS COMPLETE",
+    "9 REQUEST DOWNLOAD",
+    "10 AUTONOMOUS TRANSFER COMPLETE",
+    "11 DU STATE CHANGE COMPLETE",
+    "12 AUTONOMOUS DU STATE CHANGE COMPLETE",
+    "13 WAKEUP",
+    "M Reboot",
+    "M ScheduleInform",
+    "M Download",
+    "M X_CWMPD_Thing",
+];
+
+#[test]
+fn single_once_multiple_each_v5_v6_v7() {
+    let mut queue = with(&[PERIODIC, PERIODIC, M_SCHEDULE_INFORM, M_SCHEDULE_INFORM]);
+    queue.add(PERIODIC, "not kept");
+    assert_eq!(
+        codes(&queue),
+        ["2 PERIODIC", "M ScheduleInform k", "M ScheduleInform k"]
+    );
+}
+
+#[test]
+fn a_session_delivers_what_it_told_v1_v3_v23_v25() {
+    let mut queue = with(&[BOOT, M_REBOOT]);
+    let told = queue.begin_session();
+    assert_eq!(told.len(), 2);
+    // During the session: told in the next one, also what is being told now.
+    queue.add(CONNECTION_REQUEST, "");
+    queue.add(BOOT, "");
+    queue.delivered();
+    assert_eq!(codes(&queue), ["6 CONNECTION REQUEST", "1 BOOT"]);
+    queue.end_session();
+    assert_eq!(codes(&queue), ["6 CONNECTION REQUEST", "1 BOOT"]);
+    // The session failed before the answer: the same and what is new, once (V-25).
+    assert_eq!(queue.begin_session().len(), 2);
+    queue.add(BOOT, "");
+    queue.add(PERIODIC, "");
+    queue.end_session();
+    assert_eq!(codes(&queue), ["1 BOOT", "2 PERIODIC"]);
+    queue.begin_session();
+    queue.delivered();
+    queue.end_session();
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn what_a_failed_session_keeps_v12_v13_v14_v15() {
+    let mut queue = with(ALL);
+    queue.begin_session();
+    queue.end_session();
+    let expected: Vec<&str> = ALL
+        .iter()
+        .copied()
+        .filter(|c| *c != CONNECTION_REQUEST)
+        .collect();
+    assert_eq!(
+        queue.pending().map(|e| e.code.as_str()).collect::<Vec<_>>(),
+        expected
+    );
+    // A connection request during the failed session is one for the next.
+    let mut queue = with(&[CONNECTION_REQUEST]);
+    queue.begin_session();
+    queue.add(CONNECTION_REQUEST, "");
+    queue.end_session();
+    assert_eq!(codes(&queue), ["6 CONNECTION REQUEST"]);
+}
+
+#[test]
+fn what_an_inform_response_delivers_v16_v17() {
+    let mut queue = with(ALL);
+    queue.begin_session();
+    queue.delivered();
+    let expected = [
+        "7 TRANSFER COMPLETE",
+        "9 REQUEST DOWNLOAD",
+        "10 AUTONOMOUS TRANSFER COMPLETE",
+        "11 DU STATE CHANGE COMPLETE",
+        "12 AUTONOMOUS DU STATE CHANGE COMPLETE",
+        "M Download k",
+    ];
+    assert_eq!(codes(&queue), expected);
+}
+
+#[test]
+fn what_a_reboot_keeps_v11_v12_v13_v19_v20() {
+    let mut queue = with(ALL);
+    queue.boot(false);
+    let expected = [
+        "2 PERIODIC",
+        "3 SCHEDULED",
+        "7 TRANSFER COMPLETE",
+        "10 AUTONOMOUS TRANSFER COMPLETE",
+        "11 DU STATE CHANGE COMPLETE",
+        "12 AUTONOMOUS DU STATE CHANGE COMPLETE",
+        "M Reboot k",
+        "M ScheduleInform k",
+        "M Download k",
+        "M X_CWMPD_Thing k",
+        "1 BOOT",
+    ];
+    assert_eq!(codes(&queue), expected);
+    queue.boot(false);
+    assert_eq!(codes(&queue).iter().filter(|c| *c == "1 BOOT").count(), 1);
+    // Two reboots by the ACS, two entries (V-19).
+    queue.add(M_REBOOT, "second");
+    assert_eq!(queue.pending().filter(|e| e.code == M_REBOOT).count(), 2);
+}
+
+#[test]
+fn bootstrap_discards_the_others_v8_v9_v10() {
+    let mut queue = with(ALL);
+    queue.add(BOOTSTRAP, "");
+    assert_eq!(codes(&queue), ["0 BOOTSTRAP"]);
+    let mut queue = with(ALL);
+    queue.boot(true);
+    assert_eq!(codes(&queue), ["0 BOOTSTRAP", "1 BOOT"]);
+    // Undelivered, it is there after the next start too.
+    queue.boot(false);
+    assert_eq!(codes(&queue), ["0 BOOTSTRAP", "1 BOOT"]);
+}
+
+#[test]
+fn at_most_64_entries_the_oldest_multiple_goes_first_v2() {
+    let mut queue = with(&[BOOT]);
+    for n in 0..70 {
+        queue.add(M_SCHEDULE_INFORM, &n.to_string());
+    }
+    queue.add(PERIODIC, "");
+    let pending = codes(&queue);
+    assert_eq!(pending.len(), MAX_EVENTS);
+    assert_eq!(pending[0], "1 BOOT");
+    assert_eq!(pending[1], "M ScheduleInform 8");
+    assert_eq!(pending[63], "2 PERIODIC");
+}
+
+#[test]
+fn records_survive_v24() {
+    let mut queue = with(&[BOOT, CONNECTION_REQUEST]);
+    queue.add(M_REBOOT, "tab\tline\nback\\slash é");
+    let record = queue.record().unwrap();
+    assert_eq!(queue.record(), None);
+    let mut again = Queue::from_record(&record);
+    assert_eq!(again.record(), None);
+    assert_eq!(
+        codes(&again),
+        ["1 BOOT", "M Reboot tab\tline\nback\\slash é"]
+    );
+    // What need not survive is no reason to write.
+    queue.begin_session();
+    queue.add(CONNECTION_REQUEST, "");
+    assert_eq!(queue.record(), None);
+    queue.delivered();
+    assert_eq!(queue.record().as_deref(), Some(""));
+    assert!(Queue::from_record("").is_empty());
+}
+
+#[test]
+fn a_damaged_record_gives_what_makes_sense() {
+    let long = "x".repeat(1000);
+    let queue = Queue::from_record(&format!(
+        "1 BOOT\t\njunk\n\0\n{long}\t\nM Reboot\t{long}\nM Reboot\tk\n2 PERI"
+    ));
+    assert_eq!(codes(&queue), ["1 BOOT", "M Reboot k"]);
+    let many: String = (0..1000).map(|n| format!("M Reboot\t{n}\n")).collect();
+    assert_eq!(Queue::from_record(&many).pending().count(), MAX_EVENTS);
+}
+
+#[test]
+fn removed_events_v13() {
+    let mut queue = with(&[VALUE_CHANGE, BOOT]);
+    assert!(queue.contains(VALUE_CHANGE));
+    queue.remove(VALUE_CHANGE);
+    assert_eq!(codes(&queue), ["1 BOOT"]);
+}

@@ -1,0 +1,105 @@
+//! What goes into an Inform beside its events, and the name the agent has by default.
+
+use super::rpc::{DeviceId, Event};
+use std::collections::BTreeSet;
+
+/// The parameters of an Inform, each once: the forced ones (I-3), those that InformParameter rows
+/// select (I-5), those that changed (I-4).
+pub fn parameters(forced: Vec<String>, selected: Vec<String>, changed: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let all = forced.into_iter().chain(selected).chain(changed);
+    all.filter(|path| seen.insert(path.clone())).collect()
+}
+
+/// Whether an InformParameter row with this EventList applies to an Inform with these events (I-5).
+pub fn selects(event_list: &str, events: &[Event]) -> bool {
+    let mut codes = event_list
+        .split(',')
+        .map(str::trim)
+        .filter(|c| !c.is_empty())
+        .peekable();
+    codes.peek().is_none() || codes.any(|code| events.iter().any(|e| e.code == code))
+}
+
+/// The Username that the agent has until it is given one (S-14, S-15).
+pub fn default_username(device: &DeviceId) -> String {
+    let mut name = String::new();
+    for part in [&device.oui, &device.product_class, &device.serial_number] {
+        if part.is_empty() {
+            continue;
+        }
+        if !name.is_empty() {
+            name.push('-');
+        }
+        for byte in part.bytes() {
+            match byte {
+                b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' => name.push(byte as char),
+                byte => {
+                    name.push('%');
+                    for digit in [byte >> 4, byte & 15] {
+                        // A half of a byte is below 16.
+                        name.push(
+                            char::from_digit(digit.into(), 16)
+                                .unwrap_or('0')
+                                .to_ascii_uppercase(),
+                        );
+                    }
+                }
+            }
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_usernames_s14_s15() {
+        let table = [
+            (["00D09E", "Router", "SN_1"], "00D09E-Router-SN_1"),
+            (["00D09E", "", "SN1"], "00D09E-SN1"),
+            (["00D09E", "A B/é", "1-2"], "00D09E-A%20B%2F%C3%A9-1%2D2"),
+        ];
+        for ([oui, class, serial], expected) in table {
+            let device = DeviceId {
+                manufacturer: "x".to_string(),
+                oui: oui.to_string(),
+                product_class: class.to_string(),
+                serial_number: serial.to_string(),
+            };
+            assert_eq!(default_username(&device), expected);
+        }
+    }
+
+    #[test]
+    fn each_parameter_once_in_order_i3_i4_i5() {
+        let list = |names: &[&str]| names.iter().map(|n| n.to_string()).collect::<Vec<_>>();
+        let all = parameters(
+            list(&["b", "a"]),
+            list(&["c", "a"]),
+            list(&["d", "c", "b", "e"]),
+        );
+        assert_eq!(all, ["b", "a", "c", "d", "e"]);
+    }
+
+    #[test]
+    fn event_lists_i5() {
+        let events = [Event {
+            code: "2 PERIODIC".to_string(),
+            command_key: String::new(),
+        }];
+        for (list, expected) in [
+            ("", true),
+            (" ", true),
+            ("2 PERIODIC", true),
+            ("1 BOOT, 2 PERIODIC", true),
+            ("1 BOOT", false),
+            ("2", false),
+        ] {
+            assert_eq!(selects(list, &events), expected, "{list:?}");
+        }
+        assert!(!selects("1 BOOT", &[]));
+    }
+}

@@ -1,0 +1,102 @@
+//! Provider `agent`: what the agent knows of itself and no file of the platform tells.
+
+use super::reading::{ReadOnly, Reading};
+use crate::model::handler::{Ctx, Fields, Handler, Row, Want};
+use crate::sys::clock;
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// What the engine tells the tree about the agent. It is filled at start and kept up to date; a
+/// reader sees what it holds at that moment.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct AgentFacts {
+    /// Who the device is: the same as Inform's DeviceId (I-1), constant for its life.
+    pub identity: DeviceIdentity,
+    /// ManagementServer.ParameterKey, at most 32 characters.
+    pub parameter_key: String,
+    /// ManagementServer.ConnectionRequestURL; empty while no port is open (CR-14).
+    pub connection_request_url: String,
+    /// DeviceInfo.FirstUseDate: when the agent first held a session with its clock set, in seconds
+    /// since 1970; `None` while that is unknown.
+    pub first_use: Option<i64>,
+    /// The agent's own configuration file, the first row of DeviceInfo.VendorConfigFile.
+    pub config_file: Option<PathBuf>,
+}
+
+/// Who the device is. Every text has at most 64 characters, `description` 256.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct DeviceIdentity {
+    /// Never empty.
+    pub manufacturer: String,
+    /// Six hex digits in upper case.
+    pub manufacturer_oui: String,
+    /// May be empty.
+    pub product_class: String,
+    /// Never empty.
+    pub serial_number: String,
+    /// For a person.
+    pub model_name: String,
+    /// For a person.
+    pub description: String,
+    /// Never empty.
+    pub hardware_version: String,
+    /// Never empty.
+    pub software_version: String,
+}
+
+/// The provider `agent`.
+pub fn provider(facts: Rc<RefCell<AgentFacts>>) -> Box<dyn Handler> {
+    Box::new(ReadOnly(Box::new(Agent { facts })))
+}
+
+struct Agent {
+    facts: Rc<RefCell<AgentFacts>>,
+}
+
+impl Reading for Agent {
+    fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Vec<String>) {}
+
+    fn get(&mut self, _: &Ctx<'_>, _: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+        let facts = self.facts.borrow();
+        let id = &facts.identity;
+        for (i, want) in want.iter().enumerate() {
+            match want.param.name() {
+                "Manufacturer" => out.put(i, &id.manufacturer),
+                "ManufacturerOUI" => out.put(i, &id.manufacturer_oui),
+                "ModelName" => out.put(i, &id.model_name),
+                "Description" => out.put(i, &id.description),
+                "ProductClass" => out.put(i, &id.product_class),
+                "SerialNumber" => out.put(i, &id.serial_number),
+                "HardwareVersion" => out.put(i, &id.hardware_version),
+                "SoftwareVersion" => out.put(i, &id.software_version),
+                "ParameterKey" => out.put(i, &facts.parameter_key),
+                "ConnectionRequestURL" => out.put(i, &facts.connection_request_url),
+                "FirstUseDate" => out.put(i, facts.first_use.map_or(clock::UNKNOWN_TIME.to_owned(), clock::utc)),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handlers::probe;
+    use std::path::Path;
+
+    #[test]
+    fn a_reader_sees_what_the_engine_wrote_last() {
+        let facts = Rc::new(RefCell::new(AgentFacts::default()));
+        let mut agent = provider(facts.clone());
+        let read = |agent: &mut dyn Handler, path, name| probe::get(agent, Path::new("/"), path, &[], &[name])[name].clone();
+        assert_eq!(read(&mut *agent, "Device.DeviceInfo.", "FirstUseDate"), clock::UNKNOWN_TIME);
+        assert_eq!(read(&mut *agent, "Device.ManagementServer.", "ConnectionRequestURL"), "");
+        facts.borrow_mut().parameter_key = "k1".into();
+        facts.borrow_mut().identity.manufacturer_oui = "000DB9".into();
+        facts.borrow_mut().first_use = Some(1_700_000_000);
+        assert_eq!(read(&mut *agent, "Device.ManagementServer.", "ParameterKey"), "k1");
+        assert_eq!(read(&mut *agent, "Device.DeviceInfo.", "ManufacturerOUI"), "000DB9");
+        assert_eq!(read(&mut *agent, "Device.DeviceInfo.", "FirstUseDate"), "2023-11-14T22:13:20Z");
+    }
+}

@@ -1,0 +1,219 @@
+//! Devices as `Device.Ethernet.` and `Device.WiFi.` show them, and the counters of all of them.
+
+use super::knobs::{Form, Knob};
+use super::layers::{Layer, below, is, ports};
+use super::network::{Device, View};
+use crate::model::handler::{Fields, Row, Want};
+use crate::sys::kernel_file;
+
+/// Up and down of a device.
+pub const UP: Knob = Knob { told: true, ..Knob::new("Enable", "sys/class/net/{}/flags", Form::Up) };
+/// What the rows of a device with a switch of its own can be set to.
+pub const KNOBS: &[Knob] = &[UP];
+
+/// The standard's operational status (RFC 2863) of a device.
+pub fn status(device: &Device) -> &'static str {
+    match device.state {
+        _ if !device.is_up() => "Down",
+        1 => "NotPresent",
+        2 => "Down",
+        3 => "LowerLayerDown",
+        5 => "Dormant",
+        6 => "Up",
+        // Drivers that keep no state (loopback, PPP, tunnels) still say whether packets pass.
+        0 if device.flags & crate::sys::netlink::route::link_flag::LOWER_UP != 0 => "Up",
+        _ => "Unknown",
+    }
+}
+
+fn names(view: &View, layer: Layer, out: &mut Vec<String>) {
+    out.extend(view.devices.iter().filter(|d| is(view, d, layer)).map(|d| d.name.clone()));
+}
+
+/// The device of a row, if it still is one of the layer.
+pub fn device<'v>(view: &'v View, row: &Row<'_>, layer: Layer) -> Option<&'v Device> {
+    view.device(row.key()).filter(|d| is(view, d, layer))
+}
+
+/// What every interface object of the standard has.
+pub fn common(view: &View, layer: Layer, device: &Device, name: &str, at: usize, out: &mut Fields) {
+    match name {
+        "Enable" => out.put(at, device.is_up()),
+        "Status" => out.put(at, status(device)),
+        "Name" => out.put(at, &device.name),
+        "LowerLayers" => below(view, layer, device, &mut |place| place.refer(out, at)),
+        "MACAddress" => {
+            if let Some(mac) = device.mac {
+                out.put(at, mac);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The keys of `Device.Ethernet.Interface.{i}.`
+pub fn list_interfaces(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+    names(view, Layer::Ethernet, out);
+}
+
+/// `Device.Ethernet.Interface.{i}.`
+pub fn fill_interface(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+    let Some(device) = device(view, row, Layer::Ethernet) else { return };
+    let folder = || view.file("sys/class/net").join(&device.name);
+    for (at, w) in want.iter().enumerate() {
+        match w.param.name() {
+            "Upstream" => out.put(at, is_upstream(view, device)),
+            // The kernel has -1 or nothing for a link that is down.
+            "CurrentBitRate" => out.put(at, kernel_file::number::<u32>(&folder().join("speed")).unwrap_or(0)),
+            "CurrentDuplexMode" => out.put(
+                at,
+                match kernel_file::read(&folder().join("duplex")).as_deref() {
+                    Some("full") => "Full",
+                    Some("half") => "Half",
+                    _ => "Unknown",
+                },
+            ),
+            name => common(view, Layer::Ethernet, device, name, at, out),
+        }
+    }
+}
+
+/// Whether the default route leaves by this device, or by one that stands on it alone.
+fn is_upstream(view: &View, device: &Device) -> bool {
+    let mut found = false;
+    let mut over = view.uplink();
+    // A chain of VLANs is short; one in a circle is no chain.
+    for _ in 0..8 {
+        let Some(upper) = over else { break };
+        found |= upper.index == device.index;
+        over = match upper.kind.as_str() {
+            // Which port of a bridge leads out is not known.
+            "bridge" => None,
+            "bond" => return found || ports(view, upper).any(|p| p.index == device.index),
+            _ => {
+                let mut lower = None;
+                below(view, Layer::Ppp, upper, &mut |place| lower = view.device(place.name()));
+                if upper.hardware == crate::sys::netlink::route::hardware::PPP { lower } else { view.at(upper.lower) }
+            }
+        };
+    }
+    found
+}
+
+/// The keys of `Device.Ethernet.Link.{i}.`
+pub fn list_links(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+    names(view, Layer::Link, out);
+}
+
+/// `Device.Ethernet.Link.{i}.`
+pub fn fill_link(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+    let Some(device) = device(view, row, Layer::Link) else { return };
+    for (at, w) in want.iter().enumerate() {
+        match w.param.name() {
+            "MTU" => out.put(at, device.mtu),
+            "NoARP" => out.put(at, device.flags & crate::sys::netlink::route::link_flag::NO_ARP != 0),
+            name => common(view, Layer::Link, device, name, at, out),
+        }
+    }
+}
+
+/// The keys of `Device.Ethernet.VLANTermination.{i}.`
+pub fn list_vlans(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+    names(view, Layer::Vlan, out);
+}
+
+/// `Device.Ethernet.VLANTermination.{i}.`
+pub fn fill_vlan(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+    let Some(device) = device(view, row, Layer::Vlan) else { return };
+    for (at, w) in want.iter().enumerate() {
+        match w.param.name() {
+            "VLANID" => out.put(at, device.vlan),
+            "TPID" => out.put(at, if device.protocol == 0 { 0x8100 } else { device.protocol }),
+            name => common(view, Layer::Vlan, device, name, at, out),
+        }
+    }
+}
+
+/// The keys of `Device.Ethernet.LAG.{i}.`
+pub fn list_lags(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+    names(view, Layer::Lag, out);
+}
+
+/// `Device.Ethernet.LAG.{i}.`
+pub fn fill_lag(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+    let Some(device) = device(view, row, Layer::Lag) else { return };
+    for (at, w) in want.iter().enumerate() {
+        common(view, Layer::Lag, device, w.param.name(), at, out);
+    }
+}
+
+/// The keys of `Device.WiFi.SSID.{i}.`
+pub fn list_ssids(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+    names(view, Layer::Ssid, out);
+}
+
+/// `Device.WiFi.SSID.{i}.`
+pub fn fill_ssid(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+    let Some(device) = device(view, row, Layer::Ssid) else { return };
+    for (at, w) in want.iter().enumerate() {
+        match w.param.name() {
+            "Upstream" => out.put(at, is_upstream(view, device)),
+            name => common(view, Layer::Ssid, device, name, at, out),
+        }
+    }
+}
+
+/// The keys of `Device.WiFi.Radio.{i}.`: radios with at least one device.
+pub fn list_radios(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+    for device in view.devices.iter().filter(|d| is(view, d, Layer::Ssid)) {
+        if !out.contains(&device.phy) {
+            out.push(device.phy.clone());
+        }
+    }
+}
+
+/// `Device.WiFi.Radio.{i}.`: a radio is on when one of its devices is.
+pub fn fill_radio(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+    let mine = || view.devices.iter().filter(|d| is(view, d, Layer::Ssid) && d.phy == row.key());
+    if mine().next().is_none() {
+        return;
+    }
+    let up = mine().any(|d| d.is_up());
+    for (at, w) in want.iter().enumerate() {
+        match w.param.name() {
+            "Enable" => out.put(at, up),
+            "Status" => out.put(at, if up { "Up" } else { "Down" }),
+            "Name" => out.put(at, row.key()),
+            "Upstream" => out.put(at, mine().any(|d| is_upstream(view, d))),
+            _ => {}
+        }
+    }
+}
+
+/// The counters of the device that the row's last key names: every `Stats.` object.
+pub fn fill_stats(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+    let Some(device) = view.device(row.key()) else { return };
+    let s = &device.stats;
+    for (at, w) in want.iter().enumerate() {
+        let name = w.param.name();
+        let count = match name {
+            "BytesSent" => s.tx_bytes,
+            "BytesReceived" => s.rx_bytes,
+            "PacketsSent" => s.tx_packets,
+            "PacketsReceived" => s.rx_packets,
+            "ErrorsSent" => s.tx_errors,
+            "ErrorsReceived" => s.rx_errors,
+            "DiscardPacketsSent" => s.tx_dropped,
+            "DiscardPacketsReceived" => s.rx_dropped,
+            "MulticastPacketsReceived" => s.multicast,
+            "Collisions" => s.collisions,
+            _ => continue,
+        };
+        // StatsCounter32 rolls over (TR-106 3.2); the kernel's own are of 64 bits.
+        let narrow = matches!(name, "ErrorsSent" | "ErrorsReceived" | "DiscardPacketsSent" | "DiscardPacketsReceived");
+        out.put(at, if narrow { count & u64::from(u32::MAX) } else { count });
+    }
+}
+
+/// For objects without a table of their own.
+pub fn list_nothing(_view: &View, _row: &Row<'_>, _out: &mut Vec<String>) {}

@@ -1,0 +1,82 @@
+//! Native providers of the platform `linux`: procfs, sysfs, netlink and plain files below the root.
+//!
+//! One provider serves the rows that come from one place. The network's share one
+//! [`network::Network`], which reads each part of the kernel's answer once per RPC; they are the
+//! rows of one table, [`NETWORK`], since they differ in no more than that.
+
+pub mod identity;
+pub mod bridge;
+pub mod discovery;
+pub mod hosts;
+pub mod ip;
+pub mod knobs;
+pub mod layers;
+pub mod link;
+pub mod network;
+pub mod provider;
+pub mod recorded;
+pub mod route;
+pub mod sockets;
+
+use crate::model::handler::Handler;
+use network::part::{ADDRESSES, DEVICES, HOSTS, ROUTES, SOCKETS};
+use provider::{Provider, Spec};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Every provider by its name in `datamodel/*.toml`; the names are those of
+/// [`crate::handlers::natives::NAMES`].
+pub fn providers() -> Vec<(&'static str, Box<dyn Handler>)> {
+    let mut all = Vec::new();
+    network_providers(&mut all);
+    all
+}
+
+/// Links, addresses, routes, neighbours and sockets.
+fn network_providers(all: &mut Vec<(&'static str, Box<dyn Handler>)>) {
+    let shared = Rc::new(RefCell::new(network::Network::default()));
+    for spec in NETWORK {
+        all.push((spec.name, Box::new(Provider { spec, network: Rc::clone(&shared) })));
+    }
+}
+
+macro_rules! specs {
+    ($($name:literal $parts:expr, $list:path, $fill:path, $knobs:expr;)*) => {
+        &[$(Spec { name: $name, parts: $parts, list: $list, fill: $fill, knobs: $knobs },)*]
+    };
+}
+
+/// The providers of the network: name, parts read, list, fill, what can be set.
+#[rustfmt::skip]
+pub static NETWORK: &[Spec] = specs! {
+    "ethernet_interface" DEVICES | ROUTES, link::list_interfaces, link::fill_interface, link::KNOBS;
+    "ethernet_link" DEVICES, link::list_links, link::fill_link, &[];
+    "ethernet_vlan" DEVICES, link::list_vlans, link::fill_vlan, link::KNOBS;
+    "ethernet_lag" DEVICES, link::list_lags, link::fill_lag, link::KNOBS;
+    "link_stats" DEVICES, link::list_nothing, link::fill_stats, &[];
+    "wifi_radio" DEVICES | ROUTES, link::list_radios, link::fill_radio, &[];
+    "wifi_ssid" DEVICES | ROUTES, link::list_ssids, link::fill_ssid, link::KNOBS;
+    "bridge" DEVICES, bridge::list, bridge::fill, bridge::KNOBS;
+    "bridge_stp" DEVICES, link::list_nothing, bridge::fill_stp, bridge::STP_KNOBS;
+    "bridge_port" DEVICES, bridge::list_ports, bridge::fill_port, bridge::PORT_KNOBS;
+    "bridge_vlan" DEVICES, bridge::list_vlans, bridge::fill_vlan, &[];
+    "bridge_vlan_port" DEVICES, bridge::list_vlan_ports, bridge::fill_vlan_port, &[];
+    "ip" 0, link::list_nothing, ip::fill, ip::KNOBS;
+    "ip_interface" DEVICES, ip::list_interfaces, ip::fill_interface, ip::INTERFACE_KNOBS;
+    "ip_ipv4_address" ADDRESSES | ROUTES, ip::list_ipv4, ip::fill_ipv4, &[];
+    "ip_ipv6_address" ADDRESSES, ip::list_ipv6, ip::fill_ipv6, &[];
+    "ip_ipv6_prefix" ADDRESSES | ROUTES, ip::list_prefixes, ip::fill_prefix, &[];
+    "ip_active_port" SOCKETS, sockets::list, sockets::fill, &[];
+    "ppp_interface" ADDRESSES, ip::list_ppp, ip::fill_ppp, &[];
+    "routing_router" 0, route::list_routers, route::fill_router, &[];
+    "routing_ipv4" ROUTES, route::list_ipv4, route::fill_ipv4, &[];
+    "routing_ipv6" ROUTES, route::list_ipv6, route::fill_ipv6, &[];
+    "route_information" 0, link::list_nothing, route::fill_information, &[];
+    "route_information_interface" ROUTES, route::list_advertised, route::fill_advertised, &[];
+    "neighbor_discovery" 0, link::list_nothing, discovery::fill, &[];
+    "neighbor_discovery_interface" DEVICES, discovery::list, discovery::fill_setting, discovery::KNOBS;
+    "hosts" HOSTS, hosts::list, hosts::fill, &[];
+    "hosts_ipv4" HOSTS, hosts::list_ipv4, hosts::fill_address, &[];
+    "hosts_ipv6" HOSTS, hosts::list_ipv6, hosts::fill_address, &[];
+    "interface_stack" DEVICES, layers::list, layers::fill, &[];
+};

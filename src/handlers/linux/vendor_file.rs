@@ -1,0 +1,164 @@
+//! Providers `vendor_config_file` and `vendor_log_file`: the files that say how the system is set
+//! up, and the ones it writes its log to. The key of a row is the file's path.
+
+use crate::handlers::agent::AgentFacts;
+use crate::handlers::reading::Reading;
+use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::sys::{clock, host};
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+/// Files that many a system has, and what they are.
+const CONFIG_FILES: [(&str, &str); 8] = [
+    ("/etc/network/interfaces", "Network interfaces"),
+    ("/etc/resolv.conf", "DNS client"),
+    ("/etc/hosts", "Names of hosts"),
+    ("/etc/sysctl.conf", "Kernel parameters"),
+    ("/etc/fstab", "File systems"),
+    ("/etc/dnsmasq.conf", "DHCP server and DNS relay"),
+    ("/etc/nftables.conf", "Firewall"),
+    ("/etc/ssh/sshd_config", "SSH server"),
+];
+/// Where logs are; on OpenWrt the second is a link to memory.
+const LOG_FOLDER: &str = "/var/log";
+/// Names of logs that do not end with `.log`.
+const LOG_NAMES: [&str; 8] = ["messages", "syslog", "debug", "secure", "cron", "maillog", "dmesg", "daemon"];
+/// No more logs than this are shown.
+const MAX_LOGS: usize = 128;
+/// The standard's bound on Name; a longer path could not be told from its neighbour.
+const MAX_NAME: usize = 64;
+
+/// The provider `vendor_config_file`.
+pub struct ConfigFiles {
+    /// Tells which file is the agent's own.
+    pub facts: Rc<RefCell<AgentFacts>>,
+}
+
+impl ConfigFiles {
+    fn own(&self) -> Option<String> {
+        self.facts.borrow().config_file.as_deref().and_then(Path::to_str).map(str::to_owned)
+    }
+}
+
+impl Reading for ConfigFiles {
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
+        let known = CONFIG_FILES.iter().map(|(path, _)| (*path).to_owned());
+        for path in self.own().into_iter().chain(known) {
+            if is_file(ctx.root, &path) && !out.contains(&path) {
+                out.push(path);
+            }
+        }
+    }
+
+    fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+        let path = row.key();
+        let own = self.own().is_some_and(|own| own == path);
+        let known = CONFIG_FILES.iter().find(|(known, _)| *known == path).map(|(_, text)| *text);
+        let Some(description) = own.then_some("This agent").or(known) else { return };
+        let Some(changed) = host::modified(ctx.root, path) else { return };
+        for (i, want) in want.iter().enumerate() {
+            match want.param.name() {
+                "Name" => out.put(i, path),
+                // The minute it was last changed in is what tells one version from another.
+                "Version" => out.put(i, clock::utc(changed).get(..16).unwrap_or_default()),
+                "Date" => out.put(i, clock::utc(changed)),
+                "Description" => out.put(i, description),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The provider `vendor_log_file`.
+pub struct LogFiles;
+
+impl Reading for LogFiles {
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
+        for name in host::names(ctx.root, LOG_FOLDER) {
+            let path = format!("{LOG_FOLDER}/{name}");
+            if is_log(&name) && out.len() < MAX_LOGS && is_file(ctx.root, &path) {
+                out.push(path);
+            }
+        }
+    }
+
+    fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+        let path = row.key();
+        if !is_file(ctx.root, path) {
+            return;
+        }
+        for (i, want) in want.iter().enumerate() {
+            match want.param.name() {
+                "Name" => out.put(i, path),
+                "Persistent" => {
+                    // On OpenWrt /var is a link to /tmp, which is where the mount tells.
+                    let place = host::below(ctx.root, path);
+                    let place = if host::is_live(ctx.root) { place.canonicalize().unwrap_or(place) } else { place };
+                    let inside = place.strip_prefix(ctx.root).map(|p| format!("/{}", p.display()));
+                    let mounts = host::mounts(ctx.root);
+                    out.put(i, !host::is_volatile(&mounts, inside.as_deref().unwrap_or(path)));
+                }
+                // MaximumSize stays 0: who rotates the file, and when, no file of the kernel says.
+                _ => {}
+            }
+        }
+    }
+}
+
+fn is_log(name: &str) -> bool {
+    LOG_NAMES.contains(&name) || name.strip_suffix(".log").is_some_and(|stem| !stem.is_empty())
+}
+
+fn is_file(root: &Path, path: &str) -> bool {
+    path.chars().count() <= MAX_NAME
+        && !path.chars().any(char::is_control)
+        && host::metadata(root, path).is_some_and(|m| m.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handlers::probe::{self, Folder};
+    use crate::handlers::reading::ReadOnly;
+
+    #[test]
+    fn files_that_exist() {
+        let f = Folder::new();
+        f.file("etc/hosts", "127.0.0.1 localhost\n");
+        f.file("etc/cwmpd/cwmpd.toml", "");
+        f.file("etc/nftables.conf/x", "a folder is no file");
+        let facts = Rc::new(RefCell::new(AgentFacts { config_file: Some("/etc/cwmpd/cwmpd.toml".into()), ..AgentFacts::default() }));
+        let mut files = ReadOnly(Box::new(ConfigFiles { facts: facts.clone() }));
+        let table = "Device.DeviceInfo.VendorConfigFile.{i}.";
+        assert_eq!(probe::list(&mut files, f.root(), table, &[]), ["/etc/cwmpd/cwmpd.toml", "/etc/hosts"]);
+        let v = probe::get(&mut files, f.root(), table, &["/etc/hosts"], &["Name", "Description"]);
+        assert_eq!((v["Name"].as_str(), v["Description"].as_str()), ("/etc/hosts", "Names of hosts"));
+        for other in ["/etc/shadow", "/etc/../etc/hosts", "", "/etc/fstab"] {
+            assert!(probe::get(&mut files, f.root(), table, &[other], &["Name"]).is_empty(), "{other}");
+        }
+        // A file of the host is no file below the root.
+        facts.borrow_mut().config_file = std::env::current_exe().ok();
+        assert_eq!(probe::list(&mut files, f.root(), table, &[]), ["/etc/hosts"]);
+    }
+
+    #[test]
+    fn logs_and_where_they_lie() {
+        let f = Folder::new();
+        f.file("tmp/log/messages", "x\n");
+        f.file("tmp/log/a.log", "");
+        f.file("tmp/log/wtmp", "");
+        f.file("tmp/log/.log", "");
+        f.file(&format!("tmp/log/{}.log", "l".repeat(90)), "");
+        f.link("var", "tmp");
+        f.file("proc/self/mounts", "/dev/root / squashfs ro 0 0\ntmpfs /tmp tmpfs rw 0 0\n");
+        let mut logs = ReadOnly(Box::new(LogFiles));
+        let table = "Device.DeviceInfo.VendorLogFile.{i}.";
+        assert_eq!(probe::list(&mut logs, f.root(), table, &[]), ["/var/log/a.log", "/var/log/messages"]);
+        let v = probe::get(&mut logs, f.root(), table, &["/var/log/messages"], &["Name", "Persistent"]);
+        assert_eq!((v["Name"].as_str(), v["Persistent"].as_str()), ("/var/log/messages", "false"));
+        f.file("proc/self/mounts", "/dev/root / ext4 rw 0 0\n");
+        let v = probe::get(&mut logs, f.root(), table, &["/var/log/messages"], &["Persistent"]);
+        assert_eq!(v["Persistent"], "true");
+    }
+}

@@ -1,0 +1,585 @@
+//! One connection to the ACS as ureq sees it: plain TCP or TLS over a socket that never blocks.
+//! Every wait is a `poll` on the socket and the wake descriptor, with the deadline of its phase.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustls::ClientConnection;
+use ureq::Timeout;
+use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
+
+use super::client::{Error, MAX_BODY, Timeouts};
+use super::tls;
+
+/// Each of the two buffers, in bytes.
+pub const BUFFER: usize = 8 * 1024;
+/// The largest head of a response, in bytes.
+pub const MAX_HEAD: usize = 32 * 1024;
+/// The most bytes taken in for one response: its body in whatever chunks, and its trailers.
+const MAX_RESPONSE: usize = 8 * MAX_BODY;
+/// How long an ACS that has answered already may leave the rest of a request unread.
+const UNREAD_GRACE: Duration = Duration::from_secs(2);
+
+/// What the client and its connections share: how to wait, and what happened.
+pub struct Shared {
+    /// Readable or closed: every wait ends.
+    pub wake: OwnedFd,
+    /// The deadlines.
+    pub timeouts: Timeouts,
+    /// When the session must be over.
+    pub end: Instant,
+    note: Mutex<Note>,
+}
+
+/// What a connection tells the client about the request under way.
+#[derive(Default)]
+pub struct Note {
+    /// Why it failed; ureq's own error says less.
+    pub failure: Option<Error>,
+    /// The connection broke, or was closed; no deadline, no refusal.
+    pub broken: bool,
+    /// Something of the response came in.
+    pub received: bool,
+    /// A connection is wanted and none is ready.
+    pub wanted: bool,
+    /// A connection that waits to be taken.
+    pub ready: Option<Line>,
+}
+
+impl Shared {
+    /// The session begins now.
+    pub fn new(wake: OwnedFd, timeouts: Timeouts) -> Shared {
+        Shared {
+            wake,
+            timeouts,
+            end: after(timeouts.session),
+            note: Mutex::new(Note::default()),
+        }
+    }
+
+    /// The note; one thread only ever takes it.
+    pub fn note(&self) -> MutexGuard<'_, Note> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the session may go on, without waiting.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut fds = [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::ZERO) {
+            Ok(0) | Err(_) if Instant::now() >= self.end => Err(Error::Timeout("session")),
+            Ok(0) | Err(_) => Ok(()),
+            Ok(_) => Err(Error::Woken),
+        }
+    }
+
+    /// Waits for one of `events` on `fd`; `phase` names the deadline `until`.
+    pub fn wait(
+        &self,
+        fd: BorrowedFd<'_>,
+        events: PollFlags,
+        until: Instant,
+        phase: &'static str,
+    ) -> Result<PollFlags, Error> {
+        loop {
+            let now = Instant::now();
+            let left = until.min(self.end).saturating_duration_since(now);
+            // rounded up, so that the deadline has passed when poll says so
+            let left = i32::try_from(left.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
+            let mut fds = [
+                PollFd::new(fd, events),
+                PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
+            ];
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            match poll(&mut fds, timeout) {
+                Ok(0) if Instant::now() >= self.end => return Err(Error::Timeout("session")),
+                Ok(0) if Instant::now() >= until => return Err(Error::Timeout(phase)),
+                Ok(0) | Err(Errno::EINTR) => continue,
+                Ok(_) => {}
+                Err(e) => return Err(Error::Broken(format!("poll: {}", e.desc()))),
+            }
+            let [socket, wake] = &fds;
+            if wake.any() != Some(false) {
+                return Err(Error::Woken);
+            }
+            if let Some(events) = socket.revents().filter(|e| !e.is_empty()) {
+                return Ok(events);
+            }
+        }
+    }
+}
+
+/// A deadline from now; one that cannot be told is a year away.
+pub fn after(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait)
+        .unwrap_or_else(|| now + Duration::from_secs(365 * 86_400)) // a year fits any clock
+}
+
+/// Input and output of one connection.
+#[derive(Default)]
+struct Buffer {
+    input: Vec<u8>,
+    consumed: usize,
+    filled: usize,
+    output: Vec<u8>,
+    progress: bool,
+}
+
+impl Buffer {
+    fn unconsumed(&self) -> &[u8] {
+        self.input.get(self.consumed..self.filled).unwrap_or(&[])
+    }
+
+    /// Makes room for at least `wanted` bytes behind what is there.
+    fn make_room(&mut self, wanted: usize) {
+        if self.consumed > 0 {
+            self.input.copy_within(self.consumed..self.filled, 0);
+            self.filled -= self.consumed;
+            self.consumed = 0;
+        }
+        if self.input.len() - self.filled < wanted {
+            self.input.resize(self.filled + wanted.max(BUFFER), 0);
+        } else if self.filled == 0 && self.input.len() > BUFFER {
+            self.input.truncate(BUFFER);
+            self.input.shrink_to_fit();
+        }
+        self.output.resize(BUFFER, 0);
+    }
+
+    /// Makes the head one that the parser takes (T-17, T-18): interim responses are dropped,
+    /// folded lines unfolded. Called while a head is awaited.
+    fn tidy_head(&mut self) {
+        while let Some(end) = head_end(self.unconsumed()) {
+            let head = self.unconsumed().get(..end).unwrap_or(&[]);
+            if !is_interim(head) {
+                break;
+            }
+            self.consumed += end;
+        }
+        let Some(text) = self.input.get_mut(self.consumed..self.filled) else {
+            return;
+        };
+        let end = head_end(text).unwrap_or(text.len());
+        let head = text.get_mut(..end).unwrap_or_default();
+        for at in 1..head.len() {
+            if is_fold(head, at) {
+                for b in head.iter_mut().skip(at - 1).take(2) {
+                    if matches!(b, b'\r' | b'\n') {
+                        *b = b' ';
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether the line feed at `at` is followed by a continuation of its line.
+fn is_fold(head: &[u8], at: usize) -> bool {
+    head.get(at) == Some(&b'\n') && matches!(head.get(at + 1), Some(b' ' | b'\t'))
+}
+
+/// Where the first head ends: behind its empty line.
+fn head_end(text: &[u8]) -> Option<usize> {
+    // empty lines before a head belong to none
+    let blank = |b: &u8| matches!(b, b'\r' | b'\n');
+    let start = text.iter().position(|b| !blank(b))?;
+    let mut line = start;
+    while let Some(length) = text.get(line..)?.iter().position(|&b| b == b'\n') {
+        let empty = matches!(text.get(line..line + length)?, [] | [b'\r']);
+        line += length + 1;
+        if empty {
+            return Some(line);
+        }
+    }
+    None
+}
+
+/// Whether a head is of a 1xx response that only says: wait on.
+fn is_interim(head: &[u8]) -> bool {
+    let head = head.trim_ascii_start();
+    matches!(head, [b'H', b'T', b'T', b'P', b'/', _, _, _, b' ', b'1', a, b, ..]
+        if (*a, *b) != (b'0', b'1'))
+}
+
+impl Buffers for Buffer {
+    fn output(&mut self) -> &mut [u8] {
+        self.output.resize(BUFFER, 0);
+        &mut self.output
+    }
+
+    fn input(&self) -> &[u8] {
+        self.unconsumed()
+    }
+
+    fn input_append_buf(&mut self) -> &mut [u8] {
+        self.make_room(1);
+        self.input.get_mut(self.filled..).unwrap_or_default()
+    }
+
+    fn input_appended(&mut self, amount: usize) {
+        self.filled = (self.filled + amount).min(self.input.len());
+    }
+
+    fn input_consume(&mut self, amount: usize) {
+        self.progress = amount > 0;
+        self.consumed = (self.consumed + amount).min(self.filled);
+    }
+
+    fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
+        // never empty: a read of nothing would end the body
+        self.make_room(BUFFER / 2);
+        let tmp = self.input.get_mut(self.filled..).unwrap_or_default();
+        (tmp, &mut self.output)
+    }
+
+    fn can_use_input(&self) -> bool {
+        self.progress && !self.unconsumed().is_empty()
+    }
+}
+
+/// A connection. Dropping it closes it, after a word of goodbye where there is TLS.
+pub struct Line {
+    socket: TcpStream,
+    tls: Option<Box<ClientConnection>>,
+    /// For the error texts.
+    host: String,
+    buffer: Buffer,
+    /// Bytes taken in for the present response.
+    taken: usize,
+    /// Some came in while the request was still being sent.
+    early: bool,
+    /// The ACS answered without reading the whole request: what is left of it is not sent, and the
+    /// connection is not used again.
+    given_up: bool,
+    shared: std::sync::Arc<Shared>,
+}
+
+impl Line {
+    /// A connected socket, non-blocking.
+    pub fn new(socket: TcpStream, host: &str, shared: std::sync::Arc<Shared>) -> Line {
+        Line {
+            socket,
+            tls: None,
+            host: host.to_string(),
+            buffer: Buffer::default(),
+            taken: 0,
+            early: false,
+            given_up: false,
+            shared,
+        }
+    }
+
+    /// Our end.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()
+    }
+
+    /// Does the TLS handshake; from then on everything goes through it.
+    pub fn secure(&mut self, connection: ClientConnection, until: Instant) -> Result<(), Error> {
+        const PHASE: &str = "TLS handshake";
+        let tls = self.tls.insert(Box::new(connection));
+        loop {
+            while tls.wants_write() {
+                match tls.write_tls(&mut self.socket) {
+                    Ok(_) => {}
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                        self.shared
+                            .wait(self.socket.as_fd(), PollFlags::POLLOUT, until, PHASE)?;
+                    }
+                    Err(e) => return Err(Error::Tls(format!("{PHASE} with {}: {e}", self.host))),
+                }
+            }
+            if !tls.is_handshaking() {
+                return Ok(());
+            }
+            match tls.read_tls(&mut self.socket) {
+                Ok(0) => {
+                    let text = format!("{} closed the connection during the {PHASE}", self.host);
+                    return Err(Error::Tls(text));
+                }
+                Ok(_) => {
+                    if let Err(e) = tls.process_new_packets() {
+                        // the alert, as far as it goes
+                        let _ = tls.write_tls(&mut self.socket);
+                        return Err(Error::Tls(tls::explain(&self.host, &e)));
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.shared
+                        .wait(self.socket.as_fd(), PollFlags::POLLIN, until, PHASE)?;
+                }
+                Err(e) => return Err(Error::Tls(format!("{PHASE} with {}: {e}", self.host))),
+            }
+        }
+    }
+
+    /// Takes in what is there without waiting: how many bytes, 0 at the end; `WouldBlock` when
+    /// there is nothing yet.
+    fn take_in(&mut self) -> Result<usize, Trouble> {
+        self.buffer.make_room(1);
+        if self.buffer.filled > MAX_HEAD {
+            let text = "a head, or a line between chunks, above 32 KiB";
+            return Err(Trouble::Fatal(Error::TooLarge(text.to_string())));
+        }
+        let room = self
+            .buffer
+            .input
+            .get_mut(self.buffer.filled..)
+            .unwrap_or_default();
+        let amount = match &mut self.tls {
+            None => self.socket.read(room)?,
+            Some(tls) => loop {
+                match tls.reader().read(room) {
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                    Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+                        let text = "the connection was cut off, without TLS's own ending";
+                        return Err(Trouble::Broken(text.to_string()));
+                    }
+                    other => break other?,
+                }
+                flush(tls, &mut self.socket)?;
+                tls.read_tls(&mut self.socket)?;
+                if let Err(e) = tls.process_new_packets() {
+                    let _ = tls.write_tls(&mut self.socket); // the alert, as far as it goes
+                    return Err(Trouble::Fatal(Error::Tls(tls::explain(&self.host, &e))));
+                }
+            },
+        };
+        self.buffer.input_appended(amount);
+        self.taken = self.taken.saturating_add(amount);
+        if self.taken > MAX_RESPONSE {
+            let text = "a response that does not end".to_string();
+            return Err(Trouble::Fatal(Error::TooLarge(text)));
+        }
+        if amount > 0 {
+            self.shared.note().received = true;
+        }
+        Ok(amount)
+    }
+
+    /// Hands over as much of the output as goes without waiting.
+    fn give_out(&mut self, from: usize, to: usize) -> Result<usize, Trouble> {
+        let output = self.buffer.output.get(from..to).unwrap_or(&[]);
+        match &mut self.tls {
+            None => Ok(self.socket.write(output)?),
+            Some(tls) => {
+                flush(tls, &mut self.socket)?;
+                let amount = tls.writer().write(output)?;
+                match flush(tls, &mut self.socket) {
+                    Err(Trouble::Wait) | Ok(()) => Ok(amount),
+                    Err(other) => Err(other),
+                }
+            }
+        }
+    }
+
+    /// Whether encrypted bytes are still to be sent.
+    fn is_backed_up(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    fn send(&mut self, amount: usize) -> Result<(), Trouble> {
+        const PHASE: &str = "sending the request";
+        let mut sent = 0;
+        let mut until = after(self.shared.timeouts.progress);
+        let mut answered: Option<Instant> = None;
+        while sent < amount || self.is_backed_up() {
+            match self.give_out(sent, amount) {
+                Ok(more) => {
+                    sent += more;
+                    until = after(self.shared.timeouts.progress);
+                    if sent < amount || !self.is_backed_up() {
+                        continue;
+                    }
+                }
+                Err(Trouble::Wait) => {}
+                Err(Trouble::Broken(text)) => {
+                    // An ACS may answer, and close, before it has read the whole request.
+                    self.early |= matches!(self.take_in(), Ok(1..));
+                    self.given_up = self.early;
+                    return match self.early {
+                        true => Ok(()),
+                        false => Err(Trouble::Broken(text)),
+                    };
+                }
+                Err(other) => return Err(other),
+            }
+            if self.has_answer() {
+                let patience = *answered.get_or_insert_with(|| after(UNREAD_GRACE));
+                if Instant::now() >= patience {
+                    self.given_up = true;
+                    return Ok(());
+                }
+            }
+            let mut events = PollFlags::POLLOUT;
+            if !self.has_answer() {
+                events |= PollFlags::POLLIN;
+            }
+            let limit = answered.map_or(until, |at| at.min(until));
+            let ready = self.shared.wait(self.socket.as_fd(), events, limit, PHASE);
+            let ready = match ready {
+                Err(Error::Timeout(PHASE)) if answered.is_some() => continue,
+                other => other.map_err(Trouble::Fatal)?,
+            };
+            if ready.contains(PollFlags::POLLIN) && !ready.contains(PollFlags::POLLOUT) {
+                match self.take_in() {
+                    Ok(0) => return Err(Trouble::closed()),
+                    Ok(_) => {
+                        self.buffer.tidy_head();
+                        self.early = true;
+                    }
+                    Err(Trouble::Wait) => {}
+                    Err(other) => return Err(other),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something of a final response is in the buffer.
+    fn has_answer(&self) -> bool {
+        let text = self.buffer.unconsumed().trim_ascii_start();
+        text.len() > 12 && !is_interim(text)
+    }
+
+    fn receive(&mut self, until: Instant, is_head: bool) -> Result<bool, Trouble> {
+        let phase = if is_head {
+            "waiting for the response"
+        } else {
+            "reading the response"
+        };
+        loop {
+            self.shared.check().map_err(Trouble::Fatal)?;
+            match self.take_in() {
+                Ok(0) => {
+                    self.shared.note().broken = true;
+                    return Ok(false);
+                }
+                Ok(_) if is_head => {
+                    self.buffer.tidy_head();
+                    if !self.buffer.unconsumed().is_empty() {
+                        return Ok(true);
+                    }
+                }
+                Ok(_) => return Ok(true),
+                Err(Trouble::Wait) => {
+                    let mut events = PollFlags::POLLIN;
+                    if self.is_backed_up() {
+                        events |= PollFlags::POLLOUT;
+                    }
+                    let ready = self.shared.wait(self.socket.as_fd(), events, until, phase);
+                    ready.map_err(Trouble::Fatal)?;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
+    /// Leaves the reason in the note, and gives ureq an error of its own kind.
+    fn fail(&self, trouble: Trouble) -> ureq::Error {
+        let mut note = self.shared.note();
+        note.broken = matches!(trouble, Trouble::Broken(_));
+        note.failure = Some(match trouble {
+            Trouble::Fatal(error) => error,
+            Trouble::Broken(text) => Error::Broken(text),
+            Trouble::Wait => Error::Broken("a wait where none can be".to_string()),
+        });
+        ureq::Error::ConnectionFailed
+    }
+}
+
+/// Why bytes do not move.
+enum Trouble {
+    /// They will, later.
+    Wait,
+    /// The connection is gone.
+    Broken(String),
+    /// It must not go on.
+    Fatal(Error),
+}
+
+impl Trouble {
+    fn closed() -> Trouble {
+        Trouble::Broken("the ACS closed the connection".to_string())
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(e: io::Error) -> Trouble {
+        match e.kind() {
+            ErrorKind::WouldBlock | ErrorKind::Interrupted => Trouble::Wait,
+            _ => Trouble::Broken(format!("the connection broke: {e}")),
+        }
+    }
+}
+
+fn flush(tls: &mut ClientConnection, socket: &mut TcpStream) -> Result<(), Trouble> {
+    while tls.wants_write() {
+        tls.write_tls(socket)?;
+    }
+    Ok(())
+}
+
+impl Transport for Line {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffer
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        if self.given_up {
+            return Ok(());
+        }
+        self.taken = 0;
+        self.send(amount).map_err(|trouble| self.fail(trouble))
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let is_head = timeout.reason == Timeout::RecvResponse;
+        if std::mem::take(&mut self.early) {
+            self.buffer.tidy_head();
+            return Ok(true);
+        }
+        let until = if is_head {
+            after(*timeout.after)
+        } else {
+            after(self.shared.timeouts.progress)
+        };
+        let result = self.receive(until, is_head);
+        result.map_err(|trouble| self.fail(trouble))
+    }
+
+    /// Whether nothing came in since the last response, not even the end.
+    fn is_open(&mut self) -> bool {
+        if self.given_up || !self.buffer.unconsumed().is_empty() {
+            return false;
+        }
+        matches!(self.take_in(), Err(Trouble::Wait))
+    }
+
+    fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            let _ = flush(tls, &mut self.socket); // as far as it goes
+        }
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Line to {}", self.host)
+    }
+}

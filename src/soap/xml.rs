@@ -1,0 +1,284 @@
+//! XML as the reader wants it: elements one after the other, namespaces resolved, everything bounded.
+//!
+//! What a SOAP message may not have is refused (a document type, entities of its own: E-32); what
+//! does not matter is passed over (comments, processing instructions, text between elements: E-6).
+
+use super::{ENCODING, ENVELOPE, XSI};
+use crate::cwmp::rpc::Namespace;
+use quick_xml::NsReader;
+use quick_xml::XmlVersion;
+use quick_xml::escape::resolve_xml_entity;
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::name::{NamespaceError, ResolveResult};
+use std::borrow::Cow;
+use std::fmt;
+
+/// How deep elements may nest. SetParameterAttributes, the deepest of the standard, needs 8.
+pub const MAX_DEPTH: usize = 64;
+/// How long the name of an element may be, prefix included, in bytes.
+pub const MAX_ELEMENT_NAME: usize = 256;
+/// How many namespace declarations may be in scope at once.
+pub const MAX_NAMESPACES: usize = 64;
+
+/// Why a document cannot be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Error {
+    /// It is no well-formed XML, or not in an encoding that is read.
+    Malformed(String),
+    /// It is XML, but no SOAP 1.1 envelope with one message.
+    NotSoap(String),
+    /// It goes beyond a limit; the text names the limit.
+    Limit(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Malformed(text) => write!(f, "not well-formed XML: {text}"),
+            Error::NotSoap(text) => write!(f, "not a SOAP message: {text}"),
+            Error::Limit(text) => write!(f, "beyond a limit: {text}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The namespaces that mean something here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ns {
+    /// None, or a prefix that nobody declared: matched by local name alone.
+    None,
+    /// SOAP's envelope.
+    Envelope,
+    /// SOAP's encoding.
+    Encoding,
+    /// XML Schema instance.
+    Xsi,
+    /// CWMP; without a version when the URN begins like CWMP's but is none of them.
+    Cwmp(Option<Namespace>),
+    /// Another one.
+    Other,
+}
+
+impl Ns {
+    fn of(resolved: ResolveResult<'_>) -> Ns {
+        let ResolveResult::Bound(namespace) = resolved else {
+            return Ns::None;
+        };
+        match namespace.into_inner().trim() {
+            "" => Ns::None,
+            ENVELOPE => Ns::Envelope,
+            ENCODING => Ns::Encoding,
+            XSI => Ns::Xsi,
+            urn if urn.starts_with("urn:dslforum-org:cwmp-") => Ns::Cwmp(Namespace::from_urn(urn)),
+            _ => Ns::Other,
+        }
+    }
+}
+
+/// The start of an element.
+pub struct Element<'i> {
+    /// Its namespace.
+    pub ns: Ns,
+    tag: BytesStart<'i>,
+}
+
+impl Element<'_> {
+    /// Its name without prefix.
+    pub fn name(&self) -> &str {
+        self.tag.local_name().into_inner()
+    }
+}
+
+/// A document that is being read, front to back.
+pub struct Document<'i> {
+    reader: NsReader<&'i [u8]>,
+    depth: usize,
+}
+
+impl<'i> Document<'i> {
+    /// A document in text form (see [`decode`]).
+    pub fn new(text: &'i str) -> Document<'i> {
+        let mut reader = NsReader::from_str(text);
+        reader.config_mut().expand_empty_elements = true;
+        reader
+            .resolver_mut()
+            .set_max_namespace_bindings(MAX_NAMESPACES);
+        Document { reader, depth: 0 }
+    }
+
+    /// How many elements are open.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The next element inside the one that is open, or `None` at its end (which is then passed).
+    pub fn child(&mut self) -> Result<Option<Element<'i>>, Error> {
+        loop {
+            match self.event()? {
+                Event::Start(tag) => return Ok(Some(self.element(tag))),
+                Event::End(_) => return Ok(None),
+                Event::Eof => return Ok(None),
+                _ => {}
+            }
+        }
+    }
+
+    /// The text of the element that is open, up to and with its end; elements inside are ignored.
+    pub fn text(&mut self) -> Result<String, Error> {
+        let depth = self.depth;
+        let mut text = String::new();
+        loop {
+            let piece = match self.event()? {
+                Event::End(_) if self.depth < depth => return Ok(text),
+                Event::Text(t) if self.depth == depth => t.xml10_content(),
+                Event::CData(t) if self.depth == depth => t.xml10_content(),
+                Event::GeneralRef(r) => {
+                    let character = r.resolve_char_ref().map_err(|e| self.malformed(&e))?;
+                    let text = match character {
+                        Some(c) => Cow::Owned(c.to_string()),
+                        None => Cow::Borrowed(resolve_xml_entity(&r).ok_or_else(|| {
+                            Error::Malformed("an entity that XML does not define".to_string())
+                        })?),
+                    };
+                    if self.depth > depth {
+                        continue;
+                    }
+                    text
+                }
+                _ => continue,
+            };
+            if text.is_empty() && matches!(piece, Cow::Owned(_)) {
+                text = piece.into_owned();
+            } else {
+                text.push_str(&piece);
+            }
+        }
+    }
+
+    /// Passes over everything until only `depth - 1` elements are open: with [`Document::depth`]
+    /// taken inside an element, to behind its end.
+    pub fn leave(&mut self, depth: usize) -> Result<(), Error> {
+        while self.depth >= depth {
+            self.event()?;
+        }
+        Ok(())
+    }
+
+    /// The value of an attribute, white space around it trimmed. As with elements, one without a
+    /// namespace is taken for the one that is meant.
+    pub fn attribute(&self, element: &Element<'_>, ns: Ns, name: &str) -> Option<String> {
+        // Checking for doubled names is quadratic in their number, and nothing depends on it.
+        for attribute in element.tag.attributes().with_checks(false).flatten() {
+            let (resolved, local) = self.reader.resolver().resolve_attribute(attribute.key);
+            let found = Ns::of(resolved);
+            if local.into_inner() == name && (found == ns || found == Ns::None) {
+                let value = attribute.normalized_value(XmlVersion::Implicit1_0).ok()?;
+                return Some(value.trim().to_string());
+            }
+        }
+        None
+    }
+
+    fn element(&self, tag: BytesStart<'i>) -> Element<'i> {
+        let ns = Ns::of(self.reader.resolver().resolve_element(tag.name()).0);
+        Element { ns, tag }
+    }
+
+    fn event(&mut self) -> Result<Event<'i>, Error> {
+        let event = self.reader.read_event().map_err(|e| match e {
+            quick_xml::Error::Namespace(NamespaceError::TooManyBindings(_)) => {
+                Error::Limit(format!("more than {MAX_NAMESPACES} namespaces in scope"))
+            }
+            e => self.malformed(&e),
+        })?;
+        match &event {
+            Event::Start(tag) => {
+                self.depth += 1;
+                if self.depth > MAX_DEPTH {
+                    return Err(Error::Limit(format!(
+                        "elements nested deeper than {MAX_DEPTH}"
+                    )));
+                }
+                if tag.name().into_inner().len() > MAX_ELEMENT_NAME {
+                    return Err(Error::Limit(format!(
+                        "an element's name longer than {MAX_ELEMENT_NAME} bytes"
+                    )));
+                }
+            }
+            Event::End(_) => self.depth = self.depth.saturating_sub(1),
+            Event::DocType(_) => {
+                return Err(Error::NotSoap(
+                    "it has a document type (DOCTYPE)".to_string(),
+                ));
+            }
+            Event::Eof if self.depth > 0 => {
+                return Err(Error::Malformed("it ends inside an element".to_string()));
+            }
+            _ => {}
+        }
+        Ok(event)
+    }
+
+    // quick-xml's own words would quote the peer's text, which may hold a secret.
+    fn malformed(&self, error: &quick_xml::Error) -> Error {
+        let what = match error {
+            quick_xml::Error::Syntax(_) => "a tag, comment or section that does not end",
+            quick_xml::Error::IllFormed(_) => "tags that do not match, or a stray &",
+            quick_xml::Error::Escape(_) => "a character reference that is none",
+            quick_xml::Error::Namespace(_) => "a reserved prefix that is declared",
+            quick_xml::Error::InvalidAttr(_) => "an attribute that is none",
+            _ => "unreadable text",
+        };
+        Error::Malformed(format!("{what} near byte {}", self.reader.error_position()))
+    }
+}
+
+/// The text of a message: UTF-8 (also with a byte order mark), or ISO-8859-1 or US-ASCII when its
+/// XML declaration says so.
+pub fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
+    let bytes = bytes
+        .strip_prefix(b"\xEF\xBB\xBF")
+        .unwrap_or(bytes)
+        .trim_ascii_start();
+    if bytes.starts_with(b"\xFE\xFF") || bytes.starts_with(b"\xFF\xFE") {
+        return Err(Error::Malformed(
+            "UTF-16 is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string(),
+        ));
+    }
+    let declared = declared_encoding(bytes).map(|e| e.to_ascii_lowercase());
+    match declared.as_deref() {
+        None | Some("utf-8" | "utf8" | "us-ascii" | "ascii") => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Cow::Borrowed(text)),
+            Err(e) => Err(Error::Malformed(format!(
+                "bytes that are not UTF-8 at byte {}",
+                e.valid_up_to()
+            ))),
+        },
+        Some("iso-8859-1" | "latin1" | "iso_8859-1") => {
+            Ok(Cow::Owned(bytes.iter().map(|b| *b as char).collect()))
+        }
+        Some(_) => Err(Error::Malformed(
+            "its encoding is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string(),
+        )),
+    }
+}
+
+fn declared_encoding(bytes: &[u8]) -> Option<&str> {
+    let rest = bytes.strip_prefix(b"<?xml")?;
+    let end = rest.iter().take(256).position(|b| *b == b'>')?;
+    let declaration = std::str::from_utf8(rest.get(..end)?).ok()?;
+    let value = declaration
+        .split_once("encoding")?
+        .1
+        .trim_start()
+        .strip_prefix('=')?
+        .trim_start();
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    Some(value.get(1..)?.split_once(quote)?.0.trim())
+}
+
+/// Whether XML 1.0 allows a character.
+pub fn is_legal(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{FFFE}' | '\u{FFFF}'))
+}

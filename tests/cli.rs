@@ -1,0 +1,335 @@
+//! The program as a person or a script meets it: words, exit codes, what goes to which stream.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let dir = std::env::temp_dir().join(format!("cwmpd-cli-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        Scratch(dir)
+    }
+
+    /// A good configuration with more lines at its end.
+    fn config(&self, more: &str) -> PathBuf {
+        let file = self.0.join("cwmpd.toml");
+        let dir = self.0.display();
+        let text = format!(
+            "state_dir = \"{dir}/state\"\nrun_dir = \"{dir}\"\noverlay_dir = \"{dir}/overlays\"\n\
+             [acs]\nurl = \"http://127.0.0.1:7547/\"\n{more}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// A daemon of one answer; gives back the request it was sent.
+    fn daemon(&self, answer: &'static str) -> std::thread::JoinHandle<String> {
+        let socket = self.0.join("cwmpd.sock");
+        let _ = std::fs::remove_file(&socket);
+        let listener = UnixListener::bind(socket).unwrap();
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut request = String::new();
+            BufReader::new(&stream).read_line(&mut request).unwrap();
+            // The reader may have had enough of it.
+            let _ = (&stream).write_all(answer.as_bytes());
+            request
+        })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn cwmpd(config: &Path, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cwmpd"))
+        .arg("--config")
+        .arg(config)
+        .args(words)
+        .output()
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn version_and_help() {
+    let none = Path::new("/no/such/file");
+    let version = cwmpd(none, &["--version"]);
+    assert_eq!(
+        (version.status.code(), out(&version).as_str()),
+        (Some(0), "cwmpd 0.1.0\n")
+    );
+    let help = cwmpd(none, &["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    for word in [
+        "run", "get", "set", "add", "del", "names", "inform", "status", "check",
+    ] {
+        assert!(out(&help).contains(&format!("cwmpd {word}")), "{word}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_2() {
+    let scratch = Scratch::new("usage");
+    let config = scratch.config("");
+    for words in [
+        &[][..],
+        &["fly"],
+        &["get"],
+        &["set", "x"],
+        &["status", "x"],
+        &["--colour"],
+        &["add", "a", "b"],
+    ] {
+        let output = cwmpd(&config, words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(err(&output).starts_with("cwmpd: "), "{words:?}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn check_says_what_is_served() {
+    let scratch = Scratch::new("check");
+    let output = cwmpd(&scratch.config(""), &["check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    assert!(out(&output).contains(" parameters are served\n"));
+    let output = cwmpd(&scratch.config(""), &["check", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(report["ok"], true);
+    assert!(report["parameters"].as_u64().unwrap() > 0);
+    assert!(report["objects"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn check_cites_a_bad_overlay() {
+    let scratch = Scratch::new("overlay");
+    let config = scratch.config("");
+    let overlay = scratch.0.join("overlays/bad.toml");
+    std::fs::create_dir(scratch.0.join("overlays")).unwrap();
+    std::fs::write(
+        &overlay,
+        "[\"Device.X_CWMPD_A.\"]\nLevel = { type = \"integer\", const = \"1\" }\n",
+    )
+    .unwrap();
+    let output = cwmpd(&config, &["check"]);
+    assert_eq!(output.status.code(), Some(3), "{}", out(&output));
+    assert!(
+        out(&output).contains(&format!("{}:2: ", overlay.display())),
+        "{}",
+        out(&output)
+    );
+    std::fs::write(
+        &overlay,
+        "[\"Device.X_CWMPD_A.\"]\nLevel = { type = \"int\", const = \"1\" }\n",
+    )
+    .unwrap();
+    let output = cwmpd(&config, &["check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+}
+
+#[test]
+fn check_warns_of_a_state_that_lies_in_memory() {
+    let memory = Path::new("/dev/shm");
+    if nix::sys::statfs::statfs(memory).map(|f| f.filesystem_type())
+        != Ok(nix::sys::statfs::TMPFS_MAGIC)
+    {
+        println!("no tmpfs at /dev/shm: not tried");
+        return;
+    }
+    let scratch = Scratch::new("tmpfs");
+    let config = scratch.config("");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let state = format!("{}/state", scratch.0.display());
+    std::fs::write(
+        &config,
+        text.replace(&state, "/dev/shm/no-such-folder/state"),
+    )
+    .unwrap();
+    let output = cwmpd(&config, &["check"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(out(&output).contains("lies on tmpfs"), "{}", out(&output));
+}
+
+#[test]
+fn a_wrong_configuration_is_3_with_file_line_and_reason() {
+    let scratch = Scratch::new("configuration");
+    for (more, line, reason) in [
+        ("colour = 1", 6, "unknown field `colour`"),
+        (
+            "ca_file = \"/no/such/ca.pem\"",
+            6,
+            "acs.ca_file: /no/such/ca.pem cannot be read",
+        ),
+        ("[commands]\nreboot = []", 7, "commands.reboot"),
+        ("[log\n", 6, ""),
+    ] {
+        let file = scratch.config(more);
+        let start = format!("{}:{line}: ", file.display());
+        let check = cwmpd(&file, &["check"]);
+        assert_eq!(check.status.code(), Some(3), "{more}");
+        assert!(
+            out(&check).starts_with(&start) && out(&check).contains(reason),
+            "{}",
+            out(&check)
+        );
+        let run = cwmpd(&file, &["run"]);
+        assert_eq!(run.status.code(), Some(3), "{more}");
+        assert!(
+            err(&run).contains(&start) && err(&run).contains(reason),
+            "{}",
+            err(&run)
+        );
+        assert_eq!(err(&run).lines().count(), 1, "one clear line");
+        assert!(!scratch.0.join("state").exists(), "nothing was started");
+    }
+    let none = scratch.0.join("none.toml");
+    for word in ["run", "check", "status"] {
+        let output = cwmpd(&none, &[word]);
+        assert_eq!(output.status.code(), Some(3), "{word}");
+        assert!(
+            (out(&output) + &err(&output)).contains("none.toml: cannot be read"),
+            "{word}"
+        );
+    }
+}
+
+#[test]
+fn no_daemon_is_4() {
+    let scratch = Scratch::new("nobody");
+    let config = scratch.config("");
+    for words in [
+        &["status"][..],
+        &["get", "Device."],
+        &["inform"],
+        &["names"],
+    ] {
+        let output = cwmpd(&config, words);
+        assert_eq!(output.status.code(), Some(4), "{words:?}");
+        assert!(
+            err(&output).contains("the daemon is not running"),
+            "{}",
+            err(&output)
+        );
+    }
+    // A socket that nobody listens at any more, after a kill -9.
+    drop(UnixListener::bind(scratch.0.join("cwmpd.sock")).unwrap());
+    assert_eq!(cwmpd(&config, &["status"]).status.code(), Some(4));
+}
+
+#[test]
+fn answers_of_the_daemon() {
+    let scratch = Scratch::new("answers");
+    let config = scratch.config("");
+    let cases = [
+        (
+            &["get", "Device.A.", "B"][..],
+            "{\"op\":\"get\",\"paths\":[\"Device.A.\",\"B\"]}\n",
+            "{\"path\":\"Device.A.X\",\"value\":\"1\"}\n{\"path\":\"B\",\"value\":\"two words\"}\n{\"ok\":true}\n",
+            "Device.A.X=1\nB=two words\n",
+            0,
+        ),
+        (
+            &["names", "Device."],
+            "{\"op\":\"names\",\"path\":\"Device.\",\"next_level\":false}\n",
+            "{\"path\":\"Device.\",\"writable\":false}\n{\"path\":\"Device.X\",\"writable\":true}\n{\"ok\":true}\n",
+            "Device.\nDevice.X\n",
+            0,
+        ),
+        (
+            &["set", "A=1", "B=x=y"],
+            "{\"op\":\"set\",\"values\":[[\"A\",\"1\"],[\"B\",\"x=y\"]]}\n",
+            "{\"error\":{\"code\":9003,\"text\":\"no\",\"parameters\":[{\"path\":\"A\",\"code\":9007,\"text\":\"big\"}]}}\n",
+            "",
+            1,
+        ),
+        (
+            &["add", "Device.X."],
+            "{\"op\":\"add\",\"path\":\"Device.X.\"}\n",
+            "{\"instance\":3,\"path\":\"Device.X.3.\"}\n{\"ok\":true}\n",
+            "Device.X.3.\n",
+            0,
+        ),
+        (
+            &["inform"],
+            "{\"op\":\"inform\"}\n",
+            "{\"ok\":true}\n",
+            "",
+            0,
+        ),
+        // The daemon goes away in the middle, or speaks another language.
+        (
+            &["get", "A"],
+            "{\"op\":\"get\",\"paths\":[\"A\"]}\n",
+            "{\"path\":\"A\",\"value\":\"1\"}\n",
+            "A=1\n",
+            1,
+        ),
+        (&["inform"], "{\"op\":\"inform\"}\n", "hello\n", "", 1),
+        (
+            &["--json", "get", "A"],
+            "{\"op\":\"get\",\"paths\":[\"A\"]}\n",
+            "{\"path\":\"A\",\"value\":\"1\"}\n{\"ok\":true}\n",
+            "{\"path\":\"A\",\"value\":\"1\"}\n{\"ok\":true}\n",
+            0,
+        ),
+    ];
+    for (words, request, answer, shown, code) in cases {
+        let daemon = scratch.daemon(answer);
+        let output = cwmpd(&config, words);
+        assert_eq!(daemon.join().unwrap(), request, "{words:?}");
+        assert_eq!(out(&output), shown, "{words:?}");
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{words:?}: {}",
+            err(&output)
+        );
+        assert_eq!(
+            output.stderr.is_empty(),
+            code == 0,
+            "{words:?}: {}",
+            err(&output)
+        );
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let scratch = Scratch::new("pipe");
+    let config = scratch.config("");
+    let line = "{\"path\":\"Device.X\",\"value\":\"0123456789\"}\n";
+    let answer: &'static str = Box::leak(line.repeat(50_000).into_boxed_str());
+    let daemon = scratch.daemon(answer);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cwmpd"))
+        .arg("--config")
+        .arg(&config)
+        .args(["get", "Device."])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    assert_eq!(first, "Device.X=0123456789\n");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""));
+    daemon.join().unwrap();
+}
