@@ -133,6 +133,13 @@ enum Step {
     Skip(ObjectId),
 }
 
+impl Default for Selection {
+    /// A selection of nothing.
+    fn default() -> Selection {
+        Selection::new(What::Values, Rc::default())
+    }
+}
+
 impl Drop for Selection {
     fn drop(&mut self) {
         self.unpin();

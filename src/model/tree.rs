@@ -324,6 +324,17 @@ impl Tree {
         paths
     }
 
+    /// The journal was emptied (factory reset): everything that was known from it, or promised, is
+    /// forgotten, and instance numbers begin anew.
+    pub fn forget(&mut self) {
+        self.abandon();
+        self.promised.clear();
+        self.overlay.clear();
+        self.index = Index::default();
+        self.watch = Watch::new(&self.served);
+        self.new_epoch();
+    }
+
     /// Makes a batch durable. The journal goes on in memory when it cannot be written, and says so in
     /// its health: that is no reason to stop.
     pub(super) fn write(&self, batch: Batch) {
@@ -331,11 +342,4 @@ impl Tree {
             log::error!("the journal cannot be written, going on in memory: {error}");
         }
     }
-}
-
-impl Tree {
-    /// TEMP
-    pub fn watches_outside(&self) -> bool { false }
-    /// TEMP
-    pub fn forget(&mut self) {}
 }

@@ -156,3 +156,24 @@ fn attributes_go_with_their_row() {
     assert_eq!(b.journal.borrow().scan("a/").count() + b.journal.borrow().scan("r/Device.Rule.").count(), 0);
     assert_eq!(b.tree.sweep(), Changes::default());
 }
+
+/// A sweep is of use when something outside the agent is watched actively.
+#[test]
+fn what_is_watched_outside() {
+    let mut b = Bench::new();
+    assert!(b.tree.watches_outside(), "Version is active by the model and comes from a handler");
+    let text = r#"
+["Device."]
+Code = { type = "string", store = "", write = true, notify = "forceEnabled" }
+["Device.Port.{i}."]
+native = "one"
+Name = { type = "string" }
+"#;
+    let one: Vec<(&'static str, Box<dyn crate::model::handler::Handler>)> = vec![("one", Box::new(MemoryHandler(b.one.clone())))];
+    let (mut tree, _) = sample::tree(text, &b.journal, Handlers { by_kind: Vec::new(), natives: one });
+    assert!(!tree.watches_outside());
+    tree.set_attributes(&[entry("Device.Port.1.Name", Some(1), None)]).unwrap();
+    assert!(!tree.watches_outside());
+    tree.set_attributes(&[entry("Device.Port.1.Name", Some(2), None)]).unwrap();
+    assert!(tree.watches_outside());
+}

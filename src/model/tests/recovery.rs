@@ -127,3 +127,22 @@ fn a_damaged_record_stops_nothing() {
     assert_eq!(b.notes.len(), 2);
     assert_eq!(b.names("Device.Port.", true).unwrap(), ["Device.Port.7.", "Device.Port.8.", "Device.Port.9."]);
 }
+
+/// R-SYS-5: after a factory reset nothing of before is known, and numbers begin anew (R-OBJ-6).
+#[test]
+fn a_factory_reset_forgets() {
+    let mut b = Bench::new();
+    b.add("Device.Rule.").unwrap();
+    b.delete("Device.Rule.1.").unwrap();
+    b.tree.begin_session();
+    b.set(&[("Device.Info.Code", "x"), ("Device.Info.Uplink", "fibre"), ("Device.Port.1.Alias", "a")]).unwrap();
+    let mut empty = crate::state::journal::Batch::default();
+    b.journal.borrow().scan("").for_each(|(key, _)| empty.delete(key));
+    b.journal.borrow_mut().commit(empty).unwrap();
+    b.tree.forget();
+    assert!(b.tree.end_session().is_empty());
+    assert_eq!(b.value("Device.Info.Code"), "first");
+    assert_eq!(b.value("Device.Info.Uplink"), "dsl");
+    assert_eq!(b.value("Device.Port.1.Alias"), "cpe-1");
+    assert_eq!(b.add("Device.Rule.").unwrap().0, 1);
+}
