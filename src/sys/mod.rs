@@ -1,5 +1,6 @@
 //! Thin wrappers around the system.
 
+pub mod child;
 pub mod clock;
 pub mod command;
 pub mod file;
