@@ -61,7 +61,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
     }
     let journal = Rc::new(RefCell::new(journal));
     let facts = Rc::new(RefCell::new(AgentFacts { config_file: Some(config_path.to_owned()), ..AgentFacts::default() }));
-    let handlers = handlers::all(facts.clone());
+    let handlers = handlers::all(&config.root, facts.clone());
     let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
     for note in &said {
         log::warn!("{note}");

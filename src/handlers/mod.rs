@@ -9,11 +9,13 @@ pub mod reading;
 
 use crate::model::tree::Handlers;
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 
-/// All of them, for a tree; `facts` is what the agent says of itself.
-pub fn all(facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
-    let mut natives = linux::providers();
-    natives.push(("agent", agent::provider(facts)));
-    Handlers { by_kind: Vec::new(), natives }
+/// Every handler of the agent, for the tree. `root` is the root that the tree reads below.
+pub fn all(_root: &Path, facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
+    Handlers {
+        by_kind: Vec::new(),
+        natives: linux::providers(&facts),
+    }
 }

@@ -7,7 +7,6 @@ pub mod builtin;
 mod changes;
 mod cursor;
 pub mod fault;
-pub mod forms;
 pub mod grammar;
 pub mod handler;
 mod index;
