@@ -6,6 +6,7 @@ pub mod natives;
 #[cfg(test)]
 pub mod probe;
 pub mod reading;
+pub mod uci;
 
 use crate::model::tree::Handlers;
 use std::cell::RefCell;
