@@ -1,12 +1,16 @@
 //! Where values live.
 
 pub mod agent;
+pub mod exec;
+pub mod file;
 pub mod linux;
 pub mod natives;
 #[cfg(test)]
 pub mod probe;
 pub mod reading;
 
+use crate::model::handler::Handler;
+use crate::model::schema::SourceKind;
 use crate::model::tree::Handlers;
 use std::cell::RefCell;
 use std::path::Path;
@@ -16,5 +20,9 @@ use std::rc::Rc;
 pub fn all(_root: &Path, facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
     let mut natives = vec![("agent", agent::provider(facts))];
     natives.extend(linux::providers());
-    Handlers { by_kind: Vec::new(), natives }
+    let by_kind: Vec<(SourceKind, Box<dyn Handler>)> = vec![
+        (SourceKind::File, Box::new(file::FileValues)),
+        (SourceKind::Exec, Box::new(exec::Exec::default())),
+    ];
+    Handlers { by_kind, natives }
 }
