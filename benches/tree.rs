@@ -21,7 +21,13 @@ impl Handler for Numbers {
         Ok(())
     }
 
-    fn get(&mut self, _: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) -> Result<(), Failure> {
+    fn get(
+        &mut self,
+        _: &Ctx<'_>,
+        row: &Row<'_>,
+        want: &[Want<'_>],
+        out: &mut Fields,
+    ) -> Result<(), Failure> {
         for at in 0..want.len() {
             out.put(at, row.numbers.last().copied().unwrap_or(0) as usize + at);
         }
@@ -45,20 +51,29 @@ impl Handler for Numbers {
 fn rss_anon() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
-    line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
 }
 
 fn model(nested: bool) -> String {
-    let mut text = String::from("[\"Device.\"]\nRootDataModelVersion = { type = \"string\", const = \"2.19\" }\n");
+    let mut text = String::from(
+        "[\"Device.\"]\nRootDataModelVersion = { type = \"string\", const = \"2.19\" }\n",
+    );
     let table = if nested {
         text.push_str("[\"Device.Box.{i}.\"]\nnative = \"numbers\"\nvolatile = true\n");
         "Device.Box.{i}.Leaf.{i}."
     } else {
         "Device.Leaf.{i}."
     };
-    let _ = write!(text, "[\"{table}\"]\nnative = \"numbers\"\nvolatile = true\n");
+    let _ = write!(
+        text,
+        "[\"{table}\"]\nnative = \"numbers\"\nvolatile = true\n"
+    );
     for at in 0..5 {
-        let _ = writeln!(text, "Const{at} = {{ type = \"string(64)\", const = \"constant {at}\" }}");
+        let _ = writeln!(
+            text,
+            "Const{at} = {{ type = \"string(64)\", const = \"constant {at}\" }}"
+        );
         let _ = writeln!(text, "Native{at} = {{ type = \"unsignedInt\" }}");
     }
     text
@@ -67,8 +82,15 @@ fn model(nested: bool) -> String {
 fn measure(leaves: usize, nested: bool) {
     let instances = leaves / 10;
     let side = (instances as f64).sqrt() as usize;
-    let numbers = if nested { Numbers(side, instances / side) } else { Numbers(instances, 0) };
-    let handlers = Handlers { by_kind: Vec::new(), natives: vec![("numbers", Box::new(numbers))] };
+    let numbers = if nested {
+        Numbers(side, instances / side)
+    } else {
+        Numbers(instances, 0)
+    };
+    let handlers = Handlers {
+        by_kind: Vec::new(),
+        natives: vec![("numbers", Box::new(numbers))],
+    };
     let journal = Rc::new(RefCell::new(Journal::in_memory()));
     let (mut tree, _) = sample::tree(&model(nested), &journal, handlers);
     let idle = rss_anon();
@@ -100,7 +122,11 @@ fn measure(leaves: usize, nested: bool) {
     println!(
         "{values:>8} values {} ({bytes} bytes of text): count {:>5.0} ns, read {:>5.0} ns a value; RssAnon KiB: idle {idle}, \
          counted +{}, peak of the walk +{} above that; index {} KiB",
-        if nested { "in tables of tables" } else { "in one table       " },
+        if nested {
+            "in tables of tables"
+        } else {
+            "in one table       "
+        },
         each(counted),
         each(walked),
         listed - idle,

@@ -48,7 +48,12 @@ pub struct Package {
 impl Section {
     /// The value of an option; of a list, its first. The last one said counts.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.entries.iter().rev().find(|e| !e.list && e.name == name).or_else(|| self.list_entries(name).next()).map(|e| e.value.text.as_str())
+        self.entries
+            .iter()
+            .rev()
+            .find(|e| !e.list && e.name == name)
+            .or_else(|| self.list_entries(name).next())
+            .map(|e| e.value.text.as_str())
     }
 
     /// All values of a list.
@@ -57,7 +62,9 @@ impl Section {
     }
 
     fn list_entries(&self, name: &str) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(move |e| e.list && e.name == name)
+        self.entries
+            .iter()
+            .filter(move |e| e.list && e.name == name)
     }
 }
 
@@ -83,10 +90,20 @@ impl Package {
                 (None | Some("package"), ..) => {}
                 (Some("config"), Some(kind), name, _) => {
                     let name = name.map(|w| w.text).filter(|n| !n.is_empty());
-                    sections.push(Section { kind: kind.text, name, entries: Vec::new(), end: to });
+                    sections.push(Section {
+                        kind: kind.text,
+                        name,
+                        entries: Vec::new(),
+                        end: to,
+                    });
                 }
                 (Some(word @ ("option" | "list")), Some(name), Some(value), Some(section)) => {
-                    section.entries.push(Entry { name: name.text, value, list: word == "list", line: from..to });
+                    section.entries.push(Entry {
+                        name: name.text,
+                        value,
+                        list: word == "list",
+                        line: from..to,
+                    });
                     section.end = to;
                 }
                 _ => {
@@ -116,11 +133,19 @@ impl Package {
 
     fn position(&self, id: &str) -> Option<usize> {
         let Some(rest) = id.strip_prefix('@') else {
-            return self.sections.iter().position(|s| s.name.as_deref() == Some(id));
+            return self
+                .sections
+                .iter()
+                .position(|s| s.name.as_deref() == Some(id));
         };
         let (kind, index) = rest.strip_suffix(']')?.split_once('[')?;
         let index: i64 = index.parse().ok()?;
-        let mut of_kind = self.sections.iter().enumerate().filter(|(_, s)| s.kind == kind).map(|(at, _)| at);
+        let mut of_kind = self
+            .sections
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.kind == kind)
+            .map(|(at, _)| at);
         match usize::try_from(index) {
             Ok(index) => of_kind.nth(index),
             Err(_) => of_kind.rev().nth(usize::try_from(-1 - index).ok()?),
@@ -139,7 +164,12 @@ impl Package {
 
     /// The value of an option as it is written, quotes and all; `None` where there is none.
     pub fn raw(&self, id: &str, name: &str) -> Option<&str> {
-        let entry = self.section(id)?.entries.iter().rev().find(|e| !e.list && e.name == name)?;
+        let entry = self
+            .section(id)?
+            .entries
+            .iter()
+            .rev()
+            .find(|e| !e.list && e.name == name)?;
         self.text.get(entry.value.at.clone())
     }
 
@@ -148,18 +178,29 @@ impl Package {
     /// # Errors
     /// As [`Package::set`].
     pub fn restore(&mut self, id: &str, name: &str, raw: Option<&str>) -> Result<(), String> {
-        let section = self.section(id).ok_or_else(|| format!("there is no section {id}"))?;
+        let section = self
+            .section(id)
+            .ok_or_else(|| format!("there is no section {id}"))?;
         if section.list_entries(name).next().is_some() {
             return Err(format!("{name} is a list"));
         }
-        let entry = section.entries.iter().rev().find(|e| e.name == name).cloned();
+        let entry = section
+            .entries
+            .iter()
+            .rev()
+            .find(|e| e.name == name)
+            .cloned();
         let mut text = self.text.clone();
         match (entry, raw) {
             (Some(entry), Some(raw)) => text.replace_range(entry.value.at, raw),
             (Some(entry), None) => text.replace_range(entry.line, ""),
             (None, Some(raw)) => {
                 // A last line without its newline gets one.
-                let newline = if text.get(..section.end).is_some_and(|t| t.ends_with('\n')) { "" } else { "\n" };
+                let newline = if text.get(..section.end).is_some_and(|t| t.ends_with('\n')) {
+                    ""
+                } else {
+                    "\n"
+                };
                 text.insert_str(section.end, &format!("{newline}\toption {name} {raw}\n"));
             }
             (None, None) => return Ok(()),
@@ -179,7 +220,12 @@ fn line(text: &str, from: usize) -> Result<(Vec<Word>, usize), &'static str> {
     let mut words: Vec<Word> = Vec::new();
     let mut word: Option<Word> = None;
     let mut quote = None;
-    let mut chars = text.get(from..).unwrap_or("").char_indices().map(|(at, c)| (from + at, c)).peekable();
+    let mut chars = text
+        .get(from..)
+        .unwrap_or("")
+        .char_indices()
+        .map(|(at, c)| (from + at, c))
+        .peekable();
     while let Some((at, c)) = chars.next() {
         let end = at + c.len_utf8();
         if quote.is_none() && word.is_none() && c == '#' {
@@ -193,13 +239,18 @@ fn line(text: &str, from: usize) -> Result<(Vec<Word>, usize), &'static str> {
             }
             continue;
         }
-        let open = word.get_or_insert_with(|| Word { text: String::new(), at: at..end });
+        let open = word.get_or_insert_with(|| Word {
+            text: String::new(),
+            at: at..end,
+        });
         open.at.end = end;
         match (quote, c) {
             (None, '\'' | '"') => quote = Some(c),
             (Some(q), c) if c == q => quote = None,
             (None | Some('"'), '\\') => {
-                let Some((at, c)) = chars.next() else { return Err("a backslash at the end") };
+                let Some((at, c)) = chars.next() else {
+                    return Err("a backslash at the end");
+                };
                 open.at.end = at + c.len_utf8();
                 open.text.push(c);
             }
@@ -243,7 +294,10 @@ mod tests {
         ] {
             assert_eq!(p.section(id).and_then(|s| s.get(name)), want, "{id} {name}");
         }
-        assert_eq!(p.section("ntp").unwrap().list("server").collect::<Vec<_>>(), ["0.pool", "1.pool"]);
+        assert_eq!(
+            p.section("ntp").unwrap().list("server").collect::<Vec<_>>(),
+            ["0.pool", "1.pool"]
+        );
         assert_eq!(p.sections().len(), 3);
     }
 
@@ -252,11 +306,18 @@ mod tests {
         let mut p = package();
         p.set("@system[0]", "hostname", Some("it's")).unwrap();
         assert_eq!(p.text(), SYSTEM.replace("'Open''Wrt'", "'it'\\''s'"));
-        assert_eq!(p.section("@system[0]").unwrap().get("hostname"), Some("it's"));
-        p.restore("@system[0]", "hostname", Some("'Open''Wrt'")).unwrap();
+        assert_eq!(
+            p.section("@system[0]").unwrap().get("hostname"),
+            Some("it's")
+        );
+        p.restore("@system[0]", "hostname", Some("'Open''Wrt'"))
+            .unwrap();
         assert_eq!(p.text(), SYSTEM);
         p.set("ntp", "enabled", Some("1")).unwrap();
-        assert_eq!(p.text(), SYSTEM.replace("break'\n", "break'\n\toption enabled '1'\n"));
+        assert_eq!(
+            p.text(),
+            SYSTEM.replace("break'\n", "break'\n\toption enabled '1'\n")
+        );
         p.set("ntp", "enabled", None).unwrap();
         assert_eq!(p.text(), SYSTEM);
         p.set("@system[1]", "a", Some("b\n'c")).unwrap();
@@ -267,7 +328,14 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_package() {
-        for bad in ["option a b\n", "config\n", "config a\noption b\n", "word\n", "config a 'b\n", "config a \\"] {
+        for bad in [
+            "option a b\n",
+            "config\n",
+            "config a\noption b\n",
+            "word\n",
+            "config a 'b\n",
+            "config a \\",
+        ] {
             assert!(Package::parse(bad.to_owned()).is_err(), "{bad}");
         }
         assert!(Package::parse(String::new()).is_ok());
