@@ -8,6 +8,7 @@ pub mod natives;
 #[cfg(test)]
 pub mod probe;
 pub mod reading;
+pub mod uci;
 
 use crate::model::handler::Handler;
 use crate::model::schema::SourceKind;
@@ -22,6 +23,7 @@ pub fn all(_root: &Path, facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
     natives.extend(linux::providers());
     let by_kind: Vec<(SourceKind, Box<dyn Handler>)> = vec![
         (SourceKind::File, Box::new(file::FileValues)),
+        (SourceKind::Uci, Box::new(uci::Uci::default())),
         (SourceKind::Exec, Box::new(exec::Exec::default())),
     ];
     Handlers { by_kind, natives }
