@@ -3,11 +3,9 @@
 
 #![allow(dead_code, unused_imports, missing_docs)] // the crate's own modules are used here in part
 
-#[path = "src/model/forms.rs"]
-mod forms;
 #[path = "src/model/grammar/mod.rs"]
 mod grammar;
-#[path = "src/model/kind.rs"]
+#[path = "src/model/kind/mod.rs"]
 mod kind;
 #[path = "src/handlers/natives.rs"]
 mod natives;
@@ -29,7 +27,7 @@ const PREFIX: &str = "CWMPD_VENDOR_PREFIX";
 fn main() {
     println!("cargo:rerun-if-changed={FOLDER}");
     println!("cargo:rerun-if-changed=build.rs");
-    for source in ["forms.rs", "grammar", "kind.rs", "path.rs", "schema.rs"] {
+    for source in ["grammar", "kind", "path.rs", "schema.rs"] {
         println!("cargo:rerun-if-changed=src/model/{source}");
     }
     println!("cargo:rerun-if-changed=src/handlers/natives.rs");

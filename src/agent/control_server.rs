@@ -4,7 +4,6 @@
 
 use super::Message;
 use super::control::{Line, Request, StatusReport};
-use crate::model::tree::Selection;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Connections served at once; the next one waits in the socket's backlog.
-const CONNECTIONS: usize = 4;
+pub const CONNECTIONS: usize = 4;
 /// A shell that neither sends nor reads for this long is left.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// JSON, a buffer, no recursion.
@@ -29,8 +28,8 @@ pub type Snapshot = Arc<Mutex<StatusReport>>;
 pub enum Reply {
     /// Lines that end the answer.
     Last(Vec<u8>),
-    /// Lines, and what is left to be walked: to be given back as [`Message::ControlMore`].
-    More(Vec<u8>, Box<Selection>),
+    /// Lines, and the number of the walk that has more: to be given back as [`Message::ControlMore`].
+    More(Vec<u8>, u32),
 }
 
 /// The listening socket and what its connections need.

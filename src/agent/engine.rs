@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::cwmp::events;
 use crate::cwmp::rpc::Namespace;
 use crate::cwmp::session::{Incoming, Outgoing, Session};
+use crate::model::tree::Selection;
 use crate::net::client::Error;
 use crate::net::connection_request::Listener;
 use crate::state::journal::Journal;
@@ -66,6 +67,10 @@ pub struct Engine {
     pub began: Now,
     pub notes: Vec<String>,
     pub overlay_problems: Vec<String>,
+    /// Answers to shells that were begun, by number.
+    pub walks: Vec<(u32, Selection)>,
+    /// The number of the last of them.
+    pub walk_number: u32,
     config_path: PathBuf,
     own: Sender<Message>,
     mailbox: Mailbox,
@@ -97,6 +102,8 @@ pub fn run(parts: Parts) {
         began: clock::now(),
         notes: opening.notes,
         overlay_problems: opening.overlay_problems,
+        walks: Vec::new(),
+        walk_number: 0,
         config_path,
         own,
         mailbox,
@@ -140,8 +147,8 @@ impl Engine {
                     let answer = serving::answer(self, request);
                     let _ = reply.try_send(answer);
                 }
-                Ok(Message::ControlMore(rest, reply)) => {
-                    let answer = serving::more(self, rest);
+                Ok(Message::ControlMore(number, reply)) => {
+                    let answer = serving::more(self, number);
                     let _ = reply.try_send(answer);
                 }
                 Err(RecvTimeoutError::Timeout) => {}

@@ -16,7 +16,6 @@ mod status;
 mod wire;
 
 use crate::config::Config;
-use crate::model::tree::Selection;
 use crate::state::journal::{Journal, Locked};
 use control::{Request, StatusReport};
 use control_server::{Control, ReplyTo, Snapshot};
@@ -45,7 +44,7 @@ pub(crate) enum Message {
     /// From a shell.
     Control(Request, ReplyTo),
     /// A shell has taken what it got and wants the rest.
-    ControlMore(Box<Selection>, ReplyTo),
+    ControlMore(u32, ReplyTo),
 }
 
 /// Why the daemon did not run.
@@ -63,18 +62,6 @@ impl fmt::Display for RunError {
             RunError::Locked(locked) => write!(f, "{locked}"),
             RunError::Io(what, error) => write!(f, "{what}: {error}"),
         }
-
-use crate::config::Config;
-use std::fmt;
-use std::path::PathBuf;
-
-/// Why the daemon could not start, or could not go on.
-#[derive(Debug)]
-pub struct RunError(pub String);
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -134,10 +121,4 @@ fn make_run_dir(dir: &Path) -> io::Result<()> {
         log::warn!("run_dir {} may be written by everybody", dir.display());
     }
     Ok(())
-/// Runs the daemon until SIGTERM; `file` is read again on SIGHUP.
-///
-/// # Errors
-/// It could not start, or could not go on.
-pub fn run(_config: Config, _file: PathBuf) -> Result<(), RunError> {
-    Err(RunError("the engine is not part of this build yet".into()))
 }

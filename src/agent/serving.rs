@@ -1,7 +1,7 @@
 //! What shells ask through the control socket, answered from the tree.
 
 use super::control::{Failure, Line, Request};
-use super::control_server::Reply;
+use super::control_server::{CONNECTIONS, Reply};
 use super::engine::Engine;
 use crate::model::fault::{Code, Fault};
 use crate::model::request::ParameterValue;
@@ -34,8 +34,15 @@ pub fn answer(engine: &mut Engine, request: Request) -> Reply {
 }
 
 /// Goes on with an answer that was begun.
-pub fn more(engine: &mut Engine, rest: Box<Selection>) -> Reply {
-    walk(engine, *rest)
+pub fn more(engine: &mut Engine, number: u32) -> Reply {
+    match engine.walks.iter().position(|(n, _)| *n == number) {
+        Some(at) => {
+            let (_, selection) = engine.walks.remove(at);
+            walk(engine, selection)
+        }
+        // It was the oldest of too many: the shell sees an answer without an end.
+        None => Reply::Last(Vec::new()),
+    }
 }
 
 fn walk(engine: &mut Engine, mut selection: Selection) -> Reply {
@@ -54,7 +61,13 @@ fn walk(engine: &mut Engine, mut selection: Selection) -> Reply {
             return Reply::Last(out);
         }
     }
-    Reply::More(out, Box::new(selection))
+    // A shell that went away leaves its walk behind: the oldest makes room.
+    if engine.walks.len() >= CONNECTIONS {
+        engine.walks.remove(0);
+    }
+    engine.walk_number = engine.walk_number.wrapping_add(1);
+    engine.walks.push((engine.walk_number, selection));
+    Reply::More(out, engine.walk_number)
 }
 
 fn set(engine: &mut Engine, values: Vec<(String, String)>) -> Result<Reply, Fault> {

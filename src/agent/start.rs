@@ -54,7 +54,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
     for note in &notes {
         log::error!("{note}");
     }
-    let (schema, problems) = overlay::load(builtin::builtin(), &config.overlay_dir, config.platform);
+    let (schema, problems) = overlay::load(builtin::builtin(), &config.overlay_dir);
     let overlay_problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     for problem in &overlay_problems {
         log::error!("overlay refused: {problem}");
@@ -67,9 +67,10 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         log::warn!("{note}");
     }
     notes.extend(said);
+    let queue = Queue::from_record(journal.borrow().text(QUEUE).unwrap_or_default());
     let mut core = Core {
         device: DeviceId::default(),
-        queue: Queue::from_record(journal.borrow().text(QUEUE).unwrap_or_default()),
+        queue,
         schedule: Schedule::default(),
         settings: Settings::default(),
         local: None,

@@ -170,12 +170,6 @@ fn rest(config: &Config) -> Option<Problem> {
         ));
     }
     let commands = &config.commands;
-    if commands.reboot.is_empty() {
-        return Some((
-            "commands.reboot",
-            "an argument vector needs at least the program".into(),
-        ));
-    }
     for (key, argv) in [
         ("commands.reboot", &commands.reboot),
         ("commands.factory_reset", &commands.factory_reset),

@@ -238,7 +238,7 @@ impl Default for ConnectionRequest {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Commands {
-    /// Restarts the device; `["reboot"]`.
+    /// Restarts the device; `["reboot"]`. An empty vector: the agent only notes that it was asked.
     pub reboot: Vec<String>,
     /// Brings the device back to what it left the factory with; `reboot` follows. Empty, the
     /// default on plain Linux, where there is nothing to reset but the agent itself: the agent

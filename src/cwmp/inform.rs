@@ -13,7 +13,11 @@ pub fn parameters(forced: Vec<String>, selected: Vec<String>, changed: Vec<Strin
 
 /// Whether an InformParameter row with this EventList applies to an Inform with these events (I-5).
 pub fn selects(event_list: &str, events: &[Event]) -> bool {
-    let mut codes = event_list.split(',').map(str::trim).filter(|c| !c.is_empty()).peekable();
+    let mut codes = event_list
+        .split(',')
+        .map(str::trim)
+        .filter(|c| !c.is_empty())
+        .peekable();
     codes.peek().is_none() || codes.any(|code| events.iter().any(|e| e.code == code))
 }
 
@@ -34,7 +38,11 @@ pub fn default_username(device: &DeviceId) -> String {
                     name.push('%');
                     for digit in [byte >> 4, byte & 15] {
                         // A half of a byte is below 16.
-                        name.push(char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase());
+                        name.push(
+                            char::from_digit(digit.into(), 16)
+                                .unwrap_or('0')
+                                .to_ascii_uppercase(),
+                        );
                     }
                 }
             }
@@ -68,14 +76,28 @@ mod tests {
     #[test]
     fn each_parameter_once_in_order_i3_i4_i5() {
         let list = |names: &[&str]| names.iter().map(|n| n.to_string()).collect::<Vec<_>>();
-        let all = parameters(list(&["b", "a"]), list(&["c", "a"]), list(&["d", "c", "b", "e"]));
+        let all = parameters(
+            list(&["b", "a"]),
+            list(&["c", "a"]),
+            list(&["d", "c", "b", "e"]),
+        );
         assert_eq!(all, ["b", "a", "c", "d", "e"]);
     }
 
     #[test]
     fn event_lists_i5() {
-        let events = [Event { code: "2 PERIODIC".to_string(), command_key: String::new() }];
-        for (list, expected) in [("", true), (" ", true), ("2 PERIODIC", true), ("1 BOOT, 2 PERIODIC", true), ("1 BOOT", false), ("2", false)] {
+        let events = [Event {
+            code: "2 PERIODIC".to_string(),
+            command_key: String::new(),
+        }];
+        for (list, expected) in [
+            ("", true),
+            (" ", true),
+            ("2 PERIODIC", true),
+            ("1 BOOT, 2 PERIODIC", true),
+            ("1 BOOT", false),
+            ("2", false),
+        ] {
             assert_eq!(selects(list, &events), expected, "{list:?}");
         }
         assert!(!selects("1 BOOT", &[]));

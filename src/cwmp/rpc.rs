@@ -26,7 +26,9 @@ impl Namespace {
 
     /// The namespace with this URN.
     pub fn from_urn(urn: &str) -> Option<Namespace> {
-        [Namespace::V1_0, Namespace::V1_1, Namespace::V1_2].into_iter().find(|n| n.urn() == urn)
+        [Namespace::V1_0, Namespace::V1_1, Namespace::V1_2]
+            .into_iter()
+            .find(|n| n.urn() == urn)
     }
 }
 
@@ -63,11 +65,15 @@ pub enum Body {
 /// A request of the ACS. What is wrong with its arguments is kept as `Invalid`, so that the session
 /// can answer 9003 (R-GEN-2) with the right ID.
 #[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs)] // the arguments have the standard's names
 pub enum Request {
     /// A.3.1.1
     GetRPCMethods,
     /// A.3.2.1
-    SetParameterValues { list: Vec<ParameterValue>, parameter_key: String },
+    SetParameterValues {
+        list: Vec<ParameterValue>,
+        parameter_key: String,
+    },
     /// A.3.2.2
     GetParameterValues { names: Vec<String> },
     /// A.3.2.3
@@ -77,24 +83,37 @@ pub enum Request {
     /// A.3.2.5
     GetParameterAttributes { names: Vec<String> },
     /// A.3.2.6
-    AddObject { object: String, parameter_key: String },
+    AddObject {
+        object: String,
+        parameter_key: String,
+    },
     /// A.3.2.7
-    DeleteObject { object: String, parameter_key: String },
+    DeleteObject {
+        object: String,
+        parameter_key: String,
+    },
     /// A.3.2.9
     Reboot { command_key: String },
     /// A.4.1.6
     FactoryReset,
     /// A.4.1.2
-    ScheduleInform { delay_seconds: u32, command_key: String },
+    ScheduleInform {
+        delay_seconds: u32,
+        command_key: String,
+    },
     /// A method the agent does not have: fault 9000 (R-GEN-1).
     Unknown { method: String },
     /// A known method with a missing, doubled or malformed argument (9003), or one beyond a limit
     /// of the reader (9004).
-    Invalid { method: String, fault: crate::model::fault::Fault },
+    Invalid {
+        method: String,
+        fault: crate::model::fault::Fault,
+    },
 }
 
 /// An answer of the ACS to a request of the agent.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // the arguments have the standard's names
 pub enum Response {
     /// A.3.3.1; MaxEnvelopes is ignored (C-17).
     Inform,

@@ -9,8 +9,8 @@ use super::rpc::{AcsFault, Body, Envelope, Namespace, Request, Response};
 use crate::model::fault::{Code, Fault};
 use crate::model::request::{ParameterValue, SetAttributes};
 use crate::model::tree::{Selection, Status};
-use crate::soap::writer::{self, Answer, List};
 use crate::soap::reader;
+use crate::soap::writer::{self, Answer, List};
 use log::{debug, info, warn};
 use std::time::Duration;
 
@@ -200,12 +200,20 @@ impl Session {
                 self.inform = writer::inform(self.namespace, &self.id, &host.inform());
                 Outgoing::Whole(self.inform.clone())
             }
-            (State::New | State::Over, _) | (_, Incoming::Start) => failed("the session is not in a state for this"),
-            (State::Informed, Incoming::Empty) => failed("the ACS answered the Inform with an empty response"),
+            (State::New | State::Over, _) | (_, Incoming::Start) => {
+                failed("the session is not in a state for this")
+            }
+            (State::Informed, Incoming::Empty) => {
+                failed("the ACS answered the Inform with an empty response")
+            }
             (State::Open, Incoming::Empty) => self.nothing_asked(),
             (state, Incoming::Envelope(bytes)) => match reader::read(bytes) {
-                Err(_) if state == State::Open && bytes.trim_ascii().is_empty() => self.nothing_asked(),
-                Err(error) => failed(&format!("the ACS sent a message that cannot be read: {error}")),
+                Err(_) if state == State::Open && bytes.trim_ascii().is_empty() => {
+                    self.nothing_asked()
+                }
+                Err(error) => failed(&format!(
+                    "the ACS sent a message that cannot be read: {error}"
+                )),
                 Ok(envelope) if state == State::Informed => self.answer_to_inform(envelope, host),
                 Ok(envelope) => self.message(envelope, host),
             },
@@ -219,7 +227,10 @@ impl Session {
     fn headers(&mut self, envelope: &Envelope) {
         // A header that is not there is false (C-12).
         self.hold_requests = envelope.hold_requests.unwrap_or(false);
-        if let Some(seconds) = envelope.session_timeout.filter(|s| *s >= MIN_SESSION_TIMEOUT) {
+        if let Some(seconds) = envelope
+            .session_timeout
+            .filter(|s| *s >= MIN_SESSION_TIMEOUT)
+        {
             self.timeout = Some(Duration::from_secs(seconds.into()));
         }
         if let Some(namespace) = envelope.namespace {
@@ -236,10 +247,15 @@ impl Session {
                 return Outgoing::Whole(self.inform.clone());
             }
             Body::Fault(fault) => {
-                return failed(&format!("the ACS answered the Inform with fault {} {}", fault.code, fault.text));
+                return failed(&format!(
+                    "the ACS answered the Inform with fault {} {}",
+                    fault.code, fault.text
+                ));
             }
             Body::Response(_) | Body::Request(_) => {
-                return failed("the ACS answered the Inform with something else than InformResponse");
+                return failed(
+                    "the ACS answered the Inform with something else than InformResponse",
+                );
             }
         }
         self.headers(&envelope);
@@ -256,7 +272,9 @@ impl Session {
         }
         if let Some(header) = &envelope.not_understood {
             // A fault is no answer to a response (E-20).
-            warn!("the ACS sent a header in InformResponse that must be understood and is not: {header:.64}");
+            warn!(
+                "the ACS sent a header in InformResponse that must be understood and is not: {header:.64}"
+            );
         }
         self.state = State::Open;
         self.inform = Vec::new();
@@ -267,11 +285,20 @@ impl Session {
 
     fn message(&mut self, envelope: Envelope, host: &mut dyn Host) -> Outgoing {
         self.headers(&envelope);
-        let Envelope { id, not_understood, body, .. } = envelope;
+        let Envelope {
+            id,
+            not_understood,
+            body,
+            ..
+        } = envelope;
         match (body, not_understood) {
             (Body::Request(_), Some(header)) => {
                 self.faults += 1;
-                Outgoing::Whole(writer::must_understand(self.namespace, id.as_deref(), &header))
+                Outgoing::Whole(writer::must_understand(
+                    self.namespace,
+                    id.as_deref(),
+                    &header,
+                ))
             }
             (Body::Request(request), None) => self.request(id, request, host),
             (Body::Response(_) | Body::Fault(_), _) => {
@@ -289,7 +316,11 @@ impl Session {
     /// header, so it lifts HoldRequests too.
     fn nothing_asked(&mut self) -> Outgoing {
         self.hold_requests = false;
-        if self.said_no_more { Outgoing::Done } else { self.empty_post() }
+        if self.said_no_more {
+            Outgoing::Done
+        } else {
+            self.empty_post()
+        }
     }
 
     fn empty_post(&mut self) -> Outgoing {
@@ -323,13 +354,21 @@ impl Session {
         }
     }
 
-    fn perform(&mut self, id: Option<&str>, request: Request, host: &mut dyn Host) -> Result<Outgoing, Fault> {
+    fn perform(
+        &mut self,
+        id: Option<&str>,
+        request: Request,
+        host: &mut dyn Host,
+    ) -> Result<Outgoing, Fault> {
         let answer = match request {
             Request::GetRPCMethods => Answer::GetRPCMethods(METHODS),
-            Request::SetParameterValues { list, parameter_key } => {
-                Answer::SetParameterValues(host.set(&list, &parameter_key)?)
+            Request::SetParameterValues {
+                list,
+                parameter_key,
+            } => Answer::SetParameterValues(host.set(&list, &parameter_key)?),
+            Request::GetParameterValues { names } => {
+                return Ok(self.long(id, List::Values, host.values(&names)?));
             }
-            Request::GetParameterValues { names } => return Ok(self.long(id, List::Values, host.values(&names)?)),
             Request::GetParameterNames { path, next_level } => {
                 return Ok(self.long(id, List::Names, host.names(&path, next_level)?));
             }
@@ -340,13 +379,17 @@ impl Session {
             Request::GetParameterAttributes { names } => {
                 return Ok(self.long(id, List::Attributes, host.attributes(&names)?));
             }
-            Request::AddObject { object, parameter_key } => {
+            Request::AddObject {
+                object,
+                parameter_key,
+            } => {
                 let (number, status) = host.add(&object, &parameter_key)?;
                 Answer::AddObject(number, status)
             }
-            Request::DeleteObject { object, parameter_key } => {
-                Answer::DeleteObject(host.delete(&object, &parameter_key)?)
-            }
+            Request::DeleteObject {
+                object,
+                parameter_key,
+            } => Answer::DeleteObject(host.delete(&object, &parameter_key)?),
             Request::Reboot { command_key } => {
                 host.reboot(&command_key)?;
                 Answer::Reboot
@@ -355,12 +398,18 @@ impl Session {
                 host.factory_reset()?;
                 Answer::FactoryReset
             }
-            Request::ScheduleInform { delay_seconds, command_key } => {
+            Request::ScheduleInform {
+                delay_seconds,
+                command_key,
+            } => {
                 host.schedule_inform(delay_seconds, &command_key)?;
                 Answer::ScheduleInform
             }
             Request::Unknown { method } => {
-                return Err(Fault::new(Code::METHOD_NOT_SUPPORTED, format!("Method not supported: {method}")));
+                return Err(Fault::new(
+                    Code::METHOD_NOT_SUPPORTED,
+                    format!("Method not supported: {method}"),
+                ));
             }
             Request::Invalid { fault, .. } => return Err(fault),
         };

@@ -8,6 +8,8 @@ pub mod natives;
 #[cfg(test)]
 pub mod probe;
 pub mod reading;
+#[cfg(test)]
+mod tests;
 pub mod uci;
 
 use crate::model::handler::Handler;
@@ -19,12 +21,13 @@ use std::rc::Rc;
 
 /// Every handler of the agent, for the tree. `root` is the root that the tree reads below.
 pub fn all(_root: &Path, facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
-    let mut natives = vec![("agent", agent::provider(facts))];
-    natives.extend(linux::providers());
     let by_kind: Vec<(SourceKind, Box<dyn Handler>)> = vec![
         (SourceKind::File, Box::new(file::FileValues)),
-        (SourceKind::Uci, Box::new(uci::Uci::default())),
         (SourceKind::Exec, Box::new(exec::Exec::default())),
+        (SourceKind::Uci, Box::new(uci::Uci::default())),
     ];
-    Handlers { by_kind, natives }
+    Handlers {
+        by_kind,
+        natives: linux::providers(&facts),
+    }
 }

@@ -7,7 +7,6 @@ pub mod builtin;
 mod changes;
 mod cursor;
 pub mod fault;
-pub mod forms;
 pub mod grammar;
 pub mod handler;
 mod index;
@@ -18,7 +17,11 @@ pub mod path;
 pub mod request;
 mod resolve;
 mod rows;
+pub mod sample;
 pub mod schema;
 mod served;
 mod transaction;
 pub mod tree;
+
+#[cfg(test)]
+mod tests;

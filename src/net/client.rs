@@ -13,10 +13,11 @@ use ureq::Agent;
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::{HeaderMap, StatusCode, header};
 
+use super::buffer::{BUFFER, MAX_HEAD};
 use super::connector::{Handover, NoLookup, Opener};
 use super::cookies::{self, Jar};
 use super::credentials::Credentials;
-use super::line::{BUFFER, MAX_HEAD, Shared};
+use super::line::{Note, Shared};
 use super::url::Url;
 
 /// Everything the client is told about the ACS; made afresh for each session (S-22).
@@ -294,7 +295,7 @@ impl Client {
 
     fn send(&mut self, body: &mut Body<'_>) -> Result<Answer, ureq::Error> {
         let ready = self.shared.note().ready.take();
-        *self.shared.note() = super::line::Note {
+        *self.shared.note() = Note {
             ready,
             ..Default::default()
         };

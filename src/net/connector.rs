@@ -213,3 +213,36 @@ impl Resolver for NoLookup {
         Ok(self.empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::net::client::Timeouts;
+
+    #[test]
+    fn t40_t41_addresses_are_tried_in_order_and_the_good_one_is_kept() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let good = listener.local_addr().expect("address");
+        let refused = TcpListener::bind("127.0.0.1:0")
+            .and_then(|l| l.local_addr())
+            .expect("a port that is free again");
+        let other_family = SocketAddr::new("::1".parse().expect("an address"), refused.port());
+        let (_waker, wake) = UnixStream::pair().expect("a pair");
+        let shared = Arc::new(Shared::new(wake.into(), Timeouts::default()));
+        let mut opener = Opener::new(&Options::default(), shared);
+        let url = Url::parse("http://acs.example:7547/").expect("a URL");
+        let list = vec![other_family, refused, good, refused];
+        opener.known = Some((url.host.clone(), url.port, list));
+        let line = opener.open(&url).expect("the third address");
+        assert!(line.local_address().is_some());
+        let (_, _, order) = opener.known.as_ref().expect("known");
+        assert_eq!(order, &[good, other_family, refused, refused]);
+        drop(listener);
+        match opener.open(&url).err() {
+            Some(Error::Connect(text)) => assert!(text.contains("refused"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -8,8 +8,8 @@ use super::url::Url;
 pub const MAX_COOKIES: usize = 20;
 /// The largest cookie kept, name, value, path and domain together, in bytes.
 pub const MAX_COOKIE: usize = 4096;
-/// All cookies together, in bytes.
-pub const MAX_COOKIES_SIZE: usize = 8192;
+/// All cookies together, in bytes: what one header line can carry.
+pub const MAX_COOKIES_SIZE: usize = 7 * 1024;
 
 struct Cookie {
     name: String,

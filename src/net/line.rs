@@ -14,17 +14,14 @@ use rustls::ClientConnection;
 use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
+use super::buffer::{Buffer, MAX_HEAD, is_interim};
 use super::client::{Error, MAX_BODY, Timeouts};
 use super::tls;
 
-/// Each of the two buffers, in bytes.
-pub const BUFFER: usize = 8 * 1024;
-/// The largest head of a response, in bytes.
-pub const MAX_HEAD: usize = 32 * 1024;
 /// The most bytes taken in for one response: its body in whatever chunks, and its trailers.
 const MAX_RESPONSE: usize = 8 * MAX_BODY;
 /// How long an ACS that has answered already may leave the rest of a request unread.
-const UNREAD_GRACE: Duration = Duration::from_secs(2);
+const UNREAD_GRACE: Duration = Duration::from_secs(1);
 
 /// What the client and its connections share: how to wait, and what happened.
 pub struct Shared {
@@ -121,128 +118,6 @@ pub fn after(wait: Duration) -> Instant {
         .unwrap_or_else(|| now + Duration::from_secs(365 * 86_400)) // a year fits any clock
 }
 
-/// Input and output of one connection.
-#[derive(Default)]
-struct Buffer {
-    input: Vec<u8>,
-    consumed: usize,
-    filled: usize,
-    output: Vec<u8>,
-    progress: bool,
-}
-
-impl Buffer {
-    fn unconsumed(&self) -> &[u8] {
-        self.input.get(self.consumed..self.filled).unwrap_or(&[])
-    }
-
-    /// Makes room for at least `wanted` bytes behind what is there.
-    fn make_room(&mut self, wanted: usize) {
-        if self.consumed > 0 {
-            self.input.copy_within(self.consumed..self.filled, 0);
-            self.filled -= self.consumed;
-            self.consumed = 0;
-        }
-        if self.input.len() - self.filled < wanted {
-            self.input.resize(self.filled + wanted.max(BUFFER), 0);
-        } else if self.filled == 0 && self.input.len() > BUFFER {
-            self.input.truncate(BUFFER);
-            self.input.shrink_to_fit();
-        }
-        self.output.resize(BUFFER, 0);
-    }
-
-    /// Makes the head one that the parser takes (T-17, T-18): interim responses are dropped,
-    /// folded lines unfolded. Called while a head is awaited.
-    fn tidy_head(&mut self) {
-        while let Some(end) = head_end(self.unconsumed()) {
-            let head = self.unconsumed().get(..end).unwrap_or(&[]);
-            if !is_interim(head) {
-                break;
-            }
-            self.consumed += end;
-        }
-        let Some(text) = self.input.get_mut(self.consumed..self.filled) else {
-            return;
-        };
-        let end = head_end(text).unwrap_or(text.len());
-        let head = text.get_mut(..end).unwrap_or_default();
-        for at in 1..head.len() {
-            if is_fold(head, at) {
-                for b in head.iter_mut().skip(at - 1).take(2) {
-                    if matches!(b, b'\r' | b'\n') {
-                        *b = b' ';
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Whether the line feed at `at` is followed by a continuation of its line.
-fn is_fold(head: &[u8], at: usize) -> bool {
-    head.get(at) == Some(&b'\n') && matches!(head.get(at + 1), Some(b' ' | b'\t'))
-}
-
-/// Where the first head ends: behind its empty line.
-fn head_end(text: &[u8]) -> Option<usize> {
-    // empty lines before a head belong to none
-    let blank = |b: &u8| matches!(b, b'\r' | b'\n');
-    let start = text.iter().position(|b| !blank(b))?;
-    let mut line = start;
-    while let Some(length) = text.get(line..)?.iter().position(|&b| b == b'\n') {
-        let empty = matches!(text.get(line..line + length)?, [] | [b'\r']);
-        line += length + 1;
-        if empty {
-            return Some(line);
-        }
-    }
-    None
-}
-
-/// Whether a head is of a 1xx response that only says: wait on.
-fn is_interim(head: &[u8]) -> bool {
-    let head = head.trim_ascii_start();
-    matches!(head, [b'H', b'T', b'T', b'P', b'/', _, _, _, b' ', b'1', a, b, ..]
-        if (*a, *b) != (b'0', b'1'))
-}
-
-impl Buffers for Buffer {
-    fn output(&mut self) -> &mut [u8] {
-        self.output.resize(BUFFER, 0);
-        &mut self.output
-    }
-
-    fn input(&self) -> &[u8] {
-        self.unconsumed()
-    }
-
-    fn input_append_buf(&mut self) -> &mut [u8] {
-        self.make_room(1);
-        self.input.get_mut(self.filled..).unwrap_or_default()
-    }
-
-    fn input_appended(&mut self, amount: usize) {
-        self.filled = (self.filled + amount).min(self.input.len());
-    }
-
-    fn input_consume(&mut self, amount: usize) {
-        self.progress = amount > 0;
-        self.consumed = (self.consumed + amount).min(self.filled);
-    }
-
-    fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        // never empty: a read of nothing would end the body
-        self.make_room(BUFFER / 2);
-        let tmp = self.input.get_mut(self.filled..).unwrap_or_default();
-        (tmp, &mut self.output)
-    }
-
-    fn can_use_input(&self) -> bool {
-        self.progress && !self.unconsumed().is_empty()
-    }
-}
-
 /// A connection. Dropping it closes it, after a word of goodbye where there is TLS.
 pub struct Line {
     socket: TcpStream,
@@ -324,16 +199,11 @@ impl Line {
     /// Takes in what is there without waiting: how many bytes, 0 at the end; `WouldBlock` when
     /// there is nothing yet.
     fn take_in(&mut self) -> Result<usize, Trouble> {
-        self.buffer.make_room(1);
-        if self.buffer.filled > MAX_HEAD {
+        if self.buffer.unconsumed().len() > MAX_HEAD {
             let text = "a head, or a line between chunks, above 32 KiB";
             return Err(Trouble::Fatal(Error::TooLarge(text.to_string())));
         }
-        let room = self
-            .buffer
-            .input
-            .get_mut(self.buffer.filled..)
-            .unwrap_or_default();
+        let room = self.buffer.room();
         let amount = match &mut self.tls {
             None => self.socket.read(room)?,
             Some(tls) => loop {
@@ -367,7 +237,7 @@ impl Line {
 
     /// Hands over as much of the output as goes without waiting.
     fn give_out(&mut self, from: usize, to: usize) -> Result<usize, Trouble> {
-        let output = self.buffer.output.get(from..to).unwrap_or(&[]);
+        let output = self.buffer.written(from, to);
         match &mut self.tls {
             None => Ok(self.socket.write(output)?),
             Some(tls) => {
@@ -423,7 +293,7 @@ impl Line {
             if !self.has_answer() {
                 events |= PollFlags::POLLIN;
             }
-            let limit = answered.map_or(until, |at| at.min(until));
+            let limit = answered.unwrap_or(until);
             let ready = self.shared.wait(self.socket.as_fd(), events, limit, PHASE);
             let ready = match ready {
                 Err(Error::Timeout(PHASE)) if answered.is_some() => continue,

@@ -1,11 +1,12 @@
 //! Sockets: the client of an ACS session and the listener for connection requests.
+mod buffer;
 pub mod client;
+pub mod connection_request;
 mod connector;
 pub mod cookies;
-pub mod connection_request;
 mod credentials;
 pub mod digest;
 mod line;
-mod tls;
 pub mod route;
+mod tls;
 pub mod url;

@@ -10,8 +10,8 @@
 
 mod arguments;
 
-pub use super::xml::{Error, MAX_DEPTH, MAX_ELEMENT_NAME, MAX_NAMESPACES};
 use super::xml::{Document, Element, Ns, decode, is_legal};
+pub use super::xml::{Error, MAX_DEPTH, MAX_ELEMENT_NAME, MAX_NAMESPACES};
 use crate::cwmp::rpc::{AcsFault, Body, Envelope, Request, Response};
 use crate::model::fault::{Code, Fault};
 
@@ -31,13 +31,19 @@ pub const MAX_HEADER: usize = 4096;
 /// See [`Error`].
 pub fn read(bytes: &[u8]) -> Result<Envelope, Error> {
     if bytes.len() > MAX_BODY {
-        return Err(Error::Limit(format!("a message larger than {MAX_BODY} bytes")));
+        return Err(Error::Limit(format!(
+            "a message larger than {MAX_BODY} bytes"
+        )));
     }
     let text = decode(bytes)?;
     let mut doc = Document::new(&text);
-    let root = doc.child()?.ok_or_else(|| Error::NotSoap("it has no element".to_string()))?;
+    let root = doc
+        .child()?
+        .ok_or_else(|| Error::NotSoap("it has no element".to_string()))?;
     if root.name() != "Envelope" || !matches!(root.ns, Ns::Envelope | Ns::None) {
-        return Err(Error::NotSoap("its root is not a SOAP 1.1 Envelope".to_string()));
+        return Err(Error::NotSoap(
+            "its root is not a SOAP 1.1 Envelope".to_string(),
+        ));
     }
     let mut envelope = Envelope {
         id: None,
@@ -46,7 +52,9 @@ pub fn read(bytes: &[u8]) -> Result<Envelope, Error> {
         use_cwmp_version: None,
         not_understood: None,
         namespace: None,
-        body: Body::Response(Response::Other { name: String::new() }),
+        body: Body::Response(Response::Other {
+            name: String::new(),
+        }),
     };
     let mut found = false;
     while let Some(element) = doc.child()? {
@@ -76,12 +84,16 @@ pub fn read(bytes: &[u8]) -> Result<Envelope, Error> {
 fn headers(doc: &mut Document<'_>, envelope: &mut Envelope) -> Result<(), Error> {
     while let Some(element) = doc.child()? {
         let depth = doc.depth();
-        let known = matches!(element.ns, Ns::Cwmp(_) | Ns::None);
+        let known = is_cwmp(element.ns);
         match element.name() {
             "ID" if known => envelope.id = Some(header(doc)?),
             "HoldRequests" if known => envelope.hold_requests = boolean(&header(doc)?),
-            "SessionTimeout" if known => envelope.session_timeout = header(doc)?.trim().parse().ok(),
-            "UseCWMPVersion" if known => envelope.use_cwmp_version = Some(header(doc)?.trim().to_string()),
+            "SessionTimeout" if known => {
+                envelope.session_timeout = header(doc)?.trim().parse().ok()
+            }
+            "UseCWMPVersion" if known => {
+                envelope.use_cwmp_version = Some(header(doc)?.trim().to_string())
+            }
             // Sent by old ACSs (CWMP 1.0), without meaning for us.
             "NoMoreRequests" if known => doc.leave(depth)?,
             name => {
@@ -95,6 +107,12 @@ fn headers(doc: &mut Document<'_>, envelope: &mut Envelope) -> Result<(), Error>
     Ok(())
 }
 
+/// Whether an element may be one of CWMP's: it is, or it has no namespace, or only the Envelope's
+/// because that was made the default and forgotten.
+fn is_cwmp(ns: Ns) -> bool {
+    matches!(ns, Ns::Cwmp(_) | Ns::None | Ns::Envelope)
+}
+
 /// Whether a header is addressed to us and must be understood (SOAP 1.1, 4.2.2 and 4.2.3).
 fn for_us(doc: &Document<'_>, element: &Element<'_>) -> bool {
     let next = "http://schemas.xmlsoap.org/soap/actor/next";
@@ -106,13 +124,18 @@ fn for_us(doc: &Document<'_>, element: &Element<'_>) -> bool {
 fn header(doc: &mut Document<'_>) -> Result<String, Error> {
     let text = doc.text()?;
     if text.len() > MAX_HEADER {
-        return Err(Error::Limit(format!("a header longer than {MAX_HEADER} bytes")));
+        return Err(Error::Limit(format!(
+            "a header longer than {MAX_HEADER} bytes"
+        )));
     }
     Ok(text)
 }
 
 /// Reads the Body; breaks when a limit was met, behind which nothing is read any more.
-fn body(doc: &mut Document<'_>, envelope: &mut Envelope) -> Result<std::ops::ControlFlow<()>, Error> {
+fn body(
+    doc: &mut Document<'_>,
+    envelope: &mut Envelope,
+) -> Result<std::ops::ControlFlow<()>, Error> {
     let Some(element) = doc.child()? else {
         return Err(Error::NotSoap("its Body is empty".to_string()));
     };
@@ -124,18 +147,26 @@ fn body(doc: &mut Document<'_>, envelope: &mut Envelope) -> Result<std::ops::Con
     let fault_ns = matches!(element.ns, Ns::Envelope | Ns::None);
     envelope.body = if name == "Fault" && fault_ns {
         Body::Fault(acs_fault(doc)?)
-    } else if !matches!(element.ns, Ns::Cwmp(_) | Ns::None) {
-        Body::Request(Request::Unknown { method: name.to_string() })
+    } else if !is_cwmp(element.ns) {
+        Body::Request(Request::Unknown {
+            method: name.to_string(),
+        })
     } else if let Some(method) = name.strip_suffix("Response") {
         Body::Response(response(doc, method)?)
     } else {
         match arguments::request(doc, name) {
             Ok(request) => Body::Request(request),
-            Err(Problem::Fault(fault)) => Body::Request(Request::Invalid { method: name.to_string(), fault }),
+            Err(Problem::Fault(fault)) => Body::Request(Request::Invalid {
+                method: name.to_string(),
+                fault,
+            }),
             // The head is known, so this can still be answered: R-GEN-3.
             Err(Problem::Error(Error::Limit(text))) => {
                 let fault = Fault::new(Code::RESOURCES_EXCEEDED, text);
-                envelope.body = Body::Request(Request::Invalid { method: name.to_string(), fault });
+                envelope.body = Body::Request(Request::Invalid {
+                    method: name.to_string(),
+                    fault,
+                });
                 return Ok(std::ops::ControlFlow::Break(()));
             }
             Err(Problem::Error(error)) => return Err(error),
@@ -148,7 +179,9 @@ fn body(doc: &mut Document<'_>, envelope: &mut Envelope) -> Result<std::ops::Con
         left => left?,
     }
     if doc.child()?.is_some() {
-        return Err(Error::NotSoap("its Body has more than one child".to_string()));
+        return Err(Error::NotSoap(
+            "its Body has more than one child".to_string(),
+        ));
     }
     Ok(std::ops::ControlFlow::Continue(()))
 }
@@ -171,12 +204,17 @@ fn response(doc: &mut Document<'_>, method: &str) -> Result<Response, Error> {
             }
             Response::GetRPCMethods { methods }
         }
-        _ => Response::Other { name: format!("{method}Response") },
+        _ => Response::Other {
+            name: format!("{method}Response"),
+        },
     })
 }
 
 fn acs_fault(doc: &mut Document<'_>) -> Result<AcsFault, Error> {
-    let mut fault = AcsFault { code: 0, text: String::new() };
+    let mut fault = AcsFault {
+        code: 0,
+        text: String::new(),
+    };
     while let Some(element) = doc.child()? {
         let depth = doc.depth();
         match element.name() {
@@ -184,7 +222,11 @@ fn acs_fault(doc: &mut Document<'_>) -> Result<AcsFault, Error> {
             "detail" => {
                 while let Some(element) = doc.child()? {
                     let depth = doc.depth();
-                    while let Some(part) = if element.name() == "Fault" { doc.child()? } else { None } {
+                    while let Some(part) = if element.name() == "Fault" {
+                        doc.child()?
+                    } else {
+                        None
+                    } {
                         let depth = doc.depth();
                         match part.name() {
                             "FaultCode" => fault.code = doc.text()?.trim().parse().unwrap_or(0),
@@ -198,7 +240,12 @@ fn acs_fault(doc: &mut Document<'_>) -> Result<AcsFault, Error> {
             _ => doc.leave(depth)?,
         }
     }
-    fault.text = fault.text.chars().filter(|c| !c.is_control()).take(256).collect();
+    fault.text = fault
+        .text
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(256)
+        .collect();
     Ok(fault)
 }
 

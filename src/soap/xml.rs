@@ -9,7 +9,7 @@ use quick_xml::NsReader;
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};
-use quick_xml::name::ResolveResult;
+use quick_xml::name::{NamespaceError, ResolveResult};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -62,7 +62,9 @@ pub enum Ns {
 
 impl Ns {
     fn of(resolved: ResolveResult<'_>) -> Ns {
-        let ResolveResult::Bound(namespace) = resolved else { return Ns::None };
+        let ResolveResult::Bound(namespace) = resolved else {
+            return Ns::None;
+        };
         match namespace.into_inner().trim() {
             "" => Ns::None,
             ENVELOPE => Ns::Envelope,
@@ -99,7 +101,9 @@ impl<'i> Document<'i> {
     pub fn new(text: &'i str) -> Document<'i> {
         let mut reader = NsReader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
-        reader.resolver_mut().set_max_namespace_bindings(MAX_NAMESPACES);
+        reader
+            .resolver_mut()
+            .set_max_namespace_bindings(MAX_NAMESPACES);
         Document { reader, depth: 0 }
     }
 
@@ -161,12 +165,14 @@ impl<'i> Document<'i> {
         Ok(())
     }
 
-    /// The value of an attribute, white space around it trimmed; of an attribute without prefix too.
+    /// The value of an attribute, white space around it trimmed. As with elements, one without a
+    /// namespace is taken for the one that is meant.
     pub fn attribute(&self, element: &Element<'_>, ns: Ns, name: &str) -> Option<String> {
         // Checking for doubled names is quadratic in their number, and nothing depends on it.
         for attribute in element.tag.attributes().with_checks(false).flatten() {
             let (resolved, local) = self.reader.resolver().resolve_attribute(attribute.key);
-            if local.into_inner() == name && (Ns::of(resolved) == ns || attribute.key.prefix().is_none()) {
+            let found = Ns::of(resolved);
+            if local.into_inner() == name && (found == ns || found == Ns::None) {
                 let value = attribute.normalized_value(XmlVersion::Implicit1_0).ok()?;
                 return Some(value.trim().to_string());
             }
@@ -181,22 +187,34 @@ impl<'i> Document<'i> {
 
     fn event(&mut self) -> Result<Event<'i>, Error> {
         let event = self.reader.read_event().map_err(|e| match e {
-            quick_xml::Error::Namespace(_) => Error::Limit(format!("more than {MAX_NAMESPACES} namespaces, or a reserved one")),
+            quick_xml::Error::Namespace(NamespaceError::TooManyBindings(_)) => {
+                Error::Limit(format!("more than {MAX_NAMESPACES} namespaces in scope"))
+            }
             e => self.malformed(&e),
         })?;
         match &event {
             Event::Start(tag) => {
                 self.depth += 1;
                 if self.depth > MAX_DEPTH {
-                    return Err(Error::Limit(format!("elements nested deeper than {MAX_DEPTH}")));
+                    return Err(Error::Limit(format!(
+                        "elements nested deeper than {MAX_DEPTH}"
+                    )));
                 }
                 if tag.name().into_inner().len() > MAX_ELEMENT_NAME {
-                    return Err(Error::Limit(format!("an element's name longer than {MAX_ELEMENT_NAME} bytes")));
+                    return Err(Error::Limit(format!(
+                        "an element's name longer than {MAX_ELEMENT_NAME} bytes"
+                    )));
                 }
             }
             Event::End(_) => self.depth = self.depth.saturating_sub(1),
-            Event::DocType(_) => return Err(Error::NotSoap("it has a document type (DOCTYPE)".to_string())),
-            Event::Eof if self.depth > 0 => return Err(Error::Malformed("it ends inside an element".to_string())),
+            Event::DocType(_) => {
+                return Err(Error::NotSoap(
+                    "it has a document type (DOCTYPE)".to_string(),
+                ));
+            }
+            Event::Eof if self.depth > 0 => {
+                return Err(Error::Malformed("it ends inside an element".to_string()));
+            }
             _ => {}
         }
         Ok(event)
@@ -208,6 +226,7 @@ impl<'i> Document<'i> {
             quick_xml::Error::Syntax(_) => "a tag, comment or section that does not end",
             quick_xml::Error::IllFormed(_) => "tags that do not match, or a stray &",
             quick_xml::Error::Escape(_) => "a character reference that is none",
+            quick_xml::Error::Namespace(_) => "a reserved prefix that is declared",
             quick_xml::Error::InvalidAttr(_) => "an attribute that is none",
             _ => "unreadable text",
         };
@@ -218,18 +237,30 @@ impl<'i> Document<'i> {
 /// The text of a message: UTF-8 (also with a byte order mark), or ISO-8859-1 or US-ASCII when its
 /// XML declaration says so.
 pub fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start();
+    let bytes = bytes
+        .strip_prefix(b"\xEF\xBB\xBF")
+        .unwrap_or(bytes)
+        .trim_ascii_start();
     if bytes.starts_with(b"\xFE\xFF") || bytes.starts_with(b"\xFF\xFE") {
-        return Err(Error::Malformed("UTF-16 is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string()));
+        return Err(Error::Malformed(
+            "UTF-16 is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string(),
+        ));
     }
     let declared = declared_encoding(bytes).map(|e| e.to_ascii_lowercase());
     match declared.as_deref() {
         None | Some("utf-8" | "utf8" | "us-ascii" | "ascii") => match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Cow::Borrowed(text)),
-            Err(e) => Err(Error::Malformed(format!("bytes that are not UTF-8 at byte {}", e.valid_up_to()))),
+            Err(e) => Err(Error::Malformed(format!(
+                "bytes that are not UTF-8 at byte {}",
+                e.valid_up_to()
+            ))),
         },
-        Some("iso-8859-1" | "latin1" | "iso_8859-1") => Ok(Cow::Owned(bytes.iter().map(|b| *b as char).collect())),
-        Some(_) => Err(Error::Malformed("its encoding is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string())),
+        Some("iso-8859-1" | "latin1" | "iso_8859-1") => {
+            Ok(Cow::Owned(bytes.iter().map(|b| *b as char).collect()))
+        }
+        Some(_) => Err(Error::Malformed(
+            "its encoding is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string(),
+        )),
     }
 }
 
@@ -237,7 +268,12 @@ fn declared_encoding(bytes: &[u8]) -> Option<&str> {
     let rest = bytes.strip_prefix(b"<?xml")?;
     let end = rest.iter().take(256).position(|b| *b == b'>')?;
     let declaration = std::str::from_utf8(rest.get(..end)?).ok()?;
-    let value = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
+    let value = declaration
+        .split_once("encoding")?
+        .1
+        .trim_start()
+        .strip_prefix('=')?
+        .trim_start();
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     Some(value.get(1..)?.split_once(quote)?.0.trim())
 }

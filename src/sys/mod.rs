@@ -4,7 +4,7 @@ pub mod child;
 pub mod clock;
 pub mod command;
 pub mod file;
-pub mod netlink;
 pub mod host;
 pub mod kernel_file;
+pub mod netlink;
 pub mod uci;

@@ -1,5 +1,7 @@
 //! Group B: TLS.
 
+use std::sync::Arc;
+
 use cwmpd::net::client::{Client, Error, Options};
 use rustls::ALL_VERSIONS;
 use rustls::version::{TLS12, TLS13};
@@ -29,7 +31,11 @@ fn by_name(peer: &Peer) -> String {
     format!("https://localhost:{}/", peer.address.port())
 }
 
-fn refusal(identity: &Identity, change: impl FnOnce(&mut Options), authority: &Authority) -> String {
+fn refusal(
+    identity: &Identity,
+    change: impl FnOnce(&mut Options),
+    authority: &Authority,
+) -> String {
     let peer = server(identity);
     let mut options = trusting(by_name(&peer), authority);
     change(&mut options);
@@ -63,12 +69,25 @@ fn s2_both_versions_and_reuse() {
 }
 
 #[test]
-fn s2_a_large_answer_and_its_cut() {
+fn s3_large_answers_and_answers_cut_off() {
     let authority = Authority::new();
     let identity = authority.sign(&["localhost"], |_| {});
     let peer = server_with(&identity, vec![Reply::ok(vec![b'x'; 2 << 20])]);
     let (mut whole, _waker) = client(trusting(by_name(&peer), &authority));
     assert_eq!(post_ok(&mut whole, b"x").len(), 2 << 20);
+
+    // TCP ends without TLS's own ending: somebody may have cut the body
+    let config = Arc::new(identity.server(ALL_VERSIONS, None));
+    let abrupt = move |socket| {
+        let tls = rustls::ServerConnection::new(Arc::clone(&config)).ok()?;
+        let stream: Box<dyn crate::peer::Stream> = Box::new(rustls::StreamOwned::new(tls, socket));
+        Some(stream)
+    };
+    let reply = |_: &crate::peer::Request| Reply::raw("HTTP/1.1 200 OK\r\n\r\nhalf").close();
+    let peer = Peer::over(crate::peer::listener(), "https", abrupt, reply);
+    let (mut cut, _waker) = client(trusting(by_name(&peer), &authority));
+    let result = post(&mut cut, b"x");
+    assert!(matches!(result, Err(Error::Broken(_))), "{result:?}");
 }
 
 fn server_with(identity: &Identity, replies: Vec<Reply>) -> Peer {
@@ -82,22 +101,33 @@ fn s5_s6_s8_certificates_that_are_refused() {
     let authority = Authority::new();
     let other = authority.sign(&["other.example", "*.example.net"], |_| {});
     let text = refusal(&other, |_| {}, &authority);
-    assert_eq!(text, "the certificate of localhost is for other.example, *.example.net");
+    assert_eq!(
+        text,
+        "the certificate of localhost is for other.example, *.example.net"
+    );
 
     let by_address = authority.sign(&["127.0.0.1"], |_| {});
     let text = refusal(&by_address, |_| {}, &authority);
-    assert!(text.starts_with("the certificate of localhost is for "), "{text}");
+    assert!(
+        text.starts_with("the certificate of localhost is for "),
+        "{text}"
+    );
 
     let nameless = authority.sign(&[], |p| {
-        p.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+        p.distinguished_name
+            .push(rcgen::DnType::CommonName, "localhost");
     });
     refusal(&nameless, |_| {}, &authority);
 
-    let expired = authority.sign(&["localhost"], |p| p.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let expired = authority.sign(&["localhost"], |p| {
+        p.not_after = rcgen::date_time_ymd(2020, 1, 1)
+    });
     let text = refusal(&expired, |_| {}, &authority);
     assert_eq!(text, "the certificate of localhost has expired");
 
-    let early = authority.sign(&["localhost"], |p| p.not_before = rcgen::date_time_ymd(3000, 1, 1));
+    let early = authority.sign(&["localhost"], |p| {
+        p.not_before = rcgen::date_time_ymd(3000, 1, 1)
+    });
     let text = refusal(&early, |_| {}, &authority);
     assert_eq!(text, "the certificate of localhost is not valid yet");
 
@@ -106,7 +136,10 @@ fn s5_s6_s8_certificates_that_are_refused() {
     assert!(text.contains("localhost"), "{text}");
 
     let text = refusal(&Identity::self_signed(&["localhost"]), |_| {}, &authority);
-    assert_eq!(text, "the certificate of localhost is not signed by a trusted root");
+    assert_eq!(
+        text,
+        "the certificate of localhost is not signed by a trusted root"
+    );
 }
 
 #[test]
@@ -120,8 +153,12 @@ fn s6_wildcards_and_addresses() {
 #[test]
 fn s7_dates_are_ignored_only_while_the_clock_is_not_set() {
     let authority = Authority::new();
-    let expired = authority.sign(&["localhost"], |p| p.not_after = rcgen::date_time_ymd(2020, 1, 1));
-    let early = authority.sign(&["localhost"], |p| p.not_before = rcgen::date_time_ymd(3000, 1, 1));
+    let expired = authority.sign(&["localhost"], |p| {
+        p.not_after = rcgen::date_time_ymd(2020, 1, 1)
+    });
+    let early = authority.sign(&["localhost"], |p| {
+        p.not_before = rcgen::date_time_ymd(3000, 1, 1)
+    });
     for identity in [&expired, &early] {
         let peer = server(identity);
         let mut unset = trusting(by_name(&peer), &authority);
@@ -132,9 +169,17 @@ fn s7_dates_are_ignored_only_while_the_clock_is_not_set() {
     // all the rest is still checked
     let unset = |o: &mut Options| o.clock_set = false;
     let change = |p: &mut rcgen::CertificateParams| p.not_after = rcgen::date_time_ymd(2020, 1, 1);
-    let text = refusal(&authority.sign(&["other.example"], change), unset, &authority);
+    let text = refusal(
+        &authority.sign(&["other.example"], change),
+        unset,
+        &authority,
+    );
     assert_eq!(text, "the certificate of localhost is for other.example");
-    refusal(&Authority::new().sign(&["localhost"], change), unset, &authority);
+    refusal(
+        &Authority::new().sign(&["localhost"], change),
+        unset,
+        &authority,
+    );
     refusal(&Identity::self_signed(&["localhost"]), unset, &authority);
 }
 
@@ -218,7 +263,10 @@ fn t29_t30_redirects_over_tls() {
 
     let clear = scripted([]);
     let identity = authority.sign(&["localhost"], |_| {});
-    let down = server_with(&identity, vec![Reply::redirect("302 Found", &clear.url("/"))]);
+    let down = server_with(
+        &identity,
+        vec![Reply::redirect("302 Found", &clear.url("/"))],
+    );
     let (mut down, _waker) = client(trusting(by_name(&down), &authority));
     match post(&mut down, b"x") {
         Err(Error::Redirect(text)) => assert!(text.contains("https to http"), "{text}"),
@@ -237,7 +285,9 @@ fn s12_s13_basic_over_tls_and_secure_cookies() {
     assert_eq!(post_ok(&mut client, b"x"), "1");
     assert_eq!(post_ok(&mut client, b"x"), "2");
     let requests = peer.requests();
-    let basic = requests[1..].iter().all(|r| r.header("Authorization") == Some("Basic dTpw"));
+    let basic = requests[1..]
+        .iter()
+        .all(|r| r.header("Authorization") == Some("Basic dTpw"));
     assert!(basic && requests.iter().all(|r| r.connection == 0));
     assert_eq!(requests[1].header("Cookie"), Some("s=1"));
 }

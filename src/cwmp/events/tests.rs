@@ -1,7 +1,14 @@
 use super::*;
 
 fn codes(queue: &Queue) -> Vec<String> {
-    queue.pending().map(|e| format!("{} {}", e.code, e.command_key).trim_end().to_string()).collect()
+    queue
+        .pending()
+        .map(|e| {
+            format!("{} {}", e.code, e.command_key)
+                .trim_end()
+                .to_string()
+        })
+        .collect()
 }
 
 fn with(codes: &[&str]) -> Queue {
@@ -36,7 +43,10 @@ const ALL: &[&str] = &[
 fn single_once_multiple_each_v5_v6_v7() {
     let mut queue = with(&[PERIODIC, PERIODIC, M_SCHEDULE_INFORM, M_SCHEDULE_INFORM]);
     queue.add(PERIODIC, "not kept");
-    assert_eq!(codes(&queue), ["2 PERIODIC", "M ScheduleInform k", "M ScheduleInform k"]);
+    assert_eq!(
+        codes(&queue),
+        ["2 PERIODIC", "M ScheduleInform k", "M ScheduleInform k"]
+    );
 }
 
 #[test]
@@ -68,8 +78,15 @@ fn what_a_failed_session_keeps_v12_v13_v14_v15() {
     let mut queue = with(ALL);
     queue.begin_session();
     queue.end_session();
-    let expected: Vec<&str> = ALL.iter().copied().filter(|c| *c != CONNECTION_REQUEST).collect();
-    assert_eq!(queue.pending().map(|e| e.code.as_str()).collect::<Vec<_>>(), expected);
+    let expected: Vec<&str> = ALL
+        .iter()
+        .copied()
+        .filter(|c| *c != CONNECTION_REQUEST)
+        .collect();
+    assert_eq!(
+        queue.pending().map(|e| e.code.as_str()).collect::<Vec<_>>(),
+        expected
+    );
     // A connection request during the failed session is one for the next.
     let mut queue = with(&[CONNECTION_REQUEST]);
     queue.begin_session();
@@ -154,7 +171,10 @@ fn records_survive_v24() {
     assert_eq!(queue.record(), None);
     let mut again = Queue::from_record(&record);
     assert_eq!(again.record(), None);
-    assert_eq!(codes(&again), ["1 BOOT", "M Reboot tab\tline\nback\\slash é"]);
+    assert_eq!(
+        codes(&again),
+        ["1 BOOT", "M Reboot tab\tline\nback\\slash é"]
+    );
     // What need not survive is no reason to write.
     queue.begin_session();
     queue.add(CONNECTION_REQUEST, "");
@@ -167,7 +187,9 @@ fn records_survive_v24() {
 #[test]
 fn a_damaged_record_gives_what_makes_sense() {
     let long = "x".repeat(1000);
-    let queue = Queue::from_record(&format!("1 BOOT\t\njunk\n\0\n{long}\t\nM Reboot\t{long}\nM Reboot\tk\n2 PERI"));
+    let queue = Queue::from_record(&format!(
+        "1 BOOT\t\njunk\n\0\n{long}\t\nM Reboot\t{long}\nM Reboot\tk\n2 PERI"
+    ));
     assert_eq!(codes(&queue), ["1 BOOT", "M Reboot k"]);
     let many: String = (0..1000).map(|n| format!("M Reboot\t{n}\n")).collect();
     assert_eq!(Queue::from_record(&many).pending().count(), MAX_EVENTS);

@@ -6,18 +6,37 @@
 
 pub mod identity;
 pub mod bridge;
+pub mod cpu;
 pub mod discovery;
+pub mod dns;
+pub mod fault;
+pub mod hostname;
 pub mod hosts;
 pub mod ip;
 pub mod knobs;
 pub mod layers;
+pub mod led;
 pub mod link;
+pub mod machine;
+pub mod memory;
 pub mod network;
+pub mod process;
 pub mod provider;
 pub mod recorded;
 pub mod route;
+pub mod sensor;
 pub mod sockets;
+pub mod ssh;
+pub mod syslog;
+pub mod system;
+pub mod time;
+pub mod unix_socket;
+pub mod usb;
+pub mod user_interface;
+pub mod users;
+pub mod vendor_file;
 
+use crate::handlers::agent::AgentFacts;
 use crate::model::handler::Handler;
 use network::part::{ADDRESSES, DEVICES, HOSTS, ROUTES, SOCKETS};
 use provider::{Provider, Spec};
@@ -25,19 +44,30 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Every provider by its name in `datamodel/*.toml`; the names are those of
-/// [`crate::handlers::natives::NAMES`].
-pub fn providers() -> Vec<(&'static str, Box<dyn Handler>)> {
+/// [`crate::handlers::natives::NAMES`]. What the agent knows of itself comes in `facts`, which the
+/// engine keeps up to date.
+pub fn providers(facts: &Rc<RefCell<AgentFacts>>) -> Vec<(&'static str, Box<dyn Handler>)> {
     let mut all = Vec::new();
-    network_providers(&mut all);
+    let network = network_providers(&mut all);
+    all.extend(machine::providers(facts, &network));
     all
 }
 
-/// Links, addresses, routes, neighbours and sockets.
-fn network_providers(all: &mut Vec<(&'static str, Box<dyn Handler>)>) {
+/// Links, addresses, routes, neighbours and sockets; and what they share.
+fn network_providers(
+    all: &mut Vec<(&'static str, Box<dyn Handler>)>,
+) -> Rc<RefCell<network::Network>> {
     let shared = Rc::new(RefCell::new(network::Network::default()));
     for spec in NETWORK {
-        all.push((spec.name, Box::new(Provider { spec, network: Rc::clone(&shared) })));
+        all.push((
+            spec.name,
+            Box::new(Provider {
+                spec,
+                network: Rc::clone(&shared),
+            }),
+        ));
     }
+    shared
 }
 
 macro_rules! specs {
@@ -80,3 +110,6 @@ pub static NETWORK: &[Spec] = specs! {
     "hosts_ipv6" HOSTS, hosts::list_ipv6, hosts::fill_address, &[];
     "interface_stack" DEVICES, layers::list, layers::fill, &[];
 };
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,13 @@
 //! One module serves `build.rs` (the rows compiled in) and the running agent (overlays), so a row
 //! means the same in both. It goes in three steps, each a file here: `reader` turns TOML into
 //! [`ObjectSpec`]s, with `types` for the type expressions; `tables` puts the specs of all files
-//! together, checks what one file alone cannot know, and packs them. `unpack` goes the other way,
-//! so that overlays are merged with the built-in tables.
+//! together and checks what one file alone cannot know; `pack` makes the tables. `unpack` goes the
+//! other way, so that overlays are merged with the built-in tables.
 //!
 //! # Errors
 //! Nothing stops at the first mistake: each is one [`Problem`] with file, line and reason.
 
+mod pack;
 mod reader;
 mod tables;
 mod types;

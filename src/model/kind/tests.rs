@@ -539,3 +539,77 @@ fn many_patterns_stay_bounded_and_right() {
         assert!(!forms::matches(&format!("a{n}|b"), "a"));
     }
 }
+
+/// Whatever a source says, what is shown is a value of the type or its neutral one, and stays so.
+#[test]
+fn anything_is_made_to_fit() {
+    let rows = [
+        "type = \"string(2..5)\"",
+        "type = \"string\", pattern = \"[a-z]*\"",
+        "type = \"enum(A,true)\"",
+        "type = \"int(-5..-5,3..9)\"",
+        "type = \"unsignedLong(7..)\"",
+        "type = \"decimal(-1..1)\"",
+        "type = \"boolean\"",
+        "type = \"dateTime\"",
+        "type = \"base64(3..6)\"",
+        "type = \"hexBinary(..2)\"",
+        "type = \"IPPrefix\"",
+        "type = \"MACAddress\"",
+        "type = \"list(string(3))\", items = \"1..2\", list_size = 6",
+        "type = \"list(int(1..5))\"",
+        "type = \"list(IPv4Address)\"",
+    ];
+    let pieces = [
+        "",
+        "0",
+        "-",
+        "+",
+        "1",
+        "9",
+        ".",
+        ",",
+        "%",
+        "2C",
+        ":",
+        "T",
+        "Z",
+        "/",
+        "=",
+        " ",
+        "\n",
+        "é",
+        "\u{0}",
+        "ab",
+        "2024-02-29",
+        "23:59:59",
+        "10.0.0.1",
+        "true",
+        "99999999999999999999",
+    ];
+    // A fixed walk through the pieces (the numbers of Knuth's MMIX generator).
+    let mut state = 1_u64;
+    let mut next = |below: usize| {
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    for row in rows {
+        with(row, |kind| {
+            for _ in 0..3000 {
+                let text: String = (0..next(7)).map(|_| pieces[next(pieces.len())]).collect();
+                let shown = kind.coerce(&text).into_owned();
+                let fits = kind.judge(&shown).is_ok_and(|value| value == shown);
+                assert!(
+                    fits || shown == kind.neutral() || kind.row.list,
+                    "{row}: {text:?} shows {shown:?}"
+                );
+                assert_eq!(kind.coerce(&shown), shown, "{row}: {text:?}");
+                if let Ok(value) = kind.check(&text) {
+                    assert_eq!(kind.check(&value).unwrap(), value, "{row}: {text:?}");
+                }
+            }
+        });
+    }
+}

@@ -3,7 +3,6 @@
 use super::{Document, Element, Error, MAX_ENTRIES, Ns, Problem, boolean, is_legal};
 use crate::cwmp::rpc::{ParameterValue, Request, SetAttributes};
 use crate::model::fault::{Code, Fault};
-use crate::soap::xml;
 
 /// The longest CommandKey and ParameterKey, in characters (R-SPV-12, R-SYS-3, R-SYS-8).
 const MAX_KEY: usize = 32;
@@ -30,17 +29,31 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
     while let Some(element) = doc.child()? {
         let depth = doc.depth();
         match (method, argument(&element)) {
-            ("GetParameterValues" | "GetParameterAttributes", n @ "ParameterNames") => once(&mut a.names, n, strings(doc)?)?,
+            ("GetParameterValues" | "GetParameterAttributes", n @ "ParameterNames") => {
+                once(&mut a.names, n, strings(doc)?)?
+            }
             ("SetParameterValues", n @ "ParameterList") => once(&mut a.values, n, values(doc)?)?,
-            ("SetParameterAttributes", n @ "ParameterList") => once(&mut a.attributes, n, attributes(doc)?)?,
+            ("SetParameterAttributes", n @ "ParameterList") => {
+                once(&mut a.attributes, n, attributes(doc)?)?
+            }
             ("GetParameterNames", n @ "ParameterPath") => once(&mut a.path, n, word(doc, n)?)?,
             ("GetParameterNames", n @ "NextLevel") => once(&mut a.next_level, n, truth(doc, n)?)?,
-            ("AddObject" | "DeleteObject", n @ "ObjectName") => once(&mut a.object, n, short(doc, n, MAX_OBJECT_NAME)?)?,
-            ("SetParameterValues" | "AddObject" | "DeleteObject", n @ "ParameterKey") => {
-                once(&mut a.parameter_key, n, short(doc, n, MAX_KEY)?)?
+            ("AddObject" | "DeleteObject", n @ "ObjectName") => once(
+                &mut a.object,
+                n,
+                at_most(MAX_OBJECT_NAME, n, word(doc, n)?)?,
+            )?,
+            ("SetParameterValues" | "AddObject" | "DeleteObject", n @ "ParameterKey") => once(
+                &mut a.parameter_key,
+                n,
+                at_most(MAX_KEY, n, exact(doc, n)?)?,
+            )?,
+            ("Reboot" | "ScheduleInform", n @ "CommandKey") => {
+                once(&mut a.command_key, n, at_most(MAX_KEY, n, exact(doc, n)?)?)?
             }
-            ("Reboot" | "ScheduleInform", n @ "CommandKey") => once(&mut a.command_key, n, short(doc, n, MAX_KEY)?)?,
-            ("ScheduleInform", n @ "DelaySeconds") => once(&mut a.delay_seconds, n, number(doc, n)?)?,
+            ("ScheduleInform", n @ "DelaySeconds") => {
+                once(&mut a.delay_seconds, n, number(doc, n)?)?
+            }
             _ => doc.leave(depth)?,
         }
     }
@@ -50,13 +63,19 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
             list: needed(a.values, "ParameterList")?,
             parameter_key: needed(a.parameter_key, "ParameterKey")?,
         },
-        "GetParameterValues" => Request::GetParameterValues { names: some(a.names)? },
+        "GetParameterValues" => Request::GetParameterValues {
+            names: some(a.names)?,
+        },
         "GetParameterNames" => Request::GetParameterNames {
             path: needed(a.path, "ParameterPath")?,
             next_level: needed(a.next_level, "NextLevel")?,
         },
-        "SetParameterAttributes" => Request::SetParameterAttributes { list: needed(a.attributes, "ParameterList")? },
-        "GetParameterAttributes" => Request::GetParameterAttributes { names: some(a.names)? },
+        "SetParameterAttributes" => Request::SetParameterAttributes {
+            list: needed(a.attributes, "ParameterList")?,
+        },
+        "GetParameterAttributes" => Request::GetParameterAttributes {
+            names: some(a.names)?,
+        },
         "AddObject" => Request::AddObject {
             object: needed(a.object, "ObjectName")?,
             parameter_key: needed(a.parameter_key, "ParameterKey")?,
@@ -65,7 +84,9 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
             object: needed(a.object, "ObjectName")?,
             parameter_key: needed(a.parameter_key, "ParameterKey")?,
         },
-        "Reboot" => Request::Reboot { command_key: needed(a.command_key, "CommandKey")? },
+        "Reboot" => Request::Reboot {
+            command_key: needed(a.command_key, "CommandKey")?,
+        },
         "FactoryReset" => Request::FactoryReset,
         "ScheduleInform" => Request::ScheduleInform {
             delay_seconds: match needed(a.delay_seconds, "DelaySeconds")? {
@@ -74,7 +95,9 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
             },
             command_key: needed(a.command_key, "CommandKey")?,
         },
-        _ => Request::Unknown { method: method.to_string() },
+        _ => Request::Unknown {
+            method: method.to_string(),
+        },
     })
 }
 
@@ -85,14 +108,19 @@ fn invalid(text: impl Into<String>) -> Problem {
 /// The name of an argument, which by E-3 has no namespace; one of a namespace that is neither
 /// CWMP's nor SOAP's is somebody's extension (E-7).
 fn argument<'e>(element: &'e Element<'_>) -> &'e str {
-    if element.ns == Ns::Other { "" } else { element.name() }
+    if element.ns == Ns::Other {
+        ""
+    } else {
+        element.name()
+    }
 }
 
 /// Whether an element is an entry of an array. SOAP gives the name no meaning, but what is neither
 /// the standard's nor the customary one is an unknown element (E-7).
 fn is_entry(element: &Element<'_>, name: &str) -> bool {
     // `xsd:string` is in a namespace of its own.
-    (element.ns != Ns::Other || name == "string") && (element.name() == name || element.name() == "item")
+    (element.ns != Ns::Other || name == "string")
+        && (element.name() == name || element.name() == "item")
 }
 
 fn once<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), Problem> {
@@ -119,7 +147,9 @@ fn some(names: Option<Vec<String>>) -> Result<Vec<String>, Problem> {
 fn exact(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
     let text = doc.text()?;
     if !text.chars().all(is_legal) {
-        return Err(invalid(format!("{name} has a character that XML does not allow")));
+        return Err(invalid(format!(
+            "{name} has a character that XML does not allow"
+        )));
     }
     Ok(text)
 }
@@ -128,14 +158,17 @@ fn exact(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
 fn word(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
     let text = exact(doc, name)?;
     let trimmed = text.trim();
-    Ok(if trimmed.len() == text.len() { text } else { trimmed.to_string() })
+    Ok(if trimmed.len() == text.len() {
+        text
+    } else {
+        trimmed.to_string()
+    })
 }
 
-/// Text of at most so many characters (E-23). Keys are kept as they stand.
-fn short(doc: &mut Document<'_>, name: &str, most: usize) -> Result<String, Problem> {
-    let text = exact(doc, name)?;
-    if text.chars().count() > most {
-        return Err(invalid(format!("{name} is longer than {most} characters")));
+/// A limit in characters (E-23).
+fn at_most(limit: usize, name: &str, text: String) -> Result<String, Problem> {
+    if text.chars().count() > limit {
+        return Err(invalid(format!("{name} is longer than {limit} characters")));
     }
     Ok(text)
 }
@@ -145,12 +178,17 @@ fn truth(doc: &mut Document<'_>, name: &str) -> Result<bool, Problem> {
 }
 
 fn number(doc: &mut Document<'_>, name: &str) -> Result<u32, Problem> {
-    doc.text()?.trim().parse().map_err(|_| invalid(format!("{name} is not an unsignedInt")))
+    doc.text()?
+        .trim()
+        .parse()
+        .map_err(|_| invalid(format!("{name} is not an unsignedInt")))
 }
 
 fn push<T>(list: &mut Vec<T>, entry: T) -> Result<(), Problem> {
     if list.len() >= MAX_ENTRIES {
-        return Err(Problem::Error(Error::Limit(format!("a list of more than {MAX_ENTRIES} entries"))));
+        return Err(Problem::Error(Error::Limit(format!(
+            "a list of more than {MAX_ENTRIES} entries"
+        ))));
     }
     list.push(entry);
     Ok(())
@@ -197,12 +235,16 @@ fn value(doc: &mut Document<'_>) -> Result<ParameterValue, Problem> {
     }
     let name = needed(name, "Name of a ParameterValueStruct")?;
     let value = needed(value, "Value of a ParameterValueStruct")?;
-    Ok(ParameterValue { name, value, xsi_type })
+    Ok(ParameterValue {
+        name,
+        value,
+        xsi_type,
+    })
 }
 
 /// The local name of xsi:type; the prefix is the peer's affair.
 fn xsi(doc: &Document<'_>, element: &Element<'_>) -> Option<String> {
-    let full = doc.attribute(element, xml::Ns::Xsi, "type")?;
+    let full = doc.attribute(element, Ns::Xsi, "type")?;
     let local = full.rsplit(':').next().unwrap_or("");
     (!local.is_empty()).then(|| local.to_string())
 }
@@ -239,7 +281,11 @@ fn set_attributes(doc: &mut Document<'_>) -> Result<SetAttributes, Problem> {
         false => None,
         true => {
             let text = needed(notification, "Notification")?;
-            Some(text.trim().parse().map_err(|_| invalid("Notification is not a number"))?)
+            Some(
+                text.trim()
+                    .parse()
+                    .map_err(|_| invalid("Notification is not a number"))?,
+            )
         }
     };
     let access_list = match needed(list_change, "AccessListChange")? {
@@ -247,5 +293,9 @@ fn set_attributes(doc: &mut Document<'_>) -> Result<SetAttributes, Problem> {
         true => Some(needed(access_list, "AccessList")?),
     };
     let name = needed(name, "Name of a SetParameterAttributesStruct")?;
-    Ok(SetAttributes { name, notification, access_list })
+    Ok(SetAttributes {
+        name,
+        notification,
+        access_list,
+    })
 }

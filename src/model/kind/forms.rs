@@ -1,7 +1,7 @@
 //! Lexical forms: numbers, times, octets, addresses, list items, patterns. No bounds here, see
-//! [`super::kind`].
+//! [`super::Kind`].
 
-use super::schema::Format;
+use super::super::schema::Format;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::Ipv6Addr;
@@ -280,7 +280,7 @@ pub fn base64(text: &str) -> Option<(Cow<'_, str>, usize)> {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
     let in_alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
-    if text.len() % 4 != 0 || padding > 2 || !digits.bytes().all(in_alphabet) {
+    if !text.len().is_multiple_of(4) || padding > 2 || !digits.bytes().all(in_alphabet) {
         return None;
     }
     let octets = text.len() / 4 * 3 - padding;
@@ -290,7 +290,7 @@ pub fn base64(text: &str) -> Option<(Cow<'_, str>, usize)> {
 /// Pairs of hexadecimal digits, in capital letters as XML Schema writes them.
 pub fn hex(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim_matches(is_space);
-    if text.len() % 2 != 0 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     let small = text.bytes().any(|b| b.is_ascii_lowercase());
@@ -358,7 +358,7 @@ pub fn canonical(format: Format, text: &str) -> Cow<'_, str> {
 
 /// A row or parameter of the tree, with or without the final dot (form only).
 fn is_reference(text: &str) -> bool {
-    super::path::Path::parse(text).is_ok() && text.starts_with("Device.")
+    super::super::path::Path::parse(text).is_ok() && text.starts_with("Device.")
 }
 
 /// TR-106 allows leading zeros in a dotted quad.

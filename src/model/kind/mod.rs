@@ -4,8 +4,10 @@
 //! it is not of the type at all and 9007 when it lies outside the bounds. [`Kind::coerce`] is for a
 //! source: what does not fit is made to.
 
-use super::forms::{self, Number};
+pub mod forms;
+
 use super::schema::{Base, Format, KindRow, Schema};
+use forms::Number;
 use std::borrow::Cow;
 
 /// What ends an enumeration value that the agent may show and no peer may write.
