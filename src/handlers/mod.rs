@@ -8,6 +8,8 @@ pub mod natives;
 #[cfg(test)]
 pub mod probe;
 pub mod reading;
+#[cfg(test)]
+mod tests;
 pub mod uci;
 
 use crate::model::handler::Handler;
@@ -22,7 +24,7 @@ pub fn all(_root: &Path, facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
     let by_kind: Vec<(SourceKind, Box<dyn Handler>)> = vec![
         (SourceKind::File, Box::new(file::FileValues)),
         (SourceKind::Exec, Box::new(exec::Exec::default())),
-        (SourceKind::Uci, Box::new(uci::UciHandler::default())),
+        (SourceKind::Uci, Box::new(uci::Uci::default())),
     ];
     Handlers {
         by_kind,
