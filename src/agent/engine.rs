@@ -224,7 +224,8 @@ impl Engine {
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
                 let codes: Vec<String> = self.core.queue.pending().map(|e| e.code.clone()).collect();
-                log::info!("session with {} begins: {}", self.core.settings.url, codes.join(", "));
+                let why = if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") };
+                log::info!("session with {} begins: {why}", self.core.settings.url);
                 self.core.schedule.session_began();
                 self.core.tree.begin_session();
                 self.session = Some(Active {

@@ -406,7 +406,8 @@ impl Tree {
             let (epoch, session) = (self.epoch, self.session);
             let list = self.index.lists.get_mut(slot as usize).filter(|l| {
                 l.epoch == epoch
-                    || (session != 0 && l.session == session && !self.refreshing)
+                    // What this RPC has gone through already was fixed by it.
+                    || (session != 0 && l.session == session && (!self.refreshing || l.touched == epoch))
                     || self.pins.hold(l.touched)
             });
             if let Some(list) = list {

@@ -9,6 +9,7 @@ use super::fault::{Code, Fault};
 use super::handler::{Ctx, Handler};
 use super::index::{Index, MAX_INDEX_BYTES};
 use super::intent::Planned;
+use super::resolve::Target;
 use super::rows::Buffers;
 use super::schema::{ObjectId, ParamId, Platform, Schema, SourceKind, flag};
 use super::served::{Numbers, Served};
@@ -256,19 +257,25 @@ impl Tree {
         selection.count(self)
     }
 
-    /// GetParameterNames (R-GPN-1 to 9); refreshes the instances it touches.
+    /// GetParameterNames (R-GPN-1 to 9); refreshes the instances it lists. An instance that the path
+    /// itself names stays as it was listed before: who walks a table of processes one by one is not
+    /// told on the way that some have gone.
     ///
     /// # Errors
     /// 9005 for an unknown path, 9003 for a parameter with `next_level`.
     pub fn names(&mut self, path: &str, next_level: bool) -> Result<Selection, Fault> {
+        let known = self.resolve(path, true);
+        if known.is_err() {
+            // Perhaps an instance that came meanwhile.
+            self.new_epoch();
+        }
         self.refreshing = true;
-        let answer = self.select_names(path, next_level);
+        let answer = known.or_else(|_| self.resolve(path, true)).and_then(|t| self.select_names(path, &t, next_level));
         self.refreshing = false;
         answer
     }
 
-    fn select_names(&mut self, path: &str, next_level: bool) -> Result<Selection, Fault> {
-        let target = self.resolve(path, true)?;
+    fn select_names(&mut self, path: &str, target: &Target, next_level: bool) -> Result<Selection, Fault> {
         let what = match next_level {
             false => What::Names,
             true if path.is_empty() => What::Root,
@@ -281,7 +288,7 @@ impl Tree {
             true => What::NextLevel,
         };
         let mut selection = Selection::new(what, self.pins.clone());
-        selection.push(&target, self.served.tables(target.object).len());
+        selection.push(target, self.served.tables(target.object).len());
         selection.count(self)
     }
 
