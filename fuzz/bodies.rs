@@ -273,9 +273,10 @@ pub fn overlay(data: &[u8]) {
 
 /// A line on the control socket, read on a stack as small as the daemon's.
 pub fn control(data: &[u8]) {
-    let data = data.to_vec();
-    let body = move || {
-        if let Ok(request) = Request::read(&mut &data[..]) {
+    // What a shell reads of the daemon, on its own stack.
+    let _ = serde_json::from_slice::<Line>(data);
+    let body = || {
+        if let Ok(request) = Request::read(&mut &*data) {
             let mut line = serde_json::to_vec(&request).expect("a request is JSON");
             line.push(b'\n');
             // Escapes may make it longer than may be sent.
@@ -283,7 +284,6 @@ pub fn control(data: &[u8]) {
                 assert_eq!(again, request);
             }
         }
-        let _ = serde_json::from_slice::<Line>(&data);
     };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
