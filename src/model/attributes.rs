@@ -13,14 +13,16 @@ use super::fault::{Code, Fault};
 use super::request::SetAttributes;
 use super::resolve::Target;
 use super::rows::Plan;
-use super::schema::{ObjectId, ParamId, flag};
-use super::served::{Numbers, Served};
+use super::schema::{ObjectId, ParamId, SourceKind, flag};
+use super::served::{Numbers, Served, is_handled};
 use super::tree::{Changes, Item, Tree};
 use crate::state::journal::Batch;
 use std::collections::BTreeMap;
 
 /// The most parameters whose attributes differ from the model's; beyond it 9004.
 pub const MAX_ATTRIBUTES: usize = 4096;
+/// The native provider whose values the agent itself makes.
+const AGENT: &str = "agent";
 /// The longest name in an access list (R-SPA-9).
 const MAX_ENTITY: usize = 64;
 
@@ -259,6 +261,34 @@ impl Tree {
         }
         self.flush_numbers();
         unknown
+    }
+
+    /// Whether some parameter with active notification can change without the agent doing it: whether
+    /// a sweep now and then is of use.
+    pub fn watches_outside(&self) -> bool {
+        let outside = |param: ParamId| {
+            self.served.source(param).is_some_and(|s| {
+                is_handled(s.kind) && !(s.kind == SourceKind::Native && s.arg == AGENT)
+            })
+        };
+        let journal = self.journal.borrow();
+        let set = journal.scan("a/").filter_map(|(key, value)| Some((key.get(2..)?, Attributes::decode(value)?)));
+        let set = set.chain(self.watch.volatile.iter().map(|(path, a)| (path.as_str(), *a)));
+        let active = set.filter(|(_, a)| a.notification == 2).filter_map(|(path, _)| self.param_at(path));
+        let forced = self.watch.forced.iter().map(|(_, param)| *param);
+        active.chain(forced).any(outside)
+    }
+
+    /// The parameter that a path with instance numbers speaks of, whether or not its row exists.
+    fn param_at(&self, path: &str) -> Option<ParamId> {
+        let mut general = String::with_capacity(path.len() + 8);
+        for (at, word) in path.split('.').enumerate() {
+            if at > 0 {
+                general.push('.');
+            }
+            general.push_str(if word.starts_with(|c: char| c.is_ascii_digit()) { "{i}" } else { word });
+        }
+        self.served.schema.find_param(&general).map(|p| p.id)
     }
 
     fn told(&self, path: &str) -> Option<u64> {

@@ -345,7 +345,7 @@ impl Tree {
     /// Local changes of rows wait while an answer is under way: its count has been announced.
     fn refuse_while_answering(&self, writer: Writer<'_>) -> Result<(), Fault> {
         match writer {
-            Writer::Local if self.pins.get() > 0 => {
+            Writer::Local if self.pins.any() => {
                 Err(Fault::new(Code::REQUEST_DENIED, "an answer to the ACS is under way; try again"))
             }
             _ => Ok(()),

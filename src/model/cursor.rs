@@ -43,9 +43,36 @@ pub struct Selection {
     /// The part that is walked.
     at: usize,
     cursor: Cursor,
-    /// How many answers are under way: while there is one, no list is read anew.
-    pins: Rc<Cell<u32>>,
+    pins: Rc<Pins>,
     pinned: bool,
+}
+
+/// Which answers are under way. The lists they walk over are not read anew until they have ended, so
+/// that an answer has as many items as were announced.
+#[derive(Default)]
+pub(super) struct Pins {
+    count: Cell<u32>,
+    /// The RPC in which the oldest of them began.
+    since: Cell<u32>,
+    /// The present one.
+    epoch: Cell<u32>,
+}
+
+impl Pins {
+    /// Whether an answer is under way.
+    pub fn any(&self) -> bool {
+        self.count.get() > 0
+    }
+
+    /// Whether an answer may rest on a list that was last touched in this RPC.
+    pub fn hold(&self, touched: u32) -> bool {
+        self.any() && touched >= self.since.get()
+    }
+
+    /// A new RPC begins.
+    pub fn new_epoch(&self, epoch: u32) {
+        self.epoch.set(epoch);
+    }
 }
 
 /// One name of the request; adjoining names of one row are one part.
@@ -106,6 +133,13 @@ enum Step {
     Skip(ObjectId),
 }
 
+impl Default for Selection {
+    /// A selection of nothing.
+    fn default() -> Selection {
+        Selection::new(What::Values, Rc::default())
+    }
+}
+
 impl Drop for Selection {
     fn drop(&mut self) {
         self.unpin();
@@ -124,18 +158,21 @@ impl Selection {
     fn pin(&mut self) {
         if !self.pinned {
             self.pinned = true;
-            self.pins.set(self.pins.get() + 1);
+            if !self.pins.any() {
+                self.pins.since.set(self.pins.epoch.get());
+            }
+            self.pins.count.set(self.pins.count.get() + 1);
         }
     }
 
     fn unpin(&mut self) {
         if self.pinned {
             self.pinned = false;
-            self.pins.set(self.pins.get().saturating_sub(1));
+            self.pins.count.set(self.pins.count.get().saturating_sub(1));
         }
     }
 
-    pub(super) fn new(what: What, pins: Rc<Cell<u32>>) -> Selection {
+    pub(super) fn new(what: What, pins: Rc<Pins>) -> Selection {
         Selection {
             count: 0,
             yielded: 0,

@@ -36,6 +36,8 @@ pub type ListKey = (ObjectId, Numbers);
 pub struct List {
     /// The RPC in which the source was asked.
     epoch: u32,
+    /// The RPC in which somebody last wanted it.
+    touched: u32,
     /// The session in which it was; 0 outside one.
     session: u32,
     /// Number, and where the key begins in `keys`; by number.
@@ -110,7 +112,7 @@ impl List {
             list.push((*number, keys.len() as u32));
             keys.push_str(key);
         }
-        List { epoch: 0, session: 0, rows: list, keys, by_key: Vec::new() }
+        List { epoch: 0, touched: 0, session: 0, rows: list, keys, by_key: Vec::new() }
     }
 
     fn bytes(&self) -> usize {
@@ -365,10 +367,14 @@ impl Tree {
     pub(super) fn list(&mut self, table: ObjectId, numbers: Numbers) -> u32 {
         let key = (table, numbers);
         if let Some(slot) = self.index.slots.get(&key).copied() {
-            let fresh = self.index.list(slot).is_some_and(|l| {
-                l.epoch == self.epoch || (self.session != 0 && l.session == self.session && !self.refreshing)
+            let (epoch, session) = (self.epoch, self.session);
+            let list = self.index.lists.get_mut(slot as usize).filter(|l| {
+                l.epoch == epoch
+                    || (session != 0 && l.session == session && !self.refreshing)
+                    || self.pins.hold(l.touched)
             });
-            if fresh || self.pins.get() > 0 {
+            if let Some(list) = list {
+                list.touched = epoch;
                 return slot;
             }
         }
@@ -446,7 +452,7 @@ impl Tree {
     }
 
     fn stamp(&self, list: List) -> List {
-        List { epoch: self.epoch, session: self.session, ..list }
+        List { epoch: self.epoch, touched: self.epoch, session: self.session, ..list }
     }
 
     /// The place of a row, `numbers` being those of its `{i}`; `None` when there is no such row.

@@ -17,7 +17,11 @@ pub mod path;
 pub mod request;
 mod resolve;
 mod rows;
+pub mod sample;
 pub mod schema;
 mod served;
 mod transaction;
 pub mod tree;
+
+#[cfg(test)]
+mod tests;

@@ -122,28 +122,60 @@ impl Tree {
             let Some(Err(failure)) = done else { continue };
             let why = format!("{}: {}", self.place_of(planned), failure.text);
             log::error!("a change failed and is taken back: {why}");
-            // Newest first; the one that failed may have done a part.
-            for planned in now.iter().take(at + 1).rev().filter(|p| p.undoable) {
-                if let Some(note) = self.take_back(planned) {
-                    log::error!("{note}");
-                }
-            }
-            self.abandon();
-            let mut batch = Batch::default();
-            batch.delete(INTENT);
-            self.write(batch);
-            self.new_epoch();
-            return Err(Fault::new(Code::INTERNAL_ERROR, why));
+            return Err(self.take_all_back(now, at, why));
+        }
+        if let Err(why) = self.settle(now) {
+            log::error!("a change failed and is taken back: {why}");
+            return Err(self.take_all_back(now, now.len(), why));
         }
         // Handlers read afresh what they have just written.
         self.new_epoch();
         Ok(())
     }
 
-    fn abandon(&mut self) {
+    /// Whatever handlers have staged is forgotten.
+    pub(super) fn abandon(&mut self) {
         for handler in &mut self.handlers {
             handler.abandon();
         }
+    }
+
+    /// Takes back a transaction of which the change at `failed` could not be committed.
+    fn take_all_back(&mut self, now: &[Planned], failed: usize, why: String) -> Fault {
+        let mut notes = Vec::new();
+        self.undo_newest_first(now, failed, &mut notes);
+        notes.iter().for_each(|note| log::error!("{note}"));
+        self.abandon();
+        let mut batch = Batch::default();
+        batch.delete(INTENT);
+        self.write(batch);
+        self.new_epoch();
+        Fault::new(Code::INTERNAL_ERROR, why)
+    }
+
+    /// Undoes the changes up to the one that failed, which may have done a part.
+    fn undo_newest_first(&mut self, list: &[Planned], failed: usize, notes: &mut Vec<String>) {
+        for planned in list.iter().take(failed + 1).rev().filter(|p| p.undoable) {
+            notes.extend(self.take_back(planned));
+        }
+        notes.extend(self.settle(list).err());
+    }
+
+    /// Lets each handler that has a part in `list` write what it has gathered.
+    fn settle(&mut self, list: &[Planned]) -> Result<(), String> {
+        let mut parts: Vec<u16> = list.iter().map(|p| p.handler).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        let ctx = Ctx { epoch: self.epoch, root: &self.root };
+        let mut failed = Ok(());
+        for part in parts {
+            if let Some(handler) = self.handlers.get_mut(part as usize)
+                && let Err(failure) = handler.settle(&ctx)
+            {
+                failed = Err(failure.text);
+            }
+        }
+        failed
     }
 
     /// Undoes one change; why it could not be.
@@ -194,14 +226,19 @@ impl Tree {
         }
         self.overlay.clear();
         for group in std::mem::take(&mut self.promised) {
+            let mut failed = None;
             for (at, planned) in group.iter().enumerate() {
                 let done = self.with(planned, |h, ctx, row, change| h.commit(ctx, row, change));
-                let Some(Err(failure)) = done else { continue };
-                notes.push(format!("a promised change failed: {}: {}", self.place_of(planned), failure.text));
-                for planned in group.iter().take(at + 1).rev().filter(|p| p.undoable) {
-                    notes.extend(self.take_back(planned));
+                if let Some(Err(failure)) = done {
+                    failed = Some((at, format!("{}: {}", self.place_of(planned), failure.text)));
+                    break;
                 }
-                break;
+            }
+            let failed = failed.or_else(|| self.settle(&group).err().map(|why| (group.len(), why)));
+            if let Some((at, why)) = failed {
+                notes.push(format!("a promised change failed: {why}"));
+                self.undo_newest_first(&group, at, notes);
+                self.abandon();
             }
         }
         let mut batch = Batch::default();
@@ -249,6 +286,7 @@ impl Tree {
                             format!("{place}: a transaction was cut off; what it did is taken back")
                         }));
                     }
+                    notes.extend(self.settle(&list).err());
                 }
                 None => notes.push("the record of a transaction is damaged; it cannot be taken back".to_owned()),
             }

@@ -4,7 +4,7 @@
 //! (`rows`), answers (`cursor`), changes (`transaction`), attributes and notification (`attributes`).
 
 use super::attributes::Watch;
-use super::cursor::{MAX_NAMES, What};
+use super::cursor::{MAX_NAMES, Pins, What};
 use super::fault::{Code, Fault};
 use super::handler::{Ctx, Handler};
 use super::index::{Index, MAX_INDEX_BYTES};
@@ -13,7 +13,7 @@ use super::rows::Buffers;
 use super::schema::{ObjectId, ParamId, Platform, Schema, SourceKind, flag};
 use super::served::{Numbers, Served};
 use crate::state::journal::{Batch, Journal};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -104,7 +104,7 @@ pub struct Tree {
     /// GetParameterNames is walking: what it touches is read anew.
     pub(super) refreshing: bool,
     /// Answers under way; see [`Selection`].
-    pub(super) pins: Rc<Cell<u32>>,
+    pub(super) pins: Rc<Pins>,
     /// Changes answered with Status 1, by transaction.
     pub(super) promised: Vec<Vec<Planned>>,
     /// What they will make of the values.
@@ -166,7 +166,7 @@ impl Tree {
     /// A new RPC: sources are read afresh.
     pub fn begin_rpc(&mut self) {
         self.new_epoch();
-        if self.pins.get() == 0 && self.index.bytes() > MAX_INDEX_BYTES {
+        if !self.pins.any() && self.index.bytes() > MAX_INDEX_BYTES {
             self.index.clear();
         }
     }
@@ -174,6 +174,7 @@ impl Tree {
     /// What handlers kept from here on is stale.
     pub(super) fn new_epoch(&mut self) {
         self.epoch = self.epoch.wrapping_add(1).max(1);
+        self.pins.new_epoch(self.epoch);
     }
 
     /// A session begins: instances are fixed at first touch from now on.
@@ -182,7 +183,7 @@ impl Tree {
         self.session = self.sessions;
         self.new_epoch();
         self.index.trim();
-        if self.pins.get() == 0 {
+        if !self.pins.any() {
             self.index.clear();
         }
     }
@@ -195,7 +196,7 @@ impl Tree {
         self.keep_promises(&mut notes);
         self.reload_services();
         self.new_epoch();
-        if self.pins.get() == 0 {
+        if !self.pins.any() {
             self.index.clear();
         }
         notes
@@ -323,6 +324,17 @@ impl Tree {
         paths
     }
 
+    /// The journal was emptied (factory reset): everything that was known from it, or promised, is
+    /// forgotten, and instance numbers begin anew.
+    pub fn forget(&mut self) {
+        self.abandon();
+        self.promised.clear();
+        self.overlay.clear();
+        self.index = Index::default();
+        self.watch = Watch::new(&self.served);
+        self.new_epoch();
+    }
+
     /// Makes a batch durable. The journal goes on in memory when it cannot be written, and says so in
     /// its health: that is no reason to stop.
     pub(super) fn write(&self, batch: Batch) {
@@ -330,11 +342,4 @@ impl Tree {
             log::error!("the journal cannot be written, going on in memory: {error}");
         }
     }
-}
-
-impl Tree {
-    /// TEMP
-    pub fn watches_outside(&self) -> bool { false }
-    /// TEMP
-    pub fn forget(&mut self) {}
 }
