@@ -4,10 +4,14 @@
 
 #[path = "../acs/mod.rs"]
 mod acs;
+mod attributes;
 mod boot;
 #[path = "../daemon/mod.rs"]
 mod daemon;
+mod objects;
+mod reading;
 mod retry;
+mod values;
 
 use acs::{Acs, Session};
 use daemon::Daemon;
