@@ -14,7 +14,8 @@ use std::rc::Rc;
 
 /// Every handler of the agent, for the tree. `root` is the root that the tree reads below.
 pub fn all(_root: &Path, facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
-    let mut natives = linux::providers(&facts);
-    natives.push(("agent", agent::provider(facts)));
-    Handlers { by_kind: Vec::new(), natives }
+    Handlers {
+        by_kind: Vec::new(),
+        natives: linux::providers(&facts),
+    }
 }

@@ -7,6 +7,6 @@ pub mod cookies;
 mod credentials;
 pub mod digest;
 mod line;
-mod tls;
 pub mod route;
+mod tls;
 pub mod url;
