@@ -178,6 +178,8 @@ impl Engine {
             if due.periodic || !due.scheduled.is_empty() {
                 self.core.keep_records();
             }
+            // Also with nothing left to tell: a session that failed after its Inform is tried again (V-3).
+            self.kicked |= due.retry;
             let held = self.held_until.filter(|until| now.mono < *until);
             if self.session.is_none() && held.is_none() {
                 self.sweep_if_due(now);
@@ -224,7 +226,8 @@ impl Engine {
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
                 let codes: Vec<String> = self.core.queue.pending().map(|e| e.code.clone()).collect();
-                log::info!("session with {} begins: {}", self.core.settings.url, codes.join(", "));
+                let why = if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") };
+                log::info!("session with {} begins: {why}", self.core.settings.url);
                 self.core.schedule.session_began();
                 self.core.tree.begin_session();
                 self.session = Some(Active {
