@@ -8,7 +8,7 @@
 //! nobody asked it is started again at once.
 
 use crate::model::fault::Code;
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Set, Want};
+use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
 use crate::model::schema::{SourceKind, flag};
 use crate::sys::child::{Child, MAX_LINE};
 use crate::sys::clock;
@@ -351,7 +351,7 @@ fn refer(out: &mut Fields, index: usize, value: &Value) {
 }
 
 impl Handler for Exec {
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) -> Result<(), Failure> {
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         let ask = Ask { op: "list", ..Ask::default() };
         let answer = self.ask(ctx, row.arg, &Place::table(row), ask, &Map::new()).map_err(|r| r.failure)?;
         match answer.keys {
