@@ -10,7 +10,7 @@
 mod script;
 
 use crate::model::fault::Code;
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Set, Want};
+use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
 use crate::model::schema::{SourceKind, flag};
 use crate::sys::clock;
 use script::{Answer, Ask, Place, Refusal, Script};
@@ -123,14 +123,9 @@ fn refer(out: &mut Fields, index: usize, value: &Value) {
 }
 
 impl Handler for Exec {
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) -> Result<(), Failure> {
-        let ask = Ask {
-            op: "list",
-            ..Ask::default()
-        };
-        let answer = self
-            .ask(ctx, row.arg, &Place::table(row), ask, &Map::new())
-            .map_err(|r| r.failure)?;
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
+        let ask = Ask { op: "list", ..Ask::default() };
+        let answer = self.ask(ctx, row.arg, &Place::table(row), ask, &Map::new()).map_err(|r| r.failure)?;
         match answer.keys {
             Some(keys) => out.extend(keys),
             None => return Err(Failure::internal(format!("{} gave no keys", row.arg))),

@@ -7,7 +7,7 @@
 //! A file that is missing, cannot be read, or is no plain file fills nothing: the next value is not to
 //! suffer from it.
 
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Set, Want};
+use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
 use crate::sys::{file, host, kernel_file};
 use nix::unistd::{AccessFlags, access};
 use std::io;
@@ -180,7 +180,7 @@ fn sets<'a>(change: &Change<'a>) -> Result<&'a [Set<'a>], Failure> {
 }
 
 impl Handler for FileValues {
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) -> Result<(), Failure> {
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         // The star is looked for before keys take their places: theirs would be no pattern.
         let Some((before, after)) = row.arg.split_once('*') else {
             return Err(Failure::internal(
@@ -195,10 +195,8 @@ impl Handler for FileValues {
         let prefix = expand(prefix, row)?;
         let suffix = expand(suffix, row)?;
         let below = below.map(|b| expand(b, row)).transpose()?;
-        let names = host::names(ctx.root, &folder).into_iter().filter(|name| {
-            let fits = name.len() >= prefix.len() + suffix.len()
-                && name.starts_with(&prefix)
-                && name.ends_with(&suffix);
+        let mut names = host::names(ctx.root, &folder).into_iter().filter(|name| {
+            let fits = name.len() >= prefix.len() + suffix.len() && name.starts_with(&prefix) && name.ends_with(&suffix);
             let hidden = name.starts_with('.') && !prefix.starts_with('.');
             fits && !hidden
                 && is_name(name)
@@ -206,14 +204,9 @@ impl Handler for FileValues {
                     host::metadata(ctx.root, &format!("{folder}/{name}/{b}")).is_some()
                 })
         });
-        let had = out.len();
-        out.extend(names.take(MAX_INSTANCES + 1));
-        if out.len() - had > MAX_INSTANCES {
-            out.truncate(had + MAX_INSTANCES);
-            log::warn!(
-                "{}: more than {MAX_INSTANCES} names; the rest is left out",
-                row.arg
-            );
+        out.extend(names.by_ref().take(MAX_INSTANCES));
+        if names.next().is_some() {
+            log::warn!("{}: more than {MAX_INSTANCES} names; the rest is left out", row.arg);
         }
         Ok(())
     }
@@ -357,15 +350,10 @@ Knob  = { type = "unsignedInt", file = "/proc/sys/{1}", write = true }
 
     fn list(root: &Path, pattern: &str, keys: &[&str]) -> Vec<String> {
         let schema = schema(ROWS);
-        let mut out = Vec::new();
-        let row = Row {
-            arg: pattern,
-            ..row(&schema, keys, &[])
-        };
-        FileValues
-            .list(&Ctx { epoch: 1, root }, &row, &mut out)
-            .unwrap();
-        out
+        let mut out = Keys::default();
+        let row = Row { arg: pattern, ..row(&schema, keys, &[]) };
+        FileValues.list(&Ctx { epoch: 1, root }, &row, &mut out).unwrap();
+        out.iter().map(str::to_owned).collect()
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! reloaded yet.
 
 use crate::model::fault::Code;
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Set, Want};
+use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
 use crate::model::schema::{Base, Param};
 use crate::sys::uci::{Held, MAX_FILE, Package, Refused};
 use crate::sys::{file, host};
@@ -178,7 +178,7 @@ fn sets<'a>(change: &Change<'a>) -> Result<&'a [Set<'a>], Failure> {
 }
 
 impl Handler for Uci {
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) -> Result<(), Failure> {
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         let Some((package, kind)) = row.arg.split_once(".@") else {
             return Err(Failure::internal(format!(
                 "`{}` is not of the form package.@type",
@@ -448,9 +448,9 @@ Bad   = { type = "string", uci = "nowhere.x.y", write = true }
     fn sections_are_rows_and_options_values() {
         let mut b = Bench::new();
         let keys = b.call(T, &[], &[], |uci, ctx, row, _| {
-            let mut out = Vec::new();
+            let mut out = Keys::default();
             uci.list(ctx, row, &mut out).unwrap();
-            out
+            out.iter().map(str::to_owned).collect::<Vec<_>>()
         });
         assert_eq!(keys, ["lan", "@interface[1]"]);
         assert_eq!(b.get(T, &["lan"], "Proto"), "static");

@@ -141,10 +141,8 @@ impl Bench {
 
     fn list(&mut self) -> Result<Vec<String>, String> {
         self.call(&[], |exec, ctx, row| {
-            let mut out = Vec::new();
-            exec.list(ctx, row, &mut out)
-                .map(|()| out)
-                .map_err(|f| f.text)
+            let mut out = Keys::default();
+            exec.list(ctx, row, &mut out).map(|()| out.iter().map(str::to_owned).collect()).map_err(|f| f.text)
         })
     }
 
