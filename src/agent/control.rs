@@ -15,6 +15,9 @@ use std::time::Duration;
 /// The longest line of a request, bytes, its end included.
 pub const MAX_REQUEST: usize = 64 * 1024;
 
+/// How deep a request nests: an object, its list, the pairs in it.
+const MAX_NESTING: usize = 3;
+
 /// The longest line of an answer, bytes: a value of any length the tree holds, escaped.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
@@ -84,9 +87,30 @@ impl Request {
                 format!("the request is {why}"),
             ));
         }
+        if is_deeper(&line, MAX_NESTING) {
+            let why = "not a request: it nests too deep";
+            return Err(Failure::new(Code::INVALID_ARGUMENTS, why));
+        }
         serde_json::from_slice(&line)
             .map_err(|e| Failure::new(Code::INVALID_ARGUMENTS, format!("not a request: {e}")))
     }
+}
+
+/// Whether JSON nests deeper than this. serde reads it by recursion, 128 levels if a peer wants it,
+/// and the threads of the control socket have small stacks.
+fn is_deeper(json: &[u8], most: usize) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    json.iter().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth += 1,
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > most
+    })
 }
 
 /// One line of an answer.
@@ -433,6 +457,12 @@ mod tests {
                     next_level: false,
                 },
             ),
+            (
+                r#"{"op":"get","paths":["[[[[\\\"[{"]}"#,
+                Request::Get {
+                    paths: vec!["[[[[\\\"[{".into()],
+                },
+            ),
             (r#"{"op":"inform"}"#, Request::Inform),
             (r#"{"op":"status"}"#, Request::Status),
         ];
@@ -452,6 +482,7 @@ mod tests {
     #[test]
     fn what_is_no_request_is_answered_with_a_fault() {
         let long = format!(r#"{{"op":"get","paths":["{}"]}}"#, "x".repeat(MAX_REQUEST));
+        let deep = format!(r#"{{"op":"get","paths":{}"#, "[".repeat(20_000)) + "\n";
         for (text, code) in [
             ("{}\n", 9003),
             ("\n", 9003),
@@ -460,6 +491,7 @@ mod tests {
             ("{\"op\":\"status\"}", 9004),
             ("", 9004),
             (long.as_str(), 9004),
+            (deep.as_str(), 9003),
         ] {
             assert_eq!(
                 Request::read(&mut text.as_bytes()).unwrap_err().code,

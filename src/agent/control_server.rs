@@ -18,7 +18,7 @@ use std::time::Duration;
 pub const CONNECTIONS: usize = 4;
 /// A shell that neither sends nor reads for this long is left.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// JSON, a buffer, no recursion.
+/// JSON that [`Request::read`] keeps from nesting, and a buffer.
 const STACK: usize = 128 * 1024;
 
 /// The last snapshot of the agent's state, written by the engine and read by any number of shells.

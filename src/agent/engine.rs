@@ -178,6 +178,8 @@ impl Engine {
             if due.periodic || !due.scheduled.is_empty() {
                 self.core.keep_records();
             }
+            // Also with nothing left to tell: a session that failed after its Inform is tried again (V-3).
+            self.kicked |= due.retry;
             let held = self.held_until.filter(|until| now.mono < *until);
             if self.session.is_none() && held.is_none() {
                 self.sweep_if_due(now);

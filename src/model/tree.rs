@@ -205,7 +205,10 @@ impl Tree {
 
     /// Lets services take over what was committed.
     pub(super) fn reload_services(&mut self) {
-        let ctx = Ctx { epoch: self.epoch, root: &self.root };
+        let ctx = Ctx {
+            epoch: self.epoch,
+            root: &self.root,
+        };
         for handler in &mut self.handlers {
             handler.session_ended(&ctx);
         }
@@ -235,10 +238,16 @@ impl Tree {
 
     fn select(&mut self, what: What, names: &[String]) -> Result<Selection, Fault> {
         if names.is_empty() {
-            return Err(Fault::new(Code::INVALID_ARGUMENTS, "ParameterNames is empty"));
+            return Err(Fault::new(
+                Code::INVALID_ARGUMENTS,
+                "ParameterNames is empty",
+            ));
         }
         if names.len() > MAX_NAMES {
-            return Err(Fault::new(Code::RESOURCES_EXCEEDED, format!("more than {MAX_NAMES} names")));
+            return Err(Fault::new(
+                Code::RESOURCES_EXCEEDED,
+                format!("more than {MAX_NAMES} names"),
+            ));
         }
         let mut selection = Selection::new(what, self.pins.clone());
         for name in names {
@@ -271,7 +280,10 @@ impl Tree {
             false => What::Names,
             true if path.is_empty() => What::Root,
             true if target.param.is_some() => {
-                return Err(Fault::new(Code::INVALID_ARGUMENTS, format!("{path}: NextLevel of a parameter")));
+                return Err(Fault::new(
+                    Code::INVALID_ARGUMENTS,
+                    format!("{path}: NextLevel of a parameter"),
+                ));
             }
             true => What::NextLevel,
         };
@@ -293,7 +305,9 @@ impl Tree {
     pub fn value(&mut self, path: &str) -> Option<String> {
         let target = self.resolve(path, false).ok()?;
         let place = self.locate(target.object, &target.numbers)?;
-        let value = self.read(target.object, &place, &[target.param?], true).pop();
+        let value = self
+            .read(target.object, &place, &[target.param?], true)
+            .pop();
         self.flush_numbers();
         value
     }
@@ -307,12 +321,27 @@ impl Tree {
         let mut batch = Batch::default();
         for (path, value) in values {
             let target = self.resolve(path, false)?;
-            let stored = |id: &ParamId| self.served.source(*id).is_some_and(|s| s.kind == SourceKind::Store);
-            let Some(param) = target.param.filter(stored) else {
-                return Err(Fault::new(Code::INVALID_NAME, format!("{path} is not stored")));
+            let stored = |id: &ParamId| {
+                self.served
+                    .source(*id)
+                    .is_some_and(|s| s.kind == SourceKind::Store)
             };
-            let value = self.check_value(param, value).map_err(|(code, why)| Fault::new(code, format!("{path}: {why}")))?;
-            batch.put(format!("v/{}", self.param_path(target.object, &target.numbers, param)), value);
+            let Some(param) = target.param.filter(stored) else {
+                return Err(Fault::new(
+                    Code::INVALID_NAME,
+                    format!("{path} is not stored"),
+                ));
+            };
+            let value = self
+                .check_value(param, value)
+                .map_err(|(code, why)| Fault::new(code, format!("{path}: {why}")))?;
+            batch.put(
+                format!(
+                    "v/{}",
+                    self.param_path(target.object, &target.numbers, param)
+                ),
+                value,
+            );
         }
         self.write(batch);
         self.new_epoch();

@@ -7,3 +7,4 @@ pub mod file;
 pub mod host;
 pub mod kernel_file;
 pub mod netlink;
+pub mod uci;
