@@ -225,9 +225,7 @@ impl Engine {
         let options = start::client_options(&self.core, now);
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
-                let codes: Vec<String> = self.core.queue.pending().map(|e| e.code.clone()).collect();
-                let why = if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") };
-                log::info!("session with {} begins: {why}", self.core.settings.url);
+                log::info!("session with {} begins", self.core.settings.url);
                 self.core.schedule.session_began();
                 self.core.tree.begin_session();
                 self.session = Some(Active {
@@ -236,7 +234,7 @@ impl Engine {
                     machine: Session::new(Namespace::V1_2, self.sessions),
                     rendering: None,
                     started: now,
-                    events: codes,
+                    events: self.core.queue.pending().map(|e| e.code.clone()).collect(),
                 });
             }
             Err(error) => self.failed(now, &format!("no thread for the session: {error}"), None),
@@ -250,6 +248,12 @@ impl Engine {
             Event::Ready(local) => {
                 self.open_door(local);
                 self.step(Incoming::Start);
+                // The Inform itself may have found that a value changed.
+                let codes: Vec<String> = self.core.queue.pending().map(|e| e.code.clone()).collect();
+                log::info!("Inform: {}", if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") });
+                if let Some(active) = &mut self.session {
+                    active.events = codes;
+                }
             }
             Event::Answered { body, local } => {
                 self.core.local = local.or(self.core.local);
@@ -355,6 +359,10 @@ impl Engine {
         if fresh == self.core.settings && start::bootstrapped(&self.core) {
             return;
         }
+        if fresh.url != self.core.settings.url {
+            // How the former ACS failed says nothing about this one.
+            self.core.schedule.session_succeeded();
+        }
         self.core.settings = fresh;
         start::schedule_settings(&mut self.core);
         start::bootstrap_if_new(&mut self.core);
@@ -408,6 +416,8 @@ impl Engine {
                 log::info!("configuration read again");
                 start::reconfigure(&mut self.core, config);
                 self.settings_changed();
+                // Somebody has just put something right, perhaps what the last session failed by.
+                self.core.schedule.retry_now();
             }
             Err(error) => {
                 let note = format!("the configuration was not taken over: {error}");
