@@ -126,6 +126,9 @@ impl Tree {
         if row.kind().is_reference() && !value.is_empty() {
             (value, refers) = self.check_references(param, &value)?;
         }
+        let schema = &self.served.schema;
+        let general = format!("{}{}", schema.object(target.object).path(), schema.param(param).name());
+        (self.judge)(self, &general, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
         if self.served.source(param).is_some_and(|s| s.kind == SourceKind::Alias) {
             self.check_alias(target.object, &place, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
         }
