@@ -130,6 +130,13 @@ pub fn run(parts: Parts) {
 impl Engine {
     fn serve(&mut self, inbox: &Receiver<Message>) -> Ended {
         loop {
+            // Also at the start: what the last process promised is done before anything else.
+            if self.session.is_none() && self.core.reset_due && self.reset() {
+                return Ended::Reset;
+            }
+            if self.session.is_none() && self.core.reboot_due {
+                self.reboot();
+            }
             let wait = self.turn();
             let message = match wait {
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -152,12 +159,6 @@ impl Engine {
                     let _ = reply.try_send(answer);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-            }
-            if self.session.is_none() && self.core.reset_due && self.reset() {
-                return Ended::Reset;
-            }
-            if self.session.is_none() && self.core.reboot_due {
-                self.reboot();
             }
         }
     }

@@ -118,6 +118,13 @@ impl Core {
         names
     }
 
+    /// The ACS has set ParameterKey: that is no news to it (I-9).
+    fn keyed(&mut self, parameter_key: &str) {
+        const NAME: &str = "Device.ManagementServer.ParameterKey";
+        self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
+        self.tree.reported(&[(NAME.to_owned(), parameter_key.to_owned())]);
+    }
+
     fn durable(&self, batch: Batch, what: &str) -> Result<(), Fault> {
         if self.keep(batch) {
             Ok(())
@@ -151,19 +158,19 @@ impl Host for Core {
 
     fn set(&mut self, list: &[ParameterValue], parameter_key: &str) -> Result<Status, Fault> {
         let status = self.tree.set(list, Writer::Acs { parameter_key })?;
-        self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
+        self.keyed(parameter_key);
         Ok(status)
     }
 
     fn add(&mut self, object: &str, parameter_key: &str) -> Result<(u32, Status), Fault> {
         let added = self.tree.add(object, Writer::Acs { parameter_key })?;
-        self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
+        self.keyed(parameter_key);
         Ok(added)
     }
 
     fn delete(&mut self, object: &str, parameter_key: &str) -> Result<Status, Fault> {
         let status = self.tree.delete(object, Writer::Acs { parameter_key })?;
-        self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
+        self.keyed(parameter_key);
         Ok(status)
     }
 

@@ -8,6 +8,7 @@ pub mod control;
 mod control_server;
 mod engine;
 mod host;
+mod judge;
 mod reactor;
 mod serving;
 mod settings;

@@ -4,6 +4,7 @@
 use super::boot::{self, Marker};
 use super::engine::Door;
 use super::host::{ACS, Core, QUEUE, REBOOT, RESET, SCHEDULE, promised};
+use super::judge::judge;
 use super::settings::Settings;
 use crate::config::{Config, Listen, expand};
 use crate::cwmp::events::{self, Queue};
@@ -62,7 +63,8 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
     let journal = Rc::new(RefCell::new(journal));
     let facts = Rc::new(RefCell::new(AgentFacts { config_file: Some(config_path.to_owned()), ..AgentFacts::default() }));
     let handlers = handlers::all(&config.root, facts.clone());
-    let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
+    let (mut tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
+    tree.judge_with(judge);
     for note in &said {
         log::warn!("{note}");
     }
