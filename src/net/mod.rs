@@ -8,5 +8,4 @@ mod credentials;
 pub mod digest;
 mod line;
 mod tls;
-pub mod route;
 pub mod url;
