@@ -230,7 +230,8 @@ impl Engine {
                 // Told from here on, so that a session that fails before its Inform drops them by the
                 // same rules (V-15).
                 let codes: Vec<String> = self.core.queue.begin_session().into_iter().map(|e| e.code).collect();
-                log::info!("session with {} begins: {}", self.core.settings.url, codes.join(", "));
+                let why = if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") };
+                log::info!("session with {} begins: {why}", self.core.settings.url);
                 self.core.schedule.session_began();
                 self.core.tree.begin_session();
                 self.session = Some(Active {

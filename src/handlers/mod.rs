@@ -1,12 +1,19 @@
 //! Where values live.
 
 pub mod agent;
+pub mod exec;
+pub mod file;
 pub mod linux;
 pub mod natives;
 #[cfg(test)]
 pub mod probe;
 pub mod reading;
+#[cfg(test)]
+mod tests;
+pub mod uci;
 
+use crate::model::handler::Handler;
+use crate::model::schema::SourceKind;
 use crate::model::tree::Handlers;
 use std::cell::RefCell;
 use std::path::Path;
@@ -14,7 +21,13 @@ use std::rc::Rc;
 
 /// Every handler of the agent, for the tree. `root` is the root that the tree reads below.
 pub fn all(_root: &Path, facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
-    let mut natives = linux::providers(&facts);
-    natives.push(("agent", agent::provider(facts)));
-    Handlers { by_kind: Vec::new(), natives }
+    let by_kind: Vec<(SourceKind, Box<dyn Handler>)> = vec![
+        (SourceKind::File, Box::new(file::FileValues)),
+        (SourceKind::Exec, Box::new(exec::Exec::default())),
+        (SourceKind::Uci, Box::new(uci::Uci::default())),
+    ];
+    Handlers {
+        by_kind,
+        natives: linux::providers(&facts),
+    }
 }

@@ -21,7 +21,13 @@ impl Handler for ReadOnly {
         Ok(())
     }
 
-    fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) -> Result<(), Failure> {
+    fn get(
+        &mut self,
+        ctx: &Ctx<'_>,
+        row: &Row<'_>,
+        want: &[Want<'_>],
+        out: &mut Fields,
+    ) -> Result<(), Failure> {
         self.0.get(ctx, row, want, out);
         Ok(())
     }

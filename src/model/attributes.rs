@@ -38,13 +38,19 @@ pub(super) struct Attributes {
 impl Attributes {
     fn decode(bytes: &[u8]) -> Option<Attributes> {
         match bytes {
-            [digit @ b'0'..=b'2', access] => Some(Attributes { notification: digit - b'0', subscriber: *access == b'S' }),
+            [digit @ b'0'..=b'2', access] => Some(Attributes {
+                notification: digit - b'0',
+                subscriber: *access == b'S',
+            }),
             _ => None,
         }
     }
 
     fn encode(self) -> [u8; 2] {
-        [b'0' + self.notification, if self.subscriber { b'S' } else { b'-' }]
+        [
+            b'0' + self.notification,
+            if self.subscriber { b'S' } else { b'-' },
+        ]
     }
 }
 
@@ -61,7 +67,11 @@ pub(super) struct Watch {
 impl Watch {
     pub fn new(served: &Served) -> Watch {
         let forced = served.marked(flag::FORCE_ENABLED | flag::FORCE_DEFAULT);
-        Watch { forced, volatile: BTreeMap::new(), told: BTreeMap::new() }
+        Watch {
+            forced,
+            volatile: BTreeMap::new(),
+            told: BTreeMap::new(),
+        }
     }
 
     /// Forgets all below a row that was deleted.
@@ -73,12 +83,17 @@ impl Watch {
 
 /// FNV-1a, 64 bits.
 pub(super) fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 impl Tree {
     fn default_attributes(&self, param: ParamId) -> Attributes {
-        Attributes { notification: self.served.default_notification(param).0, subscriber: true }
+        Attributes {
+            notification: self.served.default_notification(param).0,
+            subscriber: true,
+        }
     }
 
     /// What was set for a path; `None` where the model's default holds. `key` begins with `a/`.
@@ -92,18 +107,33 @@ impl Tree {
         let default = self.default_attributes(param);
         let set = self.set_for(&format!("a/{path}")).unwrap_or(default);
         match self.served.default_notification(param) {
-            (forced, false) => Attributes { notification: forced, ..set },
+            (forced, false) => Attributes {
+                notification: forced,
+                ..set
+            },
             _ => set,
         }
     }
 
     /// The attributes of one row of a selection.
-    pub(super) fn row_attributes(&self, plan: &Plan, path: &mut String, out: &mut dyn FnMut(Item<'_>)) {
+    pub(super) fn row_attributes(
+        &self,
+        plan: &Plan,
+        path: &mut String,
+        out: &mut dyn FnMut(Item<'_>),
+    ) {
         let base = path.len();
         for cell in &plan.cells {
             path.push_str(self.served.schema.param(cell.param).name());
-            let Attributes { notification, subscriber } = self.attributes_of(cell.param, path);
-            out(Item::Attributes { path, notification, subscriber });
+            let Attributes {
+                notification,
+                subscriber,
+            } = self.attributes_of(cell.param, path);
+            out(Item::Attributes {
+                path,
+                notification,
+                subscriber,
+            });
             path.truncate(base);
         }
     }
@@ -127,11 +157,17 @@ impl Tree {
                     let why = format!("{name}: lightweight notifications are not supported");
                     return Err(Fault::new(Code::NOTIFICATION_REJECTED, why));
                 }
-                Some(n) => return Err(Fault::new(Code::INVALID_ARGUMENTS, format!("{name}: Notification {n}"))),
+                Some(n) => {
+                    return Err(Fault::new(
+                        Code::INVALID_ARGUMENTS,
+                        format!("{name}: Notification {n}"),
+                    ));
+                }
             }
             let entities = entry.access_list.as_deref().unwrap_or(&[]);
             if entities.iter().any(|e| e.chars().count() > MAX_ENTITY) {
-                let why = format!("{name}: a name in AccessList is longer than {MAX_ENTITY} characters");
+                let why =
+                    format!("{name}: a name in AccessList is longer than {MAX_ENTITY} characters");
                 return Err(Fault::new(Code::INVALID_ARGUMENTS, why));
             }
             let target = self.resolve(name, false)?;
@@ -139,7 +175,10 @@ impl Tree {
             selection.push(&target, self.served.tables(target.object).len());
             let mut selection = selection.count(self)?;
             if selection.count > MAX_ATTRIBUTES && entry.notification.is_some_and(|n| n > 0) {
-                return Err(Fault::new(Code::RESOURCES_EXCEEDED, format!("{name}: too many parameters at once")));
+                return Err(Fault::new(
+                    Code::RESOURCES_EXCEEDED,
+                    format!("{name}: too many parameters at once"),
+                ));
             }
             while let Some((object, plan, path)) = selection.next_row(self) {
                 let mut path = path.to_owned();
@@ -151,7 +190,10 @@ impl Tree {
                         None => self.attributes_of(cell.param, &path),
                     };
                     let mut new = now;
-                    if let (Some(n), (_, true)) = (entry.notification, self.served.default_notification(cell.param)) {
+                    if let (Some(n), (_, true)) = (
+                        entry.notification,
+                        self.served.default_notification(cell.param),
+                    ) {
                         new.notification = n as u8; // 0 to 2: checked above
                     }
                     if let Some(list) = &entry.access_list {
@@ -164,18 +206,24 @@ impl Tree {
                     path.truncate(base);
                 }
                 if wanted.len() > 2 * MAX_ATTRIBUTES {
-                    return Err(Fault::new(Code::RESOURCES_EXCEEDED, format!("{name}: too many parameters at once")));
+                    return Err(Fault::new(
+                        Code::RESOURCES_EXCEEDED,
+                        format!("{name}: too many parameters at once"),
+                    ));
                 }
             }
         }
         self.keep_attributes(wanted)
     }
 
-    fn keep_attributes(&mut self, wanted: BTreeMap<String, (ObjectId, ParamId, Attributes)>) -> Result<(), Fault> {
+    fn keep_attributes(
+        &mut self,
+        wanted: BTreeMap<String, (ObjectId, ParamId, Attributes)>,
+    ) -> Result<(), Fault> {
         let kept = self.journal.borrow().scan("a/").count() + self.watch.volatile.len();
-        let more = wanted
-            .iter()
-            .filter(|(path, w)| w.2 != self.default_attributes(w.1) && self.set_for(&format!("a/{path}")).is_none());
+        let more = wanted.iter().filter(|(path, w)| {
+            w.2 != self.default_attributes(w.1) && self.set_for(&format!("a/{path}")).is_none()
+        });
         if kept + more.count() > MAX_ATTRIBUTES {
             let why = format!("attributes of more than {MAX_ATTRIBUTES} parameters");
             return Err(Fault::new(Code::RESOURCES_EXCEEDED, why));
@@ -205,20 +253,39 @@ impl Tree {
         let mut targets: Vec<Target> = Vec::new();
         for (object, param) in self.watch.forced.clone() {
             let wild = !self.served.tables(object).is_empty();
-            targets.push(Target { object, numbers: [0; _], table: false, param: Some(param), wild });
+            targets.push(Target {
+                object,
+                numbers: [0; _],
+                table: false,
+                param: Some(param),
+                wild,
+            });
         }
         let set = |a: Attributes| a.notification > 0;
         let mut paths: Vec<String> = Vec::new();
         {
             let journal = self.journal.borrow();
-            let stored = journal.scan("a/").filter(|(_, v)| Attributes::decode(v).is_some_and(set));
+            let stored = journal
+                .scan("a/")
+                .filter(|(_, v)| Attributes::decode(v).is_some_and(set));
             paths.extend(stored.filter_map(|(k, _)| Some(k.get(2..)?.to_owned())));
-            paths.extend(self.watch.volatile.iter().filter(|(_, a)| set(**a)).map(|(k, _)| k.clone()));
+            paths.extend(
+                self.watch
+                    .volatile
+                    .iter()
+                    .filter(|(_, a)| set(**a))
+                    .map(|(k, _)| k.clone()),
+            );
         }
         for path in paths {
             // A row that is gone at present has nothing to tell.
-            let Ok(target) = self.resolve(&path, false) else { continue };
-            if target.param.is_some_and(|p| self.served.default_notification(p).0 == 0) {
+            let Ok(target) = self.resolve(&path, false) else {
+                continue;
+            };
+            if target
+                .param
+                .is_some_and(|p| self.served.default_notification(p).0 == 0)
+            {
                 targets.push(target);
             }
         }
@@ -236,7 +303,9 @@ impl Tree {
     fn compare(&mut self, found: &mut dyn FnMut(&str, u8)) -> Vec<(String, u64)> {
         self.new_epoch();
         let mut unknown = Vec::new();
-        let Some(mut selection) = self.watched() else { return unknown };
+        let Some(mut selection) = self.watched() else {
+            return unknown;
+        };
         let mut row: Vec<(String, u64)> = Vec::new();
         loop {
             row.clear();
@@ -250,7 +319,9 @@ impl Tree {
             }
             for (path, now) in row.drain(..) {
                 // Without attributes of its own it is watched because the model says so.
-                let notification = self.set_for(&format!("a/{path}")).map_or(2, |a| a.notification);
+                let notification = self
+                    .set_for(&format!("a/{path}"))
+                    .map_or(2, |a| a.notification);
                 match self.told(&path) {
                     _ if notification == 0 => {}
                     Some(then) if then == now => {}
@@ -272,9 +343,18 @@ impl Tree {
             })
         };
         let journal = self.journal.borrow();
-        let set = journal.scan("a/").filter_map(|(key, value)| Some((key.get(2..)?, Attributes::decode(value)?)));
-        let set = set.chain(self.watch.volatile.iter().map(|(path, a)| (path.as_str(), *a)));
-        let active = set.filter(|(_, a)| a.notification == 2).filter_map(|(path, _)| self.param_at(path));
+        let set = journal
+            .scan("a/")
+            .filter_map(|(key, value)| Some((key.get(2..)?, Attributes::decode(value)?)));
+        let set = set.chain(
+            self.watch
+                .volatile
+                .iter()
+                .map(|(path, a)| (path.as_str(), *a)),
+        );
+        let active = set
+            .filter(|(_, a)| a.notification == 2)
+            .filter_map(|(path, _)| self.param_at(path));
         let forced = self.watch.forced.iter().map(|(_, param)| *param);
         active.chain(forced).any(outside)
     }
@@ -286,13 +366,21 @@ impl Tree {
             if at > 0 {
                 general.push('.');
             }
-            general.push_str(if word.starts_with(|c: char| c.is_ascii_digit()) { "{i}" } else { word });
+            general.push_str(if word.starts_with(|c: char| c.is_ascii_digit()) {
+                "{i}"
+            } else {
+                word
+            });
         }
         self.served.schema.find_param(&general).map(|p| p.id)
     }
 
     fn told(&self, path: &str) -> Option<u64> {
-        let kept = self.journal.borrow().get(&format!("r/{path}")).and_then(|v| Some(u64::from_le_bytes(v.try_into().ok()?)));
+        let kept = self
+            .journal
+            .borrow()
+            .get(&format!("r/{path}"))
+            .and_then(|v| Some(u64::from_le_bytes(v.try_into().ok()?)));
         kept.or_else(|| self.watch.told.get(path).copied())
     }
 
@@ -338,8 +426,13 @@ impl Tree {
     pub fn reported(&mut self, values: &[(String, String)]) {
         let mut batch = Batch::default();
         for (path, value) in values {
-            let Ok(target) = self.resolve(path, false) else { continue };
-            if target.param.is_some_and(|p| self.attributes_of(p, path).notification > 0) {
+            let Ok(target) = self.resolve(path, false) else {
+                continue;
+            };
+            if target
+                .param
+                .is_some_and(|p| self.attributes_of(p, path).notification > 0)
+            {
                 self.tell(target.object, path, hash(value), &mut batch);
             }
         }
@@ -348,6 +441,7 @@ impl Tree {
 
     /// Whether Subscriber may write.
     pub(super) fn is_open(&self, object: ObjectId, numbers: &Numbers, param: ParamId) -> bool {
-        self.attributes_of(param, &self.param_path(object, numbers, param)).subscriber
+        self.attributes_of(param, &self.param_path(object, numbers, param))
+            .subscriber
     }
 }

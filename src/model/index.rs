@@ -60,9 +60,14 @@ impl List {
 
     /// The key at a position; empty when there is no such row any more.
     pub fn key(&self, pos: usize) -> &str {
-        let Some(row) = self.rows.get(pos) else { return "" };
+        let Some(row) = self.rows.get(pos) else {
+            return "";
+        };
         // Rows are sorted by number, keys lie in the same order.
-        let to = self.rows.get(pos + 1).map_or(self.keys.len(), |r| r.1 as usize);
+        let to = self
+            .rows
+            .get(pos + 1)
+            .map_or(self.keys.len(), |r| r.1 as usize);
         self.keys.get(row.1 as usize..to).unwrap_or("")
     }
 
@@ -78,7 +83,10 @@ impl List {
             order.sort_unstable_by(|a, b| self.key(*a as usize).cmp(self.key(*b as usize)));
             self.by_key = order;
         }
-        let at = self.by_key.binary_search_by(|pos| self.key(*pos as usize).cmp(key)).ok()?;
+        let at = self
+            .by_key
+            .binary_search_by(|pos| self.key(*pos as usize).cmp(key))
+            .ok()?;
         self.by_key.get(at).map(|pos| *pos as usize)
     }
 
@@ -112,11 +120,21 @@ impl List {
             list.push((*number, keys.len() as u32));
             keys.push_str(key);
         }
-        List { epoch: 0, touched: 0, session: 0, rows: list, keys, by_key: Vec::new() }
+        List {
+            epoch: 0,
+            touched: 0,
+            session: 0,
+            rows: list,
+            keys,
+            by_key: Vec::new(),
+        }
     }
 
     fn bytes(&self) -> usize {
-        self.rows.capacity() * 8 + self.keys.capacity() + self.by_key.capacity() * 4 + size_of::<List>()
+        self.rows.capacity() * 8
+            + self.keys.capacity()
+            + self.by_key.capacity() * 4
+            + size_of::<List>()
     }
 }
 
@@ -172,7 +190,10 @@ impl Index {
     }
 
     fn volatile_bytes(&self) -> usize {
-        self.volatile.values().map(|v| v.capacity() + size_of::<ListKey>() + size_of::<Vec<u8>>() + 8).sum()
+        self.volatile
+            .values()
+            .map(|v| v.capacity() + size_of::<ListKey>() + size_of::<Vec<u8>>() + 8)
+            .sum()
     }
 
     /// Keeps the numbers of volatile tables within bounds.
@@ -238,7 +259,9 @@ impl Index {
 pub mod record {
     /// The next free number.
     pub fn next(record: &[u8]) -> u32 {
-        record.first_chunk().map_or(1, |b| u32::from_le_bytes(*b).max(1))
+        record
+            .first_chunk()
+            .map_or(1, |b| u32::from_le_bytes(*b).max(1))
     }
 
     /// Number and key of each; ends early where the record is damaged.
@@ -266,9 +289,12 @@ pub mod record {
     }
 }
 
+/// Rows, the record when it changed, and how many keys were there twice.
+type Assigned<'k> = (Vec<(u32, &'k str)>, Option<Vec<u8>>, usize);
+
 /// Gives numbers to the keys that a source told of: old ones to those known, new ones to the rest.
 /// Returns the rows, and the record when it changed. Duplicates are counted and left out.
-fn assign<'k>(known: &[u8], keys: &'k [String]) -> (Vec<(u32, &'k str)>, Option<Vec<u8>>, usize) {
+fn assign<'k>(known: &[u8], keys: &'k [String]) -> Assigned<'k> {
     let mut rows: Vec<(u32, &str)> = Vec::with_capacity(keys.len());
     // Mostly the source tells the same keys in the same order as the last time.
     let mut entries = record::entries(known);
@@ -281,7 +307,8 @@ fn assign<'k>(known: &[u8], keys: &'k [String]) -> (Vec<(u32, &'k str)>, Option<
     if rows.len() == keys.len() {
         return (rows, None, 0);
     }
-    let mut by_key: Vec<(&str, u32, bool)> = record::entries(known).map(|(n, k)| (k, n, false)).collect();
+    let mut by_key: Vec<(&str, u32, bool)> =
+        record::entries(known).map(|(n, k)| (k, n, false)).collect();
     by_key.sort_unstable();
     let mut fresh: BTreeMap<&str, u32> = BTreeMap::new();
     let mut next = record::next(known);
@@ -313,7 +340,11 @@ fn assign<'k>(known: &[u8], keys: &'k [String]) -> (Vec<(u32, &'k str)>, Option<
     // The smallest numbers are the oldest.
     let forgotten = gone.len().saturating_sub(MAX_GONE);
     let from = gone.get(forgotten).copied().unwrap_or(0);
-    let mut all: Vec<(u32, &str)> = by_key.iter().filter(|e| e.2 || e.1 >= from).map(|e| (e.1, e.0)).collect();
+    let mut all: Vec<(u32, &str)> = by_key
+        .iter()
+        .filter(|e| e.2 || e.1 >= from)
+        .map(|e| (e.1, e.0))
+        .collect();
     all.extend(fresh.iter().map(|(k, n)| (*n, *k)));
     all.sort_unstable();
     (rows, Some(record::encode(next, all.into_iter())), doubles)
@@ -332,7 +363,12 @@ impl Tree {
         let index = &self.index;
         match index.pending.get(key).or_else(|| index.volatile.get(key)) {
             Some(record) => record.clone(),
-            None => self.journal.borrow().get(&self.record_key(key)).unwrap_or(&[]).to_vec(),
+            None => self
+                .journal
+                .borrow()
+                .get(&self.record_key(key))
+                .unwrap_or(&[])
+                .to_vec(),
         }
     }
 
@@ -370,7 +406,8 @@ impl Tree {
             let (epoch, session) = (self.epoch, self.session);
             let list = self.index.lists.get_mut(slot as usize).filter(|l| {
                 l.epoch == epoch
-                    || (session != 0 && l.session == session && !self.refreshing)
+                    // What this RPC has gone through already was fixed by it.
+                    || (session != 0 && l.session == session && (!self.refreshing || l.touched == epoch))
                     || self.pins.hold(l.touched)
             });
             if let Some(list) = list {
@@ -411,7 +448,10 @@ impl Tree {
                         keys: names.get(..place.depth).unwrap_or(&[]),
                         numbers: place.numbers(),
                     };
-                    let ctx = Ctx { epoch: self.epoch, root: &self.root };
+                    let ctx = Ctx {
+                        epoch: self.epoch,
+                        root: &self.root,
+                    };
                     if let Some(handler) = self.handlers.get_mut(handler as usize)
                         && let Err(failure) = handler.list(&ctx, &row, &mut keys)
                     {
@@ -427,7 +467,10 @@ impl Tree {
         keys.retain(|k| !k.is_empty() && k.len() <= MAX_KEY);
         keys.truncate(MAX_INSTANCES);
         if keys.len() < told {
-            log::warn!("{path}: {} of {told} instances left out: too many, or their keys too long", told - keys.len());
+            log::warn!(
+                "{path}: {} of {told} instances left out: too many, or their keys too long",
+                told - keys.len()
+            );
         }
         let known = self.record(&key);
         let (mut rows, changed, doubles) = assign(&known, &keys);
@@ -452,7 +495,12 @@ impl Tree {
     }
 
     fn stamp(&self, list: List) -> List {
-        List { epoch: self.epoch, touched: self.epoch, session: self.session, ..list }
+        List {
+            epoch: self.epoch,
+            touched: self.epoch,
+            session: self.session,
+            ..list
+        }
     }
 
     /// The place of a row, `numbers` being those of its `{i}`; `None` when there is no such row.

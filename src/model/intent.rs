@@ -47,7 +47,10 @@ pub fn encode<'a>(served: &Served, list: impl ExactSizeIterator<Item = &'a Plann
     let mut out = Vec::new();
     put_count(&mut out, list.len());
     for change in list {
-        put(&mut out, served.schema.object(change.object).path().as_bytes());
+        put(
+            &mut out,
+            served.schema.object(change.object).path().as_bytes(),
+        );
         put_count(&mut out, change.depth);
         for number in change.numbers.iter().take(change.depth) {
             out.extend(number.to_le_bytes());
@@ -90,7 +93,10 @@ fn decode_from(served: &Served, from: &mut &[u8], notes: &mut Vec<String>) -> Op
             *numbers.get_mut(at)? = take_count(from)? as u32;
         }
         let keys = take_texts(from)?;
-        let object = served.schema.find_object(&path).filter(|o| served.has(o.id));
+        let object = served
+            .schema
+            .find_object(&path)
+            .filter(|o| served.has(o.id));
         let (op, source) = match take_byte(from)? {
             b's' => {
                 let mut values = Vec::new();
@@ -103,9 +109,15 @@ fn decode_from(served: &Served, from: &mut &[u8], notes: &mut Vec<String>) -> Op
                     match param {
                         Some(param) => {
                             source = source.or(served.source(param.id));
-                            values.push(NewValue { param: param.id, value, refers });
+                            values.push(NewValue {
+                                param: param.id,
+                                value,
+                                refers,
+                            });
                         }
-                        None => notes.push(format!("{path}{name} is no longer there; its change is forgotten")),
+                        None => notes.push(format!(
+                            "{path}{name} is no longer there; its change is forgotten"
+                        )),
                     }
                 }
                 (Op::Set(values), source)
@@ -118,9 +130,21 @@ fn decode_from(served: &Served, from: &mut &[u8], notes: &mut Vec<String>) -> Op
         match (object, source.and_then(|s| served.handler(s))) {
             (Some(object), Some(handler)) => {
                 let object = object.id;
-                out.push(Planned { object, numbers, depth, keys, handler, op, after: false, undoable: true, saved });
+                out.push(Planned {
+                    object,
+                    numbers,
+                    depth,
+                    keys,
+                    handler,
+                    op,
+                    after: false,
+                    undoable: true,
+                    saved,
+                });
             }
-            _ => notes.push(format!("{path}: nobody can take back or do its change any more")),
+            _ => notes.push(format!(
+                "{path}: nobody can take back or do its change any more"
+            )),
         }
     }
     Some(out)
@@ -137,7 +161,11 @@ pub fn encode_groups(served: &Served, groups: &[Vec<Planned>]) -> Vec<u8> {
 }
 
 /// Reads several transactions back.
-pub fn decode_groups(served: &Served, bytes: &[u8], notes: &mut Vec<String>) -> Option<Vec<Vec<Planned>>> {
+pub fn decode_groups(
+    served: &Served,
+    bytes: &[u8],
+    notes: &mut Vec<String>,
+) -> Option<Vec<Vec<Planned>>> {
     let mut from = bytes;
     let mut out = Vec::new();
     for _ in 0..take_count(&mut from)? {

@@ -4,7 +4,6 @@
 
 mod attributes;
 pub mod builtin;
-mod changes;
 mod cursor;
 pub mod fault;
 pub mod grammar;
@@ -13,6 +12,7 @@ mod index;
 mod intent;
 pub mod kind;
 pub mod overlay;
+mod objects;
 pub mod path;
 pub mod request;
 mod resolve;
@@ -20,6 +20,7 @@ mod rows;
 pub mod sample;
 pub mod schema;
 mod served;
+mod set;
 mod transaction;
 pub mod tree;
 

@@ -5,9 +5,9 @@
 //! reading a row looks nothing up by name. Buffers are kept from row to row.
 
 use super::handler::{Ctx, Fields, Row, Want};
+use super::index::Place;
 use super::schema::{ObjectId, ParamId, SourceKind, flag};
 use super::served::{MAX_DEPTH, Numbers, is_handled};
-use super::index::Place;
 use super::tree::{Item, Tree};
 use std::rc::Rc;
 
@@ -73,7 +73,9 @@ impl Tree {
         let params: Vec<ParamId> = self.served.params(object).map(|p| p.id).collect();
         let plan = Rc::new(self.plan_for(object, &params, false));
         if self.buffers.plans.len() <= object as usize {
-            self.buffers.plans.resize(self.served.schema.objects.len(), None);
+            self.buffers
+                .plans
+                .resize(self.served.schema.objects.len(), None);
         }
         if let Some(place) = self.buffers.plans.get_mut(object as usize) {
             *place = Some(plan.clone());
@@ -97,13 +99,21 @@ impl Tree {
                         SourceKind::Const => Origin::Const,
                         SourceKind::Store => Origin::Store,
                         SourceKind::Alias => Origin::Alias,
-                        SourceKind::Entries => param.counts().map_or(Origin::Neutral, |t| Origin::Entries(t.id)),
+                        SourceKind::Entries => param
+                            .counts()
+                            .map_or(Origin::Neutral, |t| Origin::Entries(t.id)),
                         kind if is_handled(kind) => match self.served.handler(source) {
                             Some(handler) => {
-                                let at = groups.iter().position(|g| g.handler == handler).unwrap_or_else(|| {
-                                    groups.push(Group { handler, wants: Vec::new() });
-                                    groups.len() - 1
-                                });
+                                let at = groups
+                                    .iter()
+                                    .position(|g| g.handler == handler)
+                                    .unwrap_or_else(|| {
+                                        groups.push(Group {
+                                            handler,
+                                            wants: Vec::new(),
+                                        });
+                                        groups.len() - 1
+                                    });
                                 let wants = &mut groups[at].wants; // at: just found or pushed
                                 wants.push(*id);
                                 Origin::Field(at as u16, (wants.len() - 1) as u16)
@@ -116,12 +126,22 @@ impl Tree {
                 Cell { param: *id, origin }
             })
             .collect();
-        Plan { object, cells, groups }
+        Plan {
+            object,
+            cells,
+            groups,
+        }
     }
 
     /// Reads a row and gives each of its values. `path` is the row's path with its final dot, and is
     /// so again afterwards.
-    pub(super) fn read_row(&mut self, plan: &Plan, place: &Place, path: &mut String, out: &mut dyn FnMut(Item<'_>)) {
+    pub(super) fn read_row(
+        &mut self,
+        plan: &Plan,
+        place: &Place,
+        path: &mut String,
+        out: &mut dyn FnMut(Item<'_>),
+    ) {
         let mut fields = std::mem::take(&mut self.buffers.fields);
         let mut text = std::mem::take(&mut self.buffers.text);
         if fields.len() < plan.groups.len() {
@@ -142,13 +162,23 @@ impl Tree {
                 Value::Const => self.served.source(cell.param).map_or("", |s| s.arg),
                 Value::Neutral => kind.neutral(),
                 Value::Field(group, index) => {
-                    let given = fields.get(group as usize).and_then(|f| f.get(index as usize));
-                    out(Item::Value { path, xsi_type: kind.xsi_type(), value: &kind.coerce(given.unwrap_or("")) });
+                    let given = fields
+                        .get(group as usize)
+                        .and_then(|f| f.get(index as usize));
+                    out(Item::Value {
+                        path,
+                        xsi_type: kind.xsi_type(),
+                        value: &kind.coerce(given.unwrap_or("")),
+                    });
                     path.truncate(base);
                     continue;
                 }
             };
-            out(Item::Value { path, xsi_type: kind.xsi_type(), value });
+            out(Item::Value {
+                path,
+                xsi_type: kind.xsi_type(),
+                value,
+            });
             path.truncate(base);
         }
         self.buffers.fields = fields;
@@ -162,7 +192,10 @@ impl Tree {
         let want: Vec<Want<'_>> = group
             .wants
             .iter()
-            .map(|id| Want { param: served.schema.param(*id), arg: served.source(*id).map_or("", |s| s.arg) })
+            .map(|id| Want {
+                param: served.schema.param(*id),
+                arg: served.source(*id).map_or("", |s| s.arg),
+            })
             .collect();
         let mut names = [""; MAX_DEPTH];
         self.index.keys(place, &mut names);
@@ -172,8 +205,13 @@ impl Tree {
             keys: names.get(..place.depth).unwrap_or(&[]),
             numbers: place.numbers(),
         };
-        let ctx = Ctx { epoch: self.epoch, root: &self.root };
-        let Some(handler) = self.handlers.get_mut(group.handler as usize) else { return };
+        let ctx = Ctx {
+            epoch: self.epoch,
+            root: &self.root,
+        };
+        let Some(handler) = self.handlers.get_mut(group.handler as usize) else {
+            return;
+        };
         let trouble = match handler.get(&ctx, &row, &want, fields) {
             Ok(()) if fields.len() > MAX_ROW => "more than 1 MiB for one row".to_owned(),
             Ok(()) => return,
@@ -190,7 +228,14 @@ impl Tree {
         fields.reset(group.wants.len());
     }
 
-    fn value_of(&mut self, cell: &Cell, place: &Place, path: &str, fields: &[Fields], text: &mut String) -> Value {
+    fn value_of(
+        &mut self,
+        cell: &Cell,
+        place: &Place,
+        path: &str,
+        fields: &[Fields],
+        text: &mut String,
+    ) -> Value {
         use std::fmt::Write as _;
         // What was promised is read in place of what still is (R-SPV-10); never what is hidden.
         if !self.overlay.is_empty()
@@ -207,7 +252,11 @@ impl Tree {
             Origin::Store => {
                 let journal = self.journal.borrow();
                 // The key is built where the value goes: it is not needed afterwards.
-                let _ = write!(text, "v/{path}{}", self.served.schema.param(cell.param).name());
+                let _ = write!(
+                    text,
+                    "v/{path}{}",
+                    self.served.schema.param(cell.param).name()
+                );
                 let found = journal.text(text);
                 text.clear();
                 match found {
@@ -229,16 +278,24 @@ impl Tree {
                 text.clear();
                 match found {
                     Some(alias) => text.push_str(alias),
-                    None => drop(write!(text, "cpe-{}", place.numbers().last().copied().unwrap_or(0))),
+                    None => drop(write!(
+                        text,
+                        "cpe-{}",
+                        place.numbers().last().copied().unwrap_or(0)
+                    )),
                 }
                 Value::Text
             }
             Origin::Field(group, index) => {
-                let Some(fields) = fields.get(group as usize) else { return Value::Neutral };
+                let Some(fields) = fields.get(group as usize) else {
+                    return Value::Neutral;
+                };
                 if fields.get(index as usize).is_some() {
                     return Value::Field(group, index);
                 }
-                let Some(references) = fields.references(index as usize) else { return Value::Neutral };
+                let Some(references) = fields.references(index as usize) else {
+                    return Value::Neutral;
+                };
                 for (object, keys) in references {
                     let from = text.len();
                     if from > 0 {
@@ -271,14 +328,22 @@ impl Tree {
         if !self.served.has(id) {
             return false;
         }
-        let Some(place) = self.locate_keys(id, keys) else { return false };
+        let Some(place) = self.locate_keys(id, keys) else {
+            return false;
+        };
         self.served.write_path(id, place.numbers(), out);
         out.pop();
         true
     }
 
     /// Some values of one row, hidden ones as they are when `reveal`.
-    pub(super) fn read(&mut self, object: ObjectId, place: &Place, params: &[ParamId], reveal: bool) -> Vec<String> {
+    pub(super) fn read(
+        &mut self,
+        object: ObjectId,
+        place: &Place,
+        params: &[ParamId],
+        reveal: bool,
+    ) -> Vec<String> {
         let plan = self.plan_for(object, params, reveal);
         let mut path = String::new();
         self.served.write_path(object, place.numbers(), &mut path);

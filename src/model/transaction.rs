@@ -56,11 +56,18 @@ impl Tree {
         };
         let row = Row {
             object: served.schema.object(planned.object),
-            arg: served.row_arg(planned.object, planned.handler, sets.first().map_or("", |s| s.arg)),
+            arg: served.row_arg(
+                planned.object,
+                planned.handler,
+                sets.first().map_or("", |s| s.arg),
+            ),
             keys: &keys,
             numbers: planned.numbers.get(..planned.depth).unwrap_or(&[]),
         };
-        let ctx = Ctx { epoch: self.epoch, root: &self.root };
+        let ctx = Ctx {
+            epoch: self.epoch,
+            root: &self.root,
+        };
         let handler = self.handlers.get_mut(planned.handler as usize)?;
         Some(call(handler.as_mut(), &ctx, &row, &change))
     }
@@ -68,13 +75,16 @@ impl Tree {
     /// The path of the row that a change is about, for a text.
     fn place_of(&self, planned: &Planned) -> String {
         let mut path = String::new();
-        self.served.write_path(planned.object, &planned.numbers, &mut path);
+        self.served
+            .write_path(planned.object, &planned.numbers, &mut path);
         path
     }
 
     /// Asks whether a change can be taken back.
     pub(super) fn can_undo(&self, planned: &Planned) -> bool {
-        let Some(handler) = self.handlers.get(planned.handler as usize) else { return false };
+        let Some(handler) = self.handlers.get(planned.handler as usize) else {
+            return false;
+        };
         let arg = |p| self.served.source(p).map_or("", |s| s.arg);
         match &planned.op {
             Op::Set(values) => values.iter().all(|v| handler.can_undo(arg(v.param))),
@@ -98,14 +108,21 @@ impl Tree {
         }
         list.sort_by_key(|p| (p.after, !p.undoable));
         for at in 0..list.len() {
-            let Some(planned) = list.get_mut(at) else { break };
+            let Some(planned) = list.get_mut(at) else {
+                break;
+            };
             match self.with(planned, |h, ctx, row, change| h.stage(ctx, row, change)) {
                 Some(Ok(saved)) => planned.saved = saved,
                 failed => {
-                    let failure = failed.and_then(Result::err).unwrap_or_else(|| Failure::internal("no handler"));
+                    let failure = failed
+                        .and_then(Result::err)
+                        .unwrap_or_else(|| Failure::internal("no handler"));
                     let place = self.place_of(planned);
                     self.abandon();
-                    return Err(Fault::new(failure.code, format!("{place}: {}", failure.text)));
+                    return Err(Fault::new(
+                        failure.code,
+                        format!("{place}: {}", failure.text),
+                    ));
                 }
             }
         }
@@ -166,7 +183,10 @@ impl Tree {
         let mut parts: Vec<u16> = list.iter().map(|p| p.handler).collect();
         parts.sort_unstable();
         parts.dedup();
-        let ctx = Ctx { epoch: self.epoch, root: &self.root };
+        let ctx = Ctx {
+            epoch: self.epoch,
+            root: &self.root,
+        };
         let mut failed = Ok(());
         for part in parts {
             if let Some(handler) = self.handlers.get_mut(part as usize)
@@ -180,16 +200,30 @@ impl Tree {
 
     /// Undoes one change; why it could not be.
     fn take_back(&mut self, planned: &Planned) -> Option<String> {
-        let undone = self.with(planned, |h, ctx, row, change| h.undo(ctx, row, change, &planned.saved));
+        let undone = self.with(planned, |h, ctx, row, change| {
+            h.undo(ctx, row, change, &planned.saved)
+        });
         match undone {
             Some(Ok(())) => None,
-            Some(Err(failure)) => Some(format!("{} could not be put back: {}", self.place_of(planned), failure.text)),
-            None => Some(format!("{} could not be put back: no handler", self.place_of(planned))),
+            Some(Err(failure)) => Some(format!(
+                "{} could not be put back: {}",
+                self.place_of(planned),
+                failure.text
+            )),
+            None => Some(format!(
+                "{} could not be put back: no handler",
+                self.place_of(planned)
+            )),
         }
     }
 
     /// Ends a transaction whose changes were carried out: one batch with all that the tree keeps.
-    pub(super) fn conclude(&mut self, list: Vec<Planned>, mut batch: Batch, key: Option<&str>) -> Status {
+    pub(super) fn conclude(
+        &mut self,
+        list: Vec<Planned>,
+        mut batch: Batch,
+        key: Option<&str>,
+    ) -> Status {
         if let Some(key) = key {
             batch.put("k", key);
         }
@@ -197,17 +231,25 @@ impl Tree {
             batch.delete(INTENT);
         }
         let later: Vec<Planned> = list.into_iter().filter(|p| p.after).collect();
-        let status = if later.is_empty() { Status::Applied } else { Status::AtSessionEnd };
+        let status = if later.is_empty() {
+            Status::Applied
+        } else {
+            Status::AtSessionEnd
+        };
         if !later.is_empty() {
             for planned in &later {
                 if let Op::Set(values) = &planned.op {
                     for value in values {
-                        self.overlay.insert((value.param, planned.numbers), value.value.clone());
+                        self.overlay
+                            .insert((value.param, planned.numbers), value.value.clone());
                     }
                 }
             }
             self.promised.push(later);
-            batch.put(PROMISED, intent::encode_groups(&self.served, &self.promised));
+            batch.put(
+                PROMISED,
+                intent::encode_groups(&self.served, &self.promised),
+            );
         }
         self.write(batch);
         self.flush_numbers();
@@ -252,7 +294,8 @@ impl Tree {
         let end = self.served.schema.object(object).row().end;
         let below = |o: u16, n: &[u32]| (object..end).contains(&o) && n.starts_with(numbers);
         let schema = &self.served.schema;
-        self.overlay.retain(|(param, n), _| !below(schema.param(*param).object().id, n));
+        self.overlay
+            .retain(|(param, n), _| !below(schema.param(*param).object().id, n));
         let before: usize = self.promised.iter().map(Vec::len).sum();
         for group in &mut self.promised {
             group.retain(|p| !below(p.object, &p.numbers));
@@ -261,7 +304,10 @@ impl Tree {
         if self.promised.iter().map(Vec::len).sum::<usize>() < before {
             match self.promised.is_empty() {
                 true => batch.delete(PROMISED),
-                false => batch.put(PROMISED, intent::encode_groups(&self.served, &self.promised)),
+                false => batch.put(
+                    PROMISED,
+                    intent::encode_groups(&self.served, &self.promised),
+                ),
             }
         }
     }
@@ -270,7 +316,10 @@ impl Tree {
     pub(super) fn recover(&mut self, notes: &mut Vec<String>) {
         let (intent, promised) = {
             let journal = self.journal.borrow();
-            (journal.get(INTENT).map(<[u8]>::to_vec), journal.get(PROMISED).map(<[u8]>::to_vec))
+            (
+                journal.get(INTENT).map(<[u8]>::to_vec),
+                journal.get(PROMISED).map(<[u8]>::to_vec),
+            )
         };
         if let Some(bytes) = intent {
             match intent::decode(&self.served, &bytes, notes) {
@@ -279,7 +328,9 @@ impl Tree {
                         planned.undoable = self.can_undo(planned);
                         let place = self.place_of(planned);
                         if !planned.undoable {
-                            notes.push(format!("{place} may have been changed and cannot be put back"));
+                            notes.push(format!(
+                                "{place} may have been changed and cannot be put back"
+                            ));
                             continue;
                         }
                         notes.push(self.take_back(planned).unwrap_or_else(|| {
@@ -288,7 +339,9 @@ impl Tree {
                     }
                     notes.extend(self.settle(&list).err());
                 }
-                None => notes.push("the record of a transaction is damaged; it cannot be taken back".to_owned()),
+                None => notes.push(
+                    "the record of a transaction is damaged; it cannot be taken back".to_owned(),
+                ),
             }
             let mut batch = Batch::default();
             batch.delete(INTENT);
@@ -299,13 +352,18 @@ impl Tree {
                 Some(mut groups) => {
                     for planned in groups.iter_mut().flatten() {
                         planned.undoable = self.can_undo(planned);
-                        notes.push(format!("{}: a promised change is made now", self.place_of(planned)));
+                        notes.push(format!(
+                            "{}: a promised change is made now",
+                            self.place_of(planned)
+                        ));
                     }
                     self.promised = groups;
                     self.keep_promises(notes);
                     self.reload_services();
                 }
-                None => notes.push("the record of promised changes is damaged; they are forgotten".to_owned()),
+                None => notes.push(
+                    "the record of promised changes is damaged; they are forgotten".to_owned(),
+                ),
             }
             let mut batch = Batch::default();
             batch.delete(PROMISED);

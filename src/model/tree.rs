@@ -9,6 +9,7 @@ use super::fault::{Code, Fault};
 use super::handler::{Ctx, Handler};
 use super::index::{Index, MAX_INDEX_BYTES};
 use super::intent::Planned;
+use super::resolve::Target;
 use super::rows::Buffers;
 use super::schema::{ObjectId, ParamId, Platform, Schema, SourceKind, flag};
 use super::served::{Numbers, Served};
@@ -204,7 +205,10 @@ impl Tree {
 
     /// Lets services take over what was committed.
     pub(super) fn reload_services(&mut self) {
-        let ctx = Ctx { epoch: self.epoch, root: &self.root };
+        let ctx = Ctx {
+            epoch: self.epoch,
+            root: &self.root,
+        };
         for handler in &mut self.handlers {
             handler.session_ended(&ctx);
         }
@@ -234,10 +238,16 @@ impl Tree {
 
     fn select(&mut self, what: What, names: &[String]) -> Result<Selection, Fault> {
         if names.is_empty() {
-            return Err(Fault::new(Code::INVALID_ARGUMENTS, "ParameterNames is empty"));
+            return Err(Fault::new(
+                Code::INVALID_ARGUMENTS,
+                "ParameterNames is empty",
+            ));
         }
         if names.len() > MAX_NAMES {
-            return Err(Fault::new(Code::RESOURCES_EXCEEDED, format!("more than {MAX_NAMES} names")));
+            return Err(Fault::new(
+                Code::RESOURCES_EXCEEDED,
+                format!("more than {MAX_NAMES} names"),
+            ));
         }
         let mut selection = Selection::new(what, self.pins.clone());
         for name in names {
@@ -247,29 +257,38 @@ impl Tree {
         selection.count(self)
     }
 
-    /// GetParameterNames (R-GPN-1 to 9); refreshes the instances it touches.
+    /// GetParameterNames (R-GPN-1 to 9); refreshes the instances it lists. An instance that the path
+    /// itself names stays as it was listed before: who walks a table of processes one by one is not
+    /// told on the way that some have gone.
     ///
     /// # Errors
     /// 9005 for an unknown path, 9003 for a parameter with `next_level`.
     pub fn names(&mut self, path: &str, next_level: bool) -> Result<Selection, Fault> {
+        let known = self.resolve(path, true);
+        if known.is_err() {
+            // Perhaps an instance that came meanwhile.
+            self.new_epoch();
+        }
         self.refreshing = true;
-        let answer = self.select_names(path, next_level);
+        let answer = known.or_else(|_| self.resolve(path, true)).and_then(|t| self.select_names(path, &t, next_level));
         self.refreshing = false;
         answer
     }
 
-    fn select_names(&mut self, path: &str, next_level: bool) -> Result<Selection, Fault> {
-        let target = self.resolve(path, true)?;
+    fn select_names(&mut self, path: &str, target: &Target, next_level: bool) -> Result<Selection, Fault> {
         let what = match next_level {
             false => What::Names,
             true if path.is_empty() => What::Root,
             true if target.param.is_some() => {
-                return Err(Fault::new(Code::INVALID_ARGUMENTS, format!("{path}: NextLevel of a parameter")));
+                return Err(Fault::new(
+                    Code::INVALID_ARGUMENTS,
+                    format!("{path}: NextLevel of a parameter"),
+                ));
             }
             true => What::NextLevel,
         };
         let mut selection = Selection::new(what, self.pins.clone());
-        selection.push(&target, self.served.tables(target.object).len());
+        selection.push(target, self.served.tables(target.object).len());
         selection.count(self)
     }
 
@@ -286,7 +305,9 @@ impl Tree {
     pub fn value(&mut self, path: &str) -> Option<String> {
         let target = self.resolve(path, false).ok()?;
         let place = self.locate(target.object, &target.numbers)?;
-        let value = self.read(target.object, &place, &[target.param?], true).pop();
+        let value = self
+            .read(target.object, &place, &[target.param?], true)
+            .pop();
         self.flush_numbers();
         value
     }
@@ -300,12 +321,27 @@ impl Tree {
         let mut batch = Batch::default();
         for (path, value) in values {
             let target = self.resolve(path, false)?;
-            let stored = |id: &ParamId| self.served.source(*id).is_some_and(|s| s.kind == SourceKind::Store);
-            let Some(param) = target.param.filter(stored) else {
-                return Err(Fault::new(Code::INVALID_NAME, format!("{path} is not stored")));
+            let stored = |id: &ParamId| {
+                self.served
+                    .source(*id)
+                    .is_some_and(|s| s.kind == SourceKind::Store)
             };
-            let value = self.check_value(param, value).map_err(|(code, why)| Fault::new(code, format!("{path}: {why}")))?;
-            batch.put(format!("v/{}", self.param_path(target.object, &target.numbers, param)), value);
+            let Some(param) = target.param.filter(stored) else {
+                return Err(Fault::new(
+                    Code::INVALID_NAME,
+                    format!("{path} is not stored"),
+                ));
+            };
+            let value = self
+                .check_value(param, value)
+                .map_err(|(code, why)| Fault::new(code, format!("{path}: {why}")))?;
+            batch.put(
+                format!(
+                    "v/{}",
+                    self.param_path(target.object, &target.numbers, param)
+                ),
+                value,
+            );
         }
         self.write(batch);
         self.new_epoch();

@@ -97,7 +97,8 @@ pub fn read_bytes(root: &Path, path: &str, max: u64) -> io::Result<Vec<u8>> {
     if !file.metadata()?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let mut bytes = Vec::new();
+    // Files of procfs and sysfs have no size to tell; few are larger than this.
+    let mut bytes = Vec::with_capacity(max.min(4096) as usize);
     file.take(max).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
@@ -109,7 +110,8 @@ pub fn read_bytes(root: &Path, path: &str, max: u64) -> io::Result<Vec<u8>> {
 pub fn read(root: &Path, path: &str) -> io::Result<String> {
     let bytes = read_bytes(root, path, MAX_FILE)?;
     // Text that is whole is not copied.
-    Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
 /// The first line of a small file, trimmed of white space and zero bytes; `None` when there is
@@ -127,12 +129,17 @@ pub fn number<T: std::str::FromStr>(root: &Path, path: &str) -> Option<T> {
     line(root, path)?.parse().ok()
 }
 
-/// The names in a folder in order, [`MAX_NAMES`] at most, those that are not UTF-8 left out; empty
-/// when there is no such folder.
+/// The names in a folder in order, [`MAX_NAMES`] at most; empty when there is no such folder. Names
+/// that are not UTF-8 or hold control characters are left out: they become keys and values.
 pub fn names(root: &Path, path: &str) -> Vec<String> {
-    let Ok(dir) = fs::read_dir(below(root, path)) else { return Vec::new() };
-    let mut names: Vec<String> =
-        dir.take(MAX_NAMES).filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+    let Ok(dir) = fs::read_dir(below(root, path)) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = dir
+        .take(MAX_NAMES)
+        .filter_map(|e| e.ok()?.file_name().into_string().ok())
+        .filter(|name| !name.chars().any(char::is_control))
+        .collect();
     names.sort_unstable();
     names
 }
@@ -141,7 +148,11 @@ pub fn names(root: &Path, path: &str) -> Vec<String> {
 pub fn metadata(root: &Path, path: &str) -> Option<fs::Metadata> {
     fs::symlink_metadata(below(root, path)).ok().and_then(|m| {
         // On a live system the link is followed by the kernel; below a root it was followed already.
-        if m.is_symlink() && is_live(root) { fs::metadata(below(root, path)).ok() } else { Some(m) }
+        if m.is_symlink() && is_live(root) {
+            fs::metadata(below(root, path)).ok()
+        } else {
+            Some(m)
+        }
     })
 }
 
@@ -188,7 +199,9 @@ pub fn uname(root: &Path) -> Uname {
         return uname;
     }
     for line in read(root, "/.cwmpd/uname").unwrap_or_default().lines() {
-        let Some((name, value)) = line.split_once('=') else { continue };
+        let Some((name, value)) = line.split_once('=') else {
+            continue;
+        };
         match name.trim() {
             "sysname" => uname.sysname = value.trim().to_owned(),
             "release" => uname.release = value.trim().to_owned(),
@@ -217,13 +230,22 @@ pub fn space(root: &Path, mount: &str) -> Option<Space> {
         #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
         let kib = |blocks: u64| blocks.saturating_mul(stat.fragment_size() as u64) / 1024;
         #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
-        return Some(Space { total: kib(stat.blocks() as u64), free: kib(stat.blocks_available() as u64) });
+        return Some(Space {
+            total: kib(stat.blocks() as u64),
+            free: kib(stat.blocks_available() as u64),
+        });
     }
-    read(root, "/.cwmpd/statvfs").ok()?.lines().find_map(|line| {
-        let mut words = line.split_ascii_whitespace();
-        (words.next()? == mount).then_some(())?;
-        Some(Space { total: words.next()?.parse().ok()?, free: words.next()?.parse().ok()? })
-    })
+    read(root, "/.cwmpd/statvfs")
+        .ok()?
+        .lines()
+        .find_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            (words.next()? == mount).then_some(())?;
+            Some(Space {
+                total: words.next()?.parse().ok()?,
+                free: words.next()?.parse().ok()?,
+            })
+        })
 }
 
 /// The size of a memory page in KiB; 4 where it cannot be asked.
@@ -248,11 +270,16 @@ pub struct Mount {
 
 /// The mounts in force, in the order they were made.
 pub fn mounts(root: &Path) -> Vec<Mount> {
-    let text = read(root, "/proc/self/mounts").or_else(|_| read(root, "/proc/mounts")).unwrap_or_default();
+    let text = read(root, "/proc/self/mounts")
+        .or_else(|_| read(root, "/proc/mounts"))
+        .unwrap_or_default();
     text.lines()
         .filter_map(|line| {
             let mut words = line.split_ascii_whitespace().skip(1);
-            Some(Mount { point: words.next()?.replace("\\040", " "), kind: words.next()?.to_owned() })
+            Some(Mount {
+                point: words.next()?.replace("\\040", " "),
+                kind: words.next()?.to_owned(),
+            })
         })
         .collect()
 }
@@ -281,8 +308,18 @@ mod tests {
         f.link("etc/climbs", "../../../../../../../../usr/lib/os-release");
         f.link("etc/loop", "loop");
         f.link("lib", "/usr/lib");
-        for name in ["/etc/os-release", "/etc/absolute", "/etc/climbs", "/lib/os-release", "etc/../lib/os-release"] {
-            assert_eq!(read(f.root(), name).ok().as_deref(), Some("ID=inside\n"), "{name}");
+        for name in [
+            "/etc/os-release",
+            "/etc/absolute",
+            "/etc/climbs",
+            "/lib/os-release",
+            "etc/../lib/os-release",
+        ] {
+            assert_eq!(
+                read(f.root(), name).ok().as_deref(),
+                Some("ID=inside\n"),
+                "{name}"
+            );
         }
         assert!(read(f.root(), "/etc/loop").is_err());
         // The host has this file, the root has not.
@@ -300,23 +337,45 @@ mod tests {
         f.bytes("big", &vec![b'x'; MAX_FILE as usize + 10]);
         f.file("empty", "");
         assert_eq!(line(f.root(), "/bad").as_deref(), Some("\u{fffd}\u{fffd}a"));
-        assert_eq!(read(f.root(), "/big").map(|t| t.len() as u64).ok(), Some(MAX_FILE));
+        assert_eq!(
+            read(f.root(), "/big").map(|t| t.len() as u64).ok(),
+            Some(MAX_FILE)
+        );
         assert_eq!(line(f.root(), "/empty"), None);
         assert!(read(f.root(), "/").is_err(), "a folder is no file");
-        nix::unistd::mkfifo(&f.root().join("pipe"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe in a temporary folder");
+        nix::unistd::mkfifo(&f.root().join("pipe"), nix::sys::stat::Mode::S_IRWXU)
+            .expect("a pipe in a temporary folder");
         assert!(read(f.root(), "/pipe").is_err(), "a pipe is not waited for");
         assert_eq!(number::<u8>(f.root(), "/bad"), None);
+        f.file("folder/a\u{1f}b", "");
+        f.file("folder/c d", "");
+        assert_eq!(names(f.root(), "/folder"), ["c d"]);
     }
 
     #[test]
     fn files_stand_in_for_system_calls() {
         let f = Folder::new();
-        f.file(".cwmpd/uname", "sysname=Linux\nrelease = 5.15.134\nmachine=mips\nnonsense\n");
-        f.file(".cwmpd/statvfs", "/ 100 0\nbad\n/overlay 8192 4096\n/x y z\n");
+        f.file(
+            ".cwmpd/uname",
+            "sysname=Linux\nrelease = 5.15.134\nmachine=mips\nnonsense\n",
+        );
+        f.file(
+            ".cwmpd/statvfs",
+            "/ 100 0\nbad\n/overlay 8192 4096\n/x y z\n",
+        );
         f.file("proc/uptime", "350735.47 234388.90\n");
         let u = uname(f.root());
-        assert_eq!((u.release.as_str(), u.machine.as_str(), u.version.as_str()), ("5.15.134", "mips", ""));
-        assert_eq!(space(f.root(), "/overlay"), Some(Space { total: 8192, free: 4096 }));
+        assert_eq!(
+            (u.release.as_str(), u.machine.as_str(), u.version.as_str()),
+            ("5.15.134", "mips", "")
+        );
+        assert_eq!(
+            space(f.root(), "/overlay"),
+            Some(Space {
+                total: 8192,
+                free: 4096
+            })
+        );
         assert_eq!(space(f.root(), "/x"), None);
         assert_eq!(uptime(f.root()).map(|d| d.as_secs()), Some(350_735));
         f.file("proc/uptime", "-1 nan\n");

@@ -1,8 +1,10 @@
 //! Thin wrappers around the system.
 
+pub mod child;
 pub mod clock;
 pub mod command;
 pub mod file;
-pub mod netlink;
 pub mod host;
 pub mod kernel_file;
+pub mod netlink;
+pub mod uci;

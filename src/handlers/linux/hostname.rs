@@ -3,7 +3,7 @@
 
 use crate::model::fault::Code;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Want};
-use crate::sys::host;
+use crate::sys::{file, host};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -17,7 +17,13 @@ const MAX_NAME: usize = 64;
 pub struct Hostname;
 
 impl Handler for Hostname {
-    fn get(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, want: &[Want<'_>], out: &mut Fields) -> Result<(), Failure> {
+    fn get(
+        &mut self,
+        ctx: &Ctx<'_>,
+        _: &Row<'_>,
+        want: &[Want<'_>],
+        out: &mut Fields,
+    ) -> Result<(), Failure> {
         let name = host::line(ctx.root, RUNNING).or_else(|| host::line(ctx.root, AT_BOOT));
         if let Some(name) = name {
             let name: String = name.chars().filter(|c| !c.is_control()).take(255).collect();
@@ -26,18 +32,39 @@ impl Handler for Hostname {
         Ok(())
     }
 
-    fn check(&mut self, _: &Ctx<'_>, _: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
+    fn check(
+        &mut self,
+        _: &Ctx<'_>,
+        _: &Row<'_>,
+        change: &Change<'_>,
+        bad: &mut Vec<(usize, Failure)>,
+    ) {
         let Change::Set(sets) = change else { return };
         for (i, set) in sets.iter().enumerate() {
             if !is_host_name(set.value) {
-                let text = format!("a host name has 1 to {MAX_NAME} letters, digits, hyphens and single dots");
-                bad.push((i, Failure { code: Code::INVALID_VALUE, text }));
+                let text = format!(
+                    "a host name has 1 to {MAX_NAME} letters, digits, hyphens and single dots"
+                );
+                bad.push((
+                    i,
+                    Failure {
+                        code: Code::INVALID_VALUE,
+                        text,
+                    },
+                ));
             }
         }
     }
 
-    fn stage(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
-        let Change::Set(_) = change else { return Err(Failure::denied("the host name is one value")) };
+    fn stage(
+        &mut self,
+        ctx: &Ctx<'_>,
+        _: &Row<'_>,
+        change: &Change<'_>,
+    ) -> Result<Vec<u8>, Failure> {
+        let Change::Set(_) = change else {
+            return Err(Failure::denied("the host name is one value"));
+        };
         let running = host::line(ctx.root, RUNNING).unwrap_or_default();
         let at_boot = host::read_bytes(ctx.root, AT_BOOT, host::MAX_FILE).ok();
         // What was in the file is kept to the byte; a zero byte parts it from the running name, and
@@ -51,13 +78,23 @@ impl Handler for Hostname {
     }
 
     fn commit(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, change: &Change<'_>) -> Result<(), Failure> {
-        let Change::Set(sets) = change else { return Err(Failure::denied("the host name is one value")) };
-        let Some(set) = sets.last() else { return Ok(()) };
+        let Change::Set(sets) = change else {
+            return Err(Failure::denied("the host name is one value"));
+        };
+        let Some(set) = sets.last() else {
+            return Ok(());
+        };
         write_running(ctx.root, set.value.as_bytes())?;
         write_at_boot(ctx.root, Some(format!("{}\n", set.value).as_bytes()))
     }
 
-    fn undo(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, _: &Change<'_>, saved: &[u8]) -> Result<(), Failure> {
+    fn undo(
+        &mut self,
+        ctx: &Ctx<'_>,
+        _: &Row<'_>,
+        _: &Change<'_>,
+        saved: &[u8],
+    ) -> Result<(), Failure> {
         let mut parts = saved.splitn(2, |b| *b == 0);
         let running = parts.next().unwrap_or_default();
         if !running.is_empty() {
@@ -72,7 +109,9 @@ fn is_host_name(name: &str) -> bool {
     name.len() <= MAX_NAME
         && name.split('.').all(|label| {
             !label.is_empty()
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         })
@@ -91,18 +130,12 @@ fn write_running(root: &Path, name: &[u8]) -> Result<(), Failure> {
 /// Replaces the file whole, or removes it; nothing is written where nothing changes.
 fn write_at_boot(root: &Path, bytes: Option<&[u8]>) -> Result<(), Failure> {
     let path = host::below(root, AT_BOOT);
-    let now = fs::read(&path).ok();
-    if now.as_deref() == bytes {
+    if fs::read(&path).ok().as_deref() == bytes {
         return Ok(());
     }
     let done = match bytes {
-        Some(bytes) => {
-            let new = path.with_extension("cwmpd-new");
-            fs::File::create(&new)
-                .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-                .and_then(|()| fs::rename(&new, &path))
-        }
-        None => fs::remove_file(&path),
+        Some(bytes) => file::replace(&path, bytes, 0o644),
+        None => fs::remove_file(&path).and_then(|()| file::sync_folder(file::folder(&path))),
     };
     done.map_err(|e| Failure::internal(format!("{AT_BOOT}: {e}")))
 }
@@ -122,10 +155,32 @@ mod tests {
         let schema = builtin();
         let object = schema.find_object("Device.DeviceInfo.").unwrap();
         let param = object.params().find(|p| p.name() == "HostName").unwrap();
-        let row = Row { object, arg: "hostname", keys: &[], numbers: &[] };
-        let ctx = Ctx { epoch: 1, root: f.root() };
-        let read = || probe::get(&mut Hostname, f.root(), "Device.DeviceInfo.", &[], &["HostName"])["HostName"].clone();
-        let sets = [Set { param, arg: "hostname", value: "gw-7.lan", refers: None }];
+        let row = Row {
+            object,
+            arg: "hostname",
+            keys: &[],
+            numbers: &[],
+        };
+        let ctx = Ctx {
+            epoch: 1,
+            root: f.root(),
+        };
+        let read = || {
+            probe::get(
+                &mut Hostname,
+                f.root(),
+                "Device.DeviceInfo.",
+                &[],
+                &["HostName"],
+            )["HostName"]
+                .clone()
+        };
+        let sets = [Set {
+            param,
+            arg: "hostname",
+            value: "gw-7.lan",
+            refers: None,
+        }];
         let change = Change::Set(&sets);
         let mut bad = Vec::new();
         Hostname.check(&ctx, &row, &change, &mut bad);
@@ -134,10 +189,16 @@ mod tests {
         assert_eq!(read(), "OpenWrt", "staging has no effect");
         Hostname.commit(&ctx, &row, &change).unwrap();
         Hostname.commit(&ctx, &row, &change).unwrap();
-        assert_eq!((read().as_str(), f.text("etc/hostname").as_str()), ("gw-7.lan", "gw-7.lan\n"));
+        assert_eq!(
+            (read().as_str(), f.text("etc/hostname").as_str()),
+            ("gw-7.lan", "gw-7.lan\n")
+        );
         for _ in 0..2 {
             Hostname.undo(&ctx, &row, &change, &saved).unwrap();
-            assert_eq!((read().as_str(), f.text("etc/hostname").as_str()), ("OpenWrt", "# mine\nOpenWrt\n"));
+            assert_eq!(
+                (read().as_str(), f.text("etc/hostname").as_str()),
+                ("OpenWrt", "# mine\nOpenWrt\n")
+            );
         }
     }
 
@@ -149,13 +210,28 @@ mod tests {
         let schema = builtin();
         let object = schema.find_object("Device.DeviceInfo.").unwrap();
         let param = object.params().find(|p| p.name() == "HostName").unwrap();
-        let row = Row { object, arg: "hostname", keys: &[], numbers: &[] };
-        let ctx = Ctx { epoch: 1, root: f.root() };
-        let sets = [Set { param, arg: "hostname", value: "a", refers: None }];
+        let row = Row {
+            object,
+            arg: "hostname",
+            keys: &[],
+            numbers: &[],
+        };
+        let ctx = Ctx {
+            epoch: 1,
+            root: f.root(),
+        };
+        let sets = [Set {
+            param,
+            arg: "hostname",
+            value: "a",
+            refers: None,
+        }];
         let saved = Hostname.stage(&ctx, &row, &Change::Set(&sets)).unwrap();
         Hostname.commit(&ctx, &row, &Change::Set(&sets)).unwrap();
         assert!(f.root().join("etc/hostname").exists());
-        Hostname.undo(&ctx, &row, &Change::Set(&sets), &saved).unwrap();
+        Hostname
+            .undo(&ctx, &row, &Change::Set(&sets), &saved)
+            .unwrap();
         assert!(!f.root().join("etc/hostname").exists());
     }
 
@@ -164,7 +240,20 @@ mod tests {
         for good in ["a", "gw-7.lan", "7", &"x".repeat(64)] {
             assert!(is_host_name(good), "{good}");
         }
-        for bad in ["", ".", "a.", "a..b", "-a", "a-", "a b", "a\nb", "b\u{fc}ro", "a_b", "$(reboot)", &"x".repeat(65)] {
+        for bad in [
+            "",
+            ".",
+            "a.",
+            "a..b",
+            "-a",
+            "a-",
+            "a b",
+            "a\nb",
+            "b\u{fc}ro",
+            "a_b",
+            "$(reboot)",
+            &"x".repeat(65),
+        ] {
             assert!(!is_host_name(bad), "{bad}");
         }
     }

@@ -8,7 +8,7 @@ use super::network::{Device, hexadecimal};
 use crate::model::fault::Code;
 use crate::model::handler::{Failure, Set};
 use crate::sys::kernel_file;
-use crate::sys::netlink::route::link_flag;
+use crate::sys::netlink::link::link_flag;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -48,12 +48,21 @@ pub struct Knob {
 impl Knob {
     /// A knob that takes all values of the standard and is read from its file.
     pub const fn new(name: &'static str, file: &'static str, form: Form) -> Knob {
-        Knob { name, file, form, step: 1, range: None, told: false }
+        Knob {
+            name,
+            file,
+            form,
+            step: 1,
+            range: None,
+            told: false,
+        }
     }
 
     fn path(&self, key: &str) -> Result<String, Failure> {
         // Keys with knobs are names of devices; anything else must not become a path.
-        if self.file.contains("{}") && (key.is_empty() || key.contains('/') || key.starts_with("..")) {
+        if self.file.contains("{}")
+            && (key.is_empty() || key.contains('/') || key.starts_with(".."))
+        {
             return Err(Failure::internal("not the name of a device"));
         }
         Ok(self.file.replace("{}", key))
@@ -79,19 +88,32 @@ impl Knob {
 
     /// The text of the file for a value; `now` is what the file says.
     fn text(&self, value: &str, now: &str) -> Result<String, Failure> {
-        let wrong = || Failure { code: Code::INVALID_VALUE, text: "not a value that the kernel takes".into() };
+        let wrong = || Failure {
+            code: Code::INVALID_VALUE,
+            text: "not a value that the kernel takes".into(),
+        };
         let number = || value.parse::<u32>().map_err(|_| wrong());
         let on = value == "true";
         Ok(match self.form {
             // The kernel's numbers are signed.
             Form::Number => i32::try_from(number()?).map_err(|_| wrong())?.to_string(),
-            Form::Finer(n) => i32::try_from(number()?.checked_mul(n).ok_or_else(wrong)?).map_err(|_| wrong())?.to_string(),
+            Form::Finer(n) => i32::try_from(number()?.checked_mul(n).ok_or_else(wrong)?)
+                .map_err(|_| wrong())?
+                .to_string(),
             Form::Coarser(n) => (number()? / n).to_string(),
             Form::Switch => u8::from(on).to_string(),
             Form::Reverse => u8::from(!on).to_string(),
             Form::Up => {
-                let flags = hexadecimal(now).ok_or_else(|| Failure::internal("the device's flags cannot be read"))?;
-                format!("{:#x}", if on { flags | link_flag::UP } else { flags & !link_flag::UP })
+                let flags = hexadecimal(now)
+                    .ok_or_else(|| Failure::internal("the device's flags cannot be read"))?;
+                format!(
+                    "{:#x}",
+                    if on {
+                        flags | link_flag::UP
+                    } else {
+                        flags & !link_flag::UP
+                    }
+                )
             }
         })
     }
@@ -107,26 +129,46 @@ fn of<'k>(knobs: &'k [Knob], set: &Set<'_>) -> Result<&'k Knob, Failure> {
 }
 
 fn now(root: &Path, path: &str) -> Result<String, Failure> {
-    kernel_file::read(&root.join(path)).ok_or_else(|| Failure::denied(format!("the kernel has no /{path} here")))
+    kernel_file::read(&root.join(path))
+        .ok_or_else(|| Failure::denied(format!("the kernel has no /{path} here")))
 }
 
 /// Whether a value can be set.
 ///
 /// # Errors
 /// 9001 when there is no such file here, 9007 when the kernel would refuse the value.
-pub fn check(knobs: &[Knob], root: &Path, key: &str, device: Option<&Device>, set: &Set<'_>) -> Result<(), Failure> {
+pub fn check(
+    knobs: &[Knob],
+    root: &Path,
+    key: &str,
+    device: Option<&Device>,
+    set: &Set<'_>,
+) -> Result<(), Failure> {
     let knob = of(knobs, set)?;
     let path = knob.path(key)?;
     knob.text(set.value, &now(root, &path)?)?;
-    let wrong = |text: String| Err(Failure { code: Code::INVALID_VALUE, text });
-    let unit = if let Form::Coarser(n) = knob.form { n.max(knob.step) } else { knob.step };
-    let Ok(number) = set.value.parse::<u32>() else { return Ok(()) };
+    let wrong = |text: String| {
+        Err(Failure {
+            code: Code::INVALID_VALUE,
+            text,
+        })
+    };
+    let unit = if let Form::Coarser(n) = knob.form {
+        n.max(knob.step)
+    } else {
+        knob.step
+    };
+    let Ok(number) = set.value.parse::<u32>() else {
+        return Ok(());
+    };
     if number % unit != 0 {
         return wrong(format!("not a multiple of {unit}"));
     }
     // The kernel tells 0 for a device without limits.
     let range = match device {
-        Some(d) if knob.file.ends_with("/mtu") => Some((d.mtu_min, if d.mtu_max == 0 { u32::MAX } else { d.mtu_max })),
+        Some(d) if knob.file.ends_with("/mtu") => {
+            Some((d.mtu_min, if d.mtu_max == 0 { u32::MAX } else { d.mtu_max }))
+        }
         _ => knob.range,
     };
     match range {
@@ -144,7 +186,10 @@ fn touched(root: &Path, path: &str) -> Vec<String> {
     if path == ALL
         && let Ok(folder) = std::fs::read_dir(root.join("proc/sys/net/ipv6/conf"))
     {
-        let names = folder.flatten().filter_map(|e| e.file_name().into_string().ok()).filter(|n| n != "all");
+        let names = folder
+            .flatten()
+            .filter_map(|e| e.file_name().into_string().ok())
+            .filter(|n| n != "all");
         paths.extend(names.map(|n| format!("proc/sys/net/ipv6/conf/{n}/disable_ipv6")));
     }
     paths
@@ -174,7 +219,8 @@ pub fn commit(knobs: &[Knob], root: &Path, key: &str, sets: &[Set<'_>]) -> Resul
         let knob = of(knobs, set)?;
         let path = knob.path(key)?;
         let text = knob.text(set.value, &now(root, &path)?)?;
-        kernel_file::write(&root.join(&path), &text).map_err(|e| Failure::internal(format!("/{path}: {e}")))?;
+        kernel_file::write(&root.join(&path), &text)
+            .map_err(|e| Failure::internal(format!("/{path}: {e}")))?;
     }
     Ok(())
 }
@@ -186,14 +232,24 @@ pub fn commit(knobs: &[Knob], root: &Path, key: &str, sets: &[Set<'_>]) -> Resul
 pub fn undo(root: &Path, saved: &[u8]) -> Result<(), Failure> {
     let mut result = Ok(());
     for line in String::from_utf8_lossy(saved).lines() {
-        let Some((path, old)) = line.split_once('=') else { continue };
+        let Some((path, old)) = line.split_once('=') else {
+            continue;
+        };
         // A device's name may hold two dots, but no folder above is ever meant.
-        if !(path.starts_with("proc/sys/net/") || path.starts_with("sys/class/net/")) || path.contains("/../") {
+        if !(path.starts_with("proc/sys/net/") || path.starts_with("sys/class/net/"))
+            || path.contains("/../")
+        {
             continue;
         }
         let file = root.join(path);
-        let text = match (path.ends_with("/flags"), hexadecimal(old), kernel_file::read(&file).and_then(|t| hexadecimal(&t))) {
-            (true, Some(old), Some(now)) => format!("{:#x}", now & !link_flag::UP | old & link_flag::UP),
+        let text = match (
+            path.ends_with("/flags"),
+            hexadecimal(old),
+            kernel_file::read(&file).and_then(|t| hexadecimal(&t)),
+        ) {
+            (true, Some(old), Some(now)) => {
+                format!("{:#x}", now & !link_flag::UP | old & link_flag::UP)
+            }
             _ => old.to_string(),
         };
         match kernel_file::write(&file, &text) {

@@ -7,7 +7,7 @@
 use super::network::{Device, View, is_port};
 use crate::model::handler::{Fields, Row, Want};
 use crate::sys::kernel_file;
-use crate::sys::netlink::route::hardware;
+use crate::sys::netlink::link::hardware;
 
 /// A layer of the stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +40,11 @@ const LAYERS: &[(Layer, &str, &str)] = &[
     (Layer::Link, "Device.Ethernet.Link.{i}.", "link"),
     (Layer::Lag, "Device.Ethernet.LAG.{i}.", "lag"),
     (Layer::Port, "Device.Bridging.Bridge.{i}.Port.{i}.", "port"),
-    (Layer::Ethernet, "Device.Ethernet.Interface.{i}.", "ethernet"),
+    (
+        Layer::Ethernet,
+        "Device.Ethernet.Interface.{i}.",
+        "ethernet",
+    ),
     (Layer::Ssid, "Device.WiFi.SSID.{i}.", "ssid"),
     (Layer::Radio, "Device.WiFi.Radio.{i}.", "radio"),
 ];
@@ -58,22 +62,27 @@ pub struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn new(layer: Layer, name: &'a str) -> Place<'a> {
-        Place { layer, bridge: "", name }
+        Place {
+            layer,
+            bridge: "",
+            name,
+        }
     }
 
     /// The port of a bridge; the bridge's own name is its management port.
     pub fn port(bridge: &'a str, name: &'a str) -> Place<'a> {
-        Place { layer: Layer::Port, bridge, name }
-    }
-
-    /// The key of its innermost instance.
-    pub fn name(self) -> &'a str {
-        self.name
+        Place {
+            layer: Layer::Port,
+            bridge,
+            name,
+        }
     }
 
     /// Puts a reference to it.
     pub fn refer(self, out: &mut Fields, at: usize) {
-        let Some((_, object, _)) = LAYERS.iter().find(|l| l.0 == self.layer) else { return };
+        let Some((_, object, _)) = LAYERS.iter().find(|l| l.0 == self.layer) else {
+            return;
+        };
         match self.layer {
             Layer::Port => out.refer(at, object, &[self.bridge, self.name]),
             _ => out.refer(at, object, &[self.name]),
@@ -82,7 +91,10 @@ impl<'a> Place<'a> {
 
     /// `port/br-lan/eth0`: names of devices have no slash.
     fn key(self) -> String {
-        let word = LAYERS.iter().find(|l| l.0 == self.layer).map_or("", |l| l.2);
+        let word = LAYERS
+            .iter()
+            .find(|l| l.0 == self.layer)
+            .map_or("", |l| l.2);
         match self.layer {
             Layer::Port => format!("{word}/{}/{}", self.bridge, self.name),
             _ => format!("{word}/{}", self.name),
@@ -93,7 +105,9 @@ impl<'a> Place<'a> {
         let (word, name) = key.split_once('/')?;
         let (layer, ..) = LAYERS.iter().find(|l| l.2 == word)?;
         match layer {
-            Layer::Port => name.split_once('/').map(|(bridge, name)| Place::port(bridge, name)),
+            Layer::Port => name
+                .split_once('/')
+                .map(|(bridge, name)| Place::port(bridge, name)),
             _ => Some(Place::new(*layer, name)),
         }
     }
@@ -125,7 +139,9 @@ pub fn is(view: &View, device: &Device, layer: Layer) -> bool {
         Layer::Vlan => kind == "vlan",
         Layer::Link => ether && !is_port(view, device) && !matches!(kind, "vlan" | "ifb" | "vrf"),
         Layer::Lag => kind == "bond",
-        Layer::Port => kind == "bridge" || view.at(device.master).is_some_and(|m| m.kind == "bridge"),
+        Layer::Port => {
+            kind == "bridge" || view.at(device.master).is_some_and(|m| m.kind == "bridge")
+        }
         // A port with a driver of its own, of a switch chip, or of a container.
         Layer::Ethernet => ether && device.phy.is_empty() && matches!(kind, "" | "dsa" | "veth"),
         Layer::Ssid => ether && !device.phy.is_empty(),
@@ -154,13 +170,27 @@ pub fn base<'a>(view: &View, device: &'a Device) -> Option<Place<'a>> {
 }
 
 /// Calls `each` for every row that the row of this device in this layer stands on.
-pub fn below<'v>(view: &'v View, layer: Layer, device: &'v Device, each: &mut dyn FnMut(Place<'v>)) {
+pub fn below<'v>(
+    view: &'v View,
+    layer: Layer,
+    device: &'v Device,
+    each: &mut dyn FnMut(Place<'v>),
+) {
     match layer {
         Layer::Ip => top(view, device).into_iter().for_each(each),
-        Layer::Ppp => pppoe(view).and_then(|d| top(view, d)).into_iter().for_each(each),
-        Layer::Vlan => view.at(device.lower).and_then(|d| top(view, d)).into_iter().for_each(each),
+        Layer::Ppp => pppoe(view)
+            .and_then(|d| top(view, d))
+            .into_iter()
+            .for_each(each),
+        Layer::Vlan => view
+            .at(device.lower)
+            .and_then(|d| top(view, d))
+            .into_iter()
+            .for_each(each),
         Layer::Link => base(view, device).into_iter().for_each(each),
-        Layer::Lag => ports(view, device).filter_map(|d| base(view, d)).for_each(each),
+        Layer::Lag => ports(view, device)
+            .filter_map(|d| base(view, d))
+            .for_each(each),
         Layer::Port if device.kind == "bridge" => {
             ports(view, device).for_each(|d| each(Place::port(&device.name, &d.name)));
         }
@@ -178,7 +208,7 @@ pub fn ports<'v>(view: &'v View, master: &Device) -> impl Iterator<Item = &'v De
 
 /// The device under a PPPoE session. The kernel does not tell which session is whose, so it is known
 /// only where there is one of each.
-fn pppoe(view: &View) -> Option<&Device> {
+pub fn pppoe(view: &View) -> Option<&Device> {
     let mut sessions = view.devices.iter().filter(|d| d.hardware == hardware::PPP);
     (sessions.next().is_some() && sessions.next().is_none()).then_some(())?;
     let text = kernel_file::read(&view.file("proc/net/pppoe"))?;
@@ -192,20 +222,26 @@ fn pppoe(view: &View) -> Option<&Device> {
 pub fn list(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
     for (layer, ..) in LAYERS {
         for device in view.devices.iter().filter(|d| is(view, d, *layer)) {
-            let master = view.at(device.master).map_or(device.name.as_str(), |m| &m.name);
+            let master = view
+                .at(device.master)
+                .map_or(device.name.as_str(), |m| &m.name);
             let higher = match layer {
                 Layer::Port if device.kind == "bridge" => Place::port(&device.name, &device.name),
                 Layer::Port => Place::port(master, &device.name),
                 _ => Place::new(*layer, &device.name),
             };
-            below(view, *layer, device, &mut |lower| out.push(format!("{} {}", higher.key(), lower.key())));
+            below(view, *layer, device, &mut |lower| {
+                out.push(format!("{} {}", higher.key(), lower.key()))
+            });
         }
     }
 }
 
 /// `Device.InterfaceStack.{i}.`
 pub fn fill(_view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some((higher, lower)) = row.key().split_once(' ') else { return };
+    let Some((higher, lower)) = row.key().split_once(' ') else {
+        return;
+    };
     for (at, w) in want.iter().enumerate() {
         let key = match w.param.name() {
             "HigherLayer" => higher,

@@ -20,7 +20,9 @@ impl Reading for Leds {
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         let name = row.key();
         let number = |file: &str| host::number::<u32>(ctx.root, &format!("{LEDS}/{name}/{file}"));
-        let Some(brightness) = number("brightness") else { return };
+        let Some(brightness) = number("brightness") else {
+            return;
+        };
         let trigger = trigger(ctx.root, name);
         let used = brightness > 0 || trigger.is_some();
         for (i, want) in want.iter().enumerate() {
@@ -43,7 +45,9 @@ impl Reading for Leds {
 /// What makes it shine: of all triggers the file lists, the one in brackets; `None` for `none`.
 fn trigger(root: &Path, name: &str) -> Option<String> {
     let line = host::line(root, &format!("{LEDS}/{name}/trigger"))?;
-    let chosen = line.split_ascii_whitespace().find_map(|w| w.strip_prefix('[')?.strip_suffix(']'))?;
+    let chosen = line
+        .split_ascii_whitespace()
+        .find_map(|w| w.strip_prefix('[')?.strip_suffix(']'))?;
     (chosen != "none").then(|| chosen.to_owned())
 }
 

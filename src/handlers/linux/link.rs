@@ -1,13 +1,17 @@
 //! Devices as `Device.Ethernet.` and `Device.WiFi.` show them, and the counters of all of them.
 
 use super::knobs::{Form, Knob};
-use super::layers::{Layer, below, is, ports};
+use super::layers::{Layer, below, is, ports, pppoe};
 use super::network::{Device, View};
 use crate::model::handler::{Fields, Row, Want};
 use crate::sys::kernel_file;
+use crate::sys::netlink::link::link_flag;
 
 /// Up and down of a device.
-pub const UP: Knob = Knob { told: true, ..Knob::new("Enable", "sys/class/net/{}/flags", Form::Up) };
+pub const UP: Knob = Knob {
+    told: true,
+    ..Knob::new("Enable", "sys/class/net/{}/flags", Form::Up)
+};
 /// What the rows of a device with a switch of its own can be set to.
 pub const KNOBS: &[Knob] = &[UP];
 
@@ -21,13 +25,18 @@ pub fn status(device: &Device) -> &'static str {
         5 => "Dormant",
         6 => "Up",
         // Drivers that keep no state (loopback, PPP, tunnels) still say whether packets pass.
-        0 if device.flags & crate::sys::netlink::route::link_flag::LOWER_UP != 0 => "Up",
+        0 if device.flags & link_flag::LOWER_UP != 0 => "Up",
         _ => "Unknown",
     }
 }
 
 fn names(view: &View, layer: Layer, out: &mut Vec<String>) {
-    out.extend(view.devices.iter().filter(|d| is(view, d, layer)).map(|d| d.name.clone()));
+    out.extend(
+        view.devices
+            .iter()
+            .filter(|d| is(view, d, layer))
+            .map(|d| d.name.clone()),
+    );
 }
 
 /// The device of a row, if it still is one of the layer.
@@ -58,13 +67,18 @@ pub fn list_interfaces(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
 
 /// `Device.Ethernet.Interface.{i}.`
 pub fn fill_interface(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(device) = device(view, row, Layer::Ethernet) else { return };
+    let Some(device) = device(view, row, Layer::Ethernet) else {
+        return;
+    };
     let folder = || view.file("sys/class/net").join(&device.name);
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "Upstream" => out.put(at, is_upstream(view, device)),
             // The kernel has -1 or nothing for a link that is down.
-            "CurrentBitRate" => out.put(at, kernel_file::number::<u32>(&folder().join("speed")).unwrap_or(0)),
+            "CurrentBitRate" => out.put(
+                at,
+                kernel_file::number::<u32>(&folder().join("speed")).unwrap_or(0),
+            ),
             "CurrentDuplexMode" => out.put(
                 at,
                 match kernel_file::read(&folder().join("duplex")).as_deref() {
@@ -90,11 +104,10 @@ fn is_upstream(view: &View, device: &Device) -> bool {
             // Which port of a bridge leads out is not known.
             "bridge" => None,
             "bond" => return found || ports(view, upper).any(|p| p.index == device.index),
-            _ => {
-                let mut lower = None;
-                below(view, Layer::Ppp, upper, &mut |place| lower = view.device(place.name()));
-                if upper.hardware == crate::sys::netlink::route::hardware::PPP { lower } else { view.at(upper.lower) }
-            }
+            // Of others (the ends of a veth) the kernel's `lower` is no lower layer.
+            "vlan" | "macvlan" | "ipvlan" => view.at(upper.lower),
+            _ if is(view, upper, Layer::Ppp) => pppoe(view),
+            _ => None,
         };
     }
     found
@@ -107,11 +120,13 @@ pub fn list_links(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
 
 /// `Device.Ethernet.Link.{i}.`
 pub fn fill_link(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(device) = device(view, row, Layer::Link) else { return };
+    let Some(device) = device(view, row, Layer::Link) else {
+        return;
+    };
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "MTU" => out.put(at, device.mtu),
-            "NoARP" => out.put(at, device.flags & crate::sys::netlink::route::link_flag::NO_ARP != 0),
+            "NoARP" => out.put(at, device.flags & link_flag::NO_ARP != 0),
             name => common(view, Layer::Link, device, name, at, out),
         }
     }
@@ -124,11 +139,20 @@ pub fn list_vlans(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
 
 /// `Device.Ethernet.VLANTermination.{i}.`
 pub fn fill_vlan(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(device) = device(view, row, Layer::Vlan) else { return };
+    let Some(device) = device(view, row, Layer::Vlan) else {
+        return;
+    };
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "VLANID" => out.put(at, device.vlan),
-            "TPID" => out.put(at, if device.protocol == 0 { 0x8100 } else { device.protocol }),
+            "TPID" => out.put(
+                at,
+                if device.protocol == 0 {
+                    0x8100
+                } else {
+                    device.protocol
+                },
+            ),
             name => common(view, Layer::Vlan, device, name, at, out),
         }
     }
@@ -141,7 +165,9 @@ pub fn list_lags(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
 
 /// `Device.Ethernet.LAG.{i}.`
 pub fn fill_lag(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(device) = device(view, row, Layer::Lag) else { return };
+    let Some(device) = device(view, row, Layer::Lag) else {
+        return;
+    };
     for (at, w) in want.iter().enumerate() {
         common(view, Layer::Lag, device, w.param.name(), at, out);
     }
@@ -154,7 +180,9 @@ pub fn list_ssids(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
 
 /// `Device.WiFi.SSID.{i}.`
 pub fn fill_ssid(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(device) = device(view, row, Layer::Ssid) else { return };
+    let Some(device) = device(view, row, Layer::Ssid) else {
+        return;
+    };
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "Upstream" => out.put(at, is_upstream(view, device)),
@@ -174,7 +202,11 @@ pub fn list_radios(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
 
 /// `Device.WiFi.Radio.{i}.`: a radio is on when one of its devices is.
 pub fn fill_radio(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let mine = || view.devices.iter().filter(|d| is(view, d, Layer::Ssid) && d.phy == row.key());
+    let mine = || {
+        view.devices
+            .iter()
+            .filter(|d| is(view, d, Layer::Ssid) && d.phy == row.key())
+    };
     if mine().next().is_none() {
         return;
     }
@@ -192,7 +224,9 @@ pub fn fill_radio(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Field
 
 /// The counters of the device that the row's last key names: every `Stats.` object.
 pub fn fill_stats(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(device) = view.device(row.key()) else { return };
+    let Some(device) = view.device(row.key()) else {
+        return;
+    };
     let s = &device.stats;
     for (at, w) in want.iter().enumerate() {
         let name = w.param.name();
@@ -210,8 +244,18 @@ pub fn fill_stats(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Field
             _ => continue,
         };
         // StatsCounter32 rolls over (TR-106 3.2); the kernel's own are of 64 bits.
-        let narrow = matches!(name, "ErrorsSent" | "ErrorsReceived" | "DiscardPacketsSent" | "DiscardPacketsReceived");
-        out.put(at, if narrow { count & u64::from(u32::MAX) } else { count });
+        let narrow = matches!(
+            name,
+            "ErrorsSent" | "ErrorsReceived" | "DiscardPacketsSent" | "DiscardPacketsReceived"
+        );
+        out.put(
+            at,
+            if narrow {
+                count & u64::from(u32::MAX)
+            } else {
+                count
+            },
+        );
     }
 }
 

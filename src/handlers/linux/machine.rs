@@ -1,5 +1,6 @@
 //! The providers of the machine and of the agent, by name.
 
+use super::network::Network;
 use super::{cpu, dns, fault, hostname, led, memory, process, sensor, ssh, syslog, system, time};
 use super::{unix_socket, usb, user_interface, users, vendor_file};
 use crate::handlers::agent::{self, AgentFacts};
@@ -9,7 +10,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Everything that is not the network's.
-pub fn providers(facts: &Rc<RefCell<AgentFacts>>) -> Vec<(&'static str, Box<dyn Handler>)> {
+pub fn providers(
+    facts: &Rc<RefCell<AgentFacts>>,
+    network: &Rc<RefCell<Network>>,
+) -> Vec<(&'static str, Box<dyn Handler>)> {
     let processes = Rc::new(RefCell::new(process::Processes::default()));
     let shared = || Rc::clone(&processes);
     let readings: Vec<(&'static str, Box<dyn Reading>)> = vec![
@@ -18,22 +22,47 @@ pub fn providers(facts: &Rc<RefCell<AgentFacts>>) -> Vec<(&'static str, Box<dyn 
         ("kernel_fault", Box::new(fault::KernelFaults)),
         ("led", Box::new(led::Leds)),
         ("memory", Box::new(memory::Memory::default())),
-        ("process", Box::new(process::ProcessTable { processes: shared() })),
+        (
+            "process",
+            Box::new(process::ProcessTable {
+                processes: shared(),
+            }),
+        ),
         ("process_fault", Box::new(fault::ProcessFaults)),
         ("sensor", Box::new(sensor::Sensors::default())),
         ("ssh", Box::new(ssh::Ssh::new(shared()))),
         ("syslog", Box::new(syslog::Syslog::new(shared()))),
         ("system", Box::new(system::System)),
-        ("time", Box::new(time::Time { processes: shared() })),
+        (
+            "time",
+            Box::new(time::Time {
+                processes: shared(),
+            }),
+        ),
         ("unix_socket", Box::new(unix_socket::UnixSockets::default())),
         ("usb", Box::new(usb::Usb::default())),
-        ("user_interface", Box::new(user_interface::UserInterface)),
+        (
+            "user_interface",
+            Box::new(user_interface::UserInterface {
+                network: Rc::clone(network),
+            }),
+        ),
         ("users", Box::new(users::Users::default())),
-        ("vendor_config_file", Box::new(vendor_file::ConfigFiles { facts: Rc::clone(facts) })),
-        ("vendor_log_file", Box::new(vendor_file::LogFiles)),
+        (
+            "vendor_config_file",
+            Box::new(vendor_file::ConfigFiles {
+                facts: Rc::clone(facts),
+            }),
+        ),
+        (
+            "vendor_log_file",
+            Box::new(vendor_file::LogFiles::default()),
+        ),
     ];
-    let mut all: Vec<(&'static str, Box<dyn Handler>)> =
-        vec![("agent", agent::provider(Rc::clone(facts))), ("hostname", Box::new(hostname::Hostname))];
+    let mut all: Vec<(&'static str, Box<dyn Handler>)> = vec![
+        ("agent", agent::provider(Rc::clone(facts))),
+        ("hostname", Box::new(hostname::Hostname)),
+    ];
     for (name, reading) in readings {
         all.push((name, Box::new(ReadOnly(reading))));
     }
@@ -46,12 +75,15 @@ mod tests {
     use crate::handlers::natives::NAMES;
     use crate::handlers::probe::{self, Folder};
     use crate::model::builtin::builtin;
-    use crate::model::schema::{Object, Platform, Schema, SourceKind};
+    use crate::model::schema::{Object, Platform, SourceKind};
     use std::path::Path;
 
     #[test]
     fn every_name_has_its_provider() {
-        let mut have: Vec<&str> = super::super::providers(&Rc::default()).iter().map(|(name, _)| *name).collect();
+        let mut have: Vec<&str> = super::super::providers(&Rc::default())
+            .iter()
+            .map(|(name, _)| *name)
+            .collect();
         let mut names = NAMES.to_vec();
         have.sort_unstable();
         names.sort_unstable();
@@ -62,18 +94,25 @@ mod tests {
     /// values that were filled. Each is checked against its type by the probe.
     fn walk(root: &Path) -> usize {
         let schema = builtin();
-        let mut all = providers(&Rc::default());
+        let mut all = providers(&Rc::default(), &Rc::default());
         let mut filled = 0;
-        for object in schema.objects.iter().enumerate().map(|(id, _)| schema.object(id as u16)) {
-            for keys in instances(&schema, &mut all, root, object) {
+        for object in schema
+            .objects
+            .iter()
+            .enumerate()
+            .map(|(id, _)| schema.object(id as u16))
+        {
+            for keys in instances(&mut all, root, object) {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 for (name, provider) in &mut all {
                     let of = |p: &crate::model::schema::Param<'_>| {
-                        p.source(Platform::Linux).is_some_and(|s| s.kind == SourceKind::Native && s.arg == *name)
+                        p.source(Platform::Linux)
+                            .is_some_and(|s| s.kind == SourceKind::Native && s.arg == *name)
                     };
                     let params: Vec<&str> = object.params().filter(of).map(|p| p.name()).collect();
                     if !params.is_empty() {
-                        filled += probe::get(&mut **provider, root, object.path(), &keys, &params).len();
+                        filled +=
+                            probe::get(&mut **provider, root, object.path(), &keys, &params).len();
                     }
                 }
             }
@@ -82,16 +121,27 @@ mod tests {
     }
 
     /// The keys of every instance of an object; none when the network's providers list it.
-    fn instances(schema: &Schema, all: &mut [(&'static str, Box<dyn Handler>)], root: &Path, object: Object<'_>) -> Vec<Vec<String>> {
+    fn instances(
+        all: &mut [(&'static str, Box<dyn Handler>)],
+        root: &Path,
+        object: Object<'_>,
+    ) -> Vec<Vec<String>> {
         let parents = match object.parent() {
-            Some(parent) => instances(schema, all, root, parent),
+            Some(parent) => instances(all, root, parent),
             None => vec![Vec::new()],
         };
         if !object.is_table() {
             return parents;
         }
-        let Some(source) = object.source(Platform::Linux).filter(|s| s.kind == SourceKind::Native) else { return Vec::new() };
-        let Some((_, provider)) = all.iter_mut().find(|(name, _)| *name == source.arg) else { return Vec::new() };
+        let Some(source) = object
+            .source(Platform::Linux)
+            .filter(|s| s.kind == SourceKind::Native)
+        else {
+            return Vec::new();
+        };
+        let Some((_, provider)) = all.iter_mut().find(|(name, _)| *name == source.arg) else {
+            return Vec::new();
+        };
         let mut found = Vec::new();
         for parent in parents {
             let keys: Vec<&str> = parent.iter().map(String::as_str).collect();
@@ -99,8 +149,18 @@ mod tests {
             let mut once = listed.clone();
             once.sort_unstable();
             once.dedup();
-            assert_eq!(once.len(), listed.len(), "{}: a key names one thing", object.path());
-            found.extend(listed.into_iter().take(50).map(|key| [parent.clone(), vec![key]].concat()));
+            assert_eq!(
+                once.len(),
+                listed.len(),
+                "{}: a key names one thing",
+                object.path()
+            );
+            found.extend(
+                listed
+                    .into_iter()
+                    .take(50)
+                    .map(|key| [parent.clone(), vec![key]].concat()),
+            );
         }
         found
     }
@@ -124,15 +184,48 @@ mod tests {
     #[test]
     fn files_full_of_nonsense_are_survived() {
         let files = [
-            "proc/meminfo", "proc/stat", "proc/uptime", "proc/cpuinfo", "proc/1/stat", "proc/1/cmdline", "proc/self/mounts",
-            "proc/net/unix", "proc/net/tcp", "proc/net/tcp6", "proc/sys/kernel/hostname", "proc/sys/kernel/core_pattern",
-            "proc/sys/kernel/cap_last_cap", "proc/sys/net/ipv4/tcp_rmem", "etc/passwd", "etc/group", "etc/shadow",
-            "etc/shells", "etc/resolv.conf", "etc/dnsmasq.conf", "etc/chrony.conf", "etc/localtime", "etc/TZ",
-            "etc/locale.conf", "etc/ssh/sshd_config", "etc/rsyslog.conf", "etc/hosts", "root/.ssh/authorized_keys",
-            "var/log/messages", "sys/class/leds/a/brightness", "sys/class/leds/a/trigger", "sys/class/hwmon/h/temp1_input",
-            "sys/class/hwmon/h/name", "sys/fs/pstore/dmesg-a", "sys/bus/usb/devices/usb1/version",
-            "sys/bus/usb/devices/usb1/bDeviceClass", "sys/bus/usb/devices/1-1/idVendor", "sys/bus/usb/devices/1-1/devnum",
-            "sys/bus/usb/devices/1-1/product", "sys/bus/usb/devices/1-1/bConfigurationValue", ".cwmpd/uname", ".cwmpd/statvfs",
+            "proc/meminfo",
+            "proc/stat",
+            "proc/uptime",
+            "proc/cpuinfo",
+            "proc/1/stat",
+            "proc/1/cmdline",
+            "proc/self/mounts",
+            "proc/net/unix",
+            "proc/net/tcp",
+            "proc/net/tcp6",
+            "proc/sys/kernel/hostname",
+            "proc/sys/kernel/core_pattern",
+            "proc/sys/kernel/cap_last_cap",
+            "proc/sys/net/ipv4/tcp_rmem",
+            "etc/passwd",
+            "etc/group",
+            "etc/shadow",
+            "etc/shells",
+            "etc/resolv.conf",
+            "etc/dnsmasq.conf",
+            "etc/chrony.conf",
+            "etc/localtime",
+            "etc/TZ",
+            "etc/locale.conf",
+            "etc/ssh/sshd_config",
+            "etc/rsyslog.conf",
+            "etc/hosts",
+            "root/.ssh/authorized_keys",
+            "var/log/messages",
+            "sys/class/leds/a/brightness",
+            "sys/class/leds/a/trigger",
+            "sys/class/hwmon/h/temp1_input",
+            "sys/class/hwmon/h/name",
+            "sys/fs/pstore/dmesg-a",
+            "sys/bus/usb/devices/usb1/version",
+            "sys/bus/usb/devices/usb1/bDeviceClass",
+            "sys/bus/usb/devices/1-1/idVendor",
+            "sys/bus/usb/devices/1-1/devnum",
+            "sys/bus/usb/devices/1-1/product",
+            "sys/bus/usb/devices/1-1/bConfigurationValue",
+            ".cwmpd/uname",
+            ".cwmpd/statvfs",
             "sys/class/graphics/fb0/virtual_size",
         ];
         let nonsense: [&[u8]; 6] = [

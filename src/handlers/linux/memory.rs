@@ -58,16 +58,24 @@ fn fit(kib: u64) -> u32 {
 fn read(root: &Path) -> Option<Info> {
     let text = host::read(root, "/proc/meminfo").ok()?;
     let field = |name: &str| -> Option<u64> {
-        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
+        let line = text
+            .lines()
+            .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
         line.split_ascii_whitespace().next()?.parse().ok()
     };
     let free = field("MemFree")?;
-    Some(Info { total: field("MemTotal")?, free, available: field("MemAvailable").unwrap_or(free) })
+    Some(Info {
+        total: field("MemTotal")?,
+        free,
+        available: field("MemAvailable").unwrap_or(free),
+    })
 }
 
 /// What survives a reboot: the writable layer over a read-only system where there is one.
 fn persistent(root: &Path) -> Option<host::Space> {
-    host::space(root, "/overlay").filter(|s| s.total > 0 && is_mount(root, "/overlay")).or_else(|| host::space(root, "/"))
+    host::space(root, "/overlay")
+        .filter(|s| s.total > 0 && is_mount(root, "/overlay"))
+        .or_else(|| host::space(root, "/"))
 }
 
 fn is_mount(root: &Path, point: &str) -> bool {
@@ -105,7 +113,12 @@ mod tests {
 
     #[test]
     fn hostile_files_fill_nothing() {
-        for text in ["", "MemTotal:\nMemFree: x kB\n", "MemTotal: 99999999999999999999 kB\nMemFree: 1 kB\n", "\u{0}\u{1}"] {
+        for text in [
+            "",
+            "MemTotal:\nMemFree: x kB\n",
+            "MemTotal: 99999999999999999999 kB\nMemFree: 1 kB\n",
+            "\u{0}\u{1}",
+        ] {
             let f = Folder::new();
             f.file("proc/meminfo", text);
             let v = probe::get(&mut memory(), f.root(), STATUS, &[], &NAMES);
@@ -118,7 +131,9 @@ mod tests {
         let f = Folder::new();
         f.file("proc/meminfo", "MemTotal: 8 kB\nMemFree: 4 kB\n");
         let mut memory = memory();
-        let mut free = |epoch| probe::get_at(&mut memory, f.root(), epoch, STATUS, &[], &["Free"])["Free"].clone();
+        let mut free = |epoch| {
+            probe::get_at(&mut memory, f.root(), epoch, STATUS, &[], &["Free"])["Free"].clone()
+        };
         assert_eq!(free(1), "4");
         f.file("proc/meminfo", "MemTotal: 8 kB\nMemFree: 2 kB\n");
         assert_eq!((free(1).as_str(), free(2).as_str()), ("4", "2"));

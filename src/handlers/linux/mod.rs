@@ -47,17 +47,27 @@ use std::rc::Rc;
 /// [`crate::handlers::natives::NAMES`]. What the agent knows of itself comes in `facts`, which the
 /// engine keeps up to date.
 pub fn providers(facts: &Rc<RefCell<AgentFacts>>) -> Vec<(&'static str, Box<dyn Handler>)> {
-    let mut all = machine::providers(facts);
-    network_providers(&mut all);
+    let mut all = Vec::new();
+    let network = network_providers(&mut all);
+    all.extend(machine::providers(facts, &network));
     all
 }
 
-/// Links, addresses, routes, neighbours and sockets.
-fn network_providers(all: &mut Vec<(&'static str, Box<dyn Handler>)>) {
+/// Links, addresses, routes, neighbours and sockets; and what they share.
+fn network_providers(
+    all: &mut Vec<(&'static str, Box<dyn Handler>)>,
+) -> Rc<RefCell<network::Network>> {
     let shared = Rc::new(RefCell::new(network::Network::default()));
     for spec in NETWORK {
-        all.push((spec.name, Box::new(Provider { spec, network: Rc::clone(&shared) })));
+        all.push((
+            spec.name,
+            Box::new(Provider {
+                spec,
+                network: Rc::clone(&shared),
+            }),
+        ));
     }
+    shared
 }
 
 macro_rules! specs {

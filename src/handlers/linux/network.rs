@@ -6,10 +6,11 @@
 
 use super::hosts::{self, Host};
 use super::recorded;
-use super::sockets::{self, Socket};
+use super::sockets;
 use crate::model::handler::{Ctx, Failure};
 use crate::sys::kernel_file;
-use crate::sys::netlink::route::{Address, Link, Neighbour, Route, TABLE_MAIN, hardware, link_flag};
+use crate::sys::netlink::link::{Link, hardware, link_flag};
+use crate::sys::netlink::route::{Address, Neighbour, Route, Socket, TABLE_MAIN};
 use crate::sys::netlink::{Dump, Error, collect};
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -141,6 +142,11 @@ impl Network {
         Ok(&self.view)
     }
 
+    /// Gives its memory back: nobody reads for a while.
+    pub fn release(&mut self) {
+        *self = Network::default();
+    }
+
     /// What was read is stale: something was changed.
     pub fn forget(&mut self) {
         self.loaded = 0;
@@ -160,7 +166,7 @@ impl View {
                 let (known, learned) = neighbours(&self.root, live, &self.devices)?;
                 self.hosts = hosts::gather(self, &known, &learned);
             }
-            _ => self.sockets = sockets::read(&self.root),
+            _ => self.sockets = sockets::read(&self.root, live),
         }
         Ok(())
     }
@@ -186,7 +192,11 @@ impl View {
     pub fn seek<'t, T>(&self, all: &'t [T], is: impl Fn(&T) -> bool) -> Option<&'t T> {
         let start = self.last.get().min(all.len());
         let (before, after) = all.split_at(start);
-        let found = after.iter().position(&is).map(|at| start + at).or_else(|| before.iter().position(&is))?;
+        let found = after
+            .iter()
+            .position(&is)
+            .map(|at| start + at)
+            .or_else(|| before.iter().position(&is))?;
         self.last.set(found);
         all.get(found)
     }
@@ -198,7 +208,10 @@ impl View {
 
     /// The device that leads to the Internet: that of the default route with the least metric.
     pub fn uplink(&self) -> Option<&Device> {
-        let default = self.routes.iter().filter(|r| r.prefix == 0 && r.kind == 1 && r.link != 0);
+        let default = self
+            .routes
+            .iter()
+            .filter(|r| r.prefix == 0 && r.kind == 1 && r.link != 0);
         // IPv4 decides where both have one.
         let best = default.min_by_key(|r| (r.destination.is_ipv6(), r.metric))?;
         self.at(best.link)
@@ -216,13 +229,19 @@ fn text(e: Error) -> String {
 }
 
 fn devices(root: &Path, live: bool) -> Result<Vec<Device>, String> {
-    let mut links = if live { collect(Dump::Links, Link::parse).map_err(text)? } else { recorded::links(root)? };
+    let mut links = if live {
+        collect(Dump::Links, Link::parse).map_err(text)?
+    } else {
+        recorded::links(root)?
+    };
     let net = root.join("sys/class/net");
     if !live {
         for link in &mut links {
             let folder = net.join(&link.name);
             link.mtu = kernel_file::number(&folder.join("mtu")).unwrap_or(link.mtu);
-            if let Some(flags) = kernel_file::read(&folder.join("flags")).and_then(|t| hexadecimal(&t)) {
+            if let Some(flags) =
+                kernel_file::read(&folder.join("flags")).and_then(|t| hexadecimal(&t))
+            {
                 link.flags = link.flags & !link_flag::UP | flags & link_flag::UP;
             }
         }
@@ -232,9 +251,17 @@ fn devices(root: &Path, live: bool) -> Result<Vec<Device>, String> {
         .map(|link| {
             let folder = net.join(&link.name);
             let is_plain = link.hardware == hardware::ETHER && link.kind.is_empty();
-            let phy = is_plain.then(|| kernel_file::read(&folder.join("phy80211/name"))).flatten().unwrap_or_default();
-            let filtering = link.kind == "bridge" && kernel_file::number(&folder.join("bridge/vlan_filtering")) == Some(1);
-            Device { link, phy, filtering }
+            let phy = is_plain
+                .then(|| kernel_file::read(&folder.join("phy80211/name")))
+                .flatten()
+                .unwrap_or_default();
+            let filtering = link.kind == "bridge"
+                && kernel_file::number(&folder.join("bridge/vlan_filtering")) == Some(1);
+            Device {
+                link,
+                phy,
+                filtering,
+            }
         })
         .collect();
     if live && devices.iter().any(|d| d.filtering) {
@@ -287,7 +314,13 @@ fn routes(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Way>, Strin
         recorded::routes(root, devices)?
     };
     all.retain(|r| r.table == TABLE_MAIN && matches!(r.kind, 1 | 6 | 7 | 8));
-    Ok(all.into_iter().map(|route| Way { key: route_key(&route, devices), route }).collect())
+    Ok(all
+        .into_iter()
+        .map(|route| Way {
+            key: route_key(&route, devices),
+            route,
+        })
+        .collect())
 }
 
 fn route_key(route: &Route, devices: &[Device]) -> String {
@@ -317,7 +350,11 @@ fn route_key(route: &Route, devices: &[Device]) -> String {
 }
 
 /// Neighbours by IP, and what bridges learned.
-fn neighbours(root: &Path, live: bool, devices: &[Device]) -> Result<(Vec<Neighbour>, Vec<Neighbour>), String> {
+fn neighbours(
+    root: &Path,
+    live: bool,
+    devices: &[Device],
+) -> Result<(Vec<Neighbour>, Vec<Neighbour>), String> {
     if !live {
         return recorded::neighbours(root, devices);
     }
@@ -335,7 +372,9 @@ pub fn prefix_text(address: IpAddr, prefix: u8) -> String {
     let masked = match address {
         IpAddr::V4(a) => IpAddr::V4((a.to_bits() & mask4(prefix)).into()),
         IpAddr::V6(a) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
+            let mask = u128::MAX
+                .checked_shl(128 - u32::from(prefix.min(128)))
+                .unwrap_or(0);
             IpAddr::V6((a.to_bits() & mask).into())
         }
     };
@@ -344,5 +383,7 @@ pub fn prefix_text(address: IpAddr, prefix: u8) -> String {
 
 /// The bits of an IPv4 mask.
 pub fn mask4(prefix: u8) -> u32 {
-    u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0)
+    u32::MAX
+        .checked_shl(32 - u32::from(prefix.min(32)))
+        .unwrap_or(0)
 }

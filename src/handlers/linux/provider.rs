@@ -38,21 +38,38 @@ impl Handler for Provider {
         Ok(())
     }
 
-    fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) -> Result<(), Failure> {
+    fn get(
+        &mut self,
+        ctx: &Ctx<'_>,
+        row: &Row<'_>,
+        want: &[Want<'_>],
+        out: &mut Fields,
+    ) -> Result<(), Failure> {
         let mut network = self.network.borrow_mut();
         (self.spec.fill)(network.view(ctx, self.spec.parts)?, row, want, out);
         for (at, w) in want.iter().enumerate() {
-            if let Some(value) = knobs::find(self.spec.knobs, w.param.name()).and_then(|k| k.show(ctx.root, row.key())) {
+            if let Some(value) = knobs::find(self.spec.knobs, w.param.name())
+                .and_then(|k| k.show(ctx.root, row.key()))
+            {
                 out.put(at, value);
             }
         }
         Ok(())
     }
 
-    fn check(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
+    fn check(
+        &mut self,
+        ctx: &Ctx<'_>,
+        row: &Row<'_>,
+        change: &Change<'_>,
+        bad: &mut Vec<(usize, Failure)>,
+    ) {
         let Change::Set(sets) = change else { return };
         let mut network = self.network.borrow_mut();
-        let device = network.view(ctx, part::DEVICES).ok().and_then(|v| v.device(row.key()));
+        let device = network
+            .view(ctx, part::DEVICES)
+            .ok()
+            .and_then(|v| v.device(row.key()));
         for (at, set) in sets.iter().enumerate() {
             if let Err(failure) = knobs::check(self.spec.knobs, ctx.root, row.key(), device, set) {
                 bad.push((at, failure));
@@ -60,21 +77,39 @@ impl Handler for Provider {
         }
     }
 
-    fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
+    fn stage(
+        &mut self,
+        ctx: &Ctx<'_>,
+        row: &Row<'_>,
+        change: &Change<'_>,
+    ) -> Result<Vec<u8>, Failure> {
         match change {
             Change::Set(sets) => knobs::stage(self.spec.knobs, ctx.root, row.key(), sets),
-            _ => Err(Failure::denied("rows of this table come and go with the kernel's devices")),
+            _ => Err(Failure::denied(
+                "rows of this table come and go with the kernel's devices",
+            )),
         }
     }
 
     fn commit(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<(), Failure> {
-        let Change::Set(sets) = change else { return Ok(()) };
+        let Change::Set(sets) = change else {
+            return Ok(());
+        };
         self.network.borrow_mut().forget();
         knobs::commit(self.spec.knobs, ctx.root, row.key(), sets)
     }
 
-    fn undo(&mut self, ctx: &Ctx<'_>, _row: &Row<'_>, _change: &Change<'_>, saved: &[u8]) -> Result<(), Failure> {
+    fn undo(
+        &mut self,
+        ctx: &Ctx<'_>,
+        _row: &Row<'_>,
+        _change: &Change<'_>,
+        saved: &[u8],
+    ) -> Result<(), Failure> {
         self.network.borrow_mut().forget();
         knobs::undo(ctx.root, saved)
+    }
+    fn session_ended(&mut self, _ctx: &Ctx<'_>) {
+        self.network.borrow_mut().release();
     }
 }

@@ -3,7 +3,7 @@
 //! With a `root` other than `/` nothing of the host shows through, so that `root` can hold a whole
 //! recorded router. Below `root/.cwmpd/` lie four text files: `links`, `addresses`, `routes` and
 //! `neighbours`. One record a line, made of words `name=value` in any order; a `#` begins a comment,
-//! unknown words are passed over, `%20` stands for a space. A missing file is an empty one, and a
+//! unknown words are passed over. A missing file is an empty one, and a
 //! line that cannot be read is logged and left out. Devices are named by their names.
 //!
 //! ```text
@@ -12,7 +12,7 @@
 //! # flags of up loopback pointopoint running noarp lower_up
 //! index=2 name=eth0 mac=02:00:00:00:00:01 mtu=1500 flags=up,running,lower_up state=up rx_bytes=1000
 //! name=eth0.10 kind=vlan lower=eth0 vlan=10 protocol=0x8100 flags=up,running,lower_up state=up
-//! name=lan1 master=br-lan vlans=1:pvid:untagged,10 alias=port%201
+//! name=lan1 master=br-lan vlans=1:pvid:untagged,10
 //! # addresses; flags of temporary optimistic dadfailed deprecated tentative permanent mngtmpaddr
 //! # preferred and valid in seconds or forever (default)
 //! dev=br-lan address=192.168.1.1/24 flags=permanent
@@ -24,15 +24,17 @@
 //! bridge=br-lan dev=lan1 mac=02:00:00:00:00:20 confirmed=3
 //! ```
 //!
+//! `proc/net/tcp` and `tcp6` of another machine must be in this one's byte order.
+//!
 //! An index that is not given is the line's number. Counters have the kernel's names (`rx_packets`,
 //! `tx_dropped`, `multicast` …). MTU and the up flag are overruled by `root/sys/class/net/*/mtu` and
 //! `flags` where those exist, since that is where a change is written to.
 
 use super::network::Device;
 use crate::sys::netlink::MAX_RECORDS;
+use crate::sys::netlink::link::{Link, Mac, PortVlan, hardware, link_flag};
 use crate::sys::netlink::route::{
-    Address, FOREVER, Link, Mac, Neighbour, PortVlan, Route, TABLE_MAIN, address_flag, bits, hardware, link_flag,
-    neighbour_state,
+    Address, FOREVER, Neighbour, Route, TABLE_MAIN, address_flag, bits, neighbour_state,
 };
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -48,11 +50,15 @@ struct Words<'a>(&'a str);
 
 impl<'a> Words<'a> {
     fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.split_ascii_whitespace().find_map(|w| w.split_once('=').filter(|(n, _)| *n == name).map(|(_, v)| v))
+        self.0.split_ascii_whitespace().find_map(|w| {
+            w.split_once('=')
+                .filter(|(n, _)| *n == name)
+                .map(|(_, v)| v)
+        })
     }
 
     fn text(&self, name: &str) -> String {
-        self.get(name).unwrap_or("").replace("%20", " ")
+        self.get(name).unwrap_or("").to_string()
     }
 
     /// A number in decimal, or in hexadecimal behind `0x`; `or` when there is none.
@@ -89,12 +95,20 @@ impl<'a> Words<'a> {
 
     /// A comma-separated set of names.
     fn bits(&self, name: &str, names: &[(&str, u32)]) -> Option<u32> {
-        let words = self.get(name).unwrap_or("").split(',').filter(|w| !w.is_empty());
-        words.map(|w| find(names, w)).try_fold(0, |sum, bit| Some(sum | bit?))
+        let words = self
+            .get(name)
+            .unwrap_or("")
+            .split(',')
+            .filter(|w| !w.is_empty());
+        words
+            .map(|w| find(names, w))
+            .try_fold(0, |sum, bit| Some(sum | bit?))
     }
 
     fn ip(&self, name: &str) -> Option<Option<IpAddr>> {
-        self.get(name).map(|text| text.parse().ok()).map_or(Some(None), |ip| ip.map(Some))
+        self.get(name)
+            .map(|text| text.parse().ok())
+            .map_or(Some(None), |ip| ip.map(Some))
     }
 }
 
@@ -103,11 +117,18 @@ fn find(names: &[(&str, u32)], text: &str) -> Option<u32> {
 }
 
 /// Reads a file's records; what `one` cannot read is logged with its line.
-fn records<T>(root: &Path, file: &str, mut one: impl FnMut(usize, &Words<'_>) -> Option<T>) -> Result<Vec<T>, String> {
+fn records<T>(
+    root: &Path,
+    file: &str,
+    mut one: impl FnMut(usize, &Words<'_>) -> Option<T>,
+) -> Result<Vec<T>, String> {
     let path = root.join(FOLDER).join(file);
     let mut text = String::new();
     match std::fs::File::open(&path) {
-        Ok(open) => open.take(MAX_FILE).read_to_string(&mut text).map_err(|e| format!("{}: {e}", path.display()))?,
+        Ok(open) => open
+            .take(MAX_FILE)
+            .read_to_string(&mut text)
+            .map_err(|e| format!("{}: {e}", path.display()))?,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(format!("{}: {e}", path.display())),
     };
@@ -164,7 +185,6 @@ pub fn links(root: &Path) -> Result<Vec<Link>, String> {
         let mut link = Link {
             index: w.u32("index", line as u32)?,
             name: w.text("name"),
-            alias: w.text("alias"),
             kind: w.text("kind"),
             hardware: w.named("type", TYPES, hardware::ETHER.into())? as u16,
             flags: w.bits("flags", FLAGS)?,
@@ -177,9 +197,23 @@ pub fn links(root: &Path) -> Result<Vec<Link>, String> {
             protocol: w.u16("protocol", 0)?,
             ..Link::default()
         };
-        for word in w.get("vlans").unwrap_or("").split(',').filter(|v| !v.is_empty()) {
-            let id = word.split(':').next()?.parse().ok().filter(|id| (1..=4094).contains(id))?;
-            link.vlans.push(PortVlan { id, pvid: word.contains(":pvid"), untagged: word.contains(":untagged") });
+        for word in w
+            .get("vlans")
+            .unwrap_or("")
+            .split(',')
+            .filter(|v| !v.is_empty())
+        {
+            let id = word
+                .split(':')
+                .next()?
+                .parse()
+                .ok()
+                .filter(|id| (1..=4094).contains(id))?;
+            link.vlans.push(PortVlan {
+                id,
+                pvid: word.contains(":pvid"),
+                untagged: word.contains(":untagged"),
+            });
         }
         let s = &mut link.stats;
         for (name, counter) in [
@@ -200,21 +234,33 @@ pub fn links(root: &Path) -> Result<Vec<Link>, String> {
         link.has_usable_name().then_some((link, above))
     })?;
     // Names become indexes when all are known.
-    let index: Vec<(String, u32)> = named.iter().map(|(l, _)| (l.name.clone(), l.index)).collect();
+    let index: Vec<(String, u32)> = named
+        .iter()
+        .map(|(l, _)| (l.name.clone(), l.index))
+        .collect();
     let of = |name: &str| index.iter().find(|(n, _)| n == name).map_or(0, |(_, i)| *i);
     Ok(named
         .into_iter()
-        .map(|(link, (master, lower))| Link { master: of(&master), lower: of(&lower), ..link })
+        .map(|(link, (master, lower))| Link {
+            master: of(&master),
+            lower: of(&lower),
+            ..link
+        })
         .collect())
 }
 
 fn index(links: &[Device], name: Option<&str>) -> Option<u32> {
-    links.iter().find(|l| Some(l.name.as_str()) == name).map(|l| l.index)
+    links
+        .iter()
+        .find(|l| Some(l.name.as_str()) == name)
+        .map(|l| l.index)
 }
 
 /// `192.168.1.1/24`; without bits it is one address.
 fn network(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+    let (address, prefix) = text
+        .split_once('/')
+        .map_or((text, None), |(a, p)| (a, Some(p)));
     let address: IpAddr = address.parse().ok()?;
     let prefix = prefix.map_or(Some(bits(address)), |p| p.parse().ok())?;
     (prefix <= bits(address)).then_some((address, prefix))
@@ -244,7 +290,11 @@ pub fn addresses(root: &Path, links: &[Device]) -> Result<Vec<Address>, String> 
             flags: w.bits("flags", FLAGS)?,
             preferred: w.u32("preferred", FOREVER)?,
             valid: w.u32("valid", FOREVER)?,
-            protocol: w.named("proto", &[("kernel_lo", 1), ("kernel_ra", 2), ("kernel_ll", 3)], 0)? as u8,
+            protocol: w.named(
+                "proto",
+                &[("kernel_lo", 1), ("kernel_ra", 2), ("kernel_ll", 3)],
+                0,
+            )? as u8,
         })
     })
 }
@@ -264,12 +314,21 @@ pub fn routes(root: &Path, links: &[Device]) -> Result<Vec<Route>, String> {
         ("unreachable", 7),
         ("prohibit", 8),
     ];
-    const PROTOCOLS: &[(&str, u32)] =
-        &[("kernel", 2), ("boot", 3), ("static", 4), ("ra", 9), ("dhcp", 16), ("ospf", 188), ("rip", 189)];
+    const PROTOCOLS: &[(&str, u32)] = &[
+        ("kernel", 2),
+        ("boot", 3),
+        ("static", 4),
+        ("ra", 9),
+        ("dhcp", 16),
+        ("ospf", 188),
+        ("rip", 189),
+    ];
     records(root, "routes", |_, w| {
         let gateway = w.ip("via")?;
         let (destination, prefix) = match w.get("dst")? {
-            "default" if gateway.is_some_and(|g| g.is_ipv6()) => (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+            "default" if gateway.is_some_and(|g| g.is_ipv6()) => {
+                (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0)
+            }
             "default" => (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             text => network(text)?,
         };
@@ -283,7 +342,11 @@ pub fn routes(root: &Path, links: &[Device]) -> Result<Vec<Route>, String> {
             },
             metric: w.u32("metric", 0)?,
             tos: w.u8("tos", 0)?,
-            table: w.named("table", &[("main", TABLE_MAIN), ("local", 255), ("default", 253)], TABLE_MAIN)?,
+            table: w.named(
+                "table",
+                &[("main", TABLE_MAIN), ("local", 255), ("default", 253)],
+                TABLE_MAIN,
+            )?,
             protocol: w.named("proto", PROTOCOLS, 3)? as u8,
             kind: w.named("type", KINDS, 1)? as u8,
             preference: w.named("pref", &[("medium", 0), ("high", 1), ("low", 3)], 0)? as u8,
@@ -296,7 +359,10 @@ pub fn routes(root: &Path, links: &[Device]) -> Result<Vec<Route>, String> {
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn neighbours(root: &Path, links: &[Device]) -> Result<(Vec<Neighbour>, Vec<Neighbour>), String> {
+pub fn neighbours(
+    root: &Path,
+    links: &[Device],
+) -> Result<(Vec<Neighbour>, Vec<Neighbour>), String> {
     const STATES: &[(&str, u32)] = &[
         ("incomplete", neighbour_state::INCOMPLETE as u32),
         ("reachable", neighbour_state::REACHABLE as u32),
@@ -317,7 +383,6 @@ pub fn neighbours(root: &Path, links: &[Device]) -> Result<(Vec<Neighbour>, Vec<
             mac: w.get("mac").and_then(Mac::read),
             state: w.bits("state", STATES)? as u16,
             confirmed: w.u32("confirmed", 0)?,
-            router: w.get("router") == Some("yes"),
         })
     })?;
     Ok(all.into_iter().partition(|n| n.address.is_some()))

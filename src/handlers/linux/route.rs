@@ -32,12 +32,22 @@ pub fn fill_router(_view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mut Fi
 
 /// The keys of `Device.Routing.Router.{i}.IPv4Forwarding.{i}.`
 pub fn list_ipv4(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
-    out.extend(view.routes.iter().filter(|r| r.destination.is_ipv4()).map(|r| r.key.clone()));
+    out.extend(
+        view.routes
+            .iter()
+            .filter(|r| r.destination.is_ipv4())
+            .map(|r| r.key.clone()),
+    );
 }
 
 /// The keys of `Device.Routing.Router.{i}.IPv6Forwarding.{i}.`
 pub fn list_ipv6(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
-    out.extend(view.routes.iter().filter(|r| r.destination.is_ipv6()).map(|r| r.key.clone()));
+    out.extend(
+        view.routes
+            .iter()
+            .filter(|r| r.destination.is_ipv6())
+            .map(|r| r.key.clone()),
+    );
 }
 
 /// What both tables have.
@@ -86,7 +96,9 @@ fn origin(way: &Way) -> &'static str {
 pub fn fill_ipv4(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
     // By RTPROT_BOOT and RTPROT_STATIC administrators make routes.
     const BY_HAND: [u8; 2] = [3, 4];
-    let Some(way) = view.seek(&view.routes, |r| r.key == row.key()) else { return };
+    let Some(way) = view.seek(&view.routes, |r| r.key == row.key()) else {
+        return;
+    };
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "StaticRoute" => out.put(at, BY_HAND.contains(&way.protocol)),
@@ -108,7 +120,9 @@ pub fn fill_ipv4(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
 
 /// `Device.Routing.Router.{i}.IPv6Forwarding.{i}.`
 pub fn fill_ipv6(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(way) = view.seek(&view.routes, |r| r.key == row.key()) else { return };
+    let Some(way) = view.seek(&view.routes, |r| r.key == row.key()) else {
+        return;
+    };
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "DestIPPrefix" if way.prefix == 0 => {}
@@ -127,14 +141,17 @@ pub fn fill_ipv6(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
 /// The first route that a router advertised on the device, as the kernel keeps it.
 fn advertised<'v>(view: &'v View, name: &str) -> Option<&'v Way> {
     let index = view.device(name)?.index;
-    view.routes.iter().find(|r| r.link == index && r.protocol == PROTOCOL_RA && r.gateway.is_some())
+    view.routes
+        .iter()
+        .find(|r| r.link == index && r.protocol == PROTOCOL_RA && r.gateway.is_some())
 }
 
 /// `Device.Routing.RouteInformation.`
 pub fn fill_information(view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
     for (at, w) in want.iter().enumerate() {
         if w.param.name() == "Enable" {
-            let accept = kernel_file::number::<i32>(&view.file("proc/sys/net/ipv6/conf/default/accept_ra"));
+            let accept =
+                kernel_file::number::<i32>(&view.file("proc/sys/net/ipv6/conf/default/accept_ra"));
             out.put(at, accept.is_some_and(|a| a > 0));
         }
     }
@@ -142,13 +159,18 @@ pub fn fill_information(view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mu
 
 /// The keys of `Device.Routing.RouteInformation.InterfaceSetting.{i}.`
 pub fn list_advertised(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
-    let with = view.devices.iter().filter(|d| is(view, d, Layer::Ip) && advertised(view, &d.name).is_some());
+    let with = view
+        .devices
+        .iter()
+        .filter(|d| is(view, d, Layer::Ip) && advertised(view, &d.name).is_some());
     out.extend(with.map(|d| d.name.clone()));
 }
 
 /// `Device.Routing.RouteInformation.InterfaceSetting.{i}.`
 pub fn fill_advertised(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(way) = advertised(view, row.key()) else { return };
+    let Some(way) = advertised(view, row.key()) else {
+        return;
+    };
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "Status" => out.put(at, "ForwardingEntryCreated"),

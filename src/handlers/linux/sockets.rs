@@ -1,7 +1,9 @@
-//! `/proc/net/tcp` and `tcp6`: the table `Device.IP.ActivePort.{i}.`, which is of TCP alone.
+//! TCP sockets: the table `Device.IP.ActivePort.{i}.`, which is of TCP alone.
 
 use super::network::View;
 use crate::model::handler::{Fields, Row, Want};
+use crate::sys::netlink::route::Socket;
+use crate::sys::netlink::{Dump, collect};
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,26 +14,30 @@ const MAX_SOCKETS: usize = 16_384;
 /// The most bytes read of one file: above what [`MAX_SOCKETS`] lines of IPv6 take.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
-/// A socket that listens or is connected.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Socket {
-    /// This end.
-    pub local: SocketAddr,
-    /// The other end; `None` for one that listens.
-    pub remote: Option<SocketAddr>,
+/// All of them; several that listen on the same port count once. A kernel that does not tell over
+/// netlink is read by its files, as is any root but `/`.
+pub fn read(root: &Path, live: bool) -> Vec<Socket> {
+    let told = live
+        .then(|| collect(Dump::Sockets, Socket::parse).ok())
+        .flatten();
+    let mut all = told.unwrap_or_else(|| files(root));
+    let mut seen = HashSet::new();
+    all.retain(|socket| seen.insert(socket.clone()));
+    all.truncate(MAX_SOCKETS);
+    all
 }
 
-/// All of them; several that listen on the same port count once. A machine without IPv6 has no `tcp6`.
-pub fn read(root: &Path) -> Vec<Socket> {
-    let (mut out, mut seen) = (Vec::new(), HashSet::new());
+/// A machine without IPv6 has no `tcp6`.
+fn files(root: &Path) -> Vec<Socket> {
+    let mut out = Vec::new();
     for file in ["proc/net/tcp", "proc/net/tcp6"] {
-        let Ok(open) = std::fs::File::open(root.join(file)) else { continue };
+        let Ok(open) = std::fs::File::open(root.join(file)) else {
+            continue;
+        };
         let mut lines = BufReader::new(open.take(MAX_FILE));
         let mut line = String::new();
         while out.len() < MAX_SOCKETS && matches!(lines.read_line(&mut line), Ok(1..)) {
-            if let Some(socket) = socket(&line).filter(|s| seen.insert(s.clone())) {
-                out.push(socket);
-            }
+            out.extend(socket(&line));
             line.clear();
         }
     }
@@ -40,18 +46,18 @@ pub fn read(root: &Path) -> Vec<Socket> {
 
 fn socket(line: &str) -> Option<Socket> {
     let mut words = line.split_ascii_whitespace().skip(1);
-    let (local, remote, state) = (end(words.next()?)?, end(words.next()?)?, words.next()?);
-    match state {
-        "01" => Some(Socket { local, remote: Some(remote) }),
-        "0A" => Some(Socket { local, remote: None }),
-        _ => None,
-    }
+    let (local, remote) = (end(words.next()?)?, end(words.next()?)?);
+    Socket::new(u8::from_str_radix(words.next()?, 16).ok()?, local, remote)
 }
 
 /// `0100007F:1F90`: the address as words of 32 bits in the byte order of the machine.
 fn end(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;
-    let word = |at: usize| u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok().map(u32::to_ne_bytes);
+    let word = |at: usize| {
+        u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16)
+            .ok()
+            .map(u32::to_ne_bytes)
+    };
     let ip = match address.len() {
         8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
         32 => {
@@ -59,37 +65,37 @@ fn end(text: &str) -> Option<SocketAddr> {
             for (at, place) in bytes.chunks_exact_mut(4).enumerate() {
                 place.copy_from_slice(&word(at)?);
             }
-            // An IPv4 peer of a socket that takes both is shown as what it is.
-            Ipv6Addr::from(bytes).to_canonical()
+            IpAddr::V6(Ipv6Addr::from(bytes))
         }
         _ => return None,
     };
     Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
 }
 
-impl Socket {
-    fn key(&self) -> String {
-        match self.remote {
-            Some(remote) => format!("{} {remote}", self.local),
-            None => self.local.to_string(),
-        }
-    }
-
-    fn is(&self, key: &str) -> bool {
-        let (local, remote) = key.split_once(' ').map_or((key, None), |(l, r)| (l, Some(r)));
-        // Numbers first: text is made only for what has a chance.
-        local.parse() == Ok(self.local) && remote.map(str::parse) == self.remote.map(Ok)
+fn key(socket: &Socket) -> String {
+    match socket.remote {
+        Some(remote) => format!("{} {remote}", socket.local),
+        None => socket.local.to_string(),
     }
 }
 
+fn is(socket: &Socket, key: &str) -> bool {
+    let (local, remote) = key
+        .split_once(' ')
+        .map_or((key, None), |(l, r)| (l, Some(r)));
+    // Numbers first: text is made only for what has a chance.
+    local.parse() == Ok(socket.local) && remote.map(str::parse) == socket.remote.map(Ok)
+}
 /// The keys of `Device.IP.ActivePort.{i}.`.
 pub fn list(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
-    out.extend(view.sockets.iter().map(Socket::key));
+    out.extend(view.sockets.iter().map(key));
 }
 
 /// `Device.IP.ActivePort.{i}.`
 pub fn fill(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(socket) = view.seek(&view.sockets, |s| s.is(row.key())) else { return };
+    let Some(socket) = view.seek(&view.sockets, |s| is(s, row.key())) else {
+        return;
+    };
     for (at, w) in want.iter().enumerate() {
         match (w.param.name(), socket.remote) {
             ("LocalIPAddress", _) => out.put(at, socket.local.ip()),
@@ -114,16 +120,31 @@ mod tests {
     #[test]
     fn lines_of_proc() {
         let zero = v4([0; 4]);
-        let listening = format!("   0: {}:1F90 {zero}:0000 0A 00000000:00000000 00:00000000 00000000", v4([127, 0, 0, 1]));
+        let listening = format!(
+            "   0: {}:1F90 {zero}:0000 0A 00000000:00000000 00:00000000 00000000",
+            v4([127, 0, 0, 1])
+        );
         let s = socket(&listening).unwrap();
-        assert_eq!((s.key().as_str(), s.remote), ("127.0.0.1:8080", None));
-        assert!(s.is("127.0.0.1:8080") && !s.is("127.0.0.1:8080 10.0.0.1:1"));
-        let mapped = format!("{}{}{}{}", v4([0; 4]), v4([0; 4]), v4([0, 0, 255, 255]), v4([10, 0, 0, 1]));
+        assert_eq!((key(&s).as_str(), s.remote), ("127.0.0.1:8080", None));
+        assert!(is(&s, "127.0.0.1:8080") && !is(&s, "127.0.0.1:8080 10.0.0.1:1"));
+        let mapped = format!(
+            "{}{}{}{}",
+            v4([0; 4]),
+            v4([0; 4]),
+            v4([0, 0, 255, 255]),
+            v4([10, 0, 0, 1])
+        );
         let s = socket(&format!(" 1: {mapped}:0050 {mapped}:C000 01 x")).unwrap();
-        assert_eq!(s.key(), "10.0.0.1:80 10.0.0.1:49152");
-        assert!(s.is(&s.key()));
-        for bad in ["", "x", "sl local_address rem_address st", "0: 1:1 1:1 01", "0: é0000000:0050 00000000:0000 0A",
-            "0: 0100007F:1F90 00000000:0000 06"] {
+        assert_eq!(key(&s), "10.0.0.1:80 10.0.0.1:49152");
+        assert!(is(&s, &key(&s)));
+        for bad in [
+            "",
+            "x",
+            "sl local_address rem_address st",
+            "0: 1:1 1:1 01",
+            "0: é0000000:0050 00000000:0000 0A",
+            "0: 0100007F:1F90 00000000:0000 06",
+        ] {
             assert_eq!(socket(bad), None, "{bad}");
         }
     }

@@ -4,6 +4,7 @@
 use crate::handlers::reading::{PerRpc, Reading};
 use crate::model::handler::{Ctx, Fields, Row, Want};
 use crate::sys::host;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// No more sockets than this are shown.
@@ -14,26 +15,24 @@ const LISTENS: u32 = 0x1_0000;
 /// The provider.
 #[derive(Default)]
 pub struct UnixSockets {
-    found: PerRpc<Vec<Socket>>,
-}
-
-struct Socket {
-    path: String,
-    listens: bool,
+    /// By path, whether somebody listens there.
+    found: PerRpc<BTreeMap<String, bool>>,
 }
 
 impl Reading for UnixSockets {
     fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
-        out.extend(self.found.get(ctx, || read(ctx.root)).iter().map(|s| s.path.clone()));
+        out.extend(self.found.get(ctx, || read(ctx.root)).keys().cloned());
     }
 
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         let found = self.found.get(ctx, || read(ctx.root));
-        let Some(socket) = found.iter().find(|s| s.path == row.key()) else { return };
+        let Some((path, listens)) = found.get_key_value(row.key()) else {
+            return;
+        };
         for (i, want) in want.iter().enumerate() {
             match want.param.name() {
-                "Mode" => out.put(i, if socket.listens { "Listen" } else { "Connect" }),
-                "Path" => out.put(i, &socket.path),
+                "Mode" => out.put(i, if *listens { "Listen" } else { "Connect" }),
+                "Path" => out.put(i, path),
                 _ => {}
             }
         }
@@ -42,21 +41,30 @@ impl Reading for UnixSockets {
 
 /// Num, RefCount, Protocol, Flags, Type, St, Inode, and the path to the end of the line. The ends of
 /// accepted connections have the listener's path too: of several with one path the listener is shown.
-fn read(root: &Path) -> Vec<Socket> {
-    let mut found: Vec<Socket> = Vec::new();
-    for line in host::read(root, "/proc/net/unix").unwrap_or_default().lines().skip(1) {
+fn read(root: &Path) -> BTreeMap<String, bool> {
+    let mut found = BTreeMap::new();
+    for line in host::read(root, "/proc/net/unix")
+        .unwrap_or_default()
+        .lines()
+        .skip(1)
+    {
         let mut words = line.splitn(8, ' ').skip(3);
-        let flags = words.next().and_then(|f| u32::from_str_radix(f, 16).ok()).unwrap_or(0);
+        let flags = words
+            .next()
+            .and_then(|f| u32::from_str_radix(f, 16).ok())
+            .unwrap_or(0);
         // The inode is padded, so that spaces are left in front of the path.
-        let Some(path) = line.find(['/', '@']).and_then(|at| line.get(at..)) else { continue };
+        let Some(path) = line.find(['/', '@']).and_then(|at| line.get(at..)) else {
+            continue;
+        };
         if path.chars().any(char::is_control) {
             continue;
         }
         let listens = flags & LISTENS != 0;
-        if let Some(known) = found.iter_mut().find(|s| s.path == path) {
-            known.listens |= listens;
+        if let Some(known) = found.get_mut(path) {
+            *known |= listens;
         } else if found.len() < MAX_SOCKETS {
-            found.push(Socket { path: path.to_owned(), listens });
+            found.insert(path.to_owned(), listens);
         }
     }
     found
@@ -82,8 +90,12 @@ mod tests {
         );
         let mut sockets = ReadOnly(Box::new(UnixSockets::default()));
         let table = "Device.UnixDomainSockets.UnixDomainSocket.{i}.";
-        assert_eq!(probe::list(&mut sockets, f.root(), table, &[]), ["/var/run/ubus/ubus.sock", "/dev/log", "@/a b"]);
-        let mut mode = |key| probe::get(&mut sockets, f.root(), table, &[key], &["Mode"]).remove("Mode");
+        assert_eq!(
+            probe::list(&mut sockets, f.root(), table, &[]),
+            ["/dev/log", "/var/run/ubus/ubus.sock", "@/a b"]
+        );
+        let mut mode =
+            |key| probe::get(&mut sockets, f.root(), table, &[key], &["Mode"]).remove("Mode");
         assert_eq!(mode("/var/run/ubus/ubus.sock").as_deref(), Some("Listen"));
         assert_eq!(mode("/dev/log").as_deref(), Some("Connect"));
         assert_eq!(mode("/gone"), None);

@@ -21,18 +21,30 @@ pub struct Usb {
 impl Reading for Usb {
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) {
         let root = ctx.root;
-        let names = self.names.get(ctx, || host::names(root, USB).into_iter().take(MAX_DEVICES).collect());
+        let names = self.names.get(ctx, || {
+            host::names(root, USB)
+                .into_iter()
+                .take(MAX_DEVICES)
+                .collect()
+        });
         match row.object.name() {
             "Host" => out.extend(names.iter().filter(|n| is_host(n)).cloned()),
             "Port" => {
                 for hub in names.iter().filter(|n| n.ends_with(":1.0")) {
                     let ports = host::names(root, &format!("{USB}/{hub}"));
-                    out.extend(ports.into_iter().filter(|p| p.contains("-port")).take(MAX_DEVICES));
+                    out.extend(
+                        ports
+                            .into_iter()
+                            .filter(|p| p.contains("-port"))
+                            .take(MAX_DEVICES),
+                    );
                 }
             }
             "Device" => {
                 let bus = row.keys.first().map_or("", |k| k.trim_start_matches("usb"));
-                let of = |n: &&String| n.split_once('-').is_some_and(|(b, _)| b == bus) && !n.contains(':');
+                let of = |n: &&String| {
+                    n.split_once('-').is_some_and(|(b, _)| b == bus) && !n.contains(':')
+                };
                 out.extend(names.iter().filter(of).cloned());
             }
             // The kernel shows the configuration that is chosen, and none of a device without one.
@@ -72,7 +84,8 @@ impl Reading for Usb {
 }
 
 fn is_host(name: &str) -> bool {
-    name.strip_prefix("usb").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    name.strip_prefix("usb")
+        .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The root hub and the driver speak for the controller.
@@ -85,11 +98,18 @@ fn host_value(root: &Path, key: &str, name: &str, i: usize, out: &mut Fields) {
         "Name" => out.put(i, key),
         "Type" => {
             // `xHCI Host Controller`
-            let product = text(root, key, "product").unwrap_or_default().to_ascii_lowercase();
-            let kind = ["OHCI", "EHCI", "UHCI", "xHCI"].into_iter().find(|k| product.contains(&k.to_ascii_lowercase()));
+            let product = text(root, key, "product")
+                .unwrap_or_default()
+                .to_ascii_lowercase();
+            let kind = ["OHCI", "EHCI", "UHCI", "xHCI"]
+                .into_iter()
+                .find(|k| product.contains(&k.to_ascii_lowercase()));
             out.put(i, kind.unwrap_or("Unknown"));
         }
-        "PowerManagementEnable" => out.put(i, text(root, key, "power/control").as_deref() == Some("auto")),
+        "PowerManagementEnable" => out.put(
+            i,
+            text(root, key, "power/control").as_deref() == Some("auto"),
+        ),
         "USBVersion" => out.put(i, version(root, key)),
         _ => {}
     }
@@ -97,7 +117,9 @@ fn host_value(root: &Path, key: &str, name: &str, i: usize, out: &mut Fields) {
 
 fn port_value(root: &Path, key: &str, name: &str, i: usize, out: &mut Fields) {
     // `usb1-port2` is a port of the root hub, `1-1-port2` of a hub that is plugged in.
-    let Some((hub, _)) = key.rsplit_once("-port") else { return };
+    let Some((hub, _)) = key.rsplit_once("-port") else {
+        return;
+    };
     let on_host = is_host(hub);
     match name {
         "Name" => out.put(i, key),
@@ -108,11 +130,14 @@ fn port_value(root: &Path, key: &str, name: &str, i: usize, out: &mut Fields) {
                 out.put(i, rate);
             }
         }
-        "Power" => out.put(i, match is_self_powered(root, hub) {
-            Some(true) => "Self",
-            Some(false) => "Bus",
-            None => "Unknown",
-        }),
+        "Power" => out.put(
+            i,
+            match is_self_powered(root, hub) {
+                Some(true) => "Self",
+                Some(false) => "Bus",
+                None => "Unknown",
+            },
+        ),
         _ => {}
     }
 }
@@ -158,7 +183,10 @@ fn device_value(root: &Path, row: &Row<'_>, name: &str, i: usize, out: &mut Fiel
                 out.put(i, n);
             }
         }
-        "IsSuspended" => out.put(i, text(root, key, "power/runtime_status").as_deref() == Some("suspended")),
+        "IsSuspended" => out.put(
+            i,
+            text(root, key, "power/runtime_status").as_deref() == Some("suspended"),
+        ),
         "IsSelfPowered" => {
             if let Some(own) = is_self_powered(root, key) {
                 out.put(i, own);
@@ -191,7 +219,13 @@ fn text(root: &Path, device: &str, file: &str) -> Option<String> {
 
 fn put_text(root: &Path, device: &str, file: &str, i: usize, out: &mut Fields) {
     if let Some(text) = text(root, device, file) {
-        out.put(i, text.chars().filter(|c| !c.is_control()).take(64).collect::<String>());
+        out.put(
+            i,
+            text.chars()
+                .filter(|c| !c.is_control())
+                .take(64)
+                .collect::<String>(),
+        );
     }
 }
 
@@ -212,7 +246,10 @@ fn put_hex_number(root: &Path, device: &str, file: &str, i: usize, out: &mut Fie
 /// `2.00` is 2.0 in the standard's four characters.
 fn version(root: &Path, device: &str) -> String {
     let text = text(root, device, "version").unwrap_or_default();
-    text.chars().filter(|c| c.is_ascii_digit() || *c == '.').take(4).collect()
+    text.chars()
+        .filter(|c| c.is_ascii_digit() || *c == '.')
+        .take(4)
+        .collect()
 }
 
 fn rate(root: &Path, device: &str) -> Option<&'static str> {
@@ -248,33 +285,110 @@ mod tests {
     fn a_stick_behind_a_hub() {
         let f = Folder::new();
         let write = |device: &str, pairs: &[(&str, &str)]| {
-            pairs.iter().for_each(|(file, text)| f.file(&format!("sys/bus/usb/devices/{device}/{file}"), &format!("{text}\n")));
+            pairs.iter().for_each(|(file, text)| {
+                f.file(
+                    &format!("sys/bus/usb/devices/{device}/{file}"),
+                    &format!("{text}\n"),
+                )
+            });
         };
-        write("usb1", &[("bDeviceClass", "09"), ("product", "xHCI Host Controller"), ("version", " 2.00"), ("speed", "480"), ("bmAttributes", "e0")]);
-        write("1-0:1.0", &[("usb1-port1/connect_type", "hotplug"), ("usb1-port2/connect_type", "hotplug")]);
-        write("1-1", &[("bDeviceClass", "09"), ("devnum", "2"), ("version", " 2.10"), ("maxchild", "4"), ("bConfigurationValue", "1"), ("bmAttributes", "a0")]);
-        write("1-1:1.0", &[("1-1-port3/connect_type", "unknown"), ("bInterfaceNumber", "00")]);
+        write(
+            "usb1",
+            &[
+                ("bDeviceClass", "09"),
+                ("product", "xHCI Host Controller"),
+                ("version", " 2.00"),
+                ("speed", "480"),
+                ("bmAttributes", "e0"),
+            ],
+        );
+        write(
+            "1-0:1.0",
+            &[
+                ("usb1-port1/connect_type", "hotplug"),
+                ("usb1-port2/connect_type", "hotplug"),
+            ],
+        );
+        write(
+            "1-1",
+            &[
+                ("bDeviceClass", "09"),
+                ("devnum", "2"),
+                ("version", " 2.10"),
+                ("maxchild", "4"),
+                ("bConfigurationValue", "1"),
+                ("bmAttributes", "a0"),
+            ],
+        );
+        write(
+            "1-1:1.0",
+            &[
+                ("1-1-port3/connect_type", "unknown"),
+                ("bInterfaceNumber", "00"),
+            ],
+        );
         write(
             "1-1.3",
             &[
-                ("bDeviceClass", "00"), ("devnum", "5"), ("version", " 3.20"), ("speed", "5000"), ("idVendor", "0781"),
-                ("idProduct", "5581"), ("bcdDevice", "0100"), ("manufacturer", " SanDisk"), ("product", "Ultra"),
-                ("serial", "4C53"), ("bmAttributes", "80"), ("bConfigurationValue", "1"), ("power/runtime_status", "active"),
+                ("bDeviceClass", "00"),
+                ("devnum", "5"),
+                ("version", " 3.20"),
+                ("speed", "5000"),
+                ("idVendor", "0781"),
+                ("idProduct", "5581"),
+                ("bcdDevice", "0100"),
+                ("manufacturer", " SanDisk"),
+                ("product", "Ultra"),
+                ("serial", "4C53"),
+                ("bmAttributes", "80"),
+                ("bConfigurationValue", "1"),
+                ("power/runtime_status", "active"),
             ],
         );
-        write("1-1.3:1.0", &[("bInterfaceNumber", "00"), ("bInterfaceClass", "08"), ("bInterfaceSubClass", "06"), ("bInterfaceProtocol", "50")]);
+        write(
+            "1-1.3:1.0",
+            &[
+                ("bInterfaceNumber", "00"),
+                ("bInterfaceClass", "08"),
+                ("bInterfaceSubClass", "06"),
+                ("bInterfaceProtocol", "50"),
+            ],
+        );
         write("2-1", &[("devnum", "2")]);
 
         let hosts = "Device.USB.USBHosts.Host.{i}.";
         assert_eq!(probe::list(&mut usb(), f.root(), hosts, &[]), ["usb1"]);
-        let names = ["Enable", "Name", "Type", "USBVersion", "PowerManagementEnable"];
+        let names = [
+            "Enable",
+            "Name",
+            "Type",
+            "USBVersion",
+            "PowerManagementEnable",
+        ];
         let v = probe::get(&mut usb(), f.root(), hosts, &["usb1"], &names);
         assert_eq!(probe::line(&v, &names), "true|usb1|xHCI|2.00|false");
 
-        assert_eq!(probe::list(&mut usb(), f.root(), DEVICE, &["usb1"]), ["1-1", "1-1.3"]);
+        assert_eq!(
+            probe::list(&mut usb(), f.root(), DEVICE, &["usb1"]),
+            ["1-1", "1-1.3"]
+        );
         let names = [
-            "DeviceNumber", "USBVersion", "DeviceClass", "DeviceVersion", "ProductID", "VendorID", "Manufacturer", "ProductClass",
-            "SerialNumber", "Port", "USBPort", "Rate", "Parent", "MaxChildren", "IsSuspended", "IsSelfPowered",
+            "DeviceNumber",
+            "USBVersion",
+            "DeviceClass",
+            "DeviceVersion",
+            "ProductID",
+            "VendorID",
+            "Manufacturer",
+            "ProductClass",
+            "SerialNumber",
+            "Port",
+            "USBPort",
+            "Rate",
+            "Parent",
+            "MaxChildren",
+            "IsSuspended",
+            "IsSelfPowered",
         ];
         let v = probe::get(&mut usb(), f.root(), DEVICE, &["usb1", "1-1.3"], &names);
         assert_eq!(
@@ -282,21 +396,55 @@ mod tests {
             "5|3.20|00|256|21889|1921|SanDisk|Ultra|4C53|3|Device.USB.Port.{i}.<1-1-port3>|Super|\
              Device.USB.USBHosts.Host.{i}.Device.{i}.<usb1,1-1>|-|false|false"
         );
-        let v = probe::get(&mut usb(), f.root(), DEVICE, &["usb1", "1-1"], &["USBPort", "Parent", "Rate"]);
-        assert_eq!(probe::line(&v, &["USBPort", "Parent", "Rate"]), "Device.USB.Port.{i}.<usb1-port1>|-|Unknown");
+        let v = probe::get(
+            &mut usb(),
+            f.root(),
+            DEVICE,
+            &["usb1", "1-1"],
+            &["USBPort", "Parent", "Rate"],
+        );
+        assert_eq!(
+            probe::line(&v, &["USBPort", "Parent", "Rate"]),
+            "Device.USB.Port.{i}.<usb1-port1>|-|Unknown"
+        );
 
         let configuration = format!("{DEVICE}Configuration.{{i}}.");
-        assert_eq!(probe::list(&mut usb(), f.root(), &configuration, &["usb1", "1-1.3"]), ["1"]);
+        assert_eq!(
+            probe::list(&mut usb(), f.root(), &configuration, &["usb1", "1-1.3"]),
+            ["1"]
+        );
         let interface = format!("{configuration}Interface.{{i}}.");
-        assert_eq!(probe::list(&mut usb(), f.root(), &interface, &["usb1", "1-1.3", "1"]), ["1-1.3:1.0"]);
-        let names = ["InterfaceNumber", "InterfaceClass", "InterfaceSubClass", "InterfaceProtocol"];
-        let v = probe::get(&mut usb(), f.root(), &interface, &["usb1", "1-1.3", "1", "1-1.3:1.0"], &names);
+        assert_eq!(
+            probe::list(&mut usb(), f.root(), &interface, &["usb1", "1-1.3", "1"]),
+            ["1-1.3:1.0"]
+        );
+        let names = [
+            "InterfaceNumber",
+            "InterfaceClass",
+            "InterfaceSubClass",
+            "InterfaceProtocol",
+        ];
+        let v = probe::get(
+            &mut usb(),
+            f.root(),
+            &interface,
+            &["usb1", "1-1.3", "1", "1-1.3:1.0"],
+            &names,
+        );
         assert_eq!(probe::line(&v, &names), "0|08|06|50");
 
         let ports = "Device.USB.Port.{i}.";
-        assert_eq!(probe::list(&mut usb(), f.root(), ports, &[]), ["usb1-port1", "usb1-port2", "1-1-port3"]);
+        assert_eq!(
+            probe::list(&mut usb(), f.root(), ports, &[]),
+            ["usb1-port1", "usb1-port2", "1-1-port3"]
+        );
         let names = ["Name", "Standard", "Type", "Rate", "Power"];
-        let get = |key| probe::line(&probe::get(&mut usb(), f.root(), ports, &[key], &names), &names);
+        let get = |key| {
+            probe::line(
+                &probe::get(&mut usb(), f.root(), ports, &[key], &names),
+                &names,
+            )
+        };
         assert_eq!(get("usb1-port1"), "usb1-port1|2.00|Host|High|Self");
         assert_eq!(get("1-1-port3"), "1-1-port3|2.10|Hub|-|Bus");
     }
@@ -307,7 +455,13 @@ mod tests {
         f.file("sys/bus/usb/devices/x", "");
         f.file("sys/bus/usb/product", "outside\n");
         for key in ["", "..", "../../usb", "/etc"] {
-            let v = probe::get(&mut usb(), f.root(), DEVICE, &["usb1", key], &["ProductClass", "USBPort", "Port"]);
+            let v = probe::get(
+                &mut usb(),
+                f.root(),
+                DEVICE,
+                &["usb1", key],
+                &["ProductClass", "USBPort", "Port"],
+            );
             assert_eq!(v.get("ProductClass"), None);
         }
     }

@@ -1,0 +1,288 @@
+//! AddObject and DeleteObject: all is checked before a transaction begins (R-OBJ-1 to 12).
+
+use super::fault::{Code, Fault};
+use super::handler::Failure;
+use super::index::{MAX_INSTANCES, MAX_KEY, Place, record};
+use super::intent::{Op, Planned};
+use super::schema::{ObjectId, SourceKind};
+use super::served::Numbers;
+use super::set::AGENT_ALIAS;
+use super::transaction::parameter_key;
+use super::tree::{Status, Tree, Writer};
+use crate::state::journal::Batch;
+
+impl Tree {
+    /// Local changes of rows wait while an answer is under way: its count has been announced.
+    fn refuse_while_answering(&self, writer: Writer<'_>) -> Result<(), Fault> {
+        match writer {
+            Writer::Local if self.pins.any() => Err(Fault::new(
+                Code::REQUEST_DENIED,
+                "an answer to the ACS is under way; try again",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// AddObject: the new instance number. `Device.X.[alias].` makes the row with this Alias (R-OBJ-9).
+    ///
+    /// # Errors
+    /// 9005 for what is no table in which rows can be made, 9003 for an Alias that cannot be given,
+    /// 9004 for a full table, and as [`Tree::set`].
+    pub fn add(&mut self, object: &str, writer: Writer<'_>) -> Result<(u32, Status), Fault> {
+        let key = parameter_key(writer)?;
+        self.refuse_while_answering(writer)?;
+        let (table, alias) = match object.strip_suffix("].").and_then(|o| o.rsplit_once('[')) {
+            Some((table, alias)) => (table, Some(alias)),
+            None => (object, None),
+        };
+        let invalid = |why: &str| Fault::new(Code::INVALID_NAME, format!("{object}: {why}"));
+        let target = self.resolve(table, false)?;
+        if !target.table || !self.served.is_creatable(target.object) {
+            return Err(invalid("no rows can be added here"));
+        }
+        let (table, numbers) = (target.object, target.numbers);
+        let slot = self.list(table, numbers);
+        if self.index.list(slot).map_or(0, |l| l.len()) >= MAX_INSTANCES {
+            return Err(Fault::new(
+                Code::RESOURCES_EXCEEDED,
+                format!("{object}: the table is full"),
+            ));
+        }
+        let known = self.record(&(table, numbers));
+        let number = record::next(&known);
+        if number == u32::MAX {
+            return Err(Fault::new(
+                Code::RESOURCES_EXCEEDED,
+                format!("{object}: no instance number is left"),
+            ));
+        }
+        let parent = self
+            .served
+            .schema
+            .object(table)
+            .parent()
+            .map_or(0, |p| p.id);
+        let above = self
+            .locate(parent, &numbers)
+            .ok_or_else(|| invalid("there is no such row"))?;
+        let mut place = above;
+        let depth = above.depth;
+        // A table lies at most MAX_DEPTH deep, so its parent has room for one more.
+        (place.numbers[depth], place.depth) = (number, depth + 1);
+        let mut batch = Batch::default();
+        if let Some(alias) = alias {
+            self.check_new_alias(table, numbers, &place, alias)?;
+            let mut path = String::from("l/");
+            self.served.write_path(table, place.numbers(), &mut path);
+            batch.put(path, alias);
+        }
+        let mut keys = self.keys_of(&above);
+        let (name, mut planned) = self.plan_add(table, &above, &place, &mut keys, number)?;
+        self.carry_out(&mut planned)?;
+        let mut all: Vec<(u32, &str)> = record::entries(&known).filter(|e| e.1 != name).collect();
+        all.push((number, &name));
+        let new = record::encode(number + 1, all.into_iter());
+        self.keep_record((table, numbers), new, &mut batch);
+        self.supersede(&(table, numbers));
+        self.index.insert(&(table, numbers), number, &name);
+        Ok((number, self.conclude(planned, batch, key)))
+    }
+
+    fn check_new_alias(
+        &mut self,
+        table: ObjectId,
+        numbers: Numbers,
+        place: &Place,
+        alias: &str,
+    ) -> Result<(), Fault> {
+        let refused = |why: String| Fault::new(Code::INVALID_ARGUMENTS, format!("Alias: {why}"));
+        let Some(param) = self.served.alias(table).map(|p| p.id) else {
+            return Err(Fault::new(
+                Code::INVALID_NAME,
+                "rows of this table have no Alias that can be given",
+            ));
+        };
+        self.check_value(param, alias)
+            .map_err(|(_, why)| refused(why))?;
+        let own = format!(
+            "{AGENT_ALIAS}{}",
+            place.numbers().last().copied().unwrap_or(0)
+        );
+        if alias.starts_with(AGENT_ALIAS) && alias != own {
+            return Err(refused(format!(
+                "only the agent gives names that begin with {AGENT_ALIAS}"
+            )));
+        }
+        if self.find_alias(table, numbers, alias).is_some() {
+            return Err(refused("another row has it".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The key of a new row, and what its handler is to do.
+    fn plan_add(
+        &mut self,
+        table: ObjectId,
+        above: &Place,
+        place: &Place,
+        keys: &mut Vec<String>,
+        number: u32,
+    ) -> Result<(String, Vec<Planned>), Fault> {
+        let path = self.served.schema.object(table).path();
+        let source = self.served.object_source(table);
+        if source.is_some_and(|s| s.kind == SourceKind::Store) {
+            return Ok((number.to_string(), Vec::new()));
+        }
+        let Some(handler) = source.and_then(|s| self.served.handler(s)) else {
+            return Err(Fault::new(
+                Code::REQUEST_DENIED,
+                format!("{path}: no rows can be added here"),
+            ));
+        };
+        let mut planned = Planned {
+            object: table,
+            numbers: above.numbers,
+            depth: above.depth,
+            keys: keys.clone(),
+            handler,
+            op: Op::Add,
+            after: false,
+            undoable: true,
+            saved: Vec::new(),
+        };
+        let path = path.to_owned();
+        let key = self
+            .with(&planned, |h, ctx, row, _| h.add_key(ctx, row, number))
+            .unwrap_or_else(|| Err(Failure::internal("no handler")))
+            .map_err(|f| Fault::new(f.code, format!("{path}: {}", f.text)))?;
+        let slot = self.list(table, above.numbers);
+        let taken = (0..self.index.list(slot).map_or(0, |l| l.len()))
+            .any(|pos| self.index.list(slot).is_some_and(|l| l.key(pos) == key));
+        if key.is_empty() || key.len() > MAX_KEY || taken {
+            return Err(Fault::new(
+                Code::INTERNAL_ERROR,
+                format!("{path}: the handler gave no usable key"),
+            ));
+        }
+        keys.push(key.clone());
+        (planned.numbers, planned.depth, planned.keys) = (place.numbers, place.depth, keys.clone());
+        planned.undoable = self.can_undo(&planned);
+        let mut bad = Vec::new();
+        self.with(&planned, |h, ctx, row, change| {
+            h.check(ctx, row, change, &mut bad)
+        });
+        match bad.into_iter().next() {
+            Some((_, failure)) => Err(Fault::new(
+                failure.code,
+                format!("{path}: {}", failure.text),
+            )),
+            None => Ok((key, vec![planned])),
+        }
+    }
+
+    /// DeleteObject: the row, what is below it, and references to it (R-OBJ-11).
+    ///
+    /// # Errors
+    /// 9005 for what is no row that can be deleted, and as [`Tree::set`].
+    pub fn delete(&mut self, object: &str, writer: Writer<'_>) -> Result<Status, Fault> {
+        let key = parameter_key(writer)?;
+        self.refuse_while_answering(writer)?;
+        let target = self.resolve(object, false)?;
+        let invalid = |why: &str| Fault::new(Code::INVALID_NAME, format!("{object}: {why}"));
+        if target.table || target.param.is_some() || !self.served.is_creatable(target.object) {
+            return Err(invalid("no row that can be deleted"));
+        }
+        let table = target.object;
+        let place = self
+            .locate(table, &target.numbers)
+            .ok_or_else(|| invalid("there is no such row"))?;
+        let Some(depth) = place.depth.checked_sub(1) else {
+            return Err(invalid("no row"));
+        };
+        let mut planned = Vec::new();
+        if let Some(handler) = self
+            .served
+            .object_source(table)
+            .and_then(|s| self.served.handler(s))
+        {
+            let mut change = Planned {
+                object: table,
+                numbers: place.numbers,
+                depth: place.depth,
+                keys: self.keys_of(&place),
+                handler,
+                op: Op::Delete,
+                after: false,
+                undoable: true,
+                saved: Vec::new(),
+            };
+            change.undoable = self.can_undo(&change);
+            let mut bad = Vec::new();
+            self.with(&change, |h, ctx, row, change| {
+                h.check(ctx, row, change, &mut bad)
+            });
+            if let Some((_, failure)) = bad.into_iter().next() {
+                return Err(Fault::new(
+                    failure.code,
+                    format!("{object}: {}", failure.text),
+                ));
+            }
+            planned.push(change);
+        }
+        self.carry_out(&mut planned)?;
+
+        let mut path = String::new();
+        self.served.write_path(table, place.numbers(), &mut path);
+        let mut batch = Batch::default();
+        for kind in ["v/", "l/", "a/", "r/", "i/"] {
+            let prefix = format!("{kind}{path}");
+            for (key, _) in self.journal.borrow().scan(&prefix) {
+                batch.delete(key);
+            }
+        }
+        self.clear_references(&path, &mut batch);
+        self.forget_promises(table, place.numbers(), &mut batch);
+        self.watch.forget(&path);
+        // `depth` is below that of a place
+        let (number, mut numbers) = (place.numbers[depth], place.numbers);
+        numbers[depth] = 0;
+        let known = self.record(&(table, numbers));
+        let left = record::entries(&known).filter(|e| e.0 != number);
+        let new = record::encode(record::next(&known), left);
+        self.keep_record((table, numbers), new, &mut batch);
+        self.supersede(&(table, numbers));
+        self.index.remove(&(table, numbers), number, depth);
+        Ok(self.conclude(planned, batch, key))
+    }
+
+    /// R-SPV-18: stored references to a row that goes away, or to something below it, become empty.
+    /// What handlers hold they refer to by key, and a key without a row is left out when read.
+    fn clear_references(&mut self, path: &str, batch: &mut Batch) {
+        let bare = path.strip_suffix('.').unwrap_or(path);
+        let points = |item: &str| item == bare || item.starts_with(path);
+        let mut hits: Vec<(String, String)> = Vec::new();
+        for (key, value) in self.journal.borrow().scan("v/") {
+            let Ok(value) = std::str::from_utf8(value) else {
+                continue;
+            };
+            if value.contains(bare)
+                && value.split(',').any(points)
+                && !key.get(2..).is_some_and(|k| k.starts_with(path))
+            {
+                let left: Vec<&str> = value.split(',').filter(|i| !points(i)).collect();
+                hits.push((key.to_owned(), left.join(",")));
+            }
+        }
+        for (key, left) in hits {
+            let Some(Ok(target)) = key.get(2..).map(|p| self.resolve(p, false)) else {
+                continue;
+            };
+            if target
+                .param
+                .is_some_and(|p| self.served.schema.param(p).kind().is_reference())
+            {
+                batch.put(key, left);
+            }
+        }
+    }
+}

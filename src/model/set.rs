@@ -1,0 +1,475 @@
+//! SetParameterValues: everything is checked, and every fault collected, before a transaction begins
+//! (R-GEN-5, R-SPV-1 to 20).
+
+use super::attributes::hash;
+use super::fault::{Code, Fault, ParameterFault};
+use super::handler::Failure;
+use super::index::Place;
+use super::intent::{NewValue, Op, Planned};
+use super::kind::Misfit;
+use super::request::ParameterValue;
+use super::schema::{ObjectId, ParamId, SourceKind, flag};
+use super::served::{MAX_DEPTH, Numbers};
+use super::transaction::parameter_key;
+use super::tree::{Status, Tree, Writer};
+use crate::state::journal::Batch;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most parameters that one SetParameterValues may set; beyond it 9004.
+pub const MAX_SET: usize = 4096;
+/// What an Alias that the agent gives begins with; nobody else's may (TR-069 3.6.1).
+pub(super) const AGENT_ALIAS: &str = "cpe-";
+
+/// One entry of a SetParameterValues, checked by itself.
+struct Checked {
+    object: ObjectId,
+    place: Place,
+    param: ParamId,
+    value: String,
+    refers: Option<Vec<String>>,
+}
+
+/// References in their canonical form, and the keys of the row where there is one reference.
+type References = (String, Option<Vec<String>>);
+
+/// New values by parameter and row.
+type Staged = BTreeMap<(ParamId, Numbers), String>;
+
+impl Tree {
+    /// Checks a text against the type of a parameter and gives its canonical form.
+    pub(super) fn check_value(
+        &self,
+        param: ParamId,
+        value: &str,
+    ) -> Result<String, (Code, String)> {
+        let kind = self.served.schema.param(param).kind();
+        match kind.check(value) {
+            Ok(value) => Ok(value.into_owned()),
+            Err(Misfit::Type(why)) => Err((Code::INVALID_TYPE, why)),
+            Err(Misfit::Value(why)) => Err((Code::INVALID_VALUE, why)),
+        }
+    }
+
+    /// SetParameterValues as one transaction (R-SPV-*).
+    ///
+    /// # Errors
+    /// 9003 with one line for each bad parameter, or for a parameter set twice or a ParameterKey that
+    /// is too long; 9004 for too many; 9001 for two changes that cannot be taken back; 9002 when a
+    /// handler failed. Nothing has been changed then.
+    pub fn set(&mut self, list: &[ParameterValue], writer: Writer<'_>) -> Result<Status, Fault> {
+        let key = parameter_key(writer)?;
+        if list.len() > MAX_SET {
+            return Err(Fault::new(
+                Code::RESOURCES_EXCEEDED,
+                format!("more than {MAX_SET} parameters"),
+            ));
+        }
+        let mut faults: Vec<ParameterFault> = Vec::new();
+        let mut checked: Vec<(usize, Checked)> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (at, entry) in list.iter().enumerate() {
+            match self.check_entry(entry, writer) {
+                Ok(one) => {
+                    if !seen.insert((one.param, one.place.numbers)) {
+                        let why = format!("{} is set twice", entry.name);
+                        return Err(Fault::new(Code::INVALID_ARGUMENTS, why));
+                    }
+                    checked.push((at, one));
+                }
+                Err((code, text)) => faults.push(ParameterFault {
+                    name: entry.name.clone(),
+                    code,
+                    text,
+                }),
+            }
+        }
+        let staged: Staged = checked
+            .iter()
+            .map(|(_, c)| ((c.param, c.place.numbers), c.value.clone()))
+            .collect();
+        let mut bad: BTreeMap<usize, (Code, String)> = BTreeMap::new();
+        self.check_unique(&checked, &staged, &mut bad);
+        let (mut planned, members, kept) = self.plan_set(&checked);
+        for (planned, members) in planned.iter().zip(&members) {
+            let mut judged: Vec<(usize, Failure)> = Vec::new();
+            self.with(planned, |h, ctx, row, change| {
+                h.check(ctx, row, change, &mut judged)
+            });
+            for (index, failure) in judged {
+                let Some(at) = members.get(index).or(members.first()) else {
+                    continue;
+                };
+                // 9004 speaks of a whole RPC only (R-SPV-6).
+                let code = if failure.code == Code::RESOURCES_EXCEEDED {
+                    Code::REQUEST_DENIED
+                } else {
+                    failure.code
+                };
+                bad.entry(*at).or_insert((code, failure.text));
+            }
+        }
+        for (at, (code, text)) in bad {
+            let name = list.get(at).map(|e| e.name.clone()).unwrap_or_default();
+            faults.push(ParameterFault { name, code, text });
+        }
+        if !faults.is_empty() {
+            let parameters = faults;
+            return Err(Fault {
+                code: Code::INVALID_ARGUMENTS,
+                text: "Invalid arguments".to_owned(),
+                parameters,
+            });
+        }
+        self.carry_out(&mut planned)?;
+        let mut batch = Batch::default();
+        for (path, value) in kept {
+            batch.put(path, value);
+        }
+        if key.is_some() {
+            self.tell_written(&checked, &planned, &mut batch);
+        }
+        Ok(self.conclude(planned, batch, key))
+    }
+
+    /// What an entry asks for, by itself.
+    fn check_entry(
+        &mut self,
+        entry: &ParameterValue,
+        writer: Writer<'_>,
+    ) -> Result<Checked, (Code, String)> {
+        let target = self
+            .resolve(&entry.name, false)
+            .map_err(|f| (f.code, f.text))?;
+        let unknown = |why: &str| (Code::INVALID_NAME, why.to_owned());
+        let param = target
+            .param
+            .ok_or_else(|| unknown("a partial path cannot be set"))?;
+        let place = self
+            .locate(target.object, &target.numbers)
+            .ok_or_else(|| unknown("there is no such instance"))?;
+        let row = self.served.schema.param(param);
+        if !row.is_writable(self.served.platform) {
+            return Err((Code::NOT_WRITABLE, Code::NOT_WRITABLE.words().to_owned()));
+        }
+        if writer == Writer::Local && !self.is_open(target.object, &target.numbers, param) {
+            return Err((
+                Code::REQUEST_DENIED,
+                "the ACS has taken this parameter for itself".to_owned(),
+            ));
+        }
+        let row = self.served.schema.param(param);
+        if let Some(word) = entry
+            .xsi_type
+            .as_deref()
+            .filter(|t| !row.kind().accepts_xsi(t))
+        {
+            let word: String = word.chars().take(32).collect();
+            return Err((
+                Code::INVALID_TYPE,
+                format!("{word} is not {}", row.kind().xsi_type()),
+            ));
+        }
+        let mut value = self.check_value(param, &entry.value)?;
+        let mut refers = None;
+        let row = self.served.schema.param(param);
+        if row.kind().is_reference() && !value.is_empty() {
+            (value, refers) = self.check_references(param, &value)?;
+        }
+        if self
+            .served
+            .source(param)
+            .is_some_and(|s| s.kind == SourceKind::Alias)
+        {
+            self.check_alias(target.object, &place, &value)
+                .map_err(|why| (Code::INVALID_VALUE, why))?;
+        }
+        Ok(Checked {
+            object: target.object,
+            place,
+            param,
+            value,
+            refers,
+        })
+    }
+
+    /// R-SPV-17: each reference names a row that exists, of a table that it may point into. Gives the
+    /// references in their canonical form, and the keys of the row where there is one reference.
+    fn check_references(
+        &mut self,
+        param: ParamId,
+        value: &str,
+    ) -> Result<References, (Code, String)> {
+        let refused = |why: &str| (Code::INVALID_VALUE, why.to_owned());
+        let mut paths: Vec<String> = Vec::new();
+        let mut keys = None;
+        for item in value.split(',') {
+            let item = item.trim();
+            let target = self
+                .resolve(&format!("{}.", item.trim_end_matches('.')), false)
+                .map_err(|_| refused("there is no row of this name"))?;
+            if target.table {
+                return Err(refused("a table is no row"));
+            }
+            let object = self.served.schema.object(target.object);
+            let mut allowed = self.served.schema.param(param).kind().targets().peekable();
+            let fits = allowed.peek().is_none() || allowed.any(|t| t == object.path());
+            drop(allowed);
+            if !fits {
+                return Err(refused("a row of this table cannot be referred to here"));
+            }
+            let place = self
+                .locate(target.object, &target.numbers)
+                .ok_or_else(|| refused("there is no such row"))?;
+            keys = Some(self.keys_of(&place));
+            let mut path = String::new();
+            self.served
+                .write_path(target.object, place.numbers(), &mut path);
+            path.pop();
+            paths.push(path);
+        }
+        let list = self.served.schema.param(param).kind().row.list;
+        Ok((paths.join(","), keys.filter(|_| !list)))
+    }
+
+    /// The keys of a row.
+    pub(super) fn keys_of(&self, place: &Place) -> Vec<String> {
+        let mut names = [""; MAX_DEPTH];
+        self.index.keys(place, &mut names);
+        names
+            .iter()
+            .take(place.depth)
+            .map(|k| (*k).to_owned())
+            .collect()
+    }
+
+    /// N-10: what an Alias that somebody else chooses must be, beyond its type.
+    fn check_alias(&self, table: ObjectId, place: &Place, alias: &str) -> Result<(), String> {
+        let own = alias
+            == format!(
+                "{AGENT_ALIAS}{}",
+                place.numbers().last().copied().unwrap_or(0)
+            );
+        if alias.starts_with(AGENT_ALIAS) && !own && alias != self.alias(table, place) {
+            return Err(format!(
+                "only the agent gives names that begin with {AGENT_ALIAS}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// R-SPV-20, N-10: no two rows of a table have the same key when all is set.
+    fn check_unique(
+        &mut self,
+        checked: &[(usize, Checked)],
+        staged: &Staged,
+        bad: &mut BTreeMap<usize, (Code, String)>,
+    ) {
+        let mut rows: BTreeSet<(ObjectId, Numbers)> = BTreeSet::new();
+        for (_, one) in checked {
+            if !rows.insert((one.object, one.place.numbers))
+                || !self.served.schema.object(one.object).is_table()
+            {
+                continue;
+            }
+            let touched = |p: ParamId| {
+                let same = |c: &&(usize, Checked)| {
+                    c.1.param == p && c.1.place.numbers == one.place.numbers
+                };
+                checked.iter().find(same).map(|c| c.0)
+            };
+            for (names, enable) in self.unique_keys(one.object) {
+                let blamed = names
+                    .iter()
+                    .find_map(|p| touched(*p))
+                    .map(|at| (at, Code::INVALID_VALUE));
+                let blamed = blamed.or_else(|| Some((touched(enable?)?, Code::REQUEST_DENIED)));
+                let Some((at, code)) = blamed else { continue };
+                if self.has_double(one.object, &one.place, &names, enable, staged) {
+                    let words: Vec<&str> = names
+                        .iter()
+                        .map(|p| self.served.schema.param(*p).name())
+                        .collect();
+                    let why = format!("another row has the same {}", words.join(" and "));
+                    bad.entry(at).or_insert((code, why));
+                }
+            }
+        }
+    }
+
+    /// The unique keys of a table whose parameters are all there, each with the parameter that must
+    /// be true for it to count.
+    fn unique_keys(&self, table: ObjectId) -> Vec<(Vec<ParamId>, Option<ParamId>)> {
+        let object = self.served.schema.object(table);
+        let enable = object
+            .enable()
+            .map(|p| p.id)
+            .filter(|p| self.served.source(*p).is_some());
+        let mut keys: Vec<(Vec<ParamId>, Option<ParamId>)> = Vec::new();
+        for (functional, names) in object.keys() {
+            let params: Option<Vec<ParamId>> = names
+                .split('+')
+                .map(|n| self.served.param(table, n).map(|p| p.id))
+                .collect();
+            if let Some(params) = params {
+                keys.push((params, enable.filter(|_| functional)));
+            }
+        }
+        if let Some(alias) = self.served.alias(table).map(|p| p.id)
+            && !keys.iter().any(|k| k.0 == [alias])
+        {
+            keys.push((vec![alias], None));
+        }
+        keys
+    }
+
+    /// Whether another row of the same table has the same key, in the final state.
+    fn has_double(
+        &mut self,
+        table: ObjectId,
+        place: &Place,
+        key: &[ParamId],
+        enable: Option<ParamId>,
+        staged: &Staged,
+    ) -> bool {
+        let params: Vec<ParamId> = key.iter().copied().chain(enable).collect();
+        let last = |tree: &mut Tree, place: &Place| {
+            let mut values = tree.read(table, place, &params, true);
+            for (value, param) in values.iter_mut().zip(&params) {
+                if let Some(new) = staged.get(&(*param, place.numbers)) {
+                    value.clone_from(new);
+                }
+            }
+            let counts = enable.is_none() || values.pop().is_some_and(|v| v == "true");
+            counts.then_some(values)
+        };
+        let Some(mine) = last(self, place) else {
+            return false;
+        };
+        let Some(depth) = place.depth.checked_sub(1) else {
+            return false;
+        };
+        let Some((slot, own)) = place.at.get(depth).copied() else {
+            return false;
+        };
+        let len = self.index.list(slot).map_or(0, |l| l.len());
+        for pos in (0..len as u32).filter(|pos| *pos != own) {
+            let mut other = *place;
+            let Some(number) = self.index.list(slot).and_then(|l| l.number(pos as usize)) else {
+                continue;
+            };
+            // depth is below MAX_DEPTH: it is that of a place
+            (other.at[depth], other.numbers[depth]) = ((slot, pos), number);
+            if last(self, &other).as_ref() == Some(&mine) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Sorts what is to be set: changes by row and handler, with the entries each is made of; and
+    /// what the tree keeps itself, as journal keys.
+    #[allow(clippy::type_complexity)] // three lists that belong together for one caller
+    fn plan_set(
+        &mut self,
+        checked: &[(usize, Checked)],
+    ) -> (Vec<Planned>, Vec<Vec<usize>>, Vec<(String, String)>) {
+        let (mut planned, mut members): (Vec<Planned>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
+        let mut kept = Vec::new();
+        let mut known: BTreeMap<(ObjectId, Numbers, u16, bool), usize> = BTreeMap::new();
+        for (at, one) in checked {
+            let param = self.served.schema.param(one.param);
+            let Some(source) = self.served.source(one.param) else {
+                continue;
+            };
+            match source.kind {
+                SourceKind::Store => {
+                    let path = self.param_path(one.object, &one.place.numbers, one.param);
+                    kept.push((format!("v/{path}"), one.value.clone()));
+                }
+                SourceKind::Alias => {
+                    let mut key = String::from("l/");
+                    self.served
+                        .write_path(one.object, one.place.numbers(), &mut key);
+                    kept.push((key, one.value.clone()));
+                }
+                _ => {
+                    let Some(handler) = self.served.handler(source) else {
+                        continue;
+                    };
+                    let after = param.has(flag::AFTER_SESSION) && self.session != 0;
+                    let entry = known.entry((one.object, one.place.numbers, handler, after));
+                    let index = *entry.or_insert_with(|| {
+                        members.push(Vec::new());
+                        planned.push(Planned {
+                            object: one.object,
+                            numbers: one.place.numbers,
+                            depth: one.place.depth,
+                            keys: self.keys_of(&one.place),
+                            handler,
+                            op: Op::Set(Vec::new()),
+                            after,
+                            undoable: true,
+                            saved: Vec::new(),
+                        });
+                        planned.len() - 1
+                    });
+                    let value = NewValue {
+                        param: one.param,
+                        value: one.value.clone(),
+                        refers: one.refers.clone(),
+                    };
+                    if let (
+                        Some(Planned {
+                            op: Op::Set(values),
+                            ..
+                        }),
+                        Some(list),
+                    ) = (planned.get_mut(index), members.get_mut(index))
+                    {
+                        values.push(value);
+                        list.push(*at);
+                    }
+                }
+            }
+        }
+        for planned in &mut planned {
+            planned.undoable = self.can_undo(planned);
+        }
+        (planned, members, kept)
+    }
+
+    /// I-9, R-SPV-26: what the ACS wrote is known to it: the new values, as they now read.
+    fn tell_written(
+        &mut self,
+        checked: &[(usize, Checked)],
+        planned: &[Planned],
+        batch: &mut Batch,
+    ) {
+        for (_, one) in checked {
+            let path = self.param_path(one.object, &one.place.numbers, one.param);
+            if self.attributes_of(one.param, &path).notification == 0 {
+                continue;
+            }
+            let param = self.served.schema.param(one.param);
+            let promised = planned.iter().any(|p| {
+                p.after
+                    && p.numbers == one.place.numbers
+                    && matches!(&p.op, Op::Set(values) if values.iter().any(|v| v.param == one.param))
+            });
+            let handled = self
+                .served
+                .source(one.param)
+                .is_some_and(|s| self.served.handler(s).is_some());
+            let value = match () {
+                () if param.has(flag::HIDDEN) => String::new(),
+                // A handler may read back another form than the one written.
+                () if handled && !promised => self
+                    .read(one.object, &one.place, &[one.param], false)
+                    .pop()
+                    .unwrap_or_default(),
+                () => one.value.clone(),
+            };
+            self.tell(one.object, &path, hash(&value), batch);
+        }
+    }
+}
