@@ -218,14 +218,11 @@ impl Host for Core {
     fn inform(&mut self) -> InformFacts {
         self.tree.begin_rpc();
         let changed = self.tree.changed();
-        // V-13: the event is there exactly when a change is told.
-        match changed.is_empty() {
+        // V-13: the event is there exactly when a change is told. An ACS that was told nothing yet is
+        // told no change: the first session may find by which address it is reached, for one.
+        match changed.is_empty() || self.queue.contains(events::BOOTSTRAP) {
             true => self.queue.remove(events::VALUE_CHANGE),
             false => self.queue.add(events::VALUE_CHANGE, ""),
-        }
-        if self.queue.is_empty() && !self.owed {
-            // Asked for by a person, or what had changed is as it was: V-3 wants an event all the same.
-            self.queue.add(events::PERIODIC, "");
         }
         let events = self.queue.begin_session();
         let mut parameters: Vec<(String, &'static str, String)> = Vec::new();

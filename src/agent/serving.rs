@@ -24,10 +24,6 @@ pub fn answer(engine: &mut Engine, request: Request) -> Reply {
         Request::Del { path } => {
             engine.core.tree.delete(&path, Writer::Local).map(|status| changed(engine, status, Vec::new()))
         }
-        // C-30
-        Request::Inform if !engine.core.settings.enable_cwmp => {
-            Err(Fault::new(Code::REQUEST_DENIED, "EnableCWMP is false: no session is begun"))
-        }
         // A session now, asked for by a person.
         Request::Inform => {
             engine.kick();

@@ -265,7 +265,7 @@ impl Client {
     /// One request and the head of its response, on the connection at hand if there is one. When
     /// that turns out to be dead before anything was answered, once more on a new one (T-4).
     fn exchange(&mut self, body: &mut Body<'_>) -> Result<Answer, Error> {
-        let mut fresh = false;
+        let mut fresh = self.shared.note().ready.is_some();
         loop {
             self.shared.check()?;
             let result = self.send(body);
