@@ -244,12 +244,6 @@ fn errors_cite_line_and_reason() {
         ),
         (
             "commands",
-            "reboot = []",
-            4,
-            "commands.reboot: an argument vector needs at least the program",
-        ),
-        (
-            "commands",
             "reboot = \"reboot\"",
             4,
             "invalid type: string \"reboot\", expected a sequence",
