@@ -227,11 +227,10 @@ impl Engine {
         let options = start::client_options(&self.core, now);
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
+                log::info!("session with {} begins", self.core.settings.url);
                 // Told from here on, so that a session that fails before its Inform drops them by the
                 // same rules (V-15).
-                let codes: Vec<String> = self.core.queue.begin_session().into_iter().map(|e| e.code).collect();
-                let why = if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") };
-                log::info!("session with {} begins: {why}", self.core.settings.url);
+                let codes = self.core.queue.begin_session().into_iter().map(|e| e.code).collect();
                 self.core.schedule.session_began();
                 self.core.tree.begin_session();
                 self.session = Some(Active {
@@ -254,6 +253,12 @@ impl Engine {
             Event::Ready(local) => {
                 self.open_door(local);
                 self.step(Incoming::Start);
+                // The Inform itself may have found that a value changed.
+                let codes: Vec<String> = self.core.queue.pending().map(|e| e.code.clone()).collect();
+                log::info!("Inform: {}", if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") });
+                if let Some(active) = &mut self.session {
+                    active.events = codes;
+                }
             }
             Event::Answered { body, local } => {
                 self.core.local = local.or(self.core.local);
@@ -366,6 +371,10 @@ impl Engine {
         if fresh == self.core.settings && start::bootstrapped(&self.core) {
             return;
         }
+        if fresh.url != self.core.settings.url {
+            // How the former ACS failed says nothing about this one.
+            self.core.schedule.session_succeeded();
+        }
         self.core.settings = fresh;
         start::schedule_settings(&mut self.core);
         start::bootstrap_if_new(&mut self.core);
@@ -423,6 +432,8 @@ impl Engine {
                 }
                 self.settings_changed();
                 self.open_door(None);
+                // Somebody has just put something right, perhaps what the last session failed by.
+                self.core.schedule.retry_now();
             }
             Err(error) => {
                 let note = format!("the configuration was not taken over: {error}");

@@ -184,11 +184,11 @@ fn identify(core: &mut Core) {
 fn take_first_values(core: &mut Core) {
     let file = core.config.first_values();
     let (fresh, batch) = boot::first_values(&core.journal.borrow(), &file);
-    if !fresh.is_empty() {
-        if let Err(fault) = core.tree.store(&fresh) {
-            log::error!("first values of the configuration file: {fault}");
-            return;
-        }
+    if !fresh.is_empty()
+        && let Err(fault) = core.tree.store(&fresh)
+    {
+        log::error!("first values of the configuration file: {fault}");
+        return;
     }
     core.keep(batch);
 }

@@ -315,6 +315,11 @@ impl Schedule {
         self.retry_at = None;
     }
 
+    /// The wait is over early; what failed still counts.
+    pub fn retry_now(&mut self) {
+        self.retry_at = None;
+    }
+
     /// How many sessions failed since the last good one: RetryCount (C-22).
     pub fn failures(&self) -> u32 {
         self.failures

@@ -121,6 +121,8 @@ pub enum Error {
         code: u16,
         /// Seconds.
         retry_after: Option<u32>,
+        /// The beginning of what it said about it in plain words; often the only hint.
+        text: String,
     },
     /// A deadline passed; the text says which.
     Timeout(&'static str),
@@ -142,7 +144,12 @@ impl fmt::Display for Error {
             Error::Tls(text) => write!(f, "TLS: {text}"),
             Error::Authentication(text) => write!(f, "authentication: {text}"),
             Error::Redirect(text) => write!(f, "redirect: {text}"),
-            Error::Status { code, .. } => write!(f, "the ACS answered with HTTP status {code}"),
+            Error::Status { code, text, .. } if text.is_empty() => {
+                write!(f, "the ACS answered with HTTP status {code}")
+            }
+            Error::Status { code, text, .. } => {
+                write!(f, "the ACS answered with HTTP status {code}: {text}")
+            }
             Error::Timeout(phase) => write!(f, "deadline passed: {phase}"),
             Error::TooLarge(text) => write!(f, "too large: {text}"),
             Error::Broken(text) => write!(f, "HTTP: {text}"),
@@ -157,6 +164,8 @@ impl std::error::Error for Error {}
 pub const MAX_REDIRECTS: u32 = 5;
 /// The most of a challenge's or redirect's own body that is read to keep the connection.
 const MAX_IGNORED: u64 = 64 * 1024;
+/// The most of an error's body that is told.
+const MAX_WORDS: usize = 96;
 
 /// The client of one session.
 pub struct Client {
@@ -248,6 +257,7 @@ impl Client {
                     return Err(Error::Status {
                         code: other.as_u16(),
                         retry_after: retry_after(answer.headers()),
+                        text: self.words(answer),
                     });
                 }
             }
@@ -398,6 +408,28 @@ impl Client {
             Ok(_) if body.len() > MAX_BODY => Err(too_large()),
             Ok(_) => Ok(Response { body }),
             Err(e) => Err(self.failure(e)),
+        }
+    }
+
+    /// The first words of an error's body, when they are plain ASCII and no page of markup.
+    fn words(&self, mut answer: Answer) -> String {
+        let mut body = [0; MAX_WORDS];
+        let mut length = 0;
+        let mut reader = answer.body_mut().as_reader();
+        while let Some(room) = body.get_mut(length..).filter(|room| !room.is_empty()) {
+            // A body that breaks off says as much as came.
+            match reader.read(room) {
+                Ok(0) | Err(_) => break,
+                Ok(more) => length += more,
+            }
+        }
+        let text = body.get(..length).unwrap_or(&[]).trim_ascii();
+        let line = text.split(|b| *b == b'\r' || *b == b'\n').next().unwrap_or(&[]);
+        match std::str::from_utf8(line) {
+            Ok(line) if !line.starts_with('<') && line.bytes().all(|b| matches!(b, b' '..=b'~')) => {
+                line.to_owned()
+            }
+            _ => String::new(),
         }
     }
 
