@@ -18,6 +18,7 @@ use crate::net::client::Error;
 use crate::net::connection_request::Listener;
 use crate::state::journal::Journal;
 use crate::sys::clock::{self, Now};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -372,14 +373,14 @@ impl Engine {
     /// Opens, moves or closes the connection-request port (CR-14, CR-18); `local` is the address by
     /// which the ACS is reached, when it is known anew.
     fn open_door(&mut self, local: Option<IpAddr>) {
-        self.core.local = local.or(self.core.local);
+        if let Some(local) = local {
+            self.core.local = Some(local);
+            start::keep_local(&self.core, local);
+        }
         let plan = start::door(&self.core, &self.door, local);
         match plan {
             start::DoorPlan::Keep => self.mailbox.send(Task::Settings(start::door_settings(&self.core, &self.door))),
-            start::DoorPlan::Close => {
-                self.door.address = None;
-                self.mailbox.send(Task::Listen(None));
-            }
+            start::DoorPlan::Close => self.close_door(),
             start::DoorPlan::Open(address) => {
                 match Listener::bind(address, start::door_settings(&self.core, &self.door)) {
                     Ok(listener) => {
@@ -387,8 +388,13 @@ impl Engine {
                         log::info!("connection requests are taken at {}", listener.local_address());
                         self.mailbox.send(Task::Listen(Some(Box::new(listener))));
                     }
+                    // The address kept from before the boot may come later, or never again.
+                    Err(error) if local.is_none() && error.kind() == ErrorKind::AddrNotAvailable => {
+                        self.close_door();
+                        log::info!("connection requests wait for a session: {address} is not ours now");
+                    }
                     Err(error) => {
-                        self.door.address = None;
+                        self.close_door();
                         let note = format!("connection requests cannot be taken at {address}: {error}");
                         log::error!("{note}");
                         self.notes.push(note);
@@ -397,6 +403,11 @@ impl Engine {
             }
         }
         self.core.facts.borrow_mut().connection_request_url = start::door_url(&self.door, self.core.local);
+    }
+
+    fn close_door(&mut self) {
+        self.door.address = None;
+        self.mailbox.send(Task::Listen(None));
     }
 
     fn called(&mut self) {

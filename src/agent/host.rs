@@ -203,7 +203,12 @@ impl Host for Core {
 
     fn inform(&mut self) -> InformFacts {
         self.tree.begin_rpc();
-        let changed = self.tree.changed();
+        let mut changed = self.tree.changed();
+        let mut untold = Vec::new();
+        if self.queue.contains(events::BOOTSTRAP) {
+            // Nothing has changed for an ACS that was told nothing yet; its notion begins here (V-9).
+            untold = self.read(&std::mem::take(&mut changed));
+        }
         // V-13: the event is there exactly when a change is told.
         match changed.is_empty() {
             true => self.queue.remove(events::VALUE_CHANGE),
@@ -224,7 +229,7 @@ impl Host for Core {
         let asked = self.inform_parameters(&events);
         add(self, &asked, MAX_INFORM_PARAMETERS);
         add(self, &changed, usize::MAX);
-        self.informed = parameters.iter().map(|(path, _, value)| (path.clone(), value.clone())).collect();
+        self.informed = parameters.iter().chain(&untold).map(|(path, _, value)| (path.clone(), value.clone())).collect();
         let now = clock::now();
         InformFacts {
             device_id: self.device.clone(),
