@@ -2,7 +2,7 @@
 //! index apart. Ten leaves an instance, half constants, half of a native handler that formats a
 //! number; once as one table, once as tables in a table.
 
-use cwmpd::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Want};
+use cwmpd::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 use cwmpd::model::sample;
 use cwmpd::model::tree::{Handlers, Item};
 use cwmpd::state::journal::Journal;
@@ -15,7 +15,7 @@ use std::time::Instant;
 struct Numbers(usize, usize);
 
 impl Handler for Numbers {
-    fn list(&mut self, _: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) -> Result<(), Failure> {
+    fn list(&mut self, _: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         let count = if row.keys.is_empty() { self.0 } else { self.1 };
         out.extend((0..count).map(|n| format!("if{n}")));
         Ok(())

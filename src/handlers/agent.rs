@@ -1,7 +1,7 @@
 //! Provider `agent`: what the agent knows of itself and no file of the platform tells.
 
 use super::reading::{ReadOnly, Reading};
-use crate::model::handler::{Ctx, Fields, Handler, Row, Want};
+use crate::model::handler::{Ctx, Fields, Handler, Keys, Row, Want};
 use crate::sys::clock;
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -55,7 +55,7 @@ struct Agent {
 }
 
 impl Reading for Agent {
-    fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Vec<String>) {}
+    fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Keys) {}
 
     fn get(&mut self, _: &Ctx<'_>, _: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         let facts = self.facts.borrow();

@@ -1,7 +1,7 @@
 //! For the tests of the providers: a folder to be the root, and a row to be asked for.
 
 use crate::model::builtin::builtin;
-use crate::model::handler::{Ctx, Fields, Handler, Row, Want};
+use crate::model::handler::{Ctx, Fields, Handler, Keys, Row, Want};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -78,11 +78,11 @@ pub fn list(handler: &mut dyn Handler, root: &Path, path: &str, keys: &[&str]) -
         keys,
         numbers: &numbers,
     };
-    let mut out = Vec::new();
+    let mut out = Keys::default();
     handler
         .list(&Ctx { epoch: 1, root }, &row, &mut out)
         .expect("a provider lists");
-    out
+    out.iter().map(str::to_owned).collect()
 }
 
 /// The values of one row, by name, each checked against its type; what was not filled is missing.

@@ -1,11 +1,11 @@
 //! What the providers have in common that only read.
 
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Want};
+use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 
 /// A source whose rows are read and never changed.
 pub trait Reading {
     /// See [`Handler::list`].
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>);
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys);
 
     /// See [`Handler::get`]: a source that is not there fills nothing.
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields);
@@ -16,7 +16,7 @@ pub trait Reading {
 pub struct ReadOnly(pub Box<dyn Reading>);
 
 impl Handler for ReadOnly {
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) -> Result<(), Failure> {
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         self.0.list(ctx, row, out);
         Ok(())
     }

@@ -12,6 +12,7 @@
 //! the staged state (the process may be a new one), and must put back only what the change touched.
 
 use super::fault::Code;
+use super::index::{MAX_INSTANCES, MAX_KEY};
 use super::schema::{Object, Param};
 use std::path::Path;
 
@@ -98,6 +99,115 @@ impl Failure {
     }
 }
 
+/// Where a handler writes the keys of a table's instances: one text, so that ten thousand keys cost
+/// little more than their bytes. What the index could not hold is counted and left out.
+#[derive(Default)]
+pub struct Keys {
+    text: String,
+    /// Where each key ends.
+    ends: Vec<u32>,
+    left_out: usize,
+}
+
+impl Keys {
+    /// Adds a key. An empty one, one longer than [`MAX_KEY`], and those beyond [`MAX_INSTANCES`] are
+    /// left out.
+    pub fn push(&mut self, key: impl AsRef<str>) {
+        self.add(key.as_ref());
+    }
+
+    fn add(&mut self, key: &str) {
+        if key.is_empty() || key.len() > MAX_KEY || self.ends.len() >= MAX_INSTANCES {
+            self.left_out += 1;
+            return;
+        }
+        self.text.push_str(key);
+        // At most MAX_INSTANCES * MAX_KEY bytes.
+        self.ends.push(self.text.len() as u32);
+    }
+
+    /// How many keys it holds.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The key at a position; empty where there is none.
+    pub fn get(&self, at: usize) -> &str {
+        let Some(to) = self.ends.get(at) else {
+            return "";
+        };
+        self.text.get(self.start(at)..*to as usize).unwrap_or("")
+    }
+
+    /// Where the key at a position begins.
+    fn start(&self, at: usize) -> usize {
+        let before = at.checked_sub(1).and_then(|b| self.ends.get(b));
+        before.map_or(0, |e| *e as usize)
+    }
+
+    /// The keys, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> + Clone {
+        (0..self.len()).map(|at| self.get(at))
+    }
+
+    /// Whether a key is there; looks at all of them.
+    pub fn contains(&self, key: &str) -> bool {
+        self.iter().any(|k| k == key)
+    }
+
+    /// How many keys were left out.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Empties it.
+    pub fn clear(&mut self) {
+        *self = Keys::default();
+    }
+
+    /// Gives back room that was not needed.
+    pub(super) fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
+    /// Puts a key at a position.
+    pub(super) fn insert(&mut self, at: usize, key: &str) {
+        let from = self.start(at);
+        self.text.insert_str(from, key);
+        for end in self.ends.iter_mut().skip(at) {
+            *end += key.len() as u32;
+        }
+        self.ends.insert(at, (from + key.len()) as u32);
+    }
+
+    /// Takes out the key at a position, which must be below [`Keys::len`].
+    pub(super) fn remove(&mut self, at: usize) {
+        let from = self.start(at);
+        let to = self.ends.remove(at) as usize;
+        self.text.replace_range(from..to, "");
+        for end in self.ends.iter_mut().skip(at) {
+            *end -= (to - from) as u32;
+        }
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * 4
+    }
+}
+
+impl<S: AsRef<str>> Extend<S> for Keys {
+    fn extend<I: IntoIterator<Item = S>>(&mut self, keys: I) {
+        keys.into_iter().for_each(|key| self.add(key.as_ref()));
+    }
+}
+
 /// A place where values live.
 pub trait Handler {
     /// The keys of the instances of a table that exist now, in the order they are to be numbered.
@@ -105,7 +215,7 @@ pub trait Handler {
     ///
     /// # Errors
     /// The source cannot be read: the table is then shown empty and the reason logged.
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) -> Result<(), Failure> {
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         let _ = (ctx, row, out);
         Ok(())
     }

@@ -11,7 +11,7 @@
 //! daemon runs. A key that comes back gets its old number, as long as it is among the
 //! [`MAX_GONE`] newest of those that are gone; a number is never given twice.
 
-use super::handler::{Ctx, Row};
+use super::handler::{Ctx, Keys, Row};
 use super::schema::{ObjectId, SourceKind};
 use super::served::{MAX_DEPTH, Numbers};
 use super::tree::Tree;
@@ -33,6 +33,7 @@ const MAX_VOLATILE_BYTES: usize = 1 << 20;
 pub type ListKey = (ObjectId, Numbers);
 
 /// The instances of one table below one row.
+#[derive(Default)]
 pub struct List {
     /// The RPC in which the source was asked.
     epoch: u32,
@@ -40,9 +41,10 @@ pub struct List {
     touched: u32,
     /// The session in which it was; 0 outside one.
     session: u32,
-    /// Number, and where the key begins in `keys`; by number.
-    rows: Vec<(u32, u32)>,
-    keys: String,
+    /// Ascending.
+    numbers: Vec<u32>,
+    /// In the same order.
+    keys: Keys,
     /// Positions by key, made when first wanted.
     by_key: Vec<u32>,
 }
@@ -50,38 +52,28 @@ pub struct List {
 impl List {
     /// How many instances.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.numbers.len()
     }
 
     /// The instance number at a position.
     pub fn number(&self, pos: usize) -> Option<u32> {
-        self.rows.get(pos).map(|r| r.0)
+        self.numbers.get(pos).copied()
     }
 
     /// The key at a position; empty when there is no such row any more.
     pub fn key(&self, pos: usize) -> &str {
-        let Some(row) = self.rows.get(pos) else {
-            return "";
-        };
-        // Rows are sorted by number, keys lie in the same order.
-        let to = self
-            .rows
-            .get(pos + 1)
-            .map_or(self.keys.len(), |r| r.1 as usize);
-        self.keys.get(row.1 as usize..to).unwrap_or("")
+        self.keys.get(pos)
     }
 
     /// The position of a number.
     pub fn find(&self, number: u32) -> Option<usize> {
-        self.rows.binary_search_by_key(&number, |r| r.0).ok()
+        self.numbers.binary_search(&number).ok()
     }
 
     /// The position of a key.
     pub fn find_key(&mut self, key: &str) -> Option<usize> {
-        if self.by_key.len() != self.rows.len() {
-            let mut order: Vec<u32> = (0..self.rows.len() as u32).collect();
-            order.sort_unstable_by(|a, b| self.key(*a as usize).cmp(self.key(*b as usize)));
-            self.by_key = order;
+        if self.by_key.len() != self.numbers.len() {
+            self.by_key = sorted(&self.keys);
         }
         let at = self
             .by_key
@@ -91,51 +83,56 @@ impl List {
     }
 
     fn insert(&mut self, number: u32, key: &str) {
-        let at = self.rows.partition_point(|r| r.0 < number);
-        let from = self.rows.get(at).map_or(self.keys.len() as u32, |r| r.1);
-        self.keys.insert_str(from as usize, key);
-        self.rows.insert(at, (number, from));
-        for row in self.rows.iter_mut().skip(at + 1) {
-            row.1 += key.len() as u32;
-        }
+        let at = self.numbers.partition_point(|n| *n < number);
+        self.numbers.insert(at, number);
+        self.keys.insert(at, key);
         self.by_key.clear();
     }
 
     fn remove(&mut self, number: u32) {
-        let Some(at) = self.find(number) else { return };
-        let (_, from) = self.rows.remove(at);
-        let to = self.rows.get(at).map_or(self.keys.len() as u32, |r| r.1);
-        self.keys.replace_range(from as usize..to as usize, "");
-        for row in self.rows.iter_mut().skip(at) {
-            row.1 -= to - from;
+        if let Some(at) = self.find(number) {
+            self.numbers.remove(at);
+            self.keys.remove(at);
+            self.by_key.clear();
         }
-        self.by_key.clear();
     }
 
-    fn build(rows: &mut [(u32, &str)]) -> List {
-        rows.sort_unstable_by_key(|r| r.0);
-        let mut keys = String::with_capacity(rows.iter().map(|r| r.1.len()).sum());
-        let mut list = Vec::with_capacity(rows.len());
-        for (number, key) in rows.iter() {
-            list.push((*number, keys.len() as u32));
-            keys.push_str(key);
+    /// The list of keys and their numbers, 0 for those that are no instance. Keys that stand in the
+    /// order of their numbers already, as they mostly do, are taken over as they are.
+    fn build(mut numbers: Vec<u32>, mut keys: Keys) -> List {
+        let mut last = 0;
+        let ordered = numbers.iter().all(|n| std::mem::replace(&mut last, *n) < *n);
+        if ordered {
+            keys.shrink();
+        } else {
+            let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+            let number = |at: &u32| numbers.get(*at as usize).copied().unwrap_or(0);
+            order.retain(|at| number(at) != 0);
+            order.sort_unstable_by_key(number);
+            let mut moved = Keys::default();
+            moved.extend(order.iter().map(|at| keys.get(*at as usize)));
+            keys = moved;
+            numbers.retain(|n| *n != 0);
+            numbers.sort_unstable();
         }
-        List {
-            epoch: 0,
-            touched: 0,
-            session: 0,
-            rows: list,
-            keys,
-            by_key: Vec::new(),
-        }
+        List { numbers, keys, ..List::default() }
     }
 
     fn bytes(&self) -> usize {
-        self.rows.capacity() * 8
-            + self.keys.capacity()
-            + self.by_key.capacity() * 4
+        (self.numbers.capacity() + self.by_key.capacity()) * 4
+            + self.keys.bytes()
             + size_of::<List>()
     }
+}
+
+/// The positions of keys in the order of the keys, the first of equal ones first.
+fn sorted(keys: &Keys) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+    order.sort_unstable_by(|a, b| {
+        let (one, other) = (keys.get(*a as usize), keys.get(*b as usize));
+        one.cmp(other).then(a.cmp(b))
+    });
+    order
 }
 
 /// A place in the index: list and position for each `{i}` of a row.
@@ -165,8 +162,6 @@ pub struct Index {
     volatile: BTreeMap<ListKey, Vec<u8>>,
     /// Records that changed and are not in the journal yet.
     pending: BTreeMap<ListKey, Vec<u8>>,
-    /// Where sources put keys; kept for its capacity.
-    listing: Vec<String>,
 }
 
 impl Index {
@@ -179,7 +174,6 @@ impl Index {
     pub fn clear(&mut self) {
         self.slots = BTreeMap::new();
         self.lists = Vec::new();
-        self.listing = Vec::new();
     }
 
     /// Bytes held, the numbers of volatile tables included; an estimate.
@@ -247,7 +241,7 @@ impl Index {
         };
         for (k, slot) in &self.slots {
             if let (true, Some(list)) = (below(k), self.lists.get_mut(*slot as usize)) {
-                *list = List::build(&mut []);
+                *list = List::default();
             }
         }
         self.volatile.retain(|k, _| !below(k));
@@ -276,9 +270,15 @@ pub mod record {
         })
     }
 
-    /// Makes a record.
-    pub fn encode<'a>(next: u32, entries: impl Iterator<Item = (u32, &'a str)>) -> Vec<u8> {
-        let mut out = next.to_le_bytes().to_vec();
+    /// Bytes of one entry.
+    pub fn size(key: &str) -> usize {
+        6 + key.len()
+    }
+
+    /// Makes a record; `room` is about how long it will be.
+    pub fn encode<'a>(next: u32, room: usize, entries: impl Iterator<Item = (u32, &'a str)>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(room + 4);
+        out.extend(next.to_le_bytes());
         for (number, key) in entries {
             out.extend(number.to_le_bytes());
             out.extend((key.len() as u16).to_le_bytes());
@@ -289,65 +289,76 @@ pub mod record {
     }
 }
 
-/// Rows, the record when it changed, and how many keys were there twice.
-type Assigned<'k> = (Vec<(u32, &'k str)>, Option<Vec<u8>>, usize);
+/// What became of the keys that a source told of.
+struct Assigned {
+    /// The number of each key; 0 for one that was there before.
+    numbers: Vec<u32>,
+    /// The record when it changed.
+    record: Option<Vec<u8>>,
+    /// How many keys were there twice.
+    doubles: usize,
+}
+
+/// Stands for "no number yet" while numbers are given; never given itself.
+const NONE: u32 = u32::MAX;
 
 /// Gives numbers to the keys that a source told of: old ones to those known, new ones to the rest.
-/// Returns the rows, and the record when it changed. Duplicates are counted and left out.
-fn assign<'k>(known: &[u8], keys: &'k [String]) -> Assigned<'k> {
-    let mut rows: Vec<(u32, &str)> = Vec::with_capacity(keys.len());
+/// Duplicates are counted and get none.
+fn assign(known: &[u8], keys: &Keys) -> Assigned {
     // Mostly the source tells the same keys in the same order as the last time.
-    let mut entries = record::entries(known);
-    for key in keys {
-        match entries.next() {
-            Some((number, old)) if old == key => rows.push((number, key)),
-            _ => break,
-        }
+    let mut numbers = Vec::with_capacity(keys.len());
+    let same = keys.iter().zip(record::entries(known)).map_while(|(key, (n, old))| (key == old).then_some(n));
+    numbers.extend(same);
+    if numbers.len() == keys.len() {
+        return Assigned { numbers, record: None, doubles: 0 };
     }
-    if rows.len() == keys.len() {
-        return (rows, None, 0);
-    }
-    let mut by_key: Vec<(&str, u32, bool)> =
-        record::entries(known).map(|(n, k)| (k, n, false)).collect();
-    by_key.sort_unstable();
-    let mut fresh: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut next = record::next(known);
+    numbers.clear();
+    numbers.resize(keys.len(), NONE);
+    let order = sorted(keys);
     let mut doubles = 0;
-    rows.clear();
-    for key in keys {
-        if let Ok(at) = by_key.binary_search_by(|e| e.0.cmp(key)) {
-            // unwrap not needed: the position was just found
-            if let Some(entry) = by_key.get_mut(at) {
-                match entry.2 {
-                    false => rows.push((entry.1, key)),
-                    true => doubles += 1,
-                }
-                entry.2 = true;
-            }
-        } else if fresh.contains_key(key.as_str()) {
+    for (one, other) in order.iter().zip(order.iter().skip(1)) {
+        if keys.get(*one as usize) == keys.get(*other as usize)
+            && let Some(number) = numbers.get_mut(*other as usize)
+        {
+            *number = 0;
             doubles += 1;
-        } else if next < u32::MAX {
-            fresh.insert(key, next);
-            rows.push((next, key));
-            next += 1;
         }
     }
-    if fresh.is_empty() {
-        return (rows, None, doubles);
+    // The first of equal keys is the one that has no number yet.
+    let find = |key: &str| {
+        let at = order.partition_point(|at| keys.get(*at as usize) < key);
+        let at = *order.get(at)? as usize;
+        (keys.get(at) == key).then_some(at)
+    };
+    let (mut gone, mut first) = (0_usize, record::next(known));
+    for (number, key) in record::entries(known) {
+        first = first.max(number.saturating_add(1));
+        match find(key).and_then(|at| numbers.get_mut(at)) {
+            Some(place) => *place = number,
+            None => gone += 1,
+        }
     }
-    let mut gone: Vec<u32> = by_key.iter().filter(|e| !e.2).map(|e| e.1).collect();
-    gone.sort_unstable();
+    let mut next = first;
+    for number in numbers.iter_mut().filter(|n| **n == NONE) {
+        // A table whose numbers are used up shows no new rows.
+        *number = if next < NONE { next } else { 0 };
+        next = next.saturating_add(1).min(NONE);
+    }
+    if next == first {
+        return Assigned { numbers, record: None, doubles };
+    }
     // The smallest numbers are the oldest.
-    let forgotten = gone.len().saturating_sub(MAX_GONE);
-    let from = gone.get(forgotten).copied().unwrap_or(0);
-    let mut all: Vec<(u32, &str)> = by_key
-        .iter()
-        .filter(|e| e.2 || e.1 >= from)
-        .map(|e| (e.1, e.0))
-        .collect();
-    all.extend(fresh.iter().map(|(k, n)| (*n, *k)));
-    all.sort_unstable();
-    (rows, Some(record::encode(next, all.into_iter())), doubles)
+    let mut forget = gone.saturating_sub(MAX_GONE);
+    let old = record::entries(known).filter(|(_, key)| {
+        let goes = forget > 0 && find(key).is_none();
+        forget -= usize::from(goes);
+        !goes
+    });
+    // The new ones were given in the order of the keys, and are above all old ones.
+    let fresh = numbers.iter().zip(keys.iter()).filter(|(n, _)| **n >= first).map(|(n, key)| (*n, key));
+    let room = known.len() + fresh.clone().map(|(_, key)| record::size(key)).sum::<usize>();
+    let record = record::encode(next, room, old.chain(fresh));
+    Assigned { numbers, record: Some(record), doubles }
 }
 
 impl Tree {
@@ -360,15 +371,18 @@ impl Tree {
 
     /// The numbers of a list as they are known now.
     pub(super) fn record(&self, key: &ListKey) -> Vec<u8> {
+        self.with_record(key, <[u8]>::to_vec)
+    }
+
+    /// What `read` makes of the numbers of a list, which are not copied for it.
+    fn with_record<R>(&self, key: &ListKey, read: impl FnOnce(&[u8]) -> R) -> R {
         let index = &self.index;
         match index.pending.get(key).or_else(|| index.volatile.get(key)) {
-            Some(record) => record.clone(),
-            None => self
-                .journal
-                .borrow()
-                .get(&self.record_key(key))
-                .unwrap_or(&[])
-                .to_vec(),
+            Some(record) => read(record),
+            None => {
+                let journal = self.journal.borrow();
+                read(journal.get(&self.record_key(key)).unwrap_or(&[]))
+            }
         }
     }
 
@@ -425,18 +439,22 @@ impl Tree {
         let object = served.schema.object(table);
         let (source, handler) = match served.object_source(table) {
             Some(source) => (source, served.handler(source)),
-            None => return List::build(&mut []),
+            None => return self.stamp(List::default()),
         };
         if source.kind == SourceKind::Store {
-            let record = self.record(&key);
-            let mut rows: Vec<(u32, &str)> = record::entries(&record).collect();
-            return self.stamp(List::build(&mut rows));
+            let (mut numbers, mut keys) = (Vec::new(), Keys::default());
+            self.with_record(&key, |record| {
+                for (number, name) in record::entries(record) {
+                    numbers.push(number);
+                    keys.push(name);
+                }
+            });
+            return self.stamp(List::build(numbers, keys));
         }
         let arg = source.arg.to_owned();
-        let mut keys = std::mem::take(&mut self.index.listing);
-        keys.clear();
+        let mut keys = Keys::default();
         match (source.kind, handler) {
-            (SourceKind::Const, _) => keys.extend(arg.split_whitespace().map(str::to_owned)),
+            (SourceKind::Const, _) => keys.extend(arg.split_whitespace()),
             (_, Some(handler)) => {
                 let parent = object.parent().map_or(0, |p| p.id);
                 if let Some(place) = self.locate(parent, &numbers) {
@@ -463,35 +481,24 @@ impl Tree {
             _ => {}
         }
         let path = self.served.schema.object(table).path();
-        let told = keys.len();
-        keys.retain(|k| !k.is_empty() && k.len() <= MAX_KEY);
-        keys.truncate(MAX_INSTANCES);
-        if keys.len() < told {
+        if keys.left_out() > 0 {
             log::warn!(
-                "{path}: {} of {told} instances left out: too many, or their keys too long",
-                told - keys.len()
+                "{path}: {} instances left out: too many, or their keys empty or too long",
+                keys.left_out()
             );
         }
-        let known = self.record(&key);
-        let (mut rows, changed, doubles) = assign(&known, &keys);
-        if doubles > 0 {
-            log::warn!("{path}: {doubles} instances left out: their keys are there twice");
+        let assigned = self.with_record(&key, |known| assign(known, &keys));
+        if assigned.doubles > 0 {
+            log::warn!("{path}: {} instances left out: their keys are there twice", assigned.doubles);
         }
-        let list = List::build(&mut rows);
-        drop(rows);
-        if let Some(record) = changed {
+        if let Some(record) = assigned.record {
             if self.served.is_volatile(table) {
                 self.index.volatile.insert(key, record);
             } else {
                 self.index.pending.insert(key, record);
             }
         }
-        // A rare large table does not keep its room.
-        if keys.len() > 256 {
-            keys = Vec::new();
-        }
-        self.index.listing = keys;
-        self.stamp(list)
+        self.stamp(List::build(assigned.numbers, keys))
     }
 
     fn stamp(&self, list: List) -> List {

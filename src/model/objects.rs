@@ -81,7 +81,7 @@ impl Tree {
         self.carry_out(&mut planned)?;
         let mut all: Vec<(u32, &str)> = record::entries(&known).filter(|e| e.1 != name).collect();
         all.push((number, &name));
-        let new = record::encode(number + 1, all.into_iter());
+        let new = record::encode(number + 1, known.len() + record::size(&name), all.into_iter());
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
         self.index.insert(&(table, numbers), number, &name);
@@ -248,7 +248,7 @@ impl Tree {
         numbers[depth] = 0;
         let known = self.record(&(table, numbers));
         let left = record::entries(&known).filter(|e| e.0 != number);
-        let new = record::encode(record::next(&known), left);
+        let new = record::encode(record::next(&known), known.len(), left);
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
         self.index.remove(&(table, numbers), number, depth);

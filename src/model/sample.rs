@@ -3,7 +3,7 @@
 
 use super::fault::Code;
 use super::grammar;
-use super::handler::{Change, Ctx, Failure, Fields, Handler, Row, Want};
+use super::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 use super::schema::{Platform, Schema};
 use super::tree::{Handlers, Tree};
 use crate::state::journal::Journal;
@@ -106,7 +106,7 @@ fn table(row: &Row<'_>) -> String {
 }
 
 impl Handler for MemoryHandler {
-    fn list(&mut self, _: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) -> Result<(), Failure> {
+    fn list(&mut self, _: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         let mut memory = self.0.borrow_mut();
         memory.call("list", &name(row))?;
         out.extend(memory.keys.get(&name(row)).into_iter().flatten().cloned());

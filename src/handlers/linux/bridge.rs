@@ -7,7 +7,7 @@ use super::knobs::{Form, Knob};
 use super::layers::{Layer, ports};
 use super::link::{UP, common, device};
 use super::network::{Device, View};
-use crate::model::handler::{Fields, Row, Want};
+use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::kernel_file;
 use std::collections::BTreeSet;
 
@@ -65,7 +65,7 @@ pub const PORT_KNOBS: &[Knob] = &[
 ];
 
 /// The keys of `Device.Bridging.Bridge.{i}.`
-pub fn list(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
     out.extend(
         view.devices
             .iter()
@@ -134,7 +134,7 @@ pub fn fill_stp(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields)
 }
 
 /// The keys of `Device.Bridging.Bridge.{i}.Port.{i}.`: the bridge itself first.
-pub fn list_ports(view: &View, row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_ports(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(bridge) = bridge(view, row) else {
         return;
     };
@@ -183,7 +183,7 @@ fn port_state(view: &View, port: &Device, is_management: bool) -> &'static str {
 }
 
 /// The keys of `Device.Bridging.Bridge.{i}.VLAN.{i}.`: VLAN numbers.
-pub fn list_vlans(view: &View, row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_vlans(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(bridge) = bridge(view, row).filter(|b| b.filtering) else {
         return;
     };
@@ -205,7 +205,7 @@ pub fn fill_vlan(_view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Field
 }
 
 /// The keys of `Device.Bridging.Bridge.{i}.VLANPort.{i}.`: `10/lan1`.
-pub fn list_vlan_ports(view: &View, row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_vlan_ports(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(bridge) = bridge(view, row).filter(|b| b.filtering) else {
         return;
     };

@@ -5,7 +5,7 @@
 //! that asked, and since boot the first time.
 
 use crate::handlers::reading::Reading;
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -81,9 +81,9 @@ impl Ticks {
 }
 
 impl Reading for Cpu {
-    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         self.refresh(ctx);
-        out.extend_from_slice(&self.names);
+        out.extend(&self.names);
     }
 
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {

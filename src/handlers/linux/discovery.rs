@@ -4,7 +4,7 @@ use super::knobs::{Form, Knob};
 use super::layers::{Layer, is};
 use super::link::device;
 use super::network::View;
-use crate::model::handler::{Fields, Row, Want};
+use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::kernel_file;
 
 /// `Device.NeighborDiscovery.InterfaceSetting.{i}.`
@@ -46,7 +46,7 @@ pub fn fill(view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
 }
 
 /// The keys of `Device.NeighborDiscovery.InterfaceSetting.{i}.`: devices that can have IPv6.
-pub fn list(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
     let conf = view.file("proc/sys/net/ipv6/conf");
     let with = view
         .devices

@@ -3,7 +3,7 @@
 
 use super::process::Processes;
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -63,7 +63,7 @@ impl Found {
 }
 
 impl Reading for Dns {
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         let found = self.found.get(ctx, || read(ctx.root));
         out.extend(found.of(row.object.name()).iter().map(|s| s.key.clone()));
     }

@@ -2,7 +2,7 @@
 //! the core files of processes.
 
 use crate::handlers::reading::Reading;
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::{clock, host};
 use std::path::Path;
 
@@ -14,7 +14,7 @@ const MAX_FAULTS: usize = 256;
 pub struct KernelFaults;
 
 impl Reading for KernelFaults {
-    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         // The other files there are consoles and traces, which need no fault to be.
         out.extend(
             host::names(ctx.root, PSTORE)
@@ -119,7 +119,7 @@ struct Core {
 }
 
 impl Reading for ProcessFaults {
-    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         let Some(cores) = Cores::find(ctx.root) else {
             return;
         };

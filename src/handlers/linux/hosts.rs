@@ -7,7 +7,7 @@
 
 use super::layers::{Layer, is, ports};
 use super::network::{Device, View};
-use crate::model::handler::{Fields, Row, Want};
+use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::clock;
 use crate::sys::kernel_file;
 use crate::sys::netlink::link::Mac;
@@ -148,7 +148,7 @@ fn host<'v>(view: &'v View, row: &Row<'_>) -> Option<&'v Host> {
 }
 
 /// The keys of `Device.Hosts.Host.{i}.`: MAC addresses.
-pub fn list(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
     out.extend(view.hosts.iter().map(|h| h.mac.to_string()));
 }
 
@@ -209,7 +209,7 @@ fn all_ethernet(view: &View, host: &Host) -> bool {
 }
 
 /// The keys of `Device.Hosts.Host.{i}.IPv4Address.{i}.`
-pub fn list_ipv4(view: &View, row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_ipv4(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(host) = host(view, row) else { return };
     out.extend(
         host.addresses
@@ -220,7 +220,7 @@ pub fn list_ipv4(view: &View, row: &Row<'_>, out: &mut Vec<String>) {
 }
 
 /// The keys of `Device.Hosts.Host.{i}.IPv6Address.{i}.`
-pub fn list_ipv6(view: &View, row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_ipv6(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(host) = host(view, row) else { return };
     out.extend(
         host.addresses

@@ -4,7 +4,7 @@ use super::knobs::{Form, Knob};
 use super::layers::{Layer, is};
 use super::link::{common, device};
 use super::network::{Device, OwnAddress, View, mask4, prefix_text};
-use crate::model::handler::{Fields, Row, Want};
+use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::clock;
 use crate::sys::netlink::link::hardware;
 use crate::sys::netlink::route::{FOREVER, address_flag as flag};
@@ -57,7 +57,7 @@ pub fn fill(view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
 }
 
 /// The keys of `Device.IP.Interface.{i}.`
-pub fn list_interfaces(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_interfaces(view: &View, _row: &Row<'_>, out: &mut Keys) {
     out.extend(
         view.devices
             .iter()
@@ -106,7 +106,7 @@ fn address<'v>(view: &'v View, row: &Row<'_>) -> Option<(&'v Device, &'v OwnAddr
 }
 
 /// The keys of `Device.IP.Interface.{i}.IPv4Address.{i}.`
-pub fn list_ipv4(view: &View, row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_ipv4(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(device) = parent(view, row) else {
         return;
     };
@@ -159,7 +159,7 @@ fn address_status(device: &Device, own: &OwnAddress) -> &'static str {
 }
 
 /// The keys of `Device.IP.Interface.{i}.IPv6Address.{i}.`
-pub fn list_ipv6(view: &View, row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_ipv6(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(device) = parent(view, row) else {
         return;
     };
@@ -250,7 +250,7 @@ fn prefixes<'v>(view: &'v View, device: &Device) -> Vec<(String, &'v OwnAddress)
 }
 
 /// The keys of `Device.IP.Interface.{i}.IPv6Prefix.{i}.`
-pub fn list_prefixes(view: &View, row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_prefixes(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(device) = parent(view, row) else {
         return;
     };
@@ -319,7 +319,7 @@ pub fn fill_prefix(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fiel
 }
 
 /// The keys of `Device.PPP.Interface.{i}.`
-pub fn list_ppp(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_ppp(view: &View, _row: &Row<'_>, out: &mut Keys) {
     out.extend(
         view.devices
             .iter()

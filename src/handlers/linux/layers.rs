@@ -5,7 +5,7 @@
 //! and an IP interface above it.
 
 use super::network::{Device, View, is_port};
-use crate::model::handler::{Fields, Row, Want};
+use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::kernel_file;
 use crate::sys::netlink::link::hardware;
 
@@ -219,7 +219,7 @@ pub fn pppoe(view: &View) -> Option<&Device> {
 }
 
 /// The keys of `Device.InterfaceStack.{i}.`: `ip/eth0 link/eth0`.
-pub fn list(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
     for (layer, ..) in LAYERS {
         for device in view.devices.iter().filter(|d| is(view, d, *layer)) {
             let master = view

@@ -1,7 +1,7 @@
 //! Provider `led`: the LEDs table, from `/sys/class/leds`. The key is the kernel's name.
 
 use crate::handlers::reading::Reading;
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::path::Path;
 
@@ -13,7 +13,7 @@ const MAX_LEDS: usize = 256;
 pub struct Leds;
 
 impl Reading for Leds {
-    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         out.extend(host::names(ctx.root, LEDS).into_iter().take(MAX_LEDS));
     }
 

@@ -3,7 +3,7 @@
 use super::knobs::{Form, Knob};
 use super::layers::{Layer, below, is, ports, pppoe};
 use super::network::{Device, View};
-use crate::model::handler::{Fields, Row, Want};
+use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::kernel_file;
 use crate::sys::netlink::link::link_flag;
 
@@ -30,7 +30,7 @@ pub fn status(device: &Device) -> &'static str {
     }
 }
 
-fn names(view: &View, layer: Layer, out: &mut Vec<String>) {
+fn names(view: &View, layer: Layer, out: &mut Keys) {
     out.extend(
         view.devices
             .iter()
@@ -61,7 +61,7 @@ pub fn common(view: &View, layer: Layer, device: &Device, name: &str, at: usize,
 }
 
 /// The keys of `Device.Ethernet.Interface.{i}.`
-pub fn list_interfaces(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_interfaces(view: &View, _row: &Row<'_>, out: &mut Keys) {
     names(view, Layer::Ethernet, out);
 }
 
@@ -114,7 +114,7 @@ fn is_upstream(view: &View, device: &Device) -> bool {
 }
 
 /// The keys of `Device.Ethernet.Link.{i}.`
-pub fn list_links(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_links(view: &View, _row: &Row<'_>, out: &mut Keys) {
     names(view, Layer::Link, out);
 }
 
@@ -133,7 +133,7 @@ pub fn fill_link(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
 }
 
 /// The keys of `Device.Ethernet.VLANTermination.{i}.`
-pub fn list_vlans(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_vlans(view: &View, _row: &Row<'_>, out: &mut Keys) {
     names(view, Layer::Vlan, out);
 }
 
@@ -159,7 +159,7 @@ pub fn fill_vlan(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
 }
 
 /// The keys of `Device.Ethernet.LAG.{i}.`
-pub fn list_lags(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_lags(view: &View, _row: &Row<'_>, out: &mut Keys) {
     names(view, Layer::Lag, out);
 }
 
@@ -174,7 +174,7 @@ pub fn fill_lag(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields)
 }
 
 /// The keys of `Device.WiFi.SSID.{i}.`
-pub fn list_ssids(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_ssids(view: &View, _row: &Row<'_>, out: &mut Keys) {
     names(view, Layer::Ssid, out);
 }
 
@@ -192,7 +192,7 @@ pub fn fill_ssid(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
 }
 
 /// The keys of `Device.WiFi.Radio.{i}.`: radios with at least one device.
-pub fn list_radios(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_radios(view: &View, _row: &Row<'_>, out: &mut Keys) {
     for device in view.devices.iter().filter(|d| is(view, d, Layer::Ssid)) {
         if !out.contains(&device.phy) {
             out.push(device.phy.clone());
@@ -260,4 +260,4 @@ pub fn fill_stats(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Field
 }
 
 /// For objects without a table of their own.
-pub fn list_nothing(_view: &View, _row: &Row<'_>, _out: &mut Vec<String>) {}
+pub fn list_nothing(_view: &View, _row: &Row<'_>, _out: &mut Keys) {}

@@ -2,7 +2,7 @@
 //! file system that survives a reboot.
 
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::path::Path;
 
@@ -21,7 +21,7 @@ struct Info {
 }
 
 impl Reading for Memory {
-    fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Vec<String>) {}
+    fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Keys) {}
 
     fn get(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         let info = *self.info.get(ctx, || read(ctx.root));

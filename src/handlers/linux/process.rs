@@ -2,7 +2,7 @@
 //! the answer to whether a daemon runs.
 
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::cell::RefCell;
 use std::path::Path;
@@ -117,7 +117,7 @@ pub struct ProcessTable {
 }
 
 impl Reading for ProcessTable {
-    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         out.extend(
             self.processes
                 .borrow_mut()

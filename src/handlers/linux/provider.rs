@@ -2,7 +2,7 @@
 
 use super::knobs::{self, Knob};
 use super::network::{Network, View, part};
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Want};
+use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ pub struct Spec {
     /// The parts of the network it speaks of.
     pub parts: u8,
     /// The keys of its table.
-    pub list: fn(&View, &Row<'_>, &mut Vec<String>),
+    pub list: fn(&View, &Row<'_>, &mut Keys),
     /// The values of its row.
     pub fill: fn(&View, &Row<'_>, &[Want<'_>], &mut Fields),
     /// What can be set, and where.
@@ -32,7 +32,7 @@ pub struct Provider {
 }
 
 impl Handler for Provider {
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) -> Result<(), Failure> {
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         let mut network = self.network.borrow_mut();
         (self.spec.list)(network.view(ctx, self.spec.parts)?, row, out);
         Ok(())

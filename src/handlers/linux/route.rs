@@ -6,7 +6,7 @@
 use super::ip::put_time;
 use super::layers::{Layer, is};
 use super::network::{View, Way, mask4, prefix_text};
-use crate::model::handler::{Fields, Row, Want};
+use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::kernel_file;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,7 +15,7 @@ pub const MAIN: &str = "main";
 const PROTOCOL_RA: u8 = 9;
 
 /// The keys of `Device.Routing.Router.{i}.`
-pub fn list_routers(_view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_routers(_view: &View, _row: &Row<'_>, out: &mut Keys) {
     out.push(MAIN.to_string());
 }
 
@@ -31,7 +31,7 @@ pub fn fill_router(_view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mut Fi
 }
 
 /// The keys of `Device.Routing.Router.{i}.IPv4Forwarding.{i}.`
-pub fn list_ipv4(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_ipv4(view: &View, _row: &Row<'_>, out: &mut Keys) {
     out.extend(
         view.routes
             .iter()
@@ -41,7 +41,7 @@ pub fn list_ipv4(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
 }
 
 /// The keys of `Device.Routing.Router.{i}.IPv6Forwarding.{i}.`
-pub fn list_ipv6(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_ipv6(view: &View, _row: &Row<'_>, out: &mut Keys) {
     out.extend(
         view.routes
             .iter()
@@ -158,7 +158,7 @@ pub fn fill_information(view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mu
 }
 
 /// The keys of `Device.Routing.RouteInformation.InterfaceSetting.{i}.`
-pub fn list_advertised(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list_advertised(view: &View, _row: &Row<'_>, out: &mut Keys) {
     let with = view
         .devices
         .iter()

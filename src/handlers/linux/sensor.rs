@@ -5,7 +5,7 @@
 //! own; where two chips have one name, the second has `#2` behind it.
 
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::{clock, host};
 use std::path::Path;
 
@@ -45,7 +45,7 @@ enum What {
 }
 
 impl Reading for Sensors {
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         let temperature = row.object.name() == "TemperatureSensor";
         let found = self.found.get(ctx, || find(ctx.root));
         out.extend(

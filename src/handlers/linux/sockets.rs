@@ -1,7 +1,7 @@
 //! TCP sockets: the table `Device.IP.ActivePort.{i}.`, which is of TCP alone.
 
 use super::network::View;
-use crate::model::handler::{Fields, Row, Want};
+use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::netlink::route::Socket;
 use crate::sys::netlink::{Dump, collect};
 use std::collections::HashSet;
@@ -87,7 +87,7 @@ fn is(socket: &Socket, key: &str) -> bool {
     local.parse() == Ok(socket.local) && remote.map(str::parse) == socket.remote.map(Ok)
 }
 /// The keys of `Device.IP.ActivePort.{i}.`.
-pub fn list(view: &View, _row: &Row<'_>, out: &mut Vec<String>) {
+pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
     out.extend(view.sockets.iter().map(key));
 }
 

@@ -5,7 +5,7 @@
 
 use super::process::Processes;
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::{clock, host};
 use std::cell::RefCell;
 use std::path::Path;
@@ -67,7 +67,7 @@ impl Ssh {
 }
 
 impl Reading for Ssh {
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         if row.object.name() == "AuthorizedKey" {
             out.extend(
                 self.keys

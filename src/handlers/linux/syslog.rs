@@ -4,7 +4,7 @@
 
 use super::process::Processes;
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::cell::RefCell;
 use std::path::Path;
@@ -66,8 +66,8 @@ impl Syslog {
 }
 
 impl Reading for Syslog {
-    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
-        out.extend_from_slice(self.actions(ctx));
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
+        out.extend(self.actions(ctx));
     }
 
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {

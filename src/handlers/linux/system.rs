@@ -1,7 +1,7 @@
 //! Provider `system`: DeviceInfo.UpTime, the additional versions, and NetworkProperties.
 
 use crate::handlers::reading::Reading;
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use std::path::Path;
 pub struct System;
 
 impl Reading for System {
-    fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Vec<String>) {}
+    fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Keys) {}
 
     fn get(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         for (i, want) in want.iter().enumerate() {

@@ -2,7 +2,7 @@
 //! a socket without one is nobody's to find.
 
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub struct UnixSockets {
 }
 
 impl Reading for UnixSockets {
-    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         out.extend(self.found.get(ctx, || read(ctx.root)).keys().cloned());
     }
 

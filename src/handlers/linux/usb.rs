@@ -3,7 +3,7 @@
 //! a device by the ports that lead to it, `1-1.2:1.0` an interface, `1-1-port2` a port.
 
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub struct Usb {
 }
 
 impl Reading for Usb {
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         let root = ctx.root;
         let names = self.names.get(ctx, || {
             host::names(root, USB)

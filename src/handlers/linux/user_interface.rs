@@ -3,7 +3,7 @@
 
 use super::network::{Network, part};
 use crate::handlers::reading::Reading;
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::cell::RefCell;
 use std::path::Path;
@@ -41,7 +41,7 @@ impl UserInterface {
 }
 
 impl Reading for UserInterface {
-    fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Vec<String>) {}
+    fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Keys) {}
 
     fn get(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         for (i, want) in want.iter().enumerate() {

@@ -2,7 +2,7 @@
 //! No password leaves the machine, not even as a hash: of `/etc/shadow` only the lock is looked at.
 
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::path::Path;
 
@@ -86,12 +86,12 @@ struct Group {
 }
 
 impl Reading for Users {
-    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         let found = self.found.get(ctx, || read(ctx.root));
         match row.object.name() {
             "User" => out.extend(found.users.iter().map(|u| u.name.clone())),
             "Group" => out.extend(found.groups.iter().map(|g| g.name.clone())),
-            "SupportedShell" => out.extend_from_slice(&found.shells),
+            "SupportedShell" => out.extend(&found.shells),
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::handlers::agent::AgentFacts;
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Row, Want};
+use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::{clock, host};
 use std::cell::RefCell;
 use std::path::Path;
@@ -49,7 +49,7 @@ impl ConfigFiles {
 }
 
 impl Reading for ConfigFiles {
-    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         let known = CONFIG_FILES.iter().map(|(path, _)| (*path).to_owned());
         for path in self.own().into_iter().chain(known) {
             if is_file(ctx.root, &path) && !out.contains(&path) {
@@ -91,7 +91,7 @@ pub struct LogFiles {
 }
 
 impl Reading for LogFiles {
-    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Vec<String>) {
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         for name in host::names(ctx.root, LOG_FOLDER) {
             let path = format!("{LOG_FOLDER}/{name}");
             if is_log(&name) && out.len() < MAX_LOGS && is_file(ctx.root, &path) {

@@ -97,7 +97,7 @@ fn intent_of(b: &mut Bench) -> Vec<u8> {
             &mut self,
             ctx: &Ctx<'_>,
             row: &Row<'_>,
-            out: &mut Vec<String>,
+            out: &mut Keys,
         ) -> Result<(), Failure> {
             self.0.list(ctx, row, out)
         }

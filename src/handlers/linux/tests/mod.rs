@@ -7,7 +7,7 @@ mod router;
 
 use super::network_providers;
 use crate::model::builtin::builtin;
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Set, Want};
+use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
 use crate::model::schema::{Object, Platform, Schema, SourceKind};
 use router::{GOLDEN, router};
 use std::collections::{BTreeMap, HashMap};
@@ -188,12 +188,13 @@ fn below(
             keys: &words,
             numbers: &[],
         };
-        let mut names = Vec::new();
+        let mut listed = Keys::default();
         handlers
             .get_mut(source.arg)
             .unwrap()
-            .list(ctx, &row, &mut names)
+            .list(ctx, &row, &mut listed)
             .unwrap();
+        let names: Vec<String> = listed.iter().map(str::to_owned).collect();
         let mut unique = names.clone();
         unique.sort();
         unique.dedup();
