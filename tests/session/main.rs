@@ -10,6 +10,8 @@ mod boot;
 mod daemon;
 mod objects;
 mod reading;
+mod reboot;
+mod requests;
 mod retry;
 mod values;
 
