@@ -18,6 +18,7 @@ use crate::net::client::Error;
 use crate::net::connection_request::Listener;
 use crate::state::journal::Journal;
 use crate::sys::clock::{self, Now};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -384,7 +385,10 @@ impl Engine {
     /// Opens, moves or closes the connection-request port (CR-14, CR-18); `local` is the address by
     /// which the ACS is reached, when it is known anew.
     fn open_door(&mut self, local: Option<IpAddr>) {
-        self.core.local = local.or(self.core.local);
+        if let Some(local) = local {
+            self.core.local = Some(local);
+            start::keep_local(&self.core, local);
+        }
         let plan = start::door(&self.core, &self.door, local);
         match plan {
             start::DoorPlan::Keep => self.mailbox.send(Task::Settings(start::door_settings(&self.core, &self.door))),
@@ -398,6 +402,10 @@ impl Engine {
                         self.door.address = Some(listener.local_address());
                         log::info!("connection requests are taken at {}", listener.local_address());
                         self.mailbox.send(Task::Listen(Some(Box::new(listener))));
+                    }
+                    // The address kept from before the boot may come later, or never again.
+                    Err(error) if local.is_none() && error.kind() == ErrorKind::AddrNotAvailable => {
+                        log::info!("connection requests wait for a session: {address} is not ours now");
                     }
                     // The port that is open, if there is one, stays open.
                     Err(error) => {
