@@ -12,8 +12,13 @@ mod objects;
 mod reading;
 mod reboot;
 mod requests;
+mod restart;
 mod retry;
+mod shell;
+mod stop;
+mod tls;
 mod values;
+mod wire_rules;
 
 use acs::{Acs, Session};
 use daemon::Daemon;
