@@ -54,10 +54,10 @@ impl Session {
         }
     }
 
-    /// The agent will be killed during this session: when it is gone the dialogue unwinds without a
-    /// word, for the thread it runs on to be joined.
-    pub fn doomed(&mut self) {
-        self.doomed = true;
+    /// Whether the agent may be killed during this session: when it is gone, the dialogue then unwinds
+    /// without a word, to be caught or joined.
+    pub fn doomed(&mut self, doomed: bool) {
+        self.doomed = doomed;
     }
 
     fn lost(&self, what: &str) -> ! {

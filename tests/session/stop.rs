@@ -2,7 +2,7 @@
 
 use crate::acs::{Acs, Incident, Options, Tls};
 use crate::daemon::Daemon;
-use crate::{LONG_WAIT, SOON, agent, agent_at, call_url, keys, kicked, over, sections, settled, status, text};
+use crate::{LONG_WAIT, SOON, agent_at, call_url, keys, kicked, over, sections, settled, status, text};
 use std::fs;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
@@ -176,9 +176,13 @@ fn reload_takes_what_is_new() {
 fn reload_in_a_session() {
     let acs = Acs::start(Options::default());
     let other = Acs::start(Options::default());
-    let daemon = agent(&acs, "reload-in");
+    let sections = sections();
+    let mut daemon = agent_at(&acs.url(), "reload-in", "");
+    daemon.configure(&keys(&acs.url()), &sections);
+    daemon.start();
     let mut session = acs.next_session(SOON);
-    daemon.configure(&keys(&other.url()), &sections());
+    session.value(CODE).expect("the Inform is delivered");
+    daemon.configure(&keys(&other.url()), &sections);
     daemon.reload();
     daemon.wait_for("reload", || daemon.log().contains("configuration read again"));
     session.value(CODE).expect("S-22: it goes on");

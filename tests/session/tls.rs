@@ -59,8 +59,8 @@ fn s_5_an_impostor() {
     let wrong_name = https(Tls { names: vec!["acs.example.com".into()], ..Tls::default() });
     let expired = https(Tls { years: (2001, 2002), ..Tls::default() });
     for (acs, ca, word) in [
-        (&wrong_ca, &other.identity().ca, "unknown"),
-        (&wrong_name, &wrong_name.identity().ca, "name"),
+        (&wrong_ca, &other.identity().ca, "certificate"),
+        (&wrong_name, &wrong_name.identity().ca, "acs.example.com"),
         (&expired, &expired.identity().ca, "expired"),
     ] {
         let daemon = trusting(acs, "impostor", ca, "");
