@@ -21,10 +21,13 @@ use crate::sys::clock::{self, Now};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often watched parameters without a bell are compared while one of them has active notification.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// Notes kept for `status`; older ones are in the log.
+const MAX_NOTES: usize = 16;
 
 /// How long a device may take to go down after its reboot command ended well.
 const GOING_DOWN: Duration = Duration::from_secs(60);
@@ -179,13 +182,11 @@ impl Engine {
             if due.periodic || !due.scheduled.is_empty() {
                 self.core.keep_records();
             }
-            // Also with nothing left to tell: a session that failed after its Inform is tried again (V-3).
-            self.kicked |= due.retry;
             let held = self.held_until.filter(|until| now.mono < *until);
             if self.session.is_none() && held.is_none() {
                 self.sweep_if_due(now);
                 let may_try = self.core.schedule.retry_at().is_none();
-                if self.kicked || (may_try && !self.core.queue.is_empty()) {
+                if self.kicked || (may_try && (self.core.owed || !self.core.queue.is_empty())) {
                     self.begin(now);
                 }
             }
@@ -227,6 +228,9 @@ impl Engine {
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
                 log::info!("session with {} begins", self.core.settings.url);
+                // Told from here on, so that a session that fails before its Inform drops them by the
+                // same rules (V-15).
+                let codes = self.core.queue.begin_session().into_iter().map(|e| e.code).collect();
                 self.core.schedule.session_began();
                 self.core.tree.begin_session();
                 self.session = Some(Active {
@@ -235,7 +239,7 @@ impl Engine {
                     machine: Session::new(Namespace::V1_2, self.sessions),
                     rendering: None,
                     started: now,
-                    events: self.core.queue.pending().map(|e| e.code.clone()).collect(),
+                    events: codes,
                 });
             }
             Err(error) => self.failed(now, &format!("no thread for the session: {error}"), None),
@@ -288,7 +292,12 @@ impl Engine {
     fn step(&mut self, incoming: Incoming<'_>) {
         let Some(active) = self.session.as_mut() else { return };
         active.rendering = None;
-        match active.machine.step(incoming, &mut self.core) {
+        let patience = active.machine.timeout();
+        let outgoing = active.machine.step(incoming, &mut self.core);
+        if let Some(wait) = active.machine.timeout().filter(|wait| Some(*wait) != patience) {
+            let _ = active.wire.orders.send(Order::Patience(wait));
+        }
+        match outgoing {
             Outgoing::Whole(bytes) => self.order(Order::Whole(bytes)),
             Outgoing::Long(answer) => {
                 let mut rendering = Rendering::new(answer);
@@ -326,18 +335,20 @@ impl Engine {
         // In whatever way it ended: what was answered with success is applied (R-SPV-9).
         for note in self.core.tree.end_session() {
             log::warn!("{note}");
-            self.notes.push(note);
+            self.note(note);
         }
         self.core.informed.clear();
         match failed {
             None => {
                 self.core.queue.end_session();
+                self.core.owed = false;
                 self.core.schedule.session_succeeded();
                 start::note_first_use(&mut self.core, now);
                 self.last = status::ended(&active.machine, active.started, now, &active.events, None);
                 log::info!("session ended: {} requests, {} faults", active.machine.rpcs(), active.machine.faults());
             }
             Some((why, longer)) => {
+                self.core.owed |= active.machine.is_delivered();
                 self.last = status::ended(&active.machine, active.started, now, &active.events, Some(why.clone()));
                 self.failed(now, &why, longer);
             }
@@ -388,11 +399,11 @@ impl Engine {
                         log::info!("connection requests are taken at {}", listener.local_address());
                         self.mailbox.send(Task::Listen(Some(Box::new(listener))));
                     }
+                    // The port that is open, if there is one, stays open.
                     Err(error) => {
-                        self.door.address = None;
                         let note = format!("connection requests cannot be taken at {address}: {error}");
                         log::error!("{note}");
-                        self.notes.push(note);
+                        self.note(note);
                     }
                 }
             }
@@ -415,17 +426,29 @@ impl Engine {
         match Config::load(&self.config_path) {
             Ok(config) => {
                 log::info!("configuration read again");
-                start::reconfigure(&mut self.core, config);
+                if let Some(note) = start::reconfigure(&mut self.core, config) {
+                    log::warn!("{note}");
+                    self.note(note);
+                }
                 self.settings_changed();
+                self.open_door(None);
                 // Somebody has just put something right, perhaps what the last session failed by.
                 self.core.schedule.retry_now();
             }
             Err(error) => {
                 let note = format!("the configuration was not taken over: {error}");
                 log::error!("{note}");
-                self.notes.push(note);
+                self.note(note);
             }
         }
+    }
+
+    /// Keeps a sentence for `status`, once.
+    pub fn note(&mut self, note: String) {
+        self.notes.retain(|known| *known != note);
+        self.notes.push(note);
+        let old = self.notes.len().saturating_sub(MAX_NOTES);
+        self.notes.drain(..old);
     }
 
     /// True when everything begins anew.
@@ -441,9 +464,9 @@ impl Engine {
             log::error!("old values may still be on disk: {error}");
         }
         log::warn!("factory reset: the agent's own state is cleared");
-        let commands = self.core.config.commands.clone();
-        if start::command(&self.core, &commands.factory_reset, "factory_reset", "")
-            && start::command(&self.core, &commands.reboot, "reboot", "")
+        let argv = self.core.config.commands.factory_reset.clone();
+        if start::command(&self.core, &argv, "factory_reset", "")
+            && start::command(&self.core, &self.core.config.commands.reboot, "reboot", "")
         {
             self.hold();
         }
@@ -454,8 +477,7 @@ impl Engine {
         self.core.reboot_due = false;
         log::warn!("reboot, as the ACS asked");
         let key = self.core.reboot_keys().and_then(|mut keys| keys.pop()).unwrap_or_default();
-        let argv = self.core.config.commands.reboot.clone();
-        if start::command(&self.core, &argv, "reboot", &key) {
+        if start::reboot(&self.core, &key) {
             self.hold();
         }
     }
@@ -480,7 +502,7 @@ impl Engine {
 
     fn publish(&self) {
         let report = status::report(self);
-        *self.snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = report;
+        *self.snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = (Instant::now(), report);
     }
 
     /// When the session that runs began.

@@ -77,6 +77,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         settings: Settings::default(),
         local: None,
         informed: Vec::new(),
+        owed: false,
         reboot_due: false,
         reset_due: false,
         config,
@@ -185,11 +186,11 @@ fn identify(core: &mut Core) {
 fn take_first_values(core: &mut Core) {
     let file = core.config.first_values();
     let (fresh, batch) = boot::first_values(&core.journal.borrow(), &file);
-    if !fresh.is_empty() {
-        if let Err(fault) = core.tree.store(&fresh) {
-            log::error!("first values of the configuration file: {fault}");
-            return;
-        }
+    if !fresh.is_empty()
+        && let Err(fault) = core.tree.store(&fresh)
+    {
+        log::error!("first values of the configuration file: {fault}");
+        return;
     }
     core.keep(batch);
 }
@@ -215,11 +216,23 @@ pub fn note_first_use(core: &mut Core, now: Now) {
     }
 }
 
-/// A configuration that was read again: what can change while running changes.
-pub fn reconfigure(core: &mut Core, config: Config) {
+/// A configuration that was read again: what can change while running changes. The note says that
+/// something waits for a restart: the paths that folders and tables were opened by stay in force.
+pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
     crate::logging::set(&config.log);
-    core.config = config;
+    let old = &core.config;
+    let taken = Config {
+        platform: old.platform,
+        state_dir: old.state_dir.clone(),
+        run_dir: old.run_dir.clone(),
+        root: old.root.clone(),
+        overlay_dir: old.overlay_dir.clone(),
+        ..config.clone()
+    };
+    let waits = taken != config;
+    core.config = taken;
     take_first_values(core);
+    waits.then(|| "platform, root and folders of the new configuration hold from the next start on".to_owned())
 }
 
 /// Tells the schedule what ManagementServer says.
@@ -277,7 +290,7 @@ pub fn door(core: &Core, door: &Door, local: Option<IpAddr>) -> DoorPlan {
     }
     let wanted = match core.config.connection_request.listen {
         Listen::Address(address) => address,
-        Listen::Auto => match local.or(door.address.map(|a| a.ip())) {
+        Listen::Auto => match local.or(door.address.map(|a| a.ip())).or(core.local) {
             Some(ip) => SocketAddr::new(ip, PORT),
             // Nobody knows yet by which address the ACS is reached: the first session tells.
             None => return DoorPlan::Keep,
@@ -317,6 +330,23 @@ pub fn door_url(door: &Door, local: Option<IpAddr>) -> String {
 
 /// How long a command may take before the agent goes on without it.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Boots the device. True when the command ended well.
+pub fn reboot(core: &Core, command_key: &str) -> bool {
+    let argv = &core.config.commands.reboot;
+    let (marker, _) = Marker::look(&core.config.run_dir);
+    if argv.is_empty() {
+        return false;
+    }
+    // The next start is the boot that was asked for, also where `run_dir` and boot id outlive it (a
+    // container): else it would find the reboot still due, and boot again, for ever.
+    marker.remove();
+    let done = command(core, argv, "reboot", command_key);
+    if !done && let Err(error) = marker.leave() {
+        log::error!("the run folder cannot be written, the next start will be a boot: {error}");
+    }
+    done
+}
 
 /// Runs one of `[commands]` to its end; an empty vector means there is nothing to run. True when it
 /// ended well.

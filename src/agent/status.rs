@@ -8,9 +8,6 @@ use crate::model::schema::Platform;
 use crate::sys::clock::{self, Now};
 use std::path::Path;
 
-/// Notes shown; older ones are in the log.
-const MAX_NOTES: usize = 16;
-
 /// A session that ended; `failure` says why it failed.
 pub fn ended(
     machine: &Session,
@@ -65,7 +62,7 @@ pub fn report(engine: &Engine) -> StatusReport {
         served: (objects as u32, parameters as u32),
         state_problem: core.journal.borrow().health(),
         overlay_problems: engine.overlay_problems.clone(),
-        notes: engine.notes[engine.notes.len().saturating_sub(MAX_NOTES)..].to_vec(),
+        notes: engine.notes.clone(),
     }
 }
 

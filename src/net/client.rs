@@ -178,13 +178,15 @@ pub struct Client {
     cookies: Jar,
     credentials: Credentials,
     local_address: Option<SocketAddr>,
+    /// How long a response may take: the configuration's time, or what the ACS said (T-8).
+    response: Duration,
 }
 
 /// What the ACS answered, its body not yet read.
 type Answer = ureq::http::Response<ureq::Body>;
 
 impl Client {
-    /// Prepares a session; connects at the first POST. `wake` is the read end of a pipe: as soon as
+    /// Prepares a session; connects at the first POST or by [`Client::open`]. `wake` is the read end of a pipe: as soon as
     /// it is readable (or closed) every wait ends with [`Error::Woken`].
     pub fn new(options: Options, wake: OwnedFd) -> Result<Client, Error> {
         let url = Url::parse(&options.url).map_err(|why| Error::Url(why.to_string()))?;
@@ -193,7 +195,7 @@ impl Client {
                 "the user agent's name is not ASCII".to_string(),
             ));
         }
-        let credentials = Credentials::new(&options)?;
+        let credentials = Credentials::new(&options, url.https)?;
         let shared = Arc::new(Shared::new(wake, options.timeouts));
         let mut opener = Opener::new(&options, Arc::clone(&shared));
         if url.https {
@@ -202,6 +204,7 @@ impl Client {
         let handover = Handover(Arc::clone(&shared));
         Ok(Client {
             agent: Agent::with_parts(settings(&options), handover, NoLookup),
+            response: options.timeouts.response,
             options,
             shared,
             opener,
@@ -210,6 +213,16 @@ impl Client {
             credentials,
             local_address: None,
         })
+    }
+
+    /// Connects ahead of the first POST, which may want to tell our own address.
+    pub fn open(&mut self) -> Result<(), Error> {
+        self.connect()
+    }
+
+    /// The ACS says how long to wait for its responses in this session (T-8).
+    pub fn wait_for_responses(&mut self, wait: Duration) {
+        self.response = wait;
     }
 
     /// Sends one POST and reads its answer; answers challenges (S-11 to S-20), follows redirects
@@ -262,7 +275,7 @@ impl Client {
     /// One request and the head of its response, on the connection at hand if there is one. When
     /// that turns out to be dead before anything was answered, once more on a new one (T-4).
     fn exchange(&mut self, body: &mut Body<'_>) -> Result<Answer, Error> {
-        let mut fresh = false;
+        let mut fresh = self.shared.note().ready.is_some();
         loop {
             self.shared.check()?;
             let result = self.send(body);
@@ -312,6 +325,9 @@ impl Client {
         let mut request = self
             .agent
             .post(self.url.to_string())
+            .config()
+            .timeout_recv_response(Some(self.response))
+            .build()
             .header_raw("Host", self.url.authority().as_bytes())
             .header_raw("User-Agent", self.options.user_agent.as_bytes());
         if let Some(value) = self.credentials.header(&self.url) {
@@ -458,7 +474,6 @@ fn settings(options: &Options) -> Config {
         .max_idle_connections(1)
         .max_idle_connections_per_host(1)
         .max_idle_age(options.timeouts.session)
-        .timeout_recv_response(Some(options.timeouts.response))
         .build()
 }
 
