@@ -111,7 +111,9 @@ fn r_sys_5_factory_reset() {
         notification: Some(2),
         access_list: None,
     };
-    session.set_attributes(&[watched.clone()]).expect("watched");
+    session
+        .set_attributes(std::slice::from_ref(&watched))
+        .expect("watched");
     let list = [
         (CODE, "xsd:string", "gone"),
         ("Device.ManagementServer.URL", "xsd:string", &*other.url()),
