@@ -127,7 +127,15 @@ fn serve(stream: &UnixStream, engine: &Sender<Message>, snapshot: &Snapshot) -> 
         Err(error) => return Line::Error { error }.write(&mut out),
     };
     if matches!(request, Request::Status) {
-        let (made, mut report) = snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let look = || snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let (mut made, mut report) = look();
+        if report.version.is_empty() {
+            // Nothing was published yet: the engine answers its first message when it has.
+            let (reply, begun) = sync_channel(1);
+            let _ = engine.send(Message::Control(Request::Status, reply));
+            let _ = begun.recv();
+            (made, report) = look();
+        }
         // The engine may have slept for hours since.
         let since = made.elapsed().as_secs();
         report.uptime = report.uptime.saturating_add(since);
