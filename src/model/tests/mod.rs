@@ -2,6 +2,8 @@
 
 mod attributes;
 mod changing;
+mod cut;
+mod limits;
 mod reading;
 mod recovery;
 
