@@ -380,7 +380,7 @@ impl Tree {
     }
 
     /// The parameter that a path with instance numbers speaks of, whether or not its row exists.
-    fn param_at(&self, path: &str) -> Option<ParamId> {
+    pub(super) fn param_at(&self, path: &str) -> Option<ParamId> {
         let mut general = String::with_capacity(path.len() + 8);
         for (at, word) in path.split('.').enumerate() {
             if at > 0 {

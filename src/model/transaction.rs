@@ -9,6 +9,7 @@
 use super::fault::{Code, Fault};
 use super::handler::{Change, Ctx, Failure, Handler, Row, Set};
 use super::intent::{self, Op, Planned};
+use super::objects::without;
 use super::tree::{Status, Tree, Writer};
 use crate::state::journal::{Batch, MAX_VALUE};
 
@@ -265,26 +266,41 @@ impl Tree {
         self.new_epoch();
     }
 
-    /// Forgets promises about rows at or below one that is being deleted.
-    pub(super) fn forget_promises(&mut self, object: u16, numbers: &[u32], batch: &mut Batch) {
+    /// Forgets promises about rows at or below one that is being deleted, and what of the others
+    /// refers to it.
+    pub(super) fn forget_promises(&mut self, object: u16, numbers: &[u32], path: &str, batch: &mut Batch) {
         let end = self.served.schema.object(object).row().end;
         let below = |o: u16, n: &[u32]| (object..end).contains(&o) && n.starts_with(numbers);
         let schema = &self.served.schema;
         self.overlay
             .retain(|(param, n), _| !below(schema.param(*param).object().id, n));
-        let before: usize = self.promised.iter().map(Vec::len).sum();
-        for group in &mut self.promised {
+        let mut promised = std::mem::take(&mut self.promised);
+        let mut changed = false;
+        for group in &mut promised {
+            let before = group.len();
             group.retain(|p| !below(p.object, &p.numbers));
-        }
-        self.promised.retain(|group| !group.is_empty());
-        if self.promised.iter().map(Vec::len).sum::<usize>() < before {
-            match self.promised.is_empty() {
-                true => batch.delete(PROMISED),
-                false => batch.put(
-                    PROMISED,
-                    intent::encode_groups(&self.served, &self.promised),
-                ),
+            changed |= group.len() < before;
+            for planned in group {
+                let Op::Set(values) = &mut planned.op else { continue };
+                for value in values {
+                    let Some(left) = without(&value.value, path).filter(|_| self.is_reference(value.param)) else {
+                        continue;
+                    };
+                    self.overlay.insert((value.param, planned.numbers), left.clone());
+                    (value.value, value.refers) = (left, None);
+                    changed = true;
+                }
             }
+        }
+        promised.retain(|group| !group.is_empty());
+        self.promised = promised;
+        match (changed, self.promised.is_empty()) {
+            (false, _) => {}
+            (true, true) => batch.delete(PROMISED),
+            (true, false) => batch.put(
+                PROMISED,
+                intent::encode_groups(&self.served, &self.promised),
+            ),
         }
     }
 

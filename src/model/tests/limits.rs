@@ -261,3 +261,47 @@ fn records_of_another_version_are_survived() {
         }
     }
 }
+
+/// R-SPV-18: a promise that refers to a row that is deleted in the same session.
+#[test]
+fn a_promised_reference_goes_with_its_row() {
+    let (journal, one) = fresh();
+    let text = r#"
+["Device."]
+Ref  = { type = "ref(Device.Row.{i}.)", native = "one", write = true, after_session = true }
+Refs = { type = "list(ref(Device.Row.{i}.))", native = "one", write = true, after_session = true }
+Kept = { type = "list(ref(Device.Row.{i}.))", store = "", write = true }
+["Device.Row.{i}."]
+store  = ""
+create = true
+"#;
+    let (mut tree, _) = tree(text, &journal, &one);
+    for _ in 0..3 {
+        tree.add("Device.Row.", Writer::Local).unwrap();
+    }
+    tree.begin_session();
+    set(&mut tree, "Device.Ref", "Device.Row.2").unwrap();
+    for name in ["Device.Refs", "Device.Kept"] {
+        set(&mut tree, name, "Device.Row.1,Device.Row.2,Device.Row.3").unwrap();
+    }
+    tree.delete("Device.Row.2.", Writer::Local).unwrap();
+    for name in ["Device.Refs", "Device.Kept"] {
+        assert_eq!(tree.value(name).as_deref(), Some("Device.Row.1,Device.Row.3"), "{name}");
+    }
+    assert_eq!(tree.value("Device.Ref").as_deref(), Some(""));
+    assert!(tree.end_session().is_empty());
+    let row = one.borrow_mut().row("Device.").clone();
+    assert_eq!((row["Ref"].as_str(), row["Refs"].as_str()), ("", "Device.Row.1,Device.Row.3"));
+}
+
+/// What is listed is readable: a path may not outgrow its bound by its instance numbers.
+#[test]
+fn a_path_has_room_for_its_numbers() {
+    let row = |words: usize| {
+        let object = format!("Device.{}{{i}}.", "x".repeat(words) + ".");
+        format!("[\"{object}\"]\nstore = \"\"\ncreate = true\nP = {{ type = \"string\", store = \"\" }}\n")
+    };
+    let good = |words| crate::model::grammar::schema_from(&[("t.toml", &row(words))], &[]).is_ok();
+    let fits = 256 - "Device.".len() - ".4294967295.P".len();
+    assert!(good(fits) && !good(fits + 1));
+}
