@@ -91,6 +91,22 @@ pub(super) fn hash(text: &str) -> u64 {
     })
 }
 
+/// A path with `{i}` for its instance numbers.
+pub(super) fn general(path: &str) -> String {
+    let mut general = String::with_capacity(path.len() + 8);
+    for (at, word) in path.split('.').enumerate() {
+        if at > 0 {
+            general.push('.');
+        }
+        general.push_str(if word.starts_with(|c: char| c.is_ascii_digit()) {
+            "{i}"
+        } else {
+            word
+        });
+    }
+    general
+}
+
 impl Tree {
     fn default_attributes(&self, param: ParamId) -> Attributes {
         Attributes {
@@ -381,18 +397,7 @@ impl Tree {
 
     /// The parameter that a path with instance numbers speaks of, whether or not its row exists.
     pub(super) fn param_at(&self, path: &str) -> Option<ParamId> {
-        let mut general = String::with_capacity(path.len() + 8);
-        for (at, word) in path.split('.').enumerate() {
-            if at > 0 {
-                general.push('.');
-            }
-            general.push_str(if word.starts_with(|c: char| c.is_ascii_digit()) {
-                "{i}"
-            } else {
-                word
-            });
-        }
-        self.served.schema.find_param(&general).map(|p| p.id)
+        self.served.schema.find_param(&general(path)).map(|p| p.id)
     }
 
     fn told(&self, path: &str) -> Option<u64> {

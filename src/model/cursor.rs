@@ -304,17 +304,25 @@ impl Selection {
             Err(Fault::new(Code::RESOURCES_EXCEEDED, why))
         };
         let (mut count, mut walked) = (0, 0);
-        // A partial path that is named again has as many entries again, and is not walked for it.
-        let mut known: BTreeMap<(ObjectId, bool, Numbers), usize> = BTreeMap::new();
+        // A path of many rows that is named again has as many entries again, and is not walked for it.
+        let mut known: BTreeMap<(ObjectId, bool, Option<ParamId>, Numbers), usize> =
+            BTreeMap::new();
         while let Some(part) = self.parts.get(self.at).copied() {
-            let whole = part.params.0 == part.params.1;
+            // A part with wildcards names one parameter at most.
+            let param = (part.params.0 < part.params.1)
+                .then(|| self.params.get(part.params.0 as usize).copied());
+            let many = param.is_none() || part.wild;
             let tables = tree.served.tables(part.object).len();
             let mut numbers: Numbers = [0; _];
-            for (to, from) in numbers.iter_mut().zip(self.numbers.iter().skip(part.numbers as usize)).take(tables) {
+            for (to, from) in numbers
+                .iter_mut()
+                .zip(self.numbers.iter().skip(part.numbers as usize))
+                .take(tables)
+            {
                 *to = *from;
             }
-            let key = (part.object, part.table, numbers);
-            if let Some(again) = known.get(&key).filter(|_| whole) {
+            let key = (part.object, part.table, param.flatten(), numbers);
+            if let Some(again) = known.get(&key).filter(|_| many) {
                 count += again;
                 if count > MAX_ITEMS {
                     return too_many("entries");
@@ -333,7 +341,7 @@ impl Selection {
                     return too_many("rows");
                 }
             }
-            if whole {
+            if many {
                 known.insert(key, count - before);
             }
             self.next_part();

@@ -250,7 +250,7 @@ pub trait Handler {
     /// Puts back what the change touched. Idempotent, and possible in a new process.
     ///
     /// # Errors
-    /// It could not be put back: logged, and said in `status`.
+    /// It could not be put back: logged.
     fn undo(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, saved: &[u8]) -> Result<(), Failure>;
 
     /// Whether `undo` works for rows with this argument. At most one change that cannot be undone

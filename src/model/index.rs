@@ -366,7 +366,7 @@ fn assign(known: &[u8], keys: &Keys) -> Assigned {
     for number in numbers.iter_mut().filter(|n| **n == NONE) {
         // A table whose numbers are used up shows no new rows.
         *number = if next < NONE { next } else { 0 };
-        next = next.saturating_add(1).min(NONE);
+        next = next.saturating_add(1);
     }
     if next == first {
         return Assigned { numbers, record: None, doubles };

@@ -121,7 +121,11 @@ impl Tree {
             });
         }
         // What takes the place of an old value needs room for a moment only; it is counted in full.
-        self.check_room(kept.iter().map(|(path, value)| path.len() + value.len()).sum())?;
+        self.check_room(
+            kept.iter()
+                .map(|(path, value)| path.len() + value.len())
+                .sum(),
+        )?;
         self.carry_out(&mut planned)?;
         let mut batch = Batch::default();
         for (path, value) in kept {
@@ -299,7 +303,9 @@ impl Tree {
                 let list = one.place.at.get(one.place.depth.saturating_sub(1));
                 let keys = known
                     .entry((list.map_or(0, |l| l.0), nth))
-                    .or_insert_with(|| self.final_keys(one.object, &one.place, &names, enable, staged));
+                    .or_insert_with(|| {
+                        self.final_keys(one.object, &one.place, &names, enable, staged)
+                    });
                 if mine.is_some_and(|mine| keys.get(&mine).is_some_and(|rows| *rows > 1)) {
                     let words: Vec<&str> = names
                         .iter()

@@ -268,7 +268,13 @@ impl Tree {
 
     /// Forgets promises about rows at or below one that is being deleted, and what of the others
     /// refers to it.
-    pub(super) fn forget_promises(&mut self, object: u16, numbers: &[u32], path: &str, batch: &mut Batch) {
+    pub(super) fn forget_promises(
+        &mut self,
+        object: u16,
+        numbers: &[u32],
+        path: &str,
+        batch: &mut Batch,
+    ) {
         let end = self.served.schema.object(object).row().end;
         let below = |o: u16, n: &[u32]| (object..end).contains(&o) && n.starts_with(numbers);
         let schema = &self.served.schema;
@@ -281,12 +287,17 @@ impl Tree {
             group.retain(|p| !below(p.object, &p.numbers));
             changed |= group.len() < before;
             for planned in group {
-                let Op::Set(values) = &mut planned.op else { continue };
+                let Op::Set(values) = &mut planned.op else {
+                    continue;
+                };
                 for value in values {
-                    let Some(left) = without(&value.value, path).filter(|_| self.is_reference(value.param)) else {
+                    let Some(left) =
+                        without(&value.value, path).filter(|_| self.is_reference(value.param))
+                    else {
                         continue;
                     };
-                    self.overlay.insert((value.param, planned.numbers), left.clone());
+                    self.overlay
+                        .insert((value.param, planned.numbers), left.clone());
                     (value.value, value.refers) = (left, None);
                     changed = true;
                 }
@@ -313,7 +324,9 @@ impl Tree {
                 let fits = self.check_value(v.param, &v.value).is_ok();
                 if !fits {
                     let name = self.served.schema.param(v.param).name();
-                    notes.push(format!("{place}{name}: what was promised is no value any more"));
+                    notes.push(format!(
+                        "{place}{name}: what was promised is no value any more"
+                    ));
                 }
                 fits
             });
@@ -357,7 +370,10 @@ impl Tree {
         if let Some(bytes) = promised {
             match intent::decode_groups(&self.served, &bytes, notes) {
                 Some(mut groups) => {
-                    groups.iter_mut().flatten().for_each(|p| self.drop_misfits(p, notes));
+                    groups
+                        .iter_mut()
+                        .flatten()
+                        .for_each(|p| self.drop_misfits(p, notes));
                     for planned in groups.iter_mut().flatten() {
                         planned.undoable = self.can_undo(planned);
                         notes.push(format!(

@@ -3,7 +3,7 @@
 //! What it is asked lies in the files beside this one: names (`resolve`), instances (`index`), rows
 //! (`rows`), answers (`cursor`), changes (`transaction`), attributes and notification (`attributes`).
 
-use super::attributes::Watch;
+use super::attributes::{Watch, general};
 use super::cursor::{MAX_NAMES, Pins, What};
 use super::fault::{Code, Fault};
 use super::handler::{Ctx, Handler};
@@ -155,8 +155,35 @@ impl Tree {
             forced,
             judge: |_, _, _| Ok(()),
         };
+        tree.forget_volatile();
         tree.recover(&mut notes);
         (tree, notes)
+    }
+
+    /// Rows of volatile tables have new numbers with each start: what was kept by the old ones (an
+    /// Alias, a stored value) would be another row's now.
+    fn forget_volatile(&mut self) {
+        let mut batch = Batch::default();
+        for kind in ["v/", "l/", "a/", "r/", "i/"] {
+            for (key, _) in self.journal.borrow().scan(kind) {
+                let path = key.get(2..).unwrap_or("");
+                // A table without its instance is the object of its instances.
+                let object = path
+                    .rfind('.')
+                    .and_then(|dot| path.get(..=dot))
+                    .map(general);
+                let object = object.and_then(|o| {
+                    let schema = &self.served.schema;
+                    schema
+                        .find_object(&o)
+                        .or_else(|| schema.find_object(&format!("{o}{{i}}.")))
+                });
+                if object.is_some_and(|o| self.served.is_volatile(o.id)) {
+                    batch.delete(key);
+                }
+            }
+        }
+        self.write(batch);
     }
 
     /// The schema in force.
@@ -285,12 +312,19 @@ impl Tree {
             self.new_epoch();
         }
         self.refreshing = true;
-        let answer = known.or_else(|_| self.resolve(path, true)).and_then(|t| self.select_names(path, &t, next_level));
+        let answer = known
+            .or_else(|_| self.resolve(path, true))
+            .and_then(|t| self.select_names(path, &t, next_level));
         self.refreshing = false;
         answer
     }
 
-    fn select_names(&mut self, path: &str, target: &Target, next_level: bool) -> Result<Selection, Fault> {
+    fn select_names(
+        &mut self,
+        path: &str,
+        target: &Target,
+        next_level: bool,
+    ) -> Result<Selection, Fault> {
         let what = match next_level {
             false => What::Names,
             true if path.is_empty() => What::Root,

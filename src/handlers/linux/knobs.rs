@@ -7,8 +7,8 @@
 use super::network::{Device, hexadecimal};
 use crate::model::fault::Code;
 use crate::model::handler::{Failure, Set};
-use crate::sys::{host, kernel_file};
 use crate::sys::netlink::link::link_flag;
+use crate::sys::{host, kernel_file};
 use std::io::ErrorKind;
 use std::path::Path;
 

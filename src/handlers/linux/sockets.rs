@@ -2,9 +2,9 @@
 
 use super::network::View;
 use crate::model::handler::{Fields, Keys, Row, Want};
+use crate::sys::host;
 use crate::sys::netlink::route::Socket;
 use crate::sys::netlink::{Dump, collect};
-use crate::sys::host;
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -2,14 +2,20 @@
 //! transaction is found wholly made or not at all.
 
 use super::*;
-use crate::model::schema::Platform;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
+use crate::model::schema::Platform;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What the two handlers hold: rows and keys of each.
+/// Rows and keys of one handler.
+type Held = (
+    BTreeMap<String, BTreeMap<String, String>>,
+    BTreeMap<String, Vec<String>>,
+);
+
+/// What the two handlers hold.
 #[derive(Clone, Default, PartialEq, Debug)]
-struct World([(BTreeMap<String, BTreeMap<String, String>>, BTreeMap<String, Vec<String>>); 2]);
+struct World([Held; 2]);
 
 impl World {
     fn of(one: &Rc<RefCell<Memory>>, two: &Rc<RefCell<Memory>>) -> World {
@@ -63,10 +69,21 @@ impl Handler for Noting {
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         self.inner.list(ctx, row, out)
     }
-    fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) -> Result<(), Failure> {
+    fn get(
+        &mut self,
+        ctx: &Ctx<'_>,
+        row: &Row<'_>,
+        want: &[Want<'_>],
+        out: &mut Fields,
+    ) -> Result<(), Failure> {
         self.inner.get(ctx, row, want, out)
     }
-    fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
+    fn stage(
+        &mut self,
+        ctx: &Ctx<'_>,
+        row: &Row<'_>,
+        change: &Change<'_>,
+    ) -> Result<Vec<u8>, Failure> {
         self.inner.stage(ctx, row, change)
     }
     fn commit(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<(), Failure> {
@@ -74,7 +91,13 @@ impl Handler for Noting {
         self.note();
         done
     }
-    fn undo(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, saved: &[u8]) -> Result<(), Failure> {
+    fn undo(
+        &mut self,
+        ctx: &Ctx<'_>,
+        row: &Row<'_>,
+        change: &Change<'_>,
+        saved: &[u8],
+    ) -> Result<(), Failure> {
         let done = self.inner.undo(ctx, row, change, saved);
         self.note();
         done
@@ -84,8 +107,13 @@ impl Handler for Noting {
     }
 }
 
-const NAMES: [&str; 5] =
-    ["Device.Port.1.Name", "Device.Port.2.Name", "Device.Link.1.Note", "Device.Info.Code", "Device.Info.Uplink"];
+const NAMES: [&str; 5] = [
+    "Device.Port.1.Name",
+    "Device.Port.2.Name",
+    "Device.Link.1.Note",
+    "Device.Info.Code",
+    "Device.Info.Uplink",
+];
 
 struct History {
     bench: Bench,
@@ -114,12 +142,19 @@ impl History {
         bench.tree = tree;
         let world = World::of(&bench.one, &bench.two);
         events.borrow_mut().push((0, Event::Did(world)));
-        History { bench, dir: dir.to_owned(), events, known: Known::default() }
+        History {
+            bench,
+            dir: dir.to_owned(),
+            events,
+            known: Known::default(),
+        }
     }
 
     fn answered(&mut self) {
         let len = std::fs::metadata(self.dir.join("journal")).unwrap().len();
-        self.events.borrow_mut().push((len, Event::Answered(self.known.clone())));
+        self.events
+            .borrow_mut()
+            .push((len, Event::Answered(self.known.clone())));
     }
 
     /// One session: a set over everything, one part of it promised, rows that come and go, and a set
@@ -131,33 +166,82 @@ impl History {
         let other = format!("w{round}");
         let list: Vec<(&str, &str)> = NAMES
             .iter()
-            .map(|n| (*n, if n.contains("Port.2") { other.as_str() } else { value.as_str() }))
+            .map(|n| {
+                (
+                    *n,
+                    if n.contains("Port.2") {
+                        other.as_str()
+                    } else {
+                        value.as_str()
+                    },
+                )
+            })
             .collect();
-        let status = b.set_as(&list, Writer::Acs { parameter_key: &key });
+        let status = b.set_as(
+            &list,
+            Writer::Acs {
+                parameter_key: &key,
+            },
+        );
         assert_eq!(status, Ok(Status::AtSessionEnd));
         self.known.round = round;
         self.answered();
         for table in ["Device.Rule.", "Device.Link."] {
             let b = &mut self.bench;
             b.tree.begin_rpc();
-            let (number, _) = b.tree.add(table, Writer::Acs { parameter_key: &key }).unwrap();
-            let rows = if table.contains("Rule") { &mut self.known.rules } else { &mut self.known.links };
-            assert!(rows.keys().all(|n| *n < number), "{number} was given before");
+            let (number, _) = b
+                .tree
+                .add(
+                    table,
+                    Writer::Acs {
+                        parameter_key: &key,
+                    },
+                )
+                .unwrap();
+            let rows = if table.contains("Rule") {
+                &mut self.known.rules
+            } else {
+                &mut self.known.links
+            };
+            assert!(
+                rows.keys().all(|n| *n < number),
+                "{number} was given before"
+            );
             rows.insert(number, Some(()));
             self.answered();
             if round.is_multiple_of(2) {
                 let b = &mut self.bench;
                 b.tree.begin_rpc();
-                b.tree.delete(&format!("{table}{number}."), Writer::Acs { parameter_key: &key }).unwrap();
-                let rows = if table.contains("Rule") { &mut self.known.rules } else { &mut self.known.links };
+                b.tree
+                    .delete(
+                        &format!("{table}{number}."),
+                        Writer::Acs {
+                            parameter_key: &key,
+                        },
+                    )
+                    .unwrap();
+                let rows = if table.contains("Rule") {
+                    &mut self.known.rules
+                } else {
+                    &mut self.known.links
+                };
                 rows.insert(number, None);
                 self.answered();
             }
         }
         let b = &mut self.bench;
         b.two.borrow_mut().failing = texts(&["commit Device.Link.{i}. l0"]);
-        b.set_as(&[("Device.Port.1.Name", "bad"), ("Device.Link.1.Note", "bad"), ("Device.Info.Code", "bad")],
-            Writer::Acs { parameter_key: "bad" }).unwrap_err();
+        b.set_as(
+            &[
+                ("Device.Port.1.Name", "bad"),
+                ("Device.Link.1.Note", "bad"),
+                ("Device.Info.Code", "bad"),
+            ],
+            Writer::Acs {
+                parameter_key: "bad",
+            },
+        )
+        .unwrap_err();
         b.two.borrow_mut().failing.clear();
         assert!(b.tree.end_session().is_empty());
         self.answered();
@@ -179,7 +263,10 @@ fn cut_at_every_byte_each_transaction_is_whole() {
     let (one, two) = (bench.one.clone(), bench.two.clone());
     drop(bench);
     let events = events.take();
-    assert!(events.windows(2).all(|w| w[0].0 <= w[1].0), "the journal was not compacted");
+    assert!(
+        events.windows(2).all(|w| w[0].0 <= w[1].0),
+        "the journal was not compacted"
+    );
     assert_eq!(events.last().unwrap().0, bytes.len() as u64);
 
     let dir = base.join("cut");
@@ -191,7 +278,10 @@ fn cut_at_every_byte_each_transaction_is_whole() {
         let until = events.partition_point(|e| e.0 <= cut as u64);
         for end in before.max(1)..=until.max(1) {
             let past = &events[..end];
-            if end > before.max(1) && !matches!(past.last(), Some((_, Event::Did(_)))) && end < until {
+            if end > before.max(1)
+                && !matches!(past.last(), Some((_, Event::Did(_))))
+                && end < until
+            {
                 continue;
             }
             worlds += 1;
@@ -209,9 +299,20 @@ fn cut_at_every_byte_each_transaction_is_whole() {
             world.unwrap().put(&one, &two);
             let journal = Rc::new(RefCell::new(Journal::open(&dir).unwrap()));
             let root = PathBuf::from("/");
-            let (tree, notes) =
-                Tree::open(schema.clone(), Platform::Linux, root, journal.clone(), handlers(&one, &two));
-            let bench = Bench { tree, journal, one: one.clone(), two: two.clone(), notes };
+            let (tree, notes) = Tree::open(
+                schema.clone(),
+                Platform::Linux,
+                root,
+                journal.clone(),
+                handlers(&one, &two),
+            );
+            let bench = Bench {
+                tree,
+                journal,
+                one: one.clone(),
+                two: two.clone(),
+                notes,
+            };
             check(bench, &known.unwrap_or_default(), cut);
         }
     }
@@ -225,28 +326,50 @@ fn check(mut b: Bench, known: &Known, cut: usize) {
     }
     // All of the same transaction, and of none before the last that was answered.
     let found: Vec<String> = NAMES.iter().map(|n| b.value(n)).collect();
-    let found: Vec<&str> = found.iter().map(|v| v.trim_start_matches(['v', 'w'])).collect();
+    let found: Vec<&str> = found
+        .iter()
+        .map(|v| v.trim_start_matches(['v', 'w']))
+        .collect();
     let key = b.key().unwrap_or_default();
     match found[0].parse::<usize>() {
         Ok(round) => {
-            assert!(found.iter().all(|f| *f == found[0]), "at {cut}: {found:?} {:?}", b.notes);
+            assert!(
+                found.iter().all(|f| *f == found[0]),
+                "at {cut}: {found:?} {:?}",
+                b.notes
+            );
             assert_eq!(key, format!("k{round}"), "at {cut}");
-            assert!(round == known.round || round == known.round + 1, "at {cut}: {found:?} {known:?}");
+            assert!(
+                round == known.round || round == known.round + 1,
+                "at {cut}: {found:?} {known:?}"
+            );
         }
         Err(_) => {
-            assert_eq!((found, key.as_str(), known.round), (vec!["eth0", "eth1", "old", "first", "dsl"], "", 0));
+            assert_eq!(
+                (found, key.as_str(), known.round),
+                (vec!["eth0", "eth1", "old", "first", "dsl"], "", 0)
+            );
         }
     }
-    for (table, rows) in [("Device.Rule.", &known.rules), ("Device.Link.", &known.links)] {
+    for (table, rows) in [
+        ("Device.Rule.", &known.rules),
+        ("Device.Link.", &known.links),
+    ] {
         let names = b.names(table, true).unwrap();
         for (number, row) in rows {
             let name = format!("{table}{number}.");
             // What was told last may have been changed once more without an answer.
             let last = rows.keys().next_back() == Some(number);
-            assert!(names.contains(&name) == row.is_some() || (last && row.is_some()), "at {cut}: {name} {names:?}");
+            assert!(
+                names.contains(&name) == row.is_some() || (last && row.is_some()),
+                "at {cut}: {name} {names:?}"
+            );
         }
         let given = b.add(table).unwrap().0;
-        assert!(rows.keys().all(|n| *n < given), "at {cut}: {given} was given before");
+        assert!(
+            rows.keys().all(|n| *n < given),
+            "at {cut}: {given} was given before"
+        );
         assert!(!names.contains(&format!("{table}{given}.")), "at {cut}");
     }
 }
