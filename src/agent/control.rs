@@ -63,6 +63,11 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether it changes values or rows.
+    pub fn changes(&self) -> bool {
+        matches!(self, Request::Set { .. } | Request::Add { .. } | Request::Del { .. })
+    }
+
     /// Reads the one line of a connection (server side).
     ///
     /// # Errors

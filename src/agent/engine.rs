@@ -2,8 +2,8 @@
 //! handler, never for the network.
 
 use super::answer::{First, Rendering};
-use super::control::SessionReport;
-use super::control_server::Snapshot;
+use super::control::{Request, SessionReport};
+use super::control_server::{ReplyTo, Snapshot};
 use super::host::Core;
 use super::reactor::{Mailbox, Task};
 use super::settings::Settings;
@@ -75,6 +75,9 @@ pub struct Engine {
     pub walks: Vec<(u32, Selection)>,
     /// The number of the last of them.
     pub walk_number: u32,
+    /// Changes that shells asked for while a long answer is under way: its values must be those of
+    /// one moment (R-GPV-10). No more than there are connections.
+    waiting: Vec<(Request, ReplyTo)>,
     config_path: PathBuf,
     own: Sender<Message>,
     mailbox: Mailbox,
@@ -108,6 +111,7 @@ pub fn run(parts: Parts) {
         overlay_problems: opening.overlay_problems,
         walks: Vec::new(),
         walk_number: 0,
+        waiting: Vec::new(),
         config_path,
         own,
         mailbox,
@@ -154,6 +158,9 @@ impl Engine {
                 Ok(Message::ConnectionRequest) => self.called(),
                 Ok(Message::Reload) => self.reload(),
                 Ok(Message::Wire(id, event)) => self.heard(id, event),
+                Ok(Message::Control(request, reply)) if self.is_rendering() && request.changes() => {
+                    self.waiting.push((request, reply));
+                }
                 Ok(Message::Control(request, reply)) => {
                     let answer = serving::answer(self, request);
                     let _ = reply.try_send(answer);
@@ -169,6 +176,11 @@ impl Engine {
 
     /// Does what is due and says how long the engine may sleep (`None`: until a message comes).
     fn turn(&mut self) -> Option<Duration> {
+        if !self.is_rendering() {
+            for (request, reply) in std::mem::take(&mut self.waiting) {
+                let _ = reply.try_send(serving::answer(self, request));
+            }
+        }
         let now = clock::now();
         let mut wait = None;
         if self.core.settings.enable_cwmp {
@@ -201,6 +213,11 @@ impl Engine {
         }
         self.publish();
         wait
+    }
+
+    /// Whether an answer to the ACS is sent piece by piece.
+    fn is_rendering(&self) -> bool {
+        self.session.as_ref().is_some_and(|s| s.rendering.is_some())
     }
 
     fn sweep_if_due(&mut self, now: Now) {
