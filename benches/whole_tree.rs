@@ -4,7 +4,7 @@
 //! tables in a table.
 //!
 //! Each tree is read in a process of its own, so that no memory is one that another tree has left
-//! behind. Time is processor time, the best of several readings; time and memory are taken in different readings: a sample of RssAnon costs time.
+//! behind. Time is processor time, the mean of several readings; time and memory are taken in different readings: a sample of RssAnon costs time.
 //!
 //! `CWMPD_BENCH_LEAVES=1000,10000` reads trees of other sizes.
 
@@ -24,7 +24,8 @@ use nix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
 
 const SIZES: &str = "1000,10000,100000,1000000";
-/// A tree is read again until this much time went by: the fastest reading counts.
+/// A tree is read again until this much time went by. Means, not the best: a reading of a thousand
+/// values finds a moment without noise, one of a million does not.
 const ENOUGH: Duration = Duration::from_millis(1500);
 
 /// Instances of the outer table, and of each inner one (0: the leaves are in the outer one).
@@ -153,26 +154,27 @@ fn measure(leaves: usize, nested: bool) {
     let index = tree.index_bytes() as i64 / 1024;
     tree.end_session();
     let begun = Instant::now();
-    let mut best = Reading { counted: Duration::MAX, rendered: Duration::MAX, ..Reading::default() };
-    let mut rounds = 0;
+    let mut all = Reading::default();
+    let mut rounds = 0_u32;
     while begun.elapsed() < ENOUGH || rounds < 5 {
         rounds += 1;
         tree.begin_session();
         let one = read(&mut tree, "Device.", false);
         tree.end_session();
-        best = Reading { counted: one.counted.min(best.counted), rendered: one.rendered.min(best.rendered), ..one };
+        all.counted += one.counted;
+        all.rendered += one.rendered;
     }
-    let each = |d: Duration| d.as_nanos() as f64 / best.values as f64;
-    let total = each(best.counted) + each(best.rendered);
+    let each = |d: Duration| d.as_nanos() as f64 / memory.values as f64 / f64::from(rounds);
+    let total = each(all.counted) + each(all.rendered);
     let above = memory.peak - idle;
     println!(
         "{:>9} {} {:>10.0} {:>7.0} {:>7.0} {:>9} | {idle:>6} {:>8} {:>7} {index:>7} {:>9}",
-        best.values,
+        memory.values,
         if nested { "nested" } else { "flat  " },
         1e9 / total,
-        each(best.counted),
-        each(best.rendered),
-        best.bytes / 1024,
+        each(all.counted),
+        each(all.rendered),
+        memory.bytes / 1024,
         memory.listed - idle,
         above,
         above - index,
