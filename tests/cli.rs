@@ -176,7 +176,7 @@ fn a_wrong_configuration_is_3_with_file_line_and_reason() {
             6,
             "acs.ca_file: /no/such/ca.pem cannot be read",
         ),
-        ("[commands]\nreboot = [""]", 7, "commands.reboot"),
+        ("[commands]\nreboot = [\"\"]", 7, "commands.reboot"),
         ("[log\n", 6, ""),
     ] {
         let file = scratch.config(more);

@@ -4,15 +4,15 @@
 
 use super::Message;
 use super::control::{Line, Request, StatusReport};
+use nix::sys::stat::{Mode, umask};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connections served at once; the next one waits in the socket's backlog.
 pub const CONNECTIONS: usize = 4;
@@ -21,8 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// JSON that [`Request::read`] keeps from nesting, and a buffer.
 const STACK: usize = 128 * 1024;
 
-/// The last snapshot of the agent's state, written by the engine and read by any number of shells.
-pub type Snapshot = Arc<Mutex<StatusReport>>;
+/// The last snapshot of the agent's state and when it was made, written by the engine and read by any
+/// number of shells.
+pub type Snapshot = Arc<Mutex<(Instant, StatusReport)>>;
+
+/// How long no connection is taken after the system refused one (out of descriptors or threads).
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the engine answers to one request.
 pub enum Reply {
@@ -39,6 +43,8 @@ pub struct Control {
     snapshot: Snapshot,
     /// Counts the connections: each holds a clone.
     places: Arc<()>,
+    /// Until when no connection is taken.
+    paused: Option<Instant>,
 }
 
 impl Control {
@@ -54,16 +60,28 @@ impl Control {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let socket = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        // From its first moment for its owner alone; no other thread makes a file at this point.
+        let usual = umask(Mode::from_bits_truncate(0o177));
+        let socket = UnixListener::bind(path);
+        umask(usual);
+        let socket = socket?;
         socket.set_nonblocking(true)?;
-        Ok(Control { socket, path: path.to_owned(), snapshot, places: Arc::new(()) })
+        Ok(Control { socket, path: path.to_owned(), snapshot, places: Arc::new(()), paused: None })
     }
 
     /// Takes the connections that wait, as far as there are places.
     pub fn turn(&mut self, engine: &Sender<Message>) {
-        while Arc::strong_count(&self.places) <= CONNECTIONS {
-            let Ok((stream, _)) = self.socket.accept() else { return };
+        while self.has_place() {
+            let stream = match self.socket.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The socket stays ready to be read: polling it now would only spin.
+                Err(error) => {
+                    log::warn!("control socket: {error}");
+                    self.paused = Some(Instant::now() + PAUSE);
+                    return;
+                }
+            };
             let place = self.places.clone();
             let engine = engine.clone();
             let snapshot = self.snapshot.clone();
@@ -75,14 +93,15 @@ impl Control {
             });
             if let Err(error) = started {
                 log::warn!("control socket: no thread: {error}");
+                self.paused = Some(Instant::now() + PAUSE);
                 return;
             }
         }
     }
 
-    /// Whether a place is free: without one, polling the socket would spin.
+    /// Whether a connection can be taken now: else, polling the socket would spin.
     pub fn has_place(&self) -> bool {
-        Arc::strong_count(&self.places) <= CONNECTIONS
+        Arc::strong_count(&self.places) <= CONNECTIONS && self.paused.is_none_or(|until| Instant::now() >= until)
     }
 }
 
@@ -108,7 +127,21 @@ fn serve(stream: &UnixStream, engine: &Sender<Message>, snapshot: &Snapshot) -> 
         Err(error) => return Line::Error { error }.write(&mut out),
     };
     if matches!(request, Request::Status) {
-        let report = snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let look = || snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let (mut made, mut report) = look();
+        if report.version.is_empty() {
+            // Nothing was published yet: the engine answers its first message when it has.
+            let (reply, begun) = sync_channel(1);
+            let _ = engine.send(Message::Control(Request::Status, reply));
+            let _ = begun.recv();
+            (made, report) = look();
+        }
+        // The engine may have slept for hours since.
+        let since = made.elapsed().as_secs();
+        report.uptime = report.uptime.saturating_add(since);
+        if let Some(next) = &mut report.next_session {
+            next.seconds = next.seconds.saturating_sub(since);
+        }
         Line::Status { status: Box::new(report) }.write(&mut out)?;
         return Line::ok().write(&mut out);
     }

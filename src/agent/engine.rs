@@ -18,13 +18,17 @@ use crate::net::client::Error;
 use crate::net::connection_request::Listener;
 use crate::state::journal::Journal;
 use crate::sys::clock::{self, Now};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often watched parameters without a bell are compared while one of them has active notification.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// Notes kept for `status`; older ones are in the log.
+const MAX_NOTES: usize = 16;
 
 /// How long a device may take to go down after its reboot command ended well.
 const GOING_DOWN: Duration = Duration::from_secs(60);
@@ -130,6 +134,13 @@ pub fn run(parts: Parts) {
 impl Engine {
     fn serve(&mut self, inbox: &Receiver<Message>) -> Ended {
         loop {
+            // Also at the start: what the last process promised is done before anything else.
+            if self.session.is_none() && self.core.reset_due && self.reset() {
+                return Ended::Reset;
+            }
+            if self.session.is_none() && self.core.reboot_due {
+                self.reboot();
+            }
             let wait = self.turn();
             let message = match wait {
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -153,12 +164,6 @@ impl Engine {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if self.session.is_none() && self.core.reset_due && self.reset() {
-                return Ended::Reset;
-            }
-            if self.session.is_none() && self.core.reboot_due {
-                self.reboot();
-            }
         }
     }
 
@@ -178,13 +183,11 @@ impl Engine {
             if due.periodic || !due.scheduled.is_empty() {
                 self.core.keep_records();
             }
-            // Also with nothing left to tell: a session that failed after its Inform is tried again (V-3).
-            self.kicked |= due.retry;
             let held = self.held_until.filter(|until| now.mono < *until);
             if self.session.is_none() && held.is_none() {
                 self.sweep_if_due(now);
                 let may_try = self.core.schedule.retry_at().is_none();
-                if self.kicked || (may_try && !self.core.queue.is_empty()) {
+                if self.kicked || (may_try && (self.core.owed || !self.core.queue.is_empty())) {
                     self.begin(now);
                 }
             }
@@ -225,9 +228,10 @@ impl Engine {
         let options = start::client_options(&self.core, now);
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
-                let codes: Vec<String> = self.core.queue.pending().map(|e| e.code.clone()).collect();
-                let why = if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") };
-                log::info!("session with {} begins: {why}", self.core.settings.url);
+                log::info!("session with {} begins", self.core.settings.url);
+                // Told from here on, so that a session that fails before its Inform drops them by the
+                // same rules (V-15).
+                let codes = self.core.queue.begin_session().into_iter().map(|e| e.code).collect();
                 self.core.schedule.session_began();
                 self.core.tree.begin_session();
                 self.session = Some(Active {
@@ -250,6 +254,12 @@ impl Engine {
             Event::Ready(local) => {
                 self.open_door(local);
                 self.step(Incoming::Start);
+                // The Inform itself may have found that a value changed.
+                let codes: Vec<String> = self.core.queue.pending().map(|e| e.code.clone()).collect();
+                log::info!("Inform: {}", if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") });
+                if let Some(active) = &mut self.session {
+                    active.events = codes;
+                }
             }
             Event::Answered { body, local } => {
                 self.core.local = local.or(self.core.local);
@@ -283,7 +293,12 @@ impl Engine {
     fn step(&mut self, incoming: Incoming<'_>) {
         let Some(active) = self.session.as_mut() else { return };
         active.rendering = None;
-        match active.machine.step(incoming, &mut self.core) {
+        let patience = active.machine.timeout();
+        let outgoing = active.machine.step(incoming, &mut self.core);
+        if let Some(wait) = active.machine.timeout().filter(|wait| Some(*wait) != patience) {
+            let _ = active.wire.orders.send(Order::Patience(wait));
+        }
+        match outgoing {
             Outgoing::Whole(bytes) => self.order(Order::Whole(bytes)),
             Outgoing::Long(answer) => {
                 let mut rendering = Rendering::new(answer);
@@ -321,18 +336,20 @@ impl Engine {
         // In whatever way it ended: what was answered with success is applied (R-SPV-9).
         for note in self.core.tree.end_session() {
             log::warn!("{note}");
-            self.notes.push(note);
+            self.note(note);
         }
         self.core.informed.clear();
         match failed {
             None => {
                 self.core.queue.end_session();
+                self.core.owed = false;
                 self.core.schedule.session_succeeded();
                 start::note_first_use(&mut self.core, now);
                 self.last = status::ended(&active.machine, active.started, now, &active.events, None);
                 log::info!("session ended: {} requests, {} faults", active.machine.rpcs(), active.machine.faults());
             }
             Some((why, longer)) => {
+                self.core.owed |= active.machine.is_delivered();
                 self.last = status::ended(&active.machine, active.started, now, &active.events, Some(why.clone()));
                 self.failed(now, &why, longer);
             }
@@ -355,6 +372,10 @@ impl Engine {
         if fresh == self.core.settings && start::bootstrapped(&self.core) {
             return;
         }
+        if fresh.url != self.core.settings.url {
+            // How the former ACS failed says nothing about this one.
+            self.core.schedule.session_succeeded();
+        }
         self.core.settings = fresh;
         start::schedule_settings(&mut self.core);
         start::bootstrap_if_new(&mut self.core);
@@ -364,7 +385,10 @@ impl Engine {
     /// Opens, moves or closes the connection-request port (CR-14, CR-18); `local` is the address by
     /// which the ACS is reached, when it is known anew.
     fn open_door(&mut self, local: Option<IpAddr>) {
-        self.core.local = local.or(self.core.local);
+        if let Some(local) = local {
+            self.core.local = Some(local);
+            start::keep_local(&self.core, local);
+        }
         let plan = start::door(&self.core, &self.door, local);
         match plan {
             start::DoorPlan::Keep => self.mailbox.send(Task::Settings(start::door_settings(&self.core, &self.door))),
@@ -379,11 +403,15 @@ impl Engine {
                         log::info!("connection requests are taken at {}", listener.local_address());
                         self.mailbox.send(Task::Listen(Some(Box::new(listener))));
                     }
+                    // The address kept from before the boot may come later, or never again.
+                    Err(error) if local.is_none() && error.kind() == ErrorKind::AddrNotAvailable => {
+                        log::info!("connection requests wait for a session: {address} is not ours now");
+                    }
+                    // The port that is open, if there is one, stays open.
                     Err(error) => {
-                        self.door.address = None;
                         let note = format!("connection requests cannot be taken at {address}: {error}");
                         log::error!("{note}");
-                        self.notes.push(note);
+                        self.note(note);
                     }
                 }
             }
@@ -406,15 +434,29 @@ impl Engine {
         match Config::load(&self.config_path) {
             Ok(config) => {
                 log::info!("configuration read again");
-                start::reconfigure(&mut self.core, config);
+                if let Some(note) = start::reconfigure(&mut self.core, config) {
+                    log::warn!("{note}");
+                    self.note(note);
+                }
                 self.settings_changed();
+                self.open_door(None);
+                // Somebody has just put something right, perhaps what the last session failed by.
+                self.core.schedule.retry_now();
             }
             Err(error) => {
                 let note = format!("the configuration was not taken over: {error}");
                 log::error!("{note}");
-                self.notes.push(note);
+                self.note(note);
             }
         }
+    }
+
+    /// Keeps a sentence for `status`, once.
+    pub fn note(&mut self, note: String) {
+        self.notes.retain(|known| *known != note);
+        self.notes.push(note);
+        let old = self.notes.len().saturating_sub(MAX_NOTES);
+        self.notes.drain(..old);
     }
 
     /// True when everything begins anew.
@@ -430,9 +472,9 @@ impl Engine {
             log::error!("old values may still be on disk: {error}");
         }
         log::warn!("factory reset: the agent's own state is cleared");
-        let commands = self.core.config.commands.clone();
-        if start::command(&self.core, &commands.factory_reset, "factory_reset", "")
-            && start::command(&self.core, &commands.reboot, "reboot", "")
+        let argv = self.core.config.commands.factory_reset.clone();
+        if start::command(&self.core, &argv, "factory_reset", "")
+            && start::command(&self.core, &self.core.config.commands.reboot, "reboot", "")
         {
             self.hold();
         }
@@ -443,8 +485,7 @@ impl Engine {
         self.core.reboot_due = false;
         log::warn!("reboot, as the ACS asked");
         let key = self.core.reboot_keys().and_then(|mut keys| keys.pop()).unwrap_or_default();
-        let argv = self.core.config.commands.reboot.clone();
-        if start::command(&self.core, &argv, "reboot", &key) {
+        if start::reboot(&self.core, &key) {
             self.hold();
         }
     }
@@ -469,7 +510,7 @@ impl Engine {
 
     fn publish(&self) {
         let report = status::report(self);
-        *self.snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = report;
+        *self.snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = (Instant::now(), report);
     }
 
     /// When the session that runs began.

@@ -14,6 +14,7 @@ use crate::model::tree::{Item, Selection, Status, Tree, Writer};
 use crate::state::journal::{Batch, Journal};
 use crate::sys::clock;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// Journal key of the undelivered events.
@@ -46,6 +47,9 @@ pub struct Core {
     pub local: Option<std::net::IpAddr>,
     /// What the Inform of the present session said, until it is answered.
     pub informed: Vec<(String, String)>,
+    /// A session failed after its Inform was answered: a retry is due, and with nothing else to tell
+    /// its Inform has no event (V-3).
+    pub owed: bool,
     /// The device is to boot once the session has ended.
     pub reboot_due: bool,
     /// The device is to be reset once the session has ended.
@@ -81,17 +85,19 @@ impl Core {
         self.keep(batch)
     }
 
-    /// Values of full paths that exist, in order: path, xsi:type, value.
-    pub fn read(&mut self, names: &[String]) -> Vec<(String, &'static str, String)> {
+    /// Values of what exists of these names, in order, at most so many: path, xsi:type, value.
+    pub fn read(&mut self, names: &[String], most: usize) -> Vec<(String, &'static str, String)> {
         let mut out = Vec::new();
         for name in names {
             // One by one: a name that is gone must not take the others with it.
             let Ok(mut selection) = self.tree.values(std::slice::from_ref(name)) else { continue };
-            while self.tree.next(&mut selection, &mut |item| {
-                if let Item::Value { path, xsi_type, value } = item {
-                    out.push((path.to_owned(), xsi_type, value.to_owned()));
-                }
-            }) {}
+            while out.len() < most
+                && self.tree.next(&mut selection, &mut |item| {
+                    if let Item::Value { path, xsi_type, value } = item {
+                        out.push((path.to_owned(), xsi_type, value.to_owned()));
+                    }
+                })
+            {}
         }
         out
     }
@@ -118,12 +124,26 @@ impl Core {
         names
     }
 
+    /// The ACS has set ParameterKey: that is no news to it (I-9).
+    fn keyed(&mut self, parameter_key: &str) {
+        const NAME: &str = "Device.ManagementServer.ParameterKey";
+        self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
+        self.tree.reported(&[(NAME.to_owned(), parameter_key.to_owned())]);
+    }
+
+    /// Makes a batch durable, or undoes it: what was answered with a fault must not turn up on disk,
+    /// and be kept, when the disk can be written again (R-GEN-5).
     fn durable(&self, batch: Batch, what: &str) -> Result<(), Fault> {
+        let old = {
+            let journal = self.journal.borrow();
+            let value = |key: &String| (key.clone(), journal.get(key).map(<[u8]>::to_vec));
+            Batch { ops: batch.ops.iter().map(|(key, _)| value(key)).collect() }
+        };
         if self.keep(batch) {
-            Ok(())
-        } else {
-            Err(Fault::new(Code::INTERNAL_ERROR, format!("{what} cannot be written to stable storage")))
+            return Ok(());
         }
+        self.keep(old);
+        Err(Fault::new(Code::INTERNAL_ERROR, format!("{what} cannot be written to stable storage")))
     }
 
     /// The CommandKeys of the reboots asked for.
@@ -151,19 +171,19 @@ impl Host for Core {
 
     fn set(&mut self, list: &[ParameterValue], parameter_key: &str) -> Result<Status, Fault> {
         let status = self.tree.set(list, Writer::Acs { parameter_key })?;
-        self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
+        self.keyed(parameter_key);
         Ok(status)
     }
 
     fn add(&mut self, object: &str, parameter_key: &str) -> Result<(u32, Status), Fault> {
         let added = self.tree.add(object, Writer::Acs { parameter_key })?;
-        self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
+        self.keyed(parameter_key);
         Ok(added)
     }
 
     fn delete(&mut self, object: &str, parameter_key: &str) -> Result<Status, Fault> {
         let status = self.tree.delete(object, Writer::Acs { parameter_key })?;
-        self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
+        self.keyed(parameter_key);
         Ok(status)
     }
 
@@ -193,28 +213,31 @@ impl Host for Core {
     }
 
     fn schedule_inform(&mut self, delay_seconds: u32, command_key: &str) -> Result<(), Fault> {
+        let before = self.schedule.clone();
         self.schedule.schedule_inform(delay_seconds, command_key, clock::now())?;
-        match self.keep_records() {
-            true => Ok(()),
-            // It may come all the same; the ACS is told that nothing is promised.
-            false => Err(Fault::new(Code::INTERNAL_ERROR, "the ScheduleInform cannot be written to stable storage")),
+        let mut batch = Batch::default();
+        if let Some(record) = self.schedule.record() {
+            batch.put(SCHEDULE, record);
         }
+        self.durable(batch, "the ScheduleInform").inspect_err(|_| self.schedule = before)
     }
 
     fn inform(&mut self) -> InformFacts {
         self.tree.begin_rpc();
         let changed = self.tree.changed();
-        // V-13: the event is there exactly when a change is told.
-        match changed.is_empty() {
+        // V-13: the event is there exactly when a change is told. An ACS that was told nothing yet is
+        // told no change: the first session may find by which address it is reached, for one.
+        match changed.is_empty() || self.queue.contains(events::BOOTSTRAP) {
             true => self.queue.remove(events::VALUE_CHANGE),
             false => self.queue.add(events::VALUE_CHANGE, ""),
         }
         let events = self.queue.begin_session();
         let mut parameters: Vec<(String, &'static str, String)> = Vec::new();
+        // The ACS may watch the whole tree.
+        let mut known = HashSet::new();
         let mut add = |core: &mut Core, names: &[String], most: usize| {
-            for found in core.read(names).into_iter().take(most) {
-                // An Inform has some dozens of parameters: a set would cost more than it saves.
-                if !parameters.iter().any(|known| known.0 == found.0) {
+            for found in core.read(names, most) {
+                if known.insert(found.0.clone()) {
                     parameters.push(found);
                 }
             }

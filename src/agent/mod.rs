@@ -8,6 +8,7 @@ pub mod control;
 mod control_server;
 mod engine;
 mod host;
+mod judge;
 mod reactor;
 mod serving;
 mod settings;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 /// Deep enough for the tree's walk and for SOAP's bounded nesting.
 const ENGINE_STACK: usize = 512 * 1024;
@@ -54,6 +56,8 @@ pub enum RunError {
     Locked(Locked),
     /// A folder, socket or thread cannot be had; the text names it.
     Io(String, io::Error),
+    /// The engine broke: a mistake in this program. (A release build aborts instead.)
+    Broken,
 }
 
 impl fmt::Display for RunError {
@@ -61,6 +65,7 @@ impl fmt::Display for RunError {
         match self {
             RunError::Locked(locked) => write!(f, "{locked}"),
             RunError::Io(what, error) => write!(f, "{what}: {error}"),
+            RunError::Broken => write!(f, "the engine broke"),
         }
     }
 }
@@ -74,7 +79,7 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
 /// Runs the daemon until it is told to stop.
 ///
 /// # Errors
-/// [`RunError`], before anything was started. Damaged or unwritable state is no error: the agent goes
+/// [`RunError`], most before anything was started. Damaged or unwritable state is no error: the agent goes
 /// on in memory and says so.
 pub fn run(config: Config, config_path: PathBuf) -> Result<(), RunError> {
     let run_dir = config.run_dir.clone();
@@ -82,7 +87,7 @@ pub fn run(config: Config, config_path: PathBuf) -> Result<(), RunError> {
     let signals = reactor::block_signals().map_err(io_error("signals"))?;
     let journal = Journal::open(&config.state_dir).map_err(RunError::Locked)?;
 
-    let snapshot: Snapshot = Arc::new(Mutex::new(StatusReport::default()));
+    let snapshot: Snapshot = Arc::new(Mutex::new((Instant::now(), StatusReport::default())));
     let socket = config.socket();
     let control = Control::bind(&socket, snapshot.clone()).map_err(io_error(socket.display().to_string()))?;
     let (engine_sender, inbox) = channel();
@@ -104,11 +109,8 @@ pub fn run(config: Config, config_path: PathBuf) -> Result<(), RunError> {
         .spawn(move || engine::run(parts))
         .map_err(io_error("engine thread"))?;
     match reactor.run().map_err(io_error("poll"))? {
-        End::Clean => {
-            if engine.join().is_err() {
-                log::error!("the engine ended by a panic");
-            }
-        }
+        End::Clean => drop(engine.join()), // it has said its last word
+        End::Broken => return Err(RunError::Broken),
         End::Overdue => log::error!("the engine did not stop in time; what was promised is on disk"),
     }
     Ok(())

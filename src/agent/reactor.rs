@@ -61,6 +61,8 @@ pub enum End {
     Clean,
     /// The engine did not stop in time.
     Overdue,
+    /// The engine is gone without a word: it panicked.
+    Broken,
 }
 
 /// The signals the reactor reads; blocked in every thread, so set this before the first is started.
@@ -175,8 +177,7 @@ impl Reactor {
                 }
                 Ok(Task::Quit) => return Some(End::Clean),
                 Err(std::sync::mpsc::TryRecvError::Empty) => return None,
-                // The engine is gone without a word: it panicked.
-                Err(std::sync::mpsc::TryRecvError::Disconnected) => return Some(End::Overdue),
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => return Some(End::Broken),
             }
         }
     }

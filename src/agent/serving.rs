@@ -5,7 +5,7 @@ use super::control_server::{CONNECTIONS, Reply};
 use super::engine::Engine;
 use crate::model::fault::{Code, Fault};
 use crate::model::request::ParameterValue;
-use crate::model::tree::{Item, Selection, Writer};
+use crate::model::tree::{Item, Selection, Status, Writer};
 
 /// Lines rendered for one turn of the engine: a shell that reads slowly holds up nobody.
 const PIECE: usize = 64 * 1024;
@@ -21,7 +21,9 @@ pub fn answer(engine: &mut Engine, request: Request) -> Reply {
         }
         Request::Set { values } => set(engine, values),
         Request::Add { path } => add(engine, &path),
-        Request::Del { path } => engine.core.tree.delete(&path, Writer::Local).map(|_| changed(engine, Vec::new())),
+        Request::Del { path } => {
+            engine.core.tree.delete(&path, Writer::Local).map(|status| changed(engine, status, Vec::new()))
+        }
         // A session now, asked for by a person.
         Request::Inform => {
             engine.kick();
@@ -76,28 +78,30 @@ fn set(engine: &mut Engine, values: Vec<(String, String)>) -> Result<Reply, Faul
     }
     let list: Vec<ParameterValue> =
         values.into_iter().map(|(name, value)| ParameterValue { name, value, xsi_type: None }).collect();
-    engine.core.tree.set(&list, Writer::Local)?;
-    Ok(changed(engine, Vec::new()))
+    let status = engine.core.tree.set(&list, Writer::Local)?;
+    Ok(changed(engine, status, Vec::new()))
 }
 
 fn add(engine: &mut Engine, path: &str) -> Result<Reply, Fault> {
-    let (instance, _) = engine.core.tree.add(path, Writer::Local)?;
+    let (instance, status) = engine.core.tree.add(path, Writer::Local)?;
     let line = Line::Instance { instance, path: format!("{path}{instance}.") };
-    Ok(changed(engine, bytes(&line)))
+    Ok(changed(engine, status, bytes(&line)))
 }
 
 /// A change by somebody other than the ACS: promised parts are applied at once when no session runs,
 /// and whoever watches is told.
-fn changed(engine: &mut Engine, mut lines: Vec<u8>) -> Reply {
+fn changed(engine: &mut Engine, status: Status, mut lines: Vec<u8>) -> Reply {
+    let mut later = status == Status::AtSessionEnd;
     if engine.session_began().is_none() {
+        later = false;
         for note in engine.core.tree.end_session() {
             log::warn!("{note}");
-            engine.notes.push(note);
+            engine.note(note);
         }
         engine.settings_changed();
         engine.sweep();
     }
-    lines.extend_from_slice(&done());
+    lines.extend_from_slice(&bytes(&Line::Ok { ok: true, applied_later: later.into() }));
     Reply::Last(lines)
 }
 

@@ -4,6 +4,7 @@
 use super::boot::{self, Marker};
 use super::engine::Door;
 use super::host::{ACS, Core, QUEUE, REBOOT, RESET, SCHEDULE, promised};
+use super::judge::judge;
 use super::settings::Settings;
 use crate::config::{Config, Listen, expand};
 use crate::cwmp::events::{self, Queue};
@@ -28,6 +29,8 @@ use std::time::Duration;
 const PATH: &str = "b/path";
 /// Journal key of the time of the first session, seconds since 1970.
 const FIRST_USE: &str = "b/first-use";
+/// Journal key of the local address by which the ACS was last reached.
+const LOCAL: &str = "b/local";
 /// The port of connection requests (CR-13).
 const PORT: u16 = 7547;
 
@@ -62,7 +65,8 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
     let journal = Rc::new(RefCell::new(journal));
     let facts = Rc::new(RefCell::new(AgentFacts { config_file: Some(config_path.to_owned()), ..AgentFacts::default() }));
     let handlers = handlers::all(&config.root, facts.clone());
-    let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
+    let (mut tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
+    tree.judge_with(judge);
     for note in &said {
         log::warn!("{note}");
     }
@@ -75,6 +79,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         settings: Settings::default(),
         local: None,
         informed: Vec::new(),
+        owed: false,
         reboot_due: false,
         reset_due: false,
         config,
@@ -102,6 +107,8 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     identify(core);
     take_first_values(core);
     door.path = random_path_kept(core);
+    // A daemon that was restarted may have no session for a day, and can be called all the same.
+    core.local = core.local.or_else(|| core.journal.borrow().text(LOCAL)?.parse().ok());
     core.settings = Settings::read(&mut core.tree);
     let (marker, is_boot) = Marker::look(&core.config.run_dir);
     let record = core.journal.borrow().text(SCHEDULE).unwrap_or_default().to_owned();
@@ -183,11 +190,11 @@ fn identify(core: &mut Core) {
 fn take_first_values(core: &mut Core) {
     let file = core.config.first_values();
     let (fresh, batch) = boot::first_values(&core.journal.borrow(), &file);
-    if !fresh.is_empty() {
-        if let Err(fault) = core.tree.store(&fresh) {
-            log::error!("first values of the configuration file: {fault}");
-            return;
-        }
+    if !fresh.is_empty()
+        && let Err(fault) = core.tree.store(&fresh)
+    {
+        log::error!("first values of the configuration file: {fault}");
+        return;
     }
     core.keep(batch);
 }
@@ -213,11 +220,23 @@ pub fn note_first_use(core: &mut Core, now: Now) {
     }
 }
 
-/// A configuration that was read again: what can change while running changes.
-pub fn reconfigure(core: &mut Core, config: Config) {
+/// A configuration that was read again: what can change while running changes. The note says that
+/// something waits for a restart: the paths that folders and tables were opened by stay in force.
+pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
     crate::logging::set(&config.log);
-    core.config = config;
+    let old = &core.config;
+    let taken = Config {
+        platform: old.platform,
+        state_dir: old.state_dir.clone(),
+        run_dir: old.run_dir.clone(),
+        root: old.root.clone(),
+        overlay_dir: old.overlay_dir.clone(),
+        ..config.clone()
+    };
+    let waits = taken != config;
+    core.config = taken;
     take_first_values(core);
+    waits.then(|| "platform, root and folders of the new configuration hold from the next start on".to_owned())
 }
 
 /// Tells the schedule what ManagementServer says.
@@ -261,6 +280,16 @@ pub fn client_options(core: &Core, now: Now) -> Options {
     }
 }
 
+/// The ACS is reached by this local address: the next start listens there at once.
+pub fn keep_local(core: &Core, local: IpAddr) {
+    let text = local.to_string();
+    if core.journal.borrow().text(LOCAL) != Some(text.as_str()) {
+        let mut batch = Batch::default();
+        batch.put(LOCAL, text);
+        core.keep(batch);
+    }
+}
+
 /// What is to be done with the connection-request port.
 pub enum DoorPlan {
     Keep,
@@ -275,7 +304,7 @@ pub fn door(core: &Core, door: &Door, local: Option<IpAddr>) -> DoorPlan {
     }
     let wanted = match core.config.connection_request.listen {
         Listen::Address(address) => address,
-        Listen::Auto => match local.or(door.address.map(|a| a.ip())) {
+        Listen::Auto => match local.or(door.address.map(|a| a.ip())).or(core.local) {
             Some(ip) => SocketAddr::new(ip, PORT),
             // Nobody knows yet by which address the ACS is reached: the first session tells.
             None => return DoorPlan::Keep,
@@ -315,6 +344,23 @@ pub fn door_url(door: &Door, local: Option<IpAddr>) -> String {
 
 /// How long a command may take before the agent goes on without it.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Boots the device. True when the command ended well.
+pub fn reboot(core: &Core, command_key: &str) -> bool {
+    let argv = &core.config.commands.reboot;
+    let (marker, _) = Marker::look(&core.config.run_dir);
+    if argv.is_empty() {
+        return false;
+    }
+    // The next start is the boot that was asked for, also where `run_dir` and boot id outlive it (a
+    // container): else it would find the reboot still due, and boot again, for ever.
+    marker.remove();
+    let done = command(core, argv, "reboot", command_key);
+    if !done && let Err(error) = marker.leave() {
+        log::error!("the run folder cannot be written, the next start will be a boot: {error}");
+    }
+    done
+}
 
 /// Runs one of `[commands]` to its end; an empty vector means there is nothing to run. True when it
 /// ended well.

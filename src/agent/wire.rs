@@ -3,13 +3,12 @@
 
 use super::Message;
 use crate::net::client::{Body, Client, Error, Options, Pieces};
-use crate::net::route::local_towards;
-use crate::net::url::Url;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 /// rustls and ureq are the deepest callers; measured well below half of this.
 const STACK: usize = 256 * 1024;
@@ -17,8 +16,8 @@ const STACK: usize = 256 * 1024;
 /// What the wire tells the engine.
 #[derive(Debug)]
 pub enum Event {
-    /// The first message is wanted. With the local address by which the ACS is reached, when the
-    /// kernel could tell: the connection-request URL in the first Inform shows it.
+    /// There is a connection and the first message is wanted. With its local address: the
+    /// connection-request URL in the first Inform shows it.
     Ready(Option<IpAddr>),
     /// A 200 or 204 came; the body is empty for an empty response.
     Answered {
@@ -38,6 +37,8 @@ pub enum Event {
 /// What the engine tells the wire.
 #[derive(Debug)]
 pub enum Order {
+    /// Wait so long for responses from now on (T-8); nothing is POSTed.
+    Patience(Duration),
     /// POST this message.
     Whole(Vec<u8>),
     /// POST an answer that begins with these bytes and goes on with [`Order::Piece`].
@@ -86,22 +87,25 @@ impl Line {
     }
 
     fn run(self, options: Options, wake: OwnedFd) {
-        // A name that does not resolve here will fail again, and be told, at the first POST.
-        let local = Url::parse(&options.url).ok().and_then(|url| local_towards(&url.host, url.port));
-        let mut client = match Client::new(options, wake) {
+        let opened = Client::new(options, wake).and_then(|mut client| client.open().map(|()| client));
+        let mut client = match opened {
             Ok(client) => client,
             Err(error) => {
                 self.tell(Event::Failed(error));
                 return;
             }
         };
-        if !self.tell(Event::Ready(local)) {
+        if !self.tell(Event::Ready(client.local_address().map(|a| a.ip()))) {
             return;
         }
         loop {
             // A closed channel: the engine has given the session up.
             let Ok(order) = self.inbox.recv() else { return };
             let answer = match order {
+                Order::Patience(wait) => {
+                    client.wait_for_responses(wait);
+                    continue;
+                }
                 Order::Whole(bytes) => client.post(Body::Whole(&bytes)),
                 Order::Empty => client.post(Body::Empty),
                 Order::Stream(first) => client.post(Body::Stream(&mut Puller { line: &self, first: Some(first) })),

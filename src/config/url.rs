@@ -53,8 +53,8 @@ pub fn check(url: &str) -> Result<(), &'static str> {
             None => (authority, ""),
         },
     };
-    if host.is_empty() {
-        return Err("no host");
+    if host.is_empty() || host.len() > 253 {
+        return Err("no host, or one longer than 253 characters");
     }
     if !host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == ':' || c == '_')
         || !host
@@ -100,6 +100,7 @@ mod tests {
             assert_eq!(check(good), Ok(()), "{good}");
         }
         let long = format!("http://a/{}", "x".repeat(2048));
+        let long_host = format!("http://{}/", "a".repeat(254));
         for bad in [
             "",
             "acs.example.com",
@@ -126,6 +127,7 @@ mod tests {
             "http://a\n/",
             "http://a%40/",
             long.as_str(),
+            long_host.as_str(),
         ] {
             assert!(check(bad).is_err(), "{bad}");
         }

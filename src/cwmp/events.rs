@@ -161,8 +161,10 @@ impl Queue {
         self.entries.iter().map(|e| &e.event)
     }
 
-    /// A session begins: the events of its Inform (V-1, V-25). They stay the same for the session.
+    /// A session begins: the events of its Inform (V-1, V-25). What happens before the Inform is
+    /// really made is told by it too, when this is called again then.
     pub fn begin_session(&mut self) -> Vec<Event> {
+        self.merge();
         for entry in &mut self.entries {
             entry.told = true;
         }
@@ -181,6 +183,11 @@ impl Queue {
     pub fn end_session(&mut self) {
         self.entries
             .retain(|e| !e.told || policy(&e.event.code).0 > Kept::OneSession);
+        self.merge();
+    }
+
+    /// Nothing is told any more, and each single event is there once (V-5).
+    fn merge(&mut self) {
         let entries = std::mem::take(&mut self.entries);
         for Entry { event, .. } in entries {
             self.push(&event.code, &event.command_key);

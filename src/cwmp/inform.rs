@@ -1,15 +1,6 @@
 //! What goes into an Inform beside its events, and the name the agent has by default.
 
 use super::rpc::{DeviceId, Event};
-use std::collections::BTreeSet;
-
-/// The parameters of an Inform, each once: the forced ones (I-3), those that InformParameter rows
-/// select (I-5), those that changed (I-4).
-pub fn parameters(forced: Vec<String>, selected: Vec<String>, changed: Vec<String>) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    let all = forced.into_iter().chain(selected).chain(changed);
-    all.filter(|path| seen.insert(path.clone())).collect()
-}
 
 /// Whether an InformParameter row with this EventList applies to an Inform with these events (I-5).
 pub fn selects(event_list: &str, events: &[Event]) -> bool {
@@ -71,17 +62,6 @@ mod tests {
             };
             assert_eq!(default_username(&device), expected);
         }
-    }
-
-    #[test]
-    fn each_parameter_once_in_order_i3_i4_i5() {
-        let list = |names: &[&str]| names.iter().map(|n| n.to_string()).collect::<Vec<_>>();
-        let all = parameters(
-            list(&["b", "a"]),
-            list(&["c", "a"]),
-            list(&["d", "c", "b", "e"]),
-        );
-        assert_eq!(all, ["b", "a", "c", "d", "e"]);
     }
 
     #[test]

@@ -315,6 +315,11 @@ impl Schedule {
         self.retry_at = None;
     }
 
+    /// The wait is over early; what failed still counts.
+    pub fn retry_now(&mut self) {
+        self.retry_at = None;
+    }
+
     /// How many sessions failed since the last good one: RetryCount (C-22).
     pub fn failures(&self) -> u32 {
         self.failures
@@ -329,6 +334,11 @@ impl Schedule {
     /// When the next periodic Inform is due, for status.
     pub fn periodic_at(&self) -> Option<Duration> {
         self.periodic.map(|p| p.due)
+    }
+
+    /// When the next ScheduleInform is due, for status.
+    pub fn scheduled_at(&self) -> Option<Duration> {
+        self.scheduled.iter().map(|s| s.due).min()
     }
 
     /// How many ScheduleInforms wait, for status.

@@ -213,7 +213,13 @@ impl Tree {
                 }
             }
         }
-        self.keep_attributes(wanted)
+        let watched = wanted.values().any(|(_, _, new)| new.notification > 0);
+        self.keep_attributes(wanted)?;
+        if watched {
+            // Watched from now on: what changes next must differ from what is so today (N-5).
+            self.sweep();
+        }
+        Ok(())
     }
 
     fn keep_attributes(

@@ -175,6 +175,13 @@ impl Tree {
         if row.kind().is_reference() && !value.is_empty() {
             (value, refers) = self.check_references(param, &value)?;
         }
+        let schema = &self.served.schema;
+        let general = format!(
+            "{}{}",
+            schema.object(target.object).path(),
+            schema.param(param).name()
+        );
+        (self.judge)(self, &general, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
         if self
             .served
             .source(param)

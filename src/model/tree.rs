@@ -113,7 +113,12 @@ pub struct Tree {
     pub(super) watch: Watch,
     /// The parameters of every Inform.
     forced: Vec<(ObjectId, ParamId)>,
+    pub(super) judge: Judge,
 }
+
+/// Judges what a parameter is to be set to beyond its type: its path with `{i}`, the value. The reason
+/// makes a fault 9007.
+pub type Judge = fn(&mut Tree, &str, &str) -> Result<(), String>;
 
 impl Tree {
     /// Opens the tree and puts right what the last process left: a transaction without its "done" is
@@ -144,6 +149,7 @@ impl Tree {
             overlay: BTreeMap::new(),
             watch,
             forced,
+            judge: |_, _, _| Ok(()),
         };
         tree.recover(&mut notes);
         (tree, notes)
@@ -162,6 +168,11 @@ impl Tree {
     /// Bytes that the instance index holds, the numbers of volatile tables included; an estimate.
     pub fn index_bytes(&self) -> usize {
         self.index.bytes()
+    }
+
+    /// Has values judged by who gives them their meaning.
+    pub fn judge_with(&mut self, judge: Judge) {
+        self.judge = judge;
     }
 
     /// A new RPC: sources are read afresh.

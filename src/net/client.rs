@@ -121,6 +121,8 @@ pub enum Error {
         code: u16,
         /// Seconds.
         retry_after: Option<u32>,
+        /// The beginning of what it said about it in plain words; often the only hint.
+        text: String,
     },
     /// A deadline passed; the text says which.
     Timeout(&'static str),
@@ -142,7 +144,12 @@ impl fmt::Display for Error {
             Error::Tls(text) => write!(f, "TLS: {text}"),
             Error::Authentication(text) => write!(f, "authentication: {text}"),
             Error::Redirect(text) => write!(f, "redirect: {text}"),
-            Error::Status { code, .. } => write!(f, "the ACS answered with HTTP status {code}"),
+            Error::Status { code, text, .. } if text.is_empty() => {
+                write!(f, "the ACS answered with HTTP status {code}")
+            }
+            Error::Status { code, text, .. } => {
+                write!(f, "the ACS answered with HTTP status {code}: {text}")
+            }
             Error::Timeout(phase) => write!(f, "deadline passed: {phase}"),
             Error::TooLarge(text) => write!(f, "too large: {text}"),
             Error::Broken(text) => write!(f, "HTTP: {text}"),
@@ -157,6 +164,8 @@ impl std::error::Error for Error {}
 pub const MAX_REDIRECTS: u32 = 5;
 /// The most of a challenge's or redirect's own body that is read to keep the connection.
 const MAX_IGNORED: u64 = 64 * 1024;
+/// The most of an error's body that is told.
+const MAX_WORDS: usize = 96;
 
 /// The client of one session.
 pub struct Client {
@@ -169,13 +178,15 @@ pub struct Client {
     cookies: Jar,
     credentials: Credentials,
     local_address: Option<SocketAddr>,
+    /// How long a response may take: the configuration's time, or what the ACS said (T-8).
+    response: Duration,
 }
 
 /// What the ACS answered, its body not yet read.
 type Answer = ureq::http::Response<ureq::Body>;
 
 impl Client {
-    /// Prepares a session; connects at the first POST. `wake` is the read end of a pipe: as soon as
+    /// Prepares a session; connects at the first POST or by [`Client::open`]. `wake` is the read end of a pipe: as soon as
     /// it is readable (or closed) every wait ends with [`Error::Woken`].
     pub fn new(options: Options, wake: OwnedFd) -> Result<Client, Error> {
         let url = Url::parse(&options.url).map_err(|why| Error::Url(why.to_string()))?;
@@ -184,7 +195,7 @@ impl Client {
                 "the user agent's name is not ASCII".to_string(),
             ));
         }
-        let credentials = Credentials::new(&options)?;
+        let credentials = Credentials::new(&options, url.https)?;
         let shared = Arc::new(Shared::new(wake, options.timeouts));
         let mut opener = Opener::new(&options, Arc::clone(&shared));
         if url.https {
@@ -193,6 +204,7 @@ impl Client {
         let handover = Handover(Arc::clone(&shared));
         Ok(Client {
             agent: Agent::with_parts(settings(&options), handover, NoLookup),
+            response: options.timeouts.response,
             options,
             shared,
             opener,
@@ -201,6 +213,16 @@ impl Client {
             credentials,
             local_address: None,
         })
+    }
+
+    /// Connects ahead of the first POST, which may want to tell our own address.
+    pub fn open(&mut self) -> Result<(), Error> {
+        self.connect()
+    }
+
+    /// The ACS says how long to wait for its responses in this session (T-8).
+    pub fn wait_for_responses(&mut self, wait: Duration) {
+        self.response = wait;
     }
 
     /// Sends one POST and reads its answer; answers challenges (S-11 to S-20), follows redirects
@@ -235,6 +257,7 @@ impl Client {
                     return Err(Error::Status {
                         code: other.as_u16(),
                         retry_after: retry_after(answer.headers()),
+                        text: self.words(answer),
                     });
                 }
             }
@@ -252,7 +275,7 @@ impl Client {
     /// One request and the head of its response, on the connection at hand if there is one. When
     /// that turns out to be dead before anything was answered, once more on a new one (T-4).
     fn exchange(&mut self, body: &mut Body<'_>) -> Result<Answer, Error> {
-        let mut fresh = false;
+        let mut fresh = self.shared.note().ready.is_some();
         loop {
             self.shared.check()?;
             let result = self.send(body);
@@ -302,6 +325,9 @@ impl Client {
         let mut request = self
             .agent
             .post(self.url.to_string())
+            .config()
+            .timeout_recv_response(Some(self.response))
+            .build()
             .header_raw("Host", self.url.authority().as_bytes())
             .header_raw("User-Agent", self.options.user_agent.as_bytes());
         if let Some(value) = self.credentials.header(&self.url) {
@@ -385,6 +411,28 @@ impl Client {
         }
     }
 
+    /// The first words of an error's body, when they are plain ASCII and no page of markup.
+    fn words(&self, mut answer: Answer) -> String {
+        let mut body = [0; MAX_WORDS];
+        let mut length = 0;
+        let mut reader = answer.body_mut().as_reader();
+        while let Some(room) = body.get_mut(length..).filter(|room| !room.is_empty()) {
+            // A body that breaks off says as much as came.
+            match reader.read(room) {
+                Ok(0) | Err(_) => break,
+                Ok(more) => length += more,
+            }
+        }
+        let text = body.get(..length).unwrap_or(&[]).trim_ascii();
+        let line = text.split(|b| *b == b'\r' || *b == b'\n').next().unwrap_or(&[]);
+        match std::str::from_utf8(line) {
+            Ok(line) if !line.starts_with('<') && line.bytes().all(|b| matches!(b, b' '..=b'~')) => {
+                line.to_owned()
+            }
+            _ => String::new(),
+        }
+    }
+
     /// Reads a body that nobody wants, so that its connection can be used again (T-5).
     fn ignore(&self, mut answer: Answer) -> Result<(), Error> {
         let mut reader = answer.body_mut().as_reader().take(MAX_IGNORED);
@@ -426,7 +474,6 @@ fn settings(options: &Options) -> Config {
         .max_idle_connections(1)
         .max_idle_connections_per_host(1)
         .max_idle_age(options.timeouts.session)
-        .timeout_recv_response(Some(options.timeouts.response))
         .build()
 }
 

@@ -18,6 +18,9 @@ enum Scheme {
 pub struct Credentials {
     username: String,
     password: String,
+    /// The session began over http: whoever sits on the way could have redirected it to an https of
+    /// his own, so there Basic is no safer (S-12).
+    clear: bool,
     basic_over_http: bool,
     /// The origin that challenged us: nobody else gets an answer.
     answering: Option<(Url, Scheme)>,
@@ -29,8 +32,8 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Refuses what a header cannot carry.
-    pub fn new(options: &Options) -> Result<Credentials, Error> {
+    /// Refuses what a header cannot carry. `https` says how the session begins.
+    pub fn new(options: &Options, https: bool) -> Result<Credentials, Error> {
         if !options.username.bytes().all(|b| matches!(b, b' '..=b'~')) {
             let text = "acs.username holds a character other than visible ASCII";
             return Err(Error::Credentials(text.to_string()));
@@ -38,6 +41,7 @@ impl Credentials {
         Ok(Credentials {
             username: options.username.clone(),
             password: options.password.clone(),
+            clear: !https,
             basic_over_http: options.basic_over_http,
             answering: None,
             cnonce: String::new(),
@@ -140,7 +144,7 @@ impl Credentials {
                 ),
             });
         }
-        if !url.https && !self.basic_over_http {
+        if (self.clear || !url.https) && !self.basic_over_http {
             return refused(format!(
                 "{host} asks for Basic over http, which would show the password (acs.basic_over_http)"
             ));

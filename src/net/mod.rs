@@ -7,6 +7,5 @@ pub mod cookies;
 mod credentials;
 pub mod digest;
 mod line;
-pub mod route;
 mod tls;
 pub mod url;

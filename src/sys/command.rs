@@ -108,6 +108,19 @@ mod tests {
         assert!(matches!(run(&[], long), Err(Error::Empty)));
     }
 
+    /// The agent blocks signals that it reads from a descriptor; std gives a child an empty mask.
+    #[test]
+    fn a_child_has_no_signal_blocked() {
+        use nix::sys::signal::{SigSet, Signal};
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGTERM);
+        set.thread_block().unwrap();
+        // Its error output says how grep's own signals stand.
+        let words = argv(&["/bin/sh", "-c", "grep SigBlk /proc/self/status >&2; exit 1"]);
+        let Err(Error::Status(_, text)) = run(&words, Duration::from_secs(20)) else { panic!("it fails") };
+        assert!(text.ends_with(" 0000000000000000"), "{text}");
+    }
+
     #[test]
     fn the_error_says_what_the_command_said() {
         let error = run(&argv(&["ls", "/no/such/folder"]), Duration::from_secs(20)).unwrap_err();

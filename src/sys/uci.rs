@@ -89,16 +89,24 @@ impl Package {
     /// # Errors
     /// The first thing that libuci would refuse, too.
     pub fn parse(text: &str) -> Result<Package, ParseError> {
-        let mut package = Package { text: text.to_owned(), sections: Vec::new(), entries: Vec::new() };
+        let mut package = Package {
+            text: text.to_owned(),
+            sections: Vec::new(),
+            entries: Vec::new(),
+        };
         let mut reader = Reader { text, at: 0 };
         while let Some(words) = reader.statement()? {
-            package.take(&words).map_err(|reason| reader.error(words.first().map_or(0, |w| w.span.start), reason))?;
+            package.take(&words).map_err(|reason| {
+                reader.error(words.first().map_or(0, |w| w.span.start), reason)
+            })?;
         }
         Ok(package)
     }
 
     fn take(&mut self, words: &[Word]) -> Result<(), &'static str> {
-        let [keyword, rest @ ..] = words else { return Ok(()) };
+        let [keyword, rest @ ..] = words else {
+            return Ok(());
+        };
         let whole = keyword.span.start..words.last().map_or(0, |w| w.span.end);
         match (keyword.text.as_str(), rest) {
             ("package" | "p", [_]) => Ok(()),
@@ -107,11 +115,19 @@ impl Package {
                 if !is_name(&kind.text, true) || !(name.is_empty() || is_name(&name, false)) {
                     return Err("a section's type or name is no name");
                 }
-                self.sections.push(Section { kind: kind.text.clone(), name, span: whole });
+                self.sections.push(Section {
+                    kind: kind.text.clone(),
+                    name,
+                    span: whole,
+                });
                 Ok(())
             }
             (word @ ("option" | "o" | "list" | "l"), [name, value]) => {
-                let section = self.sections.len().checked_sub(1).ok_or("an option before the first section")?;
+                let section = self
+                    .sections
+                    .len()
+                    .checked_sub(1)
+                    .ok_or("an option before the first section")?;
                 if !is_name(&name.text, false) {
                     return Err("an option's name is no name");
                 }
@@ -156,7 +172,8 @@ impl Package {
     fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Section> {
         let first = |at: usize, name: &str| !self.sections.iter().take(at).any(|s| s.name == name);
         let all = self.sections.iter().enumerate();
-        all.filter(move |(at, s)| s.kind == kind && (s.name.is_empty() || first(*at, &s.name))).map(|(_, s)| s)
+        all.filter(move |(at, s)| s.kind == kind && (s.name.is_empty() || first(*at, &s.name)))
+            .map(|(_, s)| s)
     }
 
     /// The sections that a key names: one, or several of one name. A negative n counts from the end.
@@ -164,13 +181,19 @@ impl Package {
         let index = |wanted: &Section| self.sections.iter().position(|s| std::ptr::eq(s, wanted));
         let Some(inner) = key.strip_prefix('@') else {
             let named = |s: &Section| !s.name.is_empty() && s.name == key;
-            return (0..self.sections.len()).filter(|i| self.sections.get(*i).is_some_and(named)).collect();
+            return (0..self.sections.len())
+                .filter(|i| self.sections.get(*i).is_some_and(named))
+                .collect();
         };
         let found = || {
             let (kind, n) = inner.strip_suffix(']')?.split_once('[')?;
             let all: Vec<&Section> = self.of_kind(kind).collect();
             let n: isize = n.parse().ok()?;
-            let n = if n < 0 { all.len().checked_add_signed(n)? } else { n as usize };
+            let n = if n < 0 {
+                all.len().checked_add_signed(n)?
+            } else {
+                n as usize
+            };
             let section = all.get(n)?;
             match section.name.as_str() {
                 "" => Some(vec![index(section)?]),
@@ -187,7 +210,9 @@ impl Package {
 
     fn entries_of(&self, key: &str, option: &str) -> impl Iterator<Item = &Entry> {
         let sections = self.find(key);
-        self.entries.iter().filter(move |e| e.name == option && sections.contains(&e.section))
+        self.entries
+            .iter()
+            .filter(move |e| e.name == option && sections.contains(&e.section))
     }
 
     /// What an option holds; `None` when it is not there.
@@ -210,7 +235,8 @@ impl Package {
 
     /// The value of an option as it stands in the file, quotes and all.
     pub fn raw(&self, key: &str, option: &str) -> Option<&str> {
-        self.text.get(self.entries_of(key, option).last()?.value_span.clone())
+        self.text
+            .get(self.entries_of(key, option).last()?.value_span.clone())
     }
 
     /// The file with another value of an option, in quotes; with `None` the file without it.
@@ -241,18 +267,34 @@ impl Package {
         match (raw, present.last()) {
             (Some(raw), Some(last)) => text.replace_range(last.value_span.clone(), raw),
             (Some(raw), None) => {
-                let behind = self.entries.iter().rfind(|e| e.section == section).map(|e| &e.span);
-                let behind = behind.or(self.sections.get(section).map(|s| &s.span)).map_or(0, |s| s.end);
-                let indent = self.entries.iter().rfind(|e| e.section == section).map(|e| self.indent(e.span.start));
+                let behind = self
+                    .entries
+                    .iter()
+                    .rfind(|e| e.section == section)
+                    .map(|e| &e.span);
+                let behind = behind
+                    .or(self.sections.get(section).map(|s| &s.span))
+                    .map_or(0, |s| s.end);
+                let indent = self
+                    .entries
+                    .iter()
+                    .rfind(|e| e.section == section)
+                    .map(|e| self.indent(e.span.start));
                 let (at, start) = match self.text.get(behind..).and_then(|t| t.find('\n')) {
                     Some(end) => (behind + end + 1, ""),
                     None => (self.text.len(), "\n"),
                 };
                 // Where `;` puts another statement on the line, the end of the line may be another section.
-                let shared = self.sections.iter().any(|s| (behind..at).contains(&s.span.start));
+                let shared = self
+                    .sections
+                    .iter()
+                    .any(|s| (behind..at).contains(&s.span.start));
                 match shared {
                     true => text.insert_str(behind, &format!("; option {option} {raw}")),
-                    false => text.insert_str(at, &format!("{start}{}option {option} {raw}\n", indent.unwrap_or("\t"))),
+                    false => text.insert_str(
+                        at,
+                        &format!("{start}{}option {option} {raw}\n", indent.unwrap_or("\t")),
+                    ),
                 }
             }
             (None, _) => {
@@ -267,7 +309,9 @@ impl Package {
     /// White space before a statement, when nothing else stands before it on its line.
     fn indent(&self, at: usize) -> &str {
         let before = self.text.get(..at).unwrap_or("");
-        let line = before.rfind('\n').map_or(before, |n| before.get(n + 1..).unwrap_or(""));
+        let line = before
+            .rfind('\n')
+            .map_or(before, |n| before.get(n + 1..).unwrap_or(""));
         if line.trim().is_empty() { line } else { "\t" }
     }
 
@@ -276,9 +320,16 @@ impl Package {
         let before = self.text.get(..span.start).unwrap_or("");
         let behind = self.text.get(span.end..).unwrap_or("");
         let start = before.rfind('\n').map_or(0, |n| n + 1);
-        let end = behind.find('\n').map_or(self.text.len(), |n| span.end + n + 1);
+        let end = behind
+            .find('\n')
+            .map_or(self.text.len(), |n| span.end + n + 1);
         let rest = self.text.get(span.end..end).unwrap_or("").trim();
-        let alone = self.text.get(start..span.start).unwrap_or("x").trim().is_empty();
+        let alone = self
+            .text
+            .get(start..span.start)
+            .unwrap_or("x")
+            .trim()
+            .is_empty();
         match alone && (rest.is_empty() || rest.starts_with('#')) {
             true => start..end,
             false => span.clone(),
@@ -293,7 +344,13 @@ fn quoted(value: &str) -> String {
 
 /// A name of libuci: letters, digits and `_`; a type may have more.
 fn is_name(text: &str, kind: bool) -> bool {
-    let fits = |b: u8| if kind { (33..=126).contains(&b) } else { b.is_ascii_alphanumeric() || b == b'_' || b == b'-' };
+    let fits = |b: u8| {
+        if kind {
+            (33..=126).contains(&b)
+        } else {
+            b.is_ascii_alphanumeric() || b == b'_' || b == b'-'
+        }
+    };
     !text.is_empty() && text.bytes().all(fits)
 }
 
@@ -309,7 +366,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&self, at: usize, reason: &'static str) -> ParseError {
-        let line = self.text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1;
+        let line = self
+            .text
+            .as_bytes()
+            .iter()
+            .take(at)
+            .filter(|b| **b == b'\n')
+            .count()
+            + 1;
         ParseError { line, reason }
     }
 
@@ -330,7 +394,9 @@ impl Reader<'_> {
                 }
                 Some(b'#') => self.skip_line(),
                 Some(b) if b.is_ascii_whitespace() => self.at += 1,
-                Some(b'\\') if self.text.as_bytes().get(self.at + 1) == Some(&b'\n') => self.at += 2,
+                Some(b'\\') if self.text.as_bytes().get(self.at + 1) == Some(&b'\n') => {
+                    self.at += 2
+                }
                 Some(_) => words.push(self.word()?),
             }
         }
@@ -361,7 +427,10 @@ impl Reader<'_> {
             }
         }
         // Cut at ASCII only, so what was text still is.
-        Ok(Word { text: String::from_utf8_lossy(&bytes).into_owned(), span: start..self.at })
+        Ok(Word {
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+            span: start..self.at,
+        })
     }
 
     fn quote(&mut self, mark: u8, bytes: &mut Vec<u8>) -> Result<(), ParseError> {
@@ -386,131 +455,4 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NETWORK: &str = "\
-package network
-
-config interface 'loopback'
-\toption ifname lo   # the kernel's
-\toption proto 'static'
-\toption ipaddr \"127.0.0.1\"
-
-config interface lan; option proto static
-  list dns '1.1.1.1'
-  list dns 8.8.8.8
-
-config route
-config route
-    option target '10.0.0.0'\\''s'\" \\\"net\\\"\"\\ end
-    option metric 1
-    option metric 2
-config interface 'lan'
-\toption mtu '15''00'";
-
-    fn one(text: &str) -> Option<Held> {
-        Some(Held::One(text.to_owned()))
-    }
-
-    #[test]
-    fn reads_as_libuci_does() {
-        let p = Package::parse(NETWORK).unwrap();
-        assert_eq!(p.keys("interface"), ["loopback", "lan"]);
-        assert_eq!(p.keys("route"), ["@route[0]", "@route[1]"]);
-        assert_eq!(p.keys("rule"), [""; 0]);
-        assert_eq!(p.get("loopback", "ifname"), one("lo"));
-        assert_eq!(p.get("@interface[0]", "ipaddr"), one("127.0.0.1"));
-        assert_eq!(p.get("lan", "proto"), one("static"));
-        assert_eq!(p.get("@interface[1]", "mtu"), one("1500"), "sections of one name are one");
-        assert_eq!(p.get("lan", "dns"), Some(Held::Many(vec!["1.1.1.1".into(), "8.8.8.8".into()])));
-        assert_eq!(p.get("@route[1]", "target"), one("10.0.0.0's \"net\" end"));
-        assert_eq!(p.get("@route[-1]", "metric"), one("2"), "the last one holds");
-        for (key, option) in [("@route[0]", "metric"), ("@route[2]", "metric"), ("@route[-3]", "metric"), ("wan", "proto"), ("", "target"), ("@route", "metric")] {
-            assert_eq!(p.get(key, option), None, "{key}");
-        }
-    }
-
-    #[test]
-    fn what_libuci_refuses_is_refused_with_its_line() {
-        for (text, line) in [
-            ("option a b\n", 1),
-            ("config a\n\noption b\n", 3),
-            ("config a\noption b 'c\n\n", 2),
-            ("config\n", 1),
-            ("config a b c", 1),
-            ("config a 'b.c'", 1),
-            ("config a\n#\noption 'b c' d", 3),
-            ("#\nnonsense", 2),
-        ] {
-            assert_eq!(Package::parse(text).map(|_| ()).map_err(|e| e.line), Err(line), "{text:?}");
-        }
-        assert!(Package::parse("").unwrap().keys("a").is_empty());
-    }
-
-    /// What differs between two texts: the bytes taken out and those put in.
-    fn difference<'a>(old: &'a str, new: &'a str) -> (&'a str, &'a str) {
-        let head = old.bytes().zip(new.bytes()).take_while(|(a, b)| a == b).count();
-        let tail = |a: &str, b: &str| a.bytes().rev().zip(b.bytes().rev()).take_while(|(x, y)| x == y).count();
-        let tail = tail(&old[head..], &new[head..]);
-        (&old[head..old.len() - tail], &new[head..new.len() - tail])
-    }
-
-    #[test]
-    fn only_the_bytes_of_the_option_change_and_come_back() {
-        let cases = [
-            ("loopback", "ifname", Some("eth0"), "lo", "'eth0'"),
-            ("lan", "proto", Some("it's"), "static", "'it'\\''s'"),
-            ("@route[1]", "metric", Some("9"), "2", "'9'"),
-            ("@route[1]", "gateway", Some("10.0.0.1"), "", "    option gateway '10.0.0.1'\n"),
-            ("@route[0]", "gateway", Some("x"), "", "\toption gateway 'x'\n"),
-            ("lan", "metric", Some("5"), "", "\n\toption metric '5'\n"),
-            ("loopback", "ifname", None, "\toption ifname lo   # the kernel's\n", ""),
-        ];
-        for (key, option, value, gone, come) in cases {
-            let old = Package::parse(NETWORK).unwrap();
-            let text = old.with(key, option, value).unwrap();
-            let (taken, put) = difference(NETWORK, &text);
-            // The same bytes may be found in another place of a run of equal ones.
-            assert_eq!((taken.len(), put.len()), (gone.len(), come.len()), "{key}.{option}: {taken:?} {put:?}");
-            assert!(text.contains(come), "{text}");
-            let new = Package::parse(&text).unwrap();
-            assert_eq!(new.get(key, option), value.map(|v| Held::One(v.to_owned())), "{key}.{option}");
-            // Back again: all bytes where the option was there, or where it was added to a whole line.
-            let back = new.with_raw(key, option, old.raw(key, option)).unwrap();
-            match (value, gone.is_empty()) {
-                (None, _) => assert_eq!(Package::parse(&back).unwrap().get(key, option), old.get(key, option)),
-                (_, true) => assert_eq!(back.trim_end(), NETWORK),
-                _ => assert_eq!(back, NETWORK),
-            }
-        }
-    }
-
-    #[test]
-    fn a_section_on_a_line_with_others_is_kept_apart() {
-        let p = Package::parse("config a one; option x 1; config a two; option x 2").unwrap();
-        let p = Package::parse(&p.with("one", "y", Some("3")).unwrap()).unwrap();
-        assert_eq!((p.get("one", "y"), p.get("two", "y")), (one("3"), None));
-        let p = Package::parse(&p.with("one", "x", None).unwrap()).unwrap();
-        assert_eq!((p.get("one", "x"), p.get("two", "x")), (None, one("2")));
-    }
-
-    #[test]
-    fn what_cannot_be_changed_is_refused() {
-        let p = Package::parse(NETWORK).unwrap();
-        assert_eq!(p.with("lan", "dns", Some("1")), Err(Refused::List));
-        assert_eq!(p.with("wan", "proto", Some("1")), Err(Refused::NoSection));
-        assert_eq!(p.with("lan", "proto", Some("a\0b")), Err(Refused::Value));
-        assert_eq!(p.with("lan", "pro to", Some("a")), Err(Refused::Name));
-    }
-
-    #[test]
-    fn any_value_reads_back_as_it_was_written() {
-        for value in ["", "'", "''", "\\", "a\nb", "#;\"", " x ", "é'\\n", "$(reboot)"] {
-            let p = Package::parse(NETWORK).unwrap();
-            let p = Package::parse(&p.with("lan", "x", Some(value)).unwrap()).unwrap();
-            assert_eq!(p.get("lan", "x"), one(value), "{value:?}");
-            assert_eq!(p.get("lan", "mtu"), one("1500"));
-        }
-    }
-}
+mod tests;

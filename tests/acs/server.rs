@@ -7,7 +7,9 @@ use super::state::{Post, ROUTE_COOKIE, Shared, State, challenge, session_cookie}
 use super::{Direction, Incident, Message, Options, tls};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -180,7 +182,7 @@ impl Connection {
                 self.confirm(number);
             }
             written?;
-            if manner.close {
+            if manner.close || self.shared.state().options.close_unsaid {
                 return self.stream.get_mut().finish();
             }
         }
@@ -347,6 +349,9 @@ impl Connection {
     }
 
     fn log(&self, direction: Direction, head: Head, body: &[u8]) {
+        if direction == Direction::FromAgent {
+            keep(body);
+        }
         let body = String::from_utf8_lossy(&body[..body.len().min(MAX_LOGGED)]).into_owned();
         let message = Message {
             direction,
@@ -357,6 +362,16 @@ impl Connection {
         };
         self.shared.change(|state| state.log.push(message));
     }
+}
+
+/// With `CWMPD_MESSAGES` every envelope that the agent sends is kept in that folder, to be held
+/// against the schemas afterwards.
+fn keep(body: &[u8]) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let Some(folder) = std::env::var_os("CWMPD_MESSAGES").filter(|_| !body.is_empty()) else { return };
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let file = Path::new(&folder).join(format!("{}-{number}.xml", std::process::id()));
+    std::fs::write(&file, body).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
 }
 
 /// Counts the bytes that pass.

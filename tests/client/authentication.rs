@@ -298,3 +298,28 @@ fn a_challenge_may_come_before_the_body_is_read() {
     }
     drop(hold);
 }
+
+/// S-12: whoever sits on the way of an http session can send it to an https of his own.
+#[test]
+fn s12_an_https_that_http_led_to_is_no_place_for_basic() {
+    let authority = crate::peer::tls::Authority::new();
+    let identity = authority.sign(&["localhost"], |_| {});
+    let config = identity.server(rustls::ALL_VERSIONS, None);
+    let other = Peer::start_tls(config, |_| Reply::challenge(&["Basic realm=\"r\""]));
+    let there = format!("https://localhost:{}/", other.address.port());
+    let peer = Peer::start(move |_| Reply::redirect("302 Found", &there));
+    let mut from_http = options(peer.url("/"));
+    from_http.ca_file = Some(authority.file.clone());
+    let (mut client, _waker) = client(from_http);
+    let result = post(&mut client, b"x");
+    assert!(
+        matches!(result, Err(Error::Authentication(_))),
+        "{result:?}"
+    );
+    assert!(
+        other
+            .requests()
+            .iter()
+            .all(|r| r.header("Authorization").is_none())
+    );
+}

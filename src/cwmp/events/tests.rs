@@ -202,3 +202,17 @@ fn removed_events_v13() {
     queue.remove(VALUE_CHANGE);
     assert_eq!(codes(&queue), ["1 BOOT"]);
 }
+
+#[test]
+fn what_happens_before_the_inform_is_told_once_v5() {
+    let mut queue = with(&[PERIODIC, CONNECTION_REQUEST]);
+    queue.begin_session();
+    queue.add(PERIODIC, "");
+    queue.add(CONNECTION_REQUEST, "");
+    let told: Vec<String> = queue.begin_session().into_iter().map(|e| e.code).collect();
+    assert_eq!(told, [PERIODIC, CONNECTION_REQUEST]);
+    // One that comes later stands for a session of its own, also when this one fails.
+    queue.add(CONNECTION_REQUEST, "");
+    queue.end_session();
+    assert_eq!(codes(&queue), [PERIODIC, CONNECTION_REQUEST]);
+}

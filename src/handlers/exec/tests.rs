@@ -1,12 +1,15 @@
 //! The handler against small shell scripts.
 
+use super::script::{COMPLAINTS_IN, Complaints, MAX_TEXT, plain};
 use super::*;
 use crate::handlers::probe::Folder;
 use crate::model::grammar::schema_from;
 use crate::model::schema::Schema;
+use crate::sys::child::{Child, MAX_LINE};
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Instant;
 
 const ROWS: &str = r#"
 ["Device.X_T.{i}."]
@@ -65,17 +68,40 @@ impl Bench {
         let clock = Rc::new(Cell::new(Duration::from_secs(1000)));
         let time = clock.clone();
         let exec = Exec::new(LONG, Box::new(move || time.get()));
-        Bench { folder, schema, exec, clock, epoch: 1, script, other }
+        Bench {
+            folder,
+            schema,
+            exec,
+            clock,
+            epoch: 1,
+            script,
+            other,
+        }
     }
 
     fn row<'a>(&'a self, path: &str, keys: &'a [&'a str]) -> Row<'a> {
         let object = self.schema.find_object(path).unwrap();
-        Row { object, arg: &self.script, keys, numbers: &[1, 2][..keys.len()] }
+        Row {
+            object,
+            arg: &self.script,
+            keys,
+            numbers: &[1, 2][..keys.len()],
+        }
     }
 
-    fn call<R>(&mut self, keys: &[&str], call: impl FnOnce(&mut Exec, &Ctx<'_>, &Row<'_>) -> R) -> R {
-        let mut exec = std::mem::replace(&mut self.exec, Exec::new(Duration::ZERO, Box::new(|| Duration::ZERO)));
-        let ctx = Ctx { epoch: self.epoch, root: Path::new("/r") };
+    fn call<R>(
+        &mut self,
+        keys: &[&str],
+        call: impl FnOnce(&mut Exec, &Ctx<'_>, &Row<'_>) -> R,
+    ) -> R {
+        let mut exec = std::mem::replace(
+            &mut self.exec,
+            Exec::new(Duration::ZERO, Box::new(|| Duration::ZERO)),
+        );
+        let ctx = Ctx {
+            epoch: self.epoch,
+            root: Path::new("/r"),
+        };
         let done = call(&mut exec, &ctx, &self.row("Device.X_T.{i}.", keys));
         self.exec = exec;
         done
@@ -87,12 +113,26 @@ impl Bench {
         self.call(&["k1"], |exec, ctx, row| {
             let mut out = Fields::default();
             out.reset(names.len());
-            let arg = |name: &str| if name == "Other" { other.as_str() } else { script.as_str() };
-            let want: Vec<Want<'_>> =
-                names.iter().map(|n| Want { param: row.object.param(n).unwrap(), arg: arg(n) }).collect();
+            let arg = |name: &str| {
+                if name == "Other" {
+                    other.as_str()
+                } else {
+                    script.as_str()
+                }
+            };
+            let want: Vec<Want<'_>> = names
+                .iter()
+                .map(|n| Want {
+                    param: row.object.param(n).unwrap(),
+                    arg: arg(n),
+                })
+                .collect();
             exec.get(ctx, row, &want, &mut out).map_err(|f| f.text)?;
             let text = |i| match out.references(i) {
-                Some(refs) => refs.map(|(o, k)| format!("{o}<{}>", k.join(","))).collect::<Vec<_>>().join(" "),
+                Some(refs) => refs
+                    .map(|(o, k)| format!("{o}<{}>", k.join(",")))
+                    .collect::<Vec<_>>()
+                    .join(" "),
                 None => out.get(i).unwrap_or("-").to_owned(),
             };
             Ok((0..names.len()).map(text).collect::<Vec<_>>().join("|"))
@@ -106,7 +146,11 @@ impl Bench {
         })
     }
 
-    fn change<R>(&mut self, values: &[(&str, &str)], call: impl FnOnce(&mut Exec, &Ctx<'_>, &Row<'_>, &Change<'_>) -> R) -> R {
+    fn change<R>(
+        &mut self,
+        values: &[(&str, &str)],
+        call: impl FnOnce(&mut Exec, &Ctx<'_>, &Row<'_>, &Change<'_>) -> R,
+    ) -> R {
         let (script, other) = (self.script.clone(), self.other.clone());
         self.call(&["k1"], |exec, ctx, row| {
             let keys = ["eth0".to_owned()];
@@ -127,13 +171,19 @@ impl Bench {
         self.change(values, |exec, ctx, row, change| {
             let mut bad = Vec::new();
             exec.check(ctx, row, change, &mut bad);
-            bad.into_iter().map(|(i, f)| (i, f.code.0, f.text)).collect()
+            bad.into_iter()
+                .map(|(i, f)| (i, f.code.0, f.text))
+                .collect()
         })
     }
 
     /// The requests that the script has seen.
     fn seen(&self) -> Vec<String> {
-        self.folder.text("script.log").lines().map(str::to_owned).collect()
+        self.folder
+            .text("script.log")
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     fn later(&mut self, time: Duration) {
@@ -151,7 +201,10 @@ fn a_row_is_one_request_and_a_list_gives_keys() {
         esac"#,
     );
     assert_eq!(b.list().unwrap(), ["k1", "k 2"]);
-    assert_eq!(b.get(&["Name", "Secret", "Count", "Lower"]).unwrap(), "a é|-|7|Device.A.{i}.<eth0>");
+    assert_eq!(
+        b.get(&["Name", "Secret", "Count", "Lower"]).unwrap(),
+        "a é|-|7|Device.A.{i}.<eth0>"
+    );
     assert_eq!(
         b.seen(),
         [
@@ -162,7 +215,10 @@ fn a_row_is_one_request_and_a_list_gives_keys() {
             ),
         ]
     );
-    let row = Row { object: b.schema.find_object("Device.X_T.{i}.Sub.{i}.").unwrap(), ..b.row("Device.X_T.{i}.", &["o", "i"]) };
+    let row = Row {
+        object: b.schema.find_object("Device.X_T.{i}.Sub.{i}.").unwrap(),
+        ..b.row("Device.X_T.{i}.", &["o", "i"])
+    };
     let place = Place::of(&row);
     assert_eq!((place.parents, place.key), (&["o"][..], "i"));
     let place = Place::table(&row);
@@ -176,24 +232,43 @@ fn a_set_is_checked_staged_set_and_undone() {
     assert_eq!(b.judge(&values), []);
     let saved = b.change(&values, |e, c, r, ch| e.stage(c, r, ch)).unwrap();
     b.change(&values, |e, c, r, ch| e.commit(c, r, ch)).unwrap();
-    b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved)).unwrap();
+    b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved))
+        .unwrap();
     let seen = b.seen();
     let of = |i: usize| seen[i].split_once("\"op\":").unwrap().1;
-    assert_eq!(of(0), r#""check","change":"set","object":"Device.X_T.{i}.","key":"k1","refers":{"Lower":["eth0"]},"values":{"Lower":"Device.A.1","Name":"n\"1"}}"#);
-    assert_eq!(of(1), r#""get","object":"Device.X_T.{i}.","key":"k1","values":{"Lower":null,"Name":null}}"#);
-    assert_eq!(of(2), r#""set","object":"Device.X_T.{i}.","key":"k1","refers":{"Lower":["eth0"]},"values":{"Lower":"Device.A.1","Name":"n\"1"}}"#);
-    assert_eq!(of(3), r#""undo","change":"set","object":"Device.X_T.{i}.","key":"k1","values":{"Lower":null,"Name":"old"}}"#);
+    assert_eq!(
+        of(0),
+        r#""check","change":"set","object":"Device.X_T.{i}.","key":"k1","refers":{"Lower":["eth0"]},"values":{"Lower":"Device.A.1","Name":"n\"1"}}"#
+    );
+    assert_eq!(
+        of(1),
+        r#""get","object":"Device.X_T.{i}.","key":"k1","values":{"Lower":null,"Name":null}}"#
+    );
+    assert_eq!(
+        of(2),
+        r#""set","object":"Device.X_T.{i}.","key":"k1","refers":{"Lower":["eth0"]},"values":{"Lower":"Device.A.1","Name":"n\"1"}}"#
+    );
+    assert_eq!(
+        of(3),
+        r#""undo","change":"set","object":"Device.X_T.{i}.","key":"k1","values":{"Lower":null,"Name":"old"}}"#
+    );
 }
 
 #[test]
 fn a_script_without_undo_or_check_gets_along() {
-    let mut b = Bench::new(r#"case $op in get) ok '"Name":"old"' ;; set) ok ;; *) no 9000 "" "what?" ;; esac"#);
+    let mut b = Bench::new(
+        r#"case $op in get) ok '"Name":"old"' ;; set) ok ;; *) no 9000 "" "what?" ;; esac"#,
+    );
     let values = [("Name", "new")];
     assert_eq!(b.judge(&values), []);
     let saved = b.change(&values, |e, c, r, ch| e.stage(c, r, ch)).unwrap();
-    b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved)).unwrap();
+    b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved))
+        .unwrap();
     let last = b.seen().pop().unwrap();
-    assert!(last.contains(r#""op":"set""#) && last.ends_with(r#""values":{"Name":"old"}}"#), "{last}");
+    assert!(
+        last.contains(r#""op":"set""#) && last.ends_with(r#""values":{"Name":"old"}}"#),
+        "{last}"
+    );
 }
 
 #[test]
@@ -208,8 +283,17 @@ fn an_error_goes_to_the_parameter_it_names_and_repeats_no_hidden_value() {
         r#"no 9001 Other never"#,
     );
     let judged = b.judge(&[("Name", "bad"), ("Other", "x"), ("Count", "1")]);
-    assert_eq!(judged, [(2, 9007, "too many".to_owned()), (1, 9001, "never".to_owned())]);
-    assert_eq!(b.judge(&[("Secret", "s3cret")]), [(0, 9007, "the script refuses the value".to_owned())]);
+    assert_eq!(
+        judged,
+        [
+            (2, 9007, "too many".to_owned()),
+            (1, 9001, "never".to_owned())
+        ]
+    );
+    assert_eq!(
+        b.judge(&[("Secret", "s3cret")]),
+        [(0, 9007, "the script refuses the value".to_owned())]
+    );
     assert_eq!(b.judge(&[("Name", "odd")])[0].1, 9002);
     let long = "x".repeat(MAX_LINE);
     assert_eq!(b.judge(&[("Name", &long)])[0].1, 9004);
@@ -219,7 +303,9 @@ fn an_error_goes_to_the_parameter_it_names_and_repeats_no_hidden_value() {
 
 #[test]
 fn rows_are_added_under_the_key_the_script_gives_or_the_number() {
-    let mut b = Bench::new(r#"case $line in *'"number":5'*) echo "{\"id\":$id,\"key\":\"wan5\"}" ;; *check*) no 9000 ;; *) ok ;; esac"#);
+    let mut b = Bench::new(
+        r#"case $line in *'"number":5'*) echo "{\"id\":$id,\"key\":\"wan5\"}" ;; *check*) no 9000 ;; *) ok ;; esac"#,
+    );
     assert_eq!(b.call(&[], |e, c, r| e.add_key(c, r, 5)).unwrap(), "wan5");
     assert_eq!(b.call(&[], |e, c, r| e.add_key(c, r, 6)).unwrap(), "6");
     b.call(&["6"], |e, c, r| {
@@ -234,24 +320,50 @@ fn rows_are_added_under_the_key_the_script_gives_or_the_number() {
         e.undo(c, r, &Change::Delete, &saved).unwrap();
     });
     let seen = b.seen();
-    let ops: Vec<&str> = seen.iter().map(|l| l.split_once("\"op\":").unwrap().1.split_once(",\"object").unwrap().0).collect();
+    let ops: Vec<&str> = seen
+        .iter()
+        .map(|l| {
+            l.split_once("\"op\":")
+                .unwrap()
+                .1
+                .split_once(",\"object")
+                .unwrap()
+                .0
+        })
+        .collect();
     assert_eq!(
         ops,
         [
-            r#""check","change":"add""#, r#""check","change":"add""#,
-            r#""add""#, r#""del","change":"add""#,
-            r#""check","change":"del""#, r#""get""#, r#""del","change":"del""#, r#""undo","change":"del""#,
+            r#""check","change":"add""#,
+            r#""check","change":"add""#,
+            r#""add""#,
+            r#""del","change":"add""#,
+            r#""check","change":"del""#,
+            r#""get""#,
+            r#""del","change":"del""#,
+            r#""undo","change":"del""#,
         ]
     );
-    assert!(seen[5].ends_with(r#""values":{"Count":null,"Lower":null,"Name":null,"Secret":null}}"#), "{}", seen[5]);
+    assert!(
+        seen[5].ends_with(r#""values":{"Count":null,"Lower":null,"Name":null,"Secret":null}}"#),
+        "{}",
+        seen[5]
+    );
 }
 
 #[test]
 fn a_row_made_under_another_key_is_removed_again() {
-    let mut b = Bench::new(r#"case $op in add) echo "{\"id\":$id,\"key\":\"mine\"}" ;; *) ok ;; esac"#);
-    assert!(b.call(&["6"], |e, c, r| e.commit(c, r, &Change::Add)).is_err());
+    let mut b =
+        Bench::new(r#"case $op in add) echo "{\"id\":$id,\"key\":\"mine\"}" ;; *) ok ;; esac"#);
+    assert!(
+        b.call(&["6"], |e, c, r| e.commit(c, r, &Change::Add))
+            .is_err()
+    );
     let last = b.seen().pop().unwrap();
-    assert!(last.contains(r#""op":"del""#) && last.contains(r#""key":"mine""#), "{last}");
+    assert!(
+        last.contains(r#""op":"del""#) && last.contains(r#""key":"mine""#),
+        "{last}"
+    );
 }
 
 #[test]
@@ -278,12 +390,17 @@ fn a_script_that_fails_is_down_for_the_rpc_and_a_while_more() {
         ("close", "exec >&-; sleep 600"),
         ("garbage", "while :; do echo '{\"id\":'; done"),
         ("wrong id", "while :; do echo '{\"id\":99999}'; done"),
-        ("overlong", "while :; do printf '0123456789abcdef0123456789abcdef'; done"),
+        (
+            "overlong",
+            "while :; do printf '0123456789abcdef0123456789abcdef'; done",
+        ),
         ("flood", "while :; do echo complaint >&2; done"),
     ];
     for (name, fault) in faults {
         let fault = fault.replace('\'', "'\\''");
-        let mut b = Bench::new(&format!("if [ -e $log.bad ]; then eval '{fault}'; fi; ok '\"Name\":\"well\"'"));
+        let mut b = Bench::new(&format!(
+            "if [ -e $log.bad ]; then eval '{fault}'; fi; ok '\"Name\":\"well\"'"
+        ));
         assert_eq!(b.get(&["Name"]).as_deref(), Ok("well"), "{name}");
         b.folder.file("script.log.bad", "");
         let waits = ["hang", "take nothing", "flood"].contains(&name);
@@ -294,10 +411,16 @@ fn a_script_that_fails_is_down_for_the_rpc_and_a_while_more() {
         std::fs::remove_file(b.folder.root().join("script.log.bad")).unwrap();
         let asked = b.seen().len();
         b.clock.set(b.clock.get() + REST * 3);
-        assert!(b.get(&["Name"]).unwrap_err().ends_with("is down"), "{name}: an RPC may last");
+        assert!(
+            b.get(&["Name"]).unwrap_err().ends_with("is down"),
+            "{name}: an RPC may last"
+        );
         b.later(REST - Duration::from_secs(1));
         assert!(b.get(&["Name"]).unwrap_err().ends_with("is down"), "{name}");
-        assert!(b.list().is_err(), "{name}: the script, not the row, is down");
+        assert!(
+            b.list().is_err(),
+            "{name}: the script, not the row, is down"
+        );
         assert_eq!(b.seen().len(), asked, "{name}: it was left alone");
         b.later(Duration::from_secs(1));
         assert_eq!(b.get(&["Name"]).as_deref(), Ok("well"), "{name}");
@@ -327,7 +450,9 @@ fn a_script_that_ended_while_idle_is_started_again() {
 
 #[test]
 fn an_undo_starts_a_script_that_is_down_once() {
-    let mut b = Bench::new(r#"case $op in set) sleep 600 ;; undo) [ -e $log.bad ] && exit; ok ;; *) ok '"Name":"old"' ;; esac"#);
+    let mut b = Bench::new(
+        r#"case $op in set) sleep 600 ;; undo) [ -e $log.bad ] && exit; ok ;; *) ok '"Name":"old"' ;; esac"#,
+    );
     let values = [("Name", "new")];
     let saved = b.change(&values, |e, c, r, ch| e.stage(c, r, ch)).unwrap();
     b.exec.deadline = SHORT;
@@ -335,13 +460,20 @@ fn an_undo_starts_a_script_that_is_down_once() {
     b.exec.deadline = LONG;
     assert!(b.get(&["Name"]).is_err());
     for _ in 0..2 {
-        b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved)).unwrap();
+        b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved))
+            .unwrap();
     }
     assert!(b.get(&["Name"]).is_err(), "it is down for everything else");
     b.folder.file("script.log.bad", "");
-    assert!(b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved)).is_err());
+    assert!(
+        b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved))
+            .is_err()
+    );
     let asked = b.seen().len();
-    assert!(b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved)).is_err());
+    assert!(
+        b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved))
+            .is_err()
+    );
     assert_eq!(b.seen().len(), asked);
 }
 

@@ -314,6 +314,22 @@ fn instances_are_fixed_in_a_session_until_names_are_asked() {
     );
 }
 
+/// Who lists a table and then asks for the names below each instance, one by one, finds each of them.
+#[test]
+fn an_instance_that_names_name_stays_as_it_was_listed() {
+    let mut b = Bench::new();
+    b.tree.begin_session();
+    assert_eq!(b.names("Device.Port.", true).unwrap().len(), 3);
+    b.one.borrow_mut().keys.get_mut("Device.Port.{i}.").unwrap()[1] = "new".into();
+    for path in ["Device.Port.1.", "Device.Port.2.", "Device.Port.3."] {
+        assert!(!b.names(path, true).unwrap().is_empty(), "{path}");
+    }
+    assert!(b.values(&["Device.Port.2.Name"]).is_ok());
+    // One that came meanwhile is found all the same, and then the table is as it is now.
+    assert!(!b.names("Device.Port.4.", true).unwrap().is_empty());
+    assert_eq!(code(b.names("Device.Port.2.", true)), Code::INVALID_NAME);
+}
+
 /// R-OBJ-6: numbers belong to keys, whatever the order, and outlive the process where they are kept.
 #[test]
 fn numbers_stay_with_their_keys() {

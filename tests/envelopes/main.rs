@@ -2,14 +2,15 @@
 //! looked at it (`tests/golden`; `CWMPD_BLESS=1 cargo test --test envelopes` writes them anew), as
 //! a codec that others wrote understands it, and by the Broadband Forum's schemas where those are.
 
+mod schemas;
+
 use cwmp::protocol as peer;
 use cwmpd::cwmp::rpc::{DeviceId, Event, InformFacts, Namespace};
 use cwmpd::cwmp::session::METHODS;
 use cwmpd::model::fault::{Code, Fault, ParameterFault};
 use cwmpd::model::tree::{Item, Status};
 use cwmpd::soap::writer::{self, Answer, List};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 const V: Namespace = Namespace::V1_2;
 
@@ -427,105 +428,4 @@ fn as_another_codec_understands_the_faults() {
         fault("Server", 9000, "Method not supported: Download")
     ); // E-18, E-19
     assert_eq!(body("fault-9005-1-0"), fault("Client", 9005, ODD_READ));
-}
-
-fn spec() -> PathBuf {
-    std::env::var_os("CWMPD_SPEC").map_or_else(|| here().join("../shared/spec"), PathBuf::from)
-}
-
-/// E-1 to E-5 by the Broadband Forum's schemas. They lack event `14 HEARTBEAT`, which these messages
-/// do not have, and know SupportedCWMPVersions from cwmp-1-4.xsd on.
-#[test]
-fn as_the_schemas_say() {
-    let spec = spec().join("xsd");
-    if !spec.join("cwmp-1-2.xsd").exists() {
-        return println!(
-            "skipped: no schemas in {} (CWMPD_SPEC says where)",
-            spec.display()
-        );
-    }
-    if Command::new("xmllint").arg("--version").output().is_err() {
-        return println!("skipped: no xmllint on the PATH");
-    }
-    let work = std::env::temp_dir().join(format!("cwmpd-envelopes-{}", std::process::id()));
-    std::fs::create_dir_all(&work).unwrap();
-    let mut checked = 0;
-    for (schema, namespace) in [
-        ("cwmp-1-0.xsd", Namespace::V1_0),
-        ("cwmp-1-1.xsd", Namespace::V1_1),
-        ("cwmp-1-2.xsd", Namespace::V1_2),
-        ("cwmp-1-3.xsd", Namespace::V1_2),
-        ("cwmp-1-4.xsd", Namespace::V1_2),
-    ] {
-        // The stand-ins come first, so that the imports by URL in CWMP's schemas are met already.
-        let import = |namespace: &str, path: &Path| {
-            format!(
-                "<xs:import namespace=\"{namespace}\" schemaLocation=\"{}\"/>",
-                path.display()
-            )
-        };
-        let driver = work.join(schema);
-        let text = format!(
-            "<xs:schema xmlns:xs=\"http://www.w3.org/2001/XMLSchema\">{}{}{}</xs:schema>",
-            import(
-                "http://schemas.xmlsoap.org/soap/envelope/",
-                &here().join("tests/xsd/envelope.xsd")
-            ),
-            import(
-                "http://schemas.xmlsoap.org/soap/encoding/",
-                &here().join("tests/xsd/encoding.xsd")
-            ),
-            import(namespace.urn(), &spec.join(schema)),
-        );
-        std::fs::write(&driver, text).unwrap();
-        for (name, bytes) in envelopes() {
-            let text = String::from_utf8(bytes).unwrap();
-            if !text.contains(namespace.urn()) {
-                continue;
-            }
-            if let Err(why) = valid(&work, &driver, &text) {
-                panic!("{schema} {name}: {why}");
-            }
-            checked += 1;
-        }
-        // The schemas are really looked at: what they forbid is found.
-        let text = String::from_utf8(inform(namespace)).unwrap();
-        for (from, to) in [
-            ("00D09E", "00d09e"),
-            ("<CommandKey></CommandKey>", ""),
-            ("<MaxEnvelopes>1</MaxEnvelopes>", "<MaxEnvelopes/>"),
-            ("0 BOOTSTRAP", "BOOTSTRAP"),
-            (" soap-enc:arrayType=\"cwmp:EventStruct[3]\"", ""),
-            ("cwmp:Inform>", "cwmp:Informs>"),
-        ] {
-            let broken = text.replace(from, to);
-            assert_ne!(broken, text);
-            assert!(
-                valid(&work, &driver, &broken).is_err(),
-                "{schema} takes {to:?} for {from:?}"
-            );
-        }
-    }
-    std::fs::remove_dir_all(&work).unwrap();
-    println!("{checked} times valid");
-    assert!(checked >= envelopes().len());
-}
-
-fn valid(work: &Path, driver: &Path, text: &str) -> Result<(), String> {
-    let file = work.join("message.xml");
-    std::fs::write(&file, text).unwrap();
-    let mut xmllint = Command::new("xmllint");
-    // The later schemas include the earlier by URL; the catalog beside them says which file that is.
-    xmllint.env("XML_CATALOG_FILES", spec().join("xsd/catalog.xml"));
-    let output = xmllint
-        .args(["--noout", "--nonet", "--schema"])
-        .arg(driver)
-        .arg(&file)
-        .output()
-        .unwrap();
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(String::from_utf8_lossy(&output.stderr).into_owned())
-    }
 }

@@ -1,0 +1,29 @@
+//! What the agent's own parameters may be set to, beyond what their types say.
+
+use crate::config::url;
+use crate::cwmp::events;
+use crate::model::tree::Tree;
+
+/// Judges a value of the right type for a parameter, named with `{i}` for its instances.
+///
+/// # Errors
+/// Why it cannot be (9007).
+pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String> {
+    match parameter.strip_prefix("Device.ManagementServer.") {
+        // T-37, T-38: a device that knows no ACS could never be told of one again.
+        Some("URL") => url::check(value).map_err(str::to_owned),
+        // I-5
+        Some("InformParameter.{i}.EventList") => {
+            match value.split(',').any(|code| code.trim() == events::VALUE_CHANGE) {
+                true => Err("4 VALUE CHANGE cannot select parameters".to_owned()),
+                false => Ok(()),
+            }
+        }
+        // I-6
+        Some("InformParameter.{i}.ParameterName") => match tree.forced_inform().iter().any(|forced| forced == value) {
+            true => Err("it is in every Inform already".to_owned()),
+            false => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
