@@ -104,7 +104,9 @@ impl List {
     /// order of their numbers already, as they mostly do, are taken over as they are.
     fn build(mut numbers: Vec<u32>, mut keys: Keys) -> List {
         let mut last = 0;
-        let ordered = numbers.iter().all(|n| std::mem::replace(&mut last, *n) < *n);
+        let ordered = numbers
+            .iter()
+            .all(|n| std::mem::replace(&mut last, *n) < *n);
         if ordered {
             keys.shrink();
         } else {
@@ -118,7 +120,11 @@ impl List {
             numbers.retain(|n| *n != 0);
             numbers.sort_unstable();
         }
-        List { numbers, keys, ..List::default() }
+        List {
+            numbers,
+            keys,
+            ..List::default()
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -279,7 +285,11 @@ pub mod record {
     }
 
     /// Makes a record; `room` is how long it will be at most.
-    pub fn encode<'a>(next: u32, room: usize, entries: impl Iterator<Item = (u32, &'a str)>) -> Vec<u8> {
+    pub fn encode<'a>(
+        next: u32,
+        room: usize,
+        entries: impl Iterator<Item = (u32, &'a str)>,
+    ) -> Vec<u8> {
         let mut out = Vec::with_capacity(room);
         out.extend(next.to_le_bytes());
         for (number, key) in entries {
@@ -312,10 +322,18 @@ const NONE: u32 = u32::MAX;
 fn assign(known: &[u8], keys: &Keys) -> Assigned {
     // Mostly the source tells the same keys in the same order as the last time.
     let mut numbers = Vec::with_capacity(keys.len());
-    let same = keys.iter().zip(record::entries(known)).map_while(|(key, (n, old))| (key == old).then_some(n));
+    let same = keys
+        .iter()
+        .zip(record::entries(known))
+        .map_while(|(key, (n, old))| (key == old).then_some(n));
     numbers.extend(same);
     if numbers.len() == keys.len() {
-        return Assigned { numbers, record: None, doubles: 0, full: 0 };
+        return Assigned {
+            numbers,
+            record: None,
+            doubles: 0,
+            full: 0,
+        };
     }
     numbers.clear();
     numbers.resize(keys.len(), NONE);
@@ -353,7 +371,11 @@ fn assign(known: &[u8], keys: &Keys) -> Assigned {
     });
     let mut room = 4 + old.clone().map(|(_, key)| record::size(key)).sum::<usize>();
     let mut full = 0;
-    for (number, key) in numbers.iter_mut().zip(keys.iter()).filter(|(n, _)| **n == NONE) {
+    for (number, key) in numbers
+        .iter_mut()
+        .zip(keys.iter())
+        .filter(|(n, _)| **n == NONE)
+    {
         // A row whose number cannot be kept is not shown: another would have it after a restart.
         if next == NONE || room + record::size(key) > MAX_RECORD_BYTES {
             (*number, full) = (0, full + 1);
@@ -364,12 +386,26 @@ fn assign(known: &[u8], keys: &Keys) -> Assigned {
         next += 1;
     }
     if next == first {
-        return Assigned { numbers, record: None, doubles, full };
+        return Assigned {
+            numbers,
+            record: None,
+            doubles,
+            full,
+        };
     }
     // The new ones were given in the order of the keys, and are above all old ones.
-    let fresh = numbers.iter().zip(keys.iter()).filter(|(n, _)| **n >= first).map(|(n, key)| (*n, key));
+    let fresh = numbers
+        .iter()
+        .zip(keys.iter())
+        .filter(|(n, _)| **n >= first)
+        .map(|(n, key)| (*n, key));
     let record = record::encode(next, room, old.chain(fresh));
-    Assigned { numbers, record: Some(record), doubles, full }
+    Assigned {
+        numbers,
+        record: Some(record),
+        doubles,
+        full,
+    }
 }
 
 impl Tree {
@@ -500,10 +536,16 @@ impl Tree {
         }
         let assigned = self.with_record(&key, |known| assign(known, &keys));
         if assigned.doubles > 0 {
-            log::warn!("{path}: {} instances left out: their keys are there twice", assigned.doubles);
+            log::warn!(
+                "{path}: {} instances left out: their keys are there twice",
+                assigned.doubles
+            );
         }
         if assigned.full > 0 {
-            log::warn!("{path}: {} instances left out: no room for their numbers", assigned.full);
+            log::warn!(
+                "{path}: {} instances left out: no room for their numbers",
+                assigned.full
+            );
         }
         if let Some(record) = assigned.record {
             if self.served.is_volatile(table) {

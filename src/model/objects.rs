@@ -81,7 +81,11 @@ impl Tree {
         self.carry_out(&mut planned)?;
         let mut all: Vec<(u32, &str)> = record::entries(&known).filter(|e| e.1 != name).collect();
         all.push((number, &name));
-        let new = record::encode(number + 1, known.len() + 4 + record::size(&name), all.into_iter());
+        let new = record::encode(
+            number + 1,
+            known.len() + 4 + record::size(&name),
+            all.into_iter(),
+        );
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
         self.index.insert(&(table, numbers), number, &name);
