@@ -215,11 +215,17 @@ impl Engine {
     /// Compares what is watched; an active change asks for a session (N-3).
     pub fn sweep(&mut self) {
         self.core.tree.begin_rpc();
-        if self.core.tree.sweep().active {
+        let changes = self.core.tree.sweep();
+        if changes.active {
             self.core.queue.add(events::VALUE_CHANGE, "");
-            self.core.keep_records();
+        } else if !changes.any {
+            // What had changed is as it was, or was told by a process that was killed before it
+            // could say so: there is nothing to tell (V-13).
+            self.core.queue.remove(events::VALUE_CHANGE);
         }
+        self.core.keep_records();
     }
+
 
     fn begin(&mut self, now: Now) {
         self.kicked = false;

@@ -64,7 +64,7 @@ fn n_2_passive() {
     session.end();
     over(&daemon);
     let session = kicked(&acs, &daemon);
-    assert_eq!(session.inform.codes(), [""; 0], "told once");
+    assert_eq!(session.inform.codes(), ["2 PERIODIC"], "told once");
     assert_eq!(session.inform.value(INTERVAL), None);
     session.end();
 }
@@ -167,7 +167,7 @@ fn i_9_the_acs_knows_what_it_set() {
     session.end();
     over(&daemon);
     let session = kicked(&acs, &daemon);
-    assert_eq!(session.inform.codes(), [""; 0], "I-9");
+    assert_eq!(session.inform.codes(), ["2 PERIODIC"], "I-9");
     session.end();
     over(&daemon);
     set(&daemon, INTERVAL, "5001");

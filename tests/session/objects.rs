@@ -128,12 +128,12 @@ fn i_5_inform_parameter() {
     row("Device.DeviceInfo.SerialNumber", "").expect("always");
     row(
         "Device.DeviceInfo.ProductClass",
-        "6 CONNECTION REQUEST,2 PERIODIC",
+        "6 CONNECTION REQUEST,3 SCHEDULED",
     )
     .expect("when called");
     row(
         "Device.ManagementServer.InformParameter.*.Enable",
-        "2 PERIODIC, 6 CONNECTION REQUEST",
+        "3 SCHEDULED, 6 CONNECTION REQUEST",
     )
     .expect("a wildcard");
     for (name, events) in [

@@ -133,7 +133,7 @@ fn cr_11_while_the_acs_is_silent() {
     let session = acs.next_session(SOON);
     assert_eq!(
         session.inform.codes(),
-        [""; 0],
+        ["2 PERIODIC"],
         "its Inform was sent before"
     );
     session.end();
