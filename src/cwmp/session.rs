@@ -108,7 +108,12 @@ pub struct LongAnswer {
 
 impl LongAnswer {
     /// The answer to the request with this ID, of which nothing was walked yet.
-    pub fn new(namespace: Namespace, id: Option<&str>, list: List, selection: Selection) -> LongAnswer {
+    pub fn new(
+        namespace: Namespace,
+        id: Option<&str>,
+        list: List,
+        selection: Selection,
+    ) -> LongAnswer {
         LongAnswer {
             head: writer::head(namespace, id, list, selection.count),
             selection,
