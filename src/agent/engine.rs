@@ -87,6 +87,8 @@ pub struct Engine {
     /// Something asks for a session now, whatever the retry wait says (CR-20).
     kicked: bool,
     next_sweep: Option<Duration>,
+    /// Something the agent itself did may have changed what is watched.
+    sweep_wanted: bool,
     /// No session before this: a reboot was started.
     held_until: Option<Duration>,
 }
@@ -120,6 +122,7 @@ pub fn run(parts: Parts) {
         sessions: 0,
         kicked: false,
         next_sweep: None,
+        sweep_wanted: true,
         held_until: None,
     };
     engine.open_door(None);
@@ -221,9 +224,10 @@ impl Engine {
     }
 
     fn sweep_if_due(&mut self, now: Now) {
-        if self.next_sweep.is_some_and(|at| now.mono < at) {
+        if !self.sweep_wanted && !self.next_sweep.is_some_and(|at| now.mono >= at) {
             return;
         }
+        self.sweep_wanted = false;
         self.sweep();
         // Without an active watch on something outside the agent nothing wakes it.
         self.next_sweep = self.core.tree.watches_outside().then(|| now.mono + SWEEP_EVERY);
@@ -379,7 +383,7 @@ impl Engine {
         }
         self.settings_changed();
         // Changes made by others while the session ran wait for a new one (C-21).
-        self.next_sweep = None;
+        self.sweep_wanted = true;
     }
 
     fn failed(&mut self, now: Now, why: &str, longer: Option<u32>) {
@@ -440,6 +444,7 @@ impl Engine {
             }
         }
         self.core.facts.borrow_mut().connection_request_url = start::door_url(&self.door, self.core.local);
+        self.sweep_wanted = true;
     }
 
     fn called(&mut self) {

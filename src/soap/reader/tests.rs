@@ -277,7 +277,6 @@ fn encodings() {
 
 #[test]
 fn arguments_that_are_wrong_are_9003_and_named_r_gen_2() {
-    let pv = "<ParameterValueStruct><Name>a</Name><Value>1</Value></ParameterValueStruct>";
     let long = "x".repeat(33);
     let spa = |inside: &str| {
         format!(
