@@ -128,6 +128,8 @@ fn the_envelope_of_the_inform() {
     let from = xml.find("<cwmp:ID").expect("E-10: an ID");
     let id = xml[from..].split('>').next().unwrap_or_default();
     assert!(id.contains("mustUnderstand=\"1\""), "E-10: {id}");
+    let versions = "mustUnderstand=\"0\">1.0,1.1,1.2,1.3,1.4</cwmp:SupportedCWMPVersions>";
+    assert!(xml.contains(versions), "E-13");
     session.end();
 }
 

@@ -13,6 +13,7 @@ mod reading;
 mod reboot;
 mod requests;
 mod retry;
+mod transport;
 mod values;
 
 use acs::{Acs, Session};
