@@ -18,7 +18,7 @@ fn posts(acs: &Acs) -> Vec<Message> {
     acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).collect()
 }
 
-/// C-3, C-17, C-22, C-29, I-1, I-2, I-3, V-7, V-8, V-10, V-11, E-11, E-26
+/// C-2, V-4, C-3, C-17, C-22, C-29, I-1, I-2, I-3, V-7, V-8, V-10, V-11, E-11, E-26
 #[test]
 fn the_first_inform() {
     let acs = Acs::start(Options::default());
@@ -211,7 +211,7 @@ fn s_18_wrong_password() {
     assert!(!said.contains("secret"), "no password in status or log");
 }
 
-/// V-11, V-24: a restart of the daemon is no boot; an emptied run_dir is one, and no bootstrap.
+/// C-2, V-4, V-11, V-24: a restart of the daemon is no boot; an emptied run_dir is one, and no bootstrap.
 #[test]
 fn v_11_restart_and_reboot() {
     let acs = Acs::start(Options::default());

@@ -1,7 +1,7 @@
 //! Connection requests at the daemon's own port.
 
 use crate::acs::{Acs, Incident, Options, get, raw};
-use crate::{LONG_WAIT, SOON, agent, agent_at, agent_with, call, call_url, keys, over, sections, settled, status, text};
+use crate::{SOON, agent, agent_at, call, call_url, keys, kicked, over, sections, settled, status, text};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 const URL: &str = "Device.ManagementServer.ConnectionRequestURL";
@@ -12,7 +12,7 @@ fn address(url: &str) -> &str {
     url.trim_start_matches("http://").split('/').next().expect("a host")
 }
 
-/// CR-1, CR-8, CR-9, CR-15: the URL that the Inform shows takes calls; the path stays after a restart.
+/// C-2, V-4, CR-1, CR-8, CR-9, CR-15: the URL that the Inform shows takes calls; the path stays after a restart.
 #[test]
 fn cr_1_the_url_of_the_inform() {
     let acs = Acs::start(Options::default());

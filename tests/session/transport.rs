@@ -1,7 +1,7 @@
-//! What is open toward the world, and where an attempt begins.
+//! What is open toward the world, where an attempt begins, and what its Inform holds.
 
 use crate::acs::{Acs, Direction, Incident, Options};
-use crate::{SOON, agent, call_url, settled};
+use crate::{LONG_WAIT, SOON, agent, agent_at, agent_with, call_url, failure, kicked, over, settled};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -76,5 +76,52 @@ fn e_16_version_incompatible() {
     let session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["0 BOOTSTRAP", "1 BOOT"]);
     assert_eq!(session.inform.retry_count, 1);
+    session.end();
+}
+
+/// C-28: what a retry tells is read anew.
+#[test]
+fn c_28_a_retry_is_made_anew() {
+    const CODE: &str = "Device.DeviceInfo.ProvisioningCode";
+    let acs = Acs::start(Options::default());
+    acs.at(1, Incident::Status(500));
+    let daemon = agent_with(&acs, "anew", LONG_WAIT);
+    daemon.wait_ready();
+    daemon.wait_for("failure", || failure(&daemon).is_some());
+    daemon.ask(&["set", &format!("{CODE}=meanwhile")]);
+    let session = kicked(&acs, &daemon);
+    assert_eq!(session.inform.codes(), ["0 BOOTSTRAP", "1 BOOT"]);
+    assert_eq!(session.inform.value(CODE), Some("meanwhile"));
+    session.end();
+}
+
+/// I-8: a long Inform is whole.
+#[test]
+fn i_8_a_long_inform() {
+    const ROWS: &str = "Device.ManagementServer.InformParameter.";
+    let acs = Acs::start(Options::default());
+    let mut daemon = agent_at(&acs.url(), "long-inform", "");
+    let folder = daemon.folder.0.join("overlays");
+    fs::create_dir_all(&folder).expect("a folder");
+    let mut rows = String::from("[\"Device.X_00D09E_Many.\"]\n");
+    for n in 0..900 {
+        rows += &format!("P{n} = {{ type = \"unsignedInt\", const = \"{n}\" }}\n");
+    }
+    fs::write(folder.join("many.toml"), rows).expect("an overlay");
+    daemon.start();
+    let mut session = acs.next_session(SOON);
+    let (row, _) = session.add(ROWS, "").expect("a row");
+    let (enable, name) = (format!("{ROWS}{row}.Enable"), format!("{ROWS}{row}.ParameterName"));
+    let many = "Device.X_00D09E_Many.";
+    session.set(&[(&enable, "xsd:boolean", "1"), (&name, "xsd:string", many)], "").expect("set");
+    session.end();
+    over(&daemon);
+    let session = kicked(&acs, &daemon);
+    for n in 0..900 {
+        let path = format!("{many}P{n}");
+        let value = session.inform.parameters.iter().find(|v| v.name == path).expect("it is there");
+        assert_eq!((value.value.as_str(), value.xsi_type.as_str()), (n.to_string().as_str(), "xsd:unsignedInt"));
+    }
+    assert!(session.inform.value("Device.ManagementServer.ParameterKey").is_some());
     session.end();
 }
