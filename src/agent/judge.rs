@@ -20,6 +20,9 @@ pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String
             }
         }
         // I-6
+        Some("InformParameter.{i}.ParameterName") if value.split('.').any(|part| part.contains('*') && part != "*") => {
+            Err("a * stands for an instance number, not for a part of a name".to_owned())
+        }
         Some("InformParameter.{i}.ParameterName") => match tree.forced_inform().iter().any(|forced| forced == value) {
             true => Err("it is in every Inform already".to_owned()),
             false => Ok(()),

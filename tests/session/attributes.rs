@@ -99,7 +99,7 @@ fn set_at_next_start(daemon: &mut Daemon) {
     set(daemon, CODE, "y");
 }
 
-/// N-3, N-4, C-21: an active change starts a session; many changes before it make one.
+/// C-2, V-4, N-3, N-4, C-21: an active change starts a session; many changes before it make one.
 #[test]
 fn n_3_active() {
     let acs = Acs::start(Options::default());

@@ -138,6 +138,7 @@ fn i_5_inform_parameter() {
     .expect("a wildcard");
     for (name, events) in [
         ("Device.DeviceInfo.SoftwareVersion", ""),
+        ("Device.DeviceInfo.Serial*", ""),
         ("Device.DeviceInfo.Manufacturer", "4 VALUE CHANGE"),
     ] {
         let fault = row(name, events).expect_err("I-5, I-6");
@@ -172,6 +173,6 @@ fn i_5_inform_parameter() {
         .iter()
         .filter(|v| v.name.starts_with(ROWS))
         .count();
-    assert_eq!(enabled, 5, "I-6: the wildcard's matches");
+    assert_eq!(enabled, 6, "I-6: the wildcard's matches");
     session.end();
 }

@@ -230,7 +230,7 @@ fn r_spv_20_unique_among_rows() {
     session.end();
 }
 
-/// V-8, V-9, V-10, S-22, R-SPV-25: the new ACS is told 0 BOOTSTRAP, in the next session.
+/// C-2, V-4, V-8, V-9, V-10, S-22, R-SPV-25: the new ACS is told 0 BOOTSTRAP, in the next session.
 #[test]
 fn v_8_another_acs() {
     let acs = Acs::start(Options::default());
@@ -302,7 +302,7 @@ fn s_22_new_credentials() {
     assert_eq!(failure(&daemon), None);
 }
 
-/// I-11, V-12, V-5: a new interval holds at once; without an ACS one 2 PERIODIC waits.
+/// C-2, V-4, I-11, V-12, V-5: a new interval holds at once; without an ACS one 2 PERIODIC waits.
 #[test]
 fn i_11_periodic() {
     let acs = Acs::start(Options::default());

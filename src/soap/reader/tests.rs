@@ -329,6 +329,7 @@ fn lengths_are_counted_in_characters_e23() {
     );
 }
 
+/// E-6: comments, CDATA and white space; E-7.
 #[test]
 fn unknown_elements_are_ignored_and_counts_that_lie_are_not_read_e7() {
     let junk = "<Extra><Deep>1</Deep></Extra><other:Name>2</other:Name>";
@@ -476,6 +477,7 @@ fn beyond_a_limit_is_9004_r_gen_3() {
     ));
 }
 
+/// T-36
 #[test]
 fn a_value_as_large_as_the_body_is_read() {
     let value = "v".repeat(2 * 1024 * 1024);
