@@ -15,7 +15,7 @@ use super::handler::{Ctx, Keys, Row};
 use super::schema::{ObjectId, SourceKind};
 use super::served::{MAX_DEPTH, Numbers};
 use super::tree::Tree;
-use crate::state::journal::Batch;
+use crate::state::journal::{Batch, MAX_VALUE};
 use std::collections::BTreeMap;
 
 /// The most instances of one table below one row; a source that tells of more is cut short.
@@ -26,7 +26,9 @@ pub const MAX_KEY: usize = 256;
 pub const MAX_GONE: usize = 1024;
 /// Past this size the index is emptied at the next RPC, also in a session.
 pub const MAX_INDEX_BYTES: usize = 4 << 20;
-/// Past this many bytes of numbers of volatile tables, those of lists not in the index are forgotten.
+/// Past this size no more rows are walked for one answer, which is refused with 9004.
+pub const MAX_WALKED_BYTES: usize = 32 << 20;
+/// Past this many bytes of numbers of volatile tables, keys of lists not in the index are forgotten.
 const MAX_VOLATILE_BYTES: usize = 1 << 20;
 
 /// The longest record of a list's numbers, in bytes: what one value of the journal holds.
@@ -167,6 +169,8 @@ impl Place {
 pub struct Index {
     slots: BTreeMap<ListKey, u32>,
     lists: Vec<List>,
+    /// Bytes of the lists when they were put here, about.
+    held: usize,
     /// Records of volatile tables.
     volatile: BTreeMap<ListKey, Vec<u8>>,
     /// Records that changed and are not in the journal yet.
@@ -183,6 +187,12 @@ impl Index {
     pub fn clear(&mut self) {
         self.slots = BTreeMap::new();
         self.lists = Vec::new();
+        self.held = 0;
+    }
+
+    /// Whether one answer has made it so large that it must not grow on.
+    pub fn is_overgrown(&self) -> bool {
+        self.held > MAX_WALKED_BYTES
     }
 
     /// Bytes held, the numbers of volatile tables included; an estimate.
@@ -199,11 +209,20 @@ impl Index {
             .sum()
     }
 
-    /// Keeps the numbers of volatile tables within bounds.
+    /// Keeps the numbers of volatile tables within bounds. How far the numbers of a table have got
+    /// is kept when its keys are forgotten; of a table in rows, only as long as there is room.
     pub fn trim(&mut self) {
+        if self.volatile_bytes() <= MAX_VOLATILE_BYTES {
+            return;
+        }
+        let slots = &self.slots;
+        for (_, record) in self.volatile.iter_mut().filter(|(key, _)| !slots.contains_key(key)) {
+            record.truncate(record::START);
+            record.shrink_to_fit();
+        }
         if self.volatile_bytes() > MAX_VOLATILE_BYTES {
             let slots = &self.slots;
-            self.volatile.retain(|key, _| slots.contains_key(key));
+            self.volatile.retain(|key, _| key.1 == [0; MAX_DEPTH] || slots.contains_key(key));
         }
     }
 
@@ -215,9 +234,11 @@ impl Index {
     }
 
     fn put(&mut self, key: ListKey, list: List) -> u32 {
+        self.held += list.bytes();
         match self.slots.get(&key) {
             Some(slot) => {
                 if let Some(old) = self.lists.get_mut(*slot as usize) {
+                    self.held = self.held.saturating_sub(old.bytes());
                     *old = list;
                 }
                 *slot
@@ -260,6 +281,9 @@ impl Index {
 /// The numbers of a list: next free number, then number, length of the key and key of each, numbers
 /// ascending; all numbers little endian (u32, u16 for the length).
 pub mod record {
+    /// Bytes of the next free number.
+    pub const START: usize = 4;
+
     /// The next free number.
     pub fn next(record: &[u8]) -> u32 {
         record
@@ -548,7 +572,11 @@ impl Tree {
             );
         }
         if let Some(record) = assigned.record {
-            if self.served.is_volatile(table) {
+            let too_long = record.len() > MAX_VALUE;
+            if too_long {
+                log::error!("{path}: too many and too long keys to keep; numbers may change with a restart");
+            }
+            if too_long || self.served.is_volatile(table) {
                 self.index.volatile.insert(key, record);
             } else {
                 self.index.pending.insert(key, record);

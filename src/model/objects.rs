@@ -27,7 +27,7 @@ impl Tree {
     ///
     /// # Errors
     /// 9005 for what is no table in which rows can be made, 9003 for an Alias that cannot be given,
-    /// 9004 for a full table, and as [`Tree::set`].
+    /// 9004 for a full table or journal, and as [`Tree::set`].
     pub fn add(&mut self, object: &str, writer: Writer<'_>) -> Result<(u32, Status), Fault> {
         let key = parameter_key(writer)?;
         self.refuse_while_answering(writer)?;
@@ -78,6 +78,10 @@ impl Tree {
         }
         let mut keys = self.keys_of(&above);
         let (name, mut planned) = self.plan_add(table, &above, &place, &mut keys, number)?;
+        if !self.served.is_volatile(table) {
+            let alias = alias.map_or(0, str::len);
+            self.check_room(known.len() + record::size(&name) + alias)?;
+        }
         self.carry_out(&mut planned)?;
         let mut all: Vec<(u32, &str)> = record::entries(&known).filter(|e| e.1 != name).collect();
         all.push((number, &name));

@@ -13,13 +13,17 @@ use super::resolve::Target;
 use super::rows::Buffers;
 use super::schema::{ObjectId, ParamId, Platform, Schema, SourceKind, flag};
 use super::served::{Numbers, Served};
-use crate::state::journal::{Batch, Journal};
+use crate::state::journal::{Batch, Journal, MAX_VALUE};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 pub use super::cursor::Selection;
+
+/// No row is added and no value is set that would make the journal larger than this, in bytes: it
+/// stands in memory too.
+pub const MAX_KEPT: u64 = 4 << 20;
 
 /// Whether a change is in force: 0 applied, 1 promised for the end of the session (R-SPV-8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -205,7 +209,7 @@ impl Tree {
     pub fn end_session(&mut self) -> Vec<String> {
         let mut notes = Vec::new();
         self.session = 0;
-        self.keep_promises(&mut notes);
+        self.keep_promises(false, &mut notes);
         self.reload_services();
         self.new_epoch();
         if !self.pins.any() {
@@ -374,12 +378,24 @@ impl Tree {
     /// The journal was emptied (factory reset): everything that was known from it, or promised, is
     /// forgotten, and instance numbers begin anew.
     pub fn forget(&mut self) {
-        self.abandon();
         self.promised.clear();
         self.overlay.clear();
         self.index = Index::default();
         self.watch = Watch::new(&self.served);
         self.new_epoch();
+    }
+
+    /// Whether the journal has room for so many bytes more, in one change.
+    ///
+    /// # Errors
+    /// 9004.
+    pub(super) fn check_room(&self, more: usize) -> Result<(), Fault> {
+        let full = self.journal.borrow().size().saturating_add(more as u64) > MAX_KEPT;
+        if more > MAX_VALUE || (more > 0 && full) {
+            let why = "there is no room to keep it";
+            return Err(Fault::new(Code::RESOURCES_EXCEEDED, why));
+        }
+        Ok(())
     }
 
     /// Makes a batch durable. The journal goes on in memory when it cannot be written, and says so in

@@ -25,6 +25,8 @@ use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+pub use super::record::MAX_VALUE;
+
 /// Below this many bytes beyond twice the live content a file is not compacted.
 const FLOOR: u64 = 64 * 1024;
 
@@ -177,6 +179,11 @@ impl Journal {
             ))
             .take_while(move |(k, _)| k.starts_with(prefix))
             .map(|(k, v)| (k.as_str(), v.as_slice()))
+    }
+
+    /// Bytes of all keys and values, about.
+    pub fn size(&self) -> u64 {
+        self.live
     }
 
     /// Makes a batch durable (fsync) and then visible. An empty batch, or one that changes nothing,
