@@ -16,7 +16,6 @@
 //! [`Journal::health`] says so. What could not be written is tried again with every commit.
 
 use super::record::{self, MAGIC, MAX_KEY, MAX_RECORD, Next, Record};
-pub use super::record::MAX_VALUE;
 use crate::sys::file::{Replacement, sync_folder};
 use nix::fcntl::{Flock, FlockArg};
 use std::collections::{BTreeMap, BTreeSet};
