@@ -41,14 +41,27 @@ impl Agent {
         );
         fs::write(folder.join("cwmpd.toml"), text).expect("a configuration");
         let mut command = Command::new(binary);
-        command.args(["run", "--config"]).arg(folder.join("cwmpd.toml"));
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the daemon");
-        Agent { binary: binary.to_owned(), folder, child }
+        command
+            .args(["run", "--config"])
+            .arg(folder.join("cwmpd.toml"));
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the daemon");
+        Agent {
+            binary: binary.to_owned(),
+            folder,
+            child,
+        }
     }
 
     fn inform(&self) {
         let mut command = Command::new(&self.binary);
-        command.args(["inform", "--config"]).arg(self.folder.join("cwmpd.toml")).stdout(Stdio::null());
+        command
+            .args(["inform", "--config"])
+            .arg(self.folder.join("cwmpd.toml"))
+            .stdout(Stdio::null());
         assert!(command.status().expect("the command line").success());
     }
 
@@ -58,8 +71,14 @@ impl Agent {
 
     /// User and system time so far, of threads that ended too; in ticks of 10 ms.
     fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        let fields = stat.rsplit_once(')').map_or("", |s| s.1).split_whitespace().skip(11).take(2);
+        let stat =
+            fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let fields = stat
+            .rsplit_once(')')
+            .map_or("", |s| s.1)
+            .split_whitespace()
+            .skip(11)
+            .take(2);
         Duration::from_millis(fields.filter_map(|f| f.parse::<u64>().ok()).sum::<u64>() * 10)
     }
 }
@@ -75,7 +94,8 @@ impl Drop for Agent {
 fn rss_anon(pid: u32) -> i64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
-    line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
 }
 
 /// The session as the ACS sees it.
@@ -115,8 +135,13 @@ impl Session {
 
     fn answer(&mut self, message: &str) {
         let body = BODY.replace('@', message);
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n", body.len());
-        self.0.write_all((head + &body).as_bytes()).expect("the agent listens");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.0
+            .write_all((head + &body).as_bytes())
+            .expect("the agent listens");
     }
 
     /// The InformResponse, and the empty POST.
@@ -134,7 +159,9 @@ impl Session {
 
     /// The empty response; returns when the agent has hung up.
     fn close(mut self) {
-        self.0.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("the agent listens");
+        self.0
+            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+            .expect("the agent listens");
         while matches!(self.0.read(&mut [0; 64]), Ok(1..)) {}
     }
 }
@@ -146,11 +173,16 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 /// What Content-Length says; `None` for chunks.
 fn length(head: &[u8]) -> Option<usize> {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    head.lines().find_map(|l| l.strip_prefix("content-length:")).and_then(|l| l.trim().parse().ok())
+    head.lines()
+        .find_map(|l| l.strip_prefix("content-length:"))
+        .and_then(|l| l.trim().parse().ok())
 }
 
 fn values(answer: &[u8]) -> usize {
-    answer.windows(22).filter(|w| *w == b"<ParameterValueStruct>").count()
+    answer
+        .windows(22)
+        .filter(|w| *w == b"<ParameterValueStruct>")
+        .count()
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -159,8 +191,12 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 fn main() {
-    let binary = std::env::var_os("CWMPD_BENCH_BINARY").map_or(PathBuf::from(env!("CARGO_BIN_EXE_cwmpd")), PathBuf::from);
-    let rounds: usize = std::env::var("CWMPD_BENCH_ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(10);
+    let binary = std::env::var_os("CWMPD_BENCH_BINARY")
+        .map_or(PathBuf::from(env!("CARGO_BIN_EXE_cwmpd")), PathBuf::from);
+    let rounds: usize = std::env::var("CWMPD_BENCH_ROUNDS")
+        .ok()
+        .and_then(|r| r.parse().ok())
+        .unwrap_or(10);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("bound"));
 
@@ -172,7 +208,10 @@ fn main() {
         starts.push(started.elapsed());
         drop(agent);
     }
-    println!("start to the first Inform on the wire: {:.1} ms", millis(median(starts)));
+    println!(
+        "start to the first Inform on the wire: {:.1} ms",
+        millis(median(starts))
+    );
 
     let agent = Agent::start(&binary, &url);
     let mut session = Session::accept(&listener);
@@ -187,7 +226,10 @@ fn main() {
         session.close();
     }
     let each = (agent.cpu() - before) / sessions as u32;
-    println!("a session that asks nothing: {:.2} ms of processor time", millis(each));
+    println!(
+        "a session that asks nothing: {:.2} ms of processor time",
+        millis(each)
+    );
 
     let idle = agent.rss_anon();
     agent.inform();
@@ -207,7 +249,11 @@ fn main() {
         );
     }
     // In a reading of its own: looking costs the daemon time.
-    let (pid, peak, over) = (agent.child.id(), Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
+    let (pid, peak, over) = (
+        agent.child.id(),
+        Arc::new(AtomicI64::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
     let watch = thread::spawn({
         let (peak, over) = (peak.clone(), over.clone());
         move || {

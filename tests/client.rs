@@ -50,6 +50,7 @@ fn assert_status(result: Result<String, Error>, want: u16) {
     }
 }
 
+/// T-35: no Accept-Encoding, as nothing is decoded.
 #[test]
 fn t2_t13_t14_t15_head_of_a_post_with_an_envelope() {
     let (result, requests) = one([Reply::ok("x")]);
@@ -428,6 +429,7 @@ fn header_values_of_ours_cannot_break_out() {
     assert_eq!(peer.requests()[1].line(), "POST /a%22b?c%20d HTTP/1.1");
 }
 
+/// T-36: 32,768 bytes is the least.
 #[test]
 fn bodies_of_two_megabytes_are_read_and_larger_ones_refused() {
     let chunked = |size: usize| {

@@ -235,6 +235,8 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
     };
     let waits = taken != config;
     core.config = taken;
+    // Versions may be told anew; who the device is was journaled once and for all.
+    identify(core);
     take_first_values(core);
     waits.then(|| "platform, root and folders of the new configuration hold from the next start on".to_owned())
 }

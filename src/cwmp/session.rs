@@ -108,7 +108,12 @@ pub struct LongAnswer {
 
 impl LongAnswer {
     /// The answer to the request with this ID, of which nothing was walked yet.
-    pub fn new(namespace: Namespace, id: Option<&str>, list: List, selection: Selection) -> LongAnswer {
+    pub fn new(
+        namespace: Namespace,
+        id: Option<&str>,
+        list: List,
+        selection: Selection,
+    ) -> LongAnswer {
         LongAnswer {
             head: writer::head(namespace, id, list, selection.count),
             selection,
@@ -357,8 +362,9 @@ impl Session {
         host.begin_rpc();
         match self.perform(id.as_deref(), request, host) {
             Ok(outgoing) => outgoing,
-            Err(fault) => {
+            Err(mut fault) => {
                 self.faults += 1;
+                fault.code = code_for(self.last_rpc.as_deref().unwrap_or_default(), fault.code);
                 info!("{}: {fault}", self.last_rpc.as_deref().unwrap_or_default());
                 Outgoing::Whole(writer::fault(self.namespace, id.as_deref(), &fault))
             }
@@ -429,6 +435,26 @@ impl Session {
 
     fn long(&self, id: Option<&str>, list: List, selection: Selection) -> Outgoing {
         Outgoing::Long(LongAnswer::new(self.namespace, id, list, selection))
+    }
+}
+
+/// The code that a method may end with (A.3.2, A.4.1; R-GEN-4): the given one when it is of the
+/// method's list, else the nearest that is. 9001 and 9002 are in every list, and vendors' codes.
+fn code_for(method: &str, code: Code) -> Code {
+    let more: &[u16] = match method {
+        "GetRPCMethods" => &[],
+        "SetParameterValues" => &[9003, 9004, 9005, 9006, 9007, 9008],
+        "GetParameterValues" | "GetParameterAttributes" | "AddObject" => &[9003, 9004, 9005],
+        "GetParameterNames" | "DeleteObject" => &[9003, 9005],
+        "SetParameterAttributes" => &[9003, 9004, 9005, 9009],
+        "Reboot" | "FactoryReset" => &[9003],
+        "ScheduleInform" => &[9003, 9004],
+        _ => return Code::METHOD_NOT_SUPPORTED,
+    };
+    match code.0 {
+        9001 | 9002 | 9800..=9899 => code,
+        n if more.contains(&n) => code,
+        _ => Code::REQUEST_DENIED,
     }
 }
 

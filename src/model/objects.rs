@@ -2,7 +2,7 @@
 
 use super::fault::{Code, Fault};
 use super::handler::Failure;
-use super::index::{MAX_INSTANCES, MAX_KEY, Place, record};
+use super::index::{MAX_INSTANCES, MAX_KEY, MAX_RECORD_BYTES, Place, record};
 use super::intent::{Op, Planned};
 use super::schema::{ObjectId, ParamId, SourceKind};
 use super::served::Numbers;
@@ -50,10 +50,10 @@ impl Tree {
         }
         let known = self.record(&(table, numbers));
         let number = record::next(&known);
-        if number == u32::MAX {
+        if number == u32::MAX || known.len() + 6 + MAX_KEY > MAX_RECORD_BYTES {
             return Err(Fault::new(
                 Code::RESOURCES_EXCEEDED,
-                format!("{object}: no instance number is left"),
+                format!("{object}: no instance number is left, or no room for one"),
             ));
         }
         let parent = self
@@ -87,7 +87,7 @@ impl Tree {
         all.push((number, &name));
         let new = record::encode(
             number + 1,
-            known.len() + record::size(&name),
+            known.len() + 4 + record::size(&name),
             all.into_iter(),
         );
         self.keep_record((table, numbers), new, &mut batch);
@@ -256,7 +256,7 @@ impl Tree {
         numbers[depth] = 0;
         let known = self.record(&(table, numbers));
         let left = record::entries(&known).filter(|e| e.0 != number);
-        let new = record::encode(record::next(&known), known.len(), left);
+        let new = record::encode(record::next(&known), known.len().max(4), left);
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
         self.index.remove(&(table, numbers), number, depth);

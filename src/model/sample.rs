@@ -57,8 +57,10 @@ pub struct Memory {
     pub log: Vec<String>,
     /// Calls that fail: `commit Device.X.{i}. a`.
     pub failing: Vec<String>,
-    /// Parameters whose values `check` refuses with 9007.
+    /// Parameters whose values `check` refuses with 9007, or with `code`.
     pub refused: Vec<String>,
+    /// See `refused`.
+    pub code: Option<Code>,
     /// The handler cannot undo.
     pub one_way: bool,
 }
@@ -158,7 +160,7 @@ impl Handler for MemoryHandler {
                 bad.push((
                     at,
                     Failure {
-                        code: Code::INVALID_VALUE,
+                        code: memory.code.unwrap_or(Code::INVALID_VALUE),
                         text: "refused by the handler".to_owned(),
                     },
                 ));

@@ -7,5 +7,5 @@ pub mod cookies;
 mod credentials;
 pub mod digest;
 mod line;
-mod tls;
+pub mod tls;
 pub mod url;

@@ -244,7 +244,10 @@ static SPECIAL: [bool; 256] = {
     let mut special = [false; 256];
     let mut at = 0;
     while at < 256 {
-        special[at] = matches!(at as u8, 0..=0x1F | b'&' | b'<' | b'>' | b'"' | b'\'' | 0xEF);
+        special[at] = matches!(
+            at as u8,
+            0..=0x1F | b'&' | b'<' | b'>' | b'"' | b'\'' | 0xEF
+        );
         at += 1;
     }
     special
@@ -257,7 +260,10 @@ pub fn escape(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let (mut from, mut at) = (0, 0);
     // Nearly every text of an answer of millions is without: one look at a table for each byte.
-    while let Some(ahead) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| SPECIAL[*b as usize])) {
+    while let Some(ahead) = bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|b| SPECIAL[*b as usize]))
+    {
         at += ahead;
         let (with, len): (&[u8], usize) = match bytes[at] {
             b'&' => (b"&amp;", 1),

@@ -142,8 +142,60 @@ fn s5_s6_s8_certificates_that_are_refused() {
     );
 }
 
+/// The name in the client hello when a host is reached whose server has a certificate; nothing is
+/// looked up and nothing leaves the process.
+fn handshake(
+    host: &str,
+    identity: &Identity,
+    authority: &Authority,
+) -> Result<Option<String>, rustls::Error> {
+    let options = trusting(format!("https://{host}/"), authority);
+    let config = cwmpd::net::tls::config(&options).expect("roots");
+    let mut client = cwmpd::net::tls::connection(&config, host).expect("a name");
+    let server = Arc::new(identity.server(ALL_VERSIONS, None));
+    let mut server = rustls::ServerConnection::new(server).expect("a server");
+    while client.is_handshaking() {
+        let mut sent = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut sent).expect("memory");
+        }
+        let mut sent = sent.as_slice();
+        while !sent.is_empty() {
+            server.read_tls(&mut sent).expect("memory");
+            server.process_new_packets().expect("a client hello");
+        }
+        let mut answer = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut answer).expect("memory");
+        }
+        let mut answer = answer.as_slice();
+        while !answer.is_empty() {
+            client.read_tls(&mut answer).expect("memory");
+            client.process_new_packets()?;
+        }
+    }
+    Ok(server.server_name().map(str::to_string))
+}
+
+/// S-4: a name is sent to the server, an address is not (RFC 6066). S-6: a wildcard stands for one
+/// label, the left-most.
 #[test]
-fn s6_wildcards_and_addresses() {
+fn s4_s6_names_and_wildcards() {
+    let authority = Authority::new();
+    let wildcard = authority.sign(&["*.example.net"], |_| {});
+    let told = handshake("acs.example.net", &wildcard, &authority);
+    assert_eq!(told, Ok(Some("acs.example.net".to_string())));
+    for other in ["a.acs.example.net", "example.net", "acs.example.com", "192.0.2.1"] {
+        assert!(handshake(other, &wildcard, &authority).is_err(), "{other}");
+    }
+    let addresses = authority.sign(&["192.0.2.1", "2001:db8::1"], |_| {});
+    assert_eq!(handshake("192.0.2.1", &addresses, &authority), Ok(None));
+    assert_eq!(handshake("2001:db8::1", &addresses, &authority), Ok(None));
+    assert!(handshake("192.0.2.2", &addresses, &authority).is_err());
+}
+
+#[test]
+fn s6_addresses() {
     let authority = Authority::new();
     let peer = server(&authority.sign(&["127.0.0.1"], |_| {}));
     let (mut by_address, _waker) = client(trusting(peer.url("/"), &authority));

@@ -86,6 +86,7 @@ fn unknown_names_are_told() {
     }
 }
 
+/// T-7, C-32
 #[test]
 fn t7_each_phase_has_its_deadline() {
     let default = cwmpd::net::client::Timeouts::default();

@@ -64,7 +64,7 @@ fn n_2_passive() {
     session.end();
     over(&daemon);
     let session = kicked(&acs, &daemon);
-    assert_eq!(session.inform.codes(), [""; 0], "told once");
+    assert_eq!(session.inform.codes(), ["2 PERIODIC"], "told once");
     assert_eq!(session.inform.value(INTERVAL), None);
     session.end();
 }
@@ -99,7 +99,7 @@ fn set_at_next_start(daemon: &mut Daemon) {
     set(daemon, CODE, "y");
 }
 
-/// N-3, N-4, C-21: an active change starts a session; many changes before it make one.
+/// C-2, V-4, N-3, N-4, C-21: an active change starts a session; many changes before it make one.
 #[test]
 fn n_3_active() {
     let acs = Acs::start(Options::default());
@@ -167,7 +167,7 @@ fn i_9_the_acs_knows_what_it_set() {
     session.end();
     over(&daemon);
     let session = kicked(&acs, &daemon);
-    assert_eq!(session.inform.codes(), [""; 0], "I-9");
+    assert_eq!(session.inform.codes(), ["2 PERIODIC"], "I-9");
     session.end();
     over(&daemon);
     set(&daemon, INTERVAL, "5001");

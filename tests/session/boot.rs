@@ -23,7 +23,7 @@ fn posts(acs: &Acs) -> Vec<Message> {
         .collect()
 }
 
-/// C-3, C-17, C-22, C-29, I-1, I-2, I-3, V-7, V-8, V-10, V-11, E-11, E-26
+/// C-2, V-4, C-3, C-17, C-22, C-29, I-1, I-2, I-3, V-7, V-8, V-10, V-11, E-11, E-26
 #[test]
 fn the_first_inform() {
     let acs = Acs::start(Options::default());
@@ -198,6 +198,8 @@ fn the_envelope_of_the_inform() {
     let from = xml.find("<cwmp:ID").expect("E-10: an ID");
     let id = xml[from..].split('>').next().unwrap_or_default();
     assert!(id.contains("mustUnderstand=\"1\""), "E-10: {id}");
+    let versions = "mustUnderstand=\"0\">1.0,1.1,1.2,1.3,1.4</cwmp:SupportedCWMPVersions>";
+    assert!(xml.contains(versions), "E-13");
     session.end();
 }
 
@@ -307,7 +309,7 @@ fn s_18_wrong_password() {
     assert!(!said.contains("secret"), "no password in status or log");
 }
 
-/// V-11, V-24: a restart of the daemon is no boot; an emptied run_dir is one, and no bootstrap.
+/// C-2, V-4, V-11, V-24: a restart of the daemon is no boot; an emptied run_dir is one, and no bootstrap.
 #[test]
 fn v_11_restart_and_reboot() {
     let acs = Acs::start(Options::default());
@@ -323,7 +325,7 @@ fn v_11_restart_and_reboot() {
         daemon.start();
         daemon.wait_ready();
         let session = kicked(&acs, &daemon);
-        assert_eq!(session.inform.codes(), [""; 0], "nothing has happened");
+        assert_eq!(session.inform.codes(), ["2 PERIODIC"], "nothing has happened");
         session.end();
         over(&daemon);
     }

@@ -17,6 +17,7 @@ mod retry;
 mod shell;
 mod stop;
 mod tls;
+mod transport;
 mod values;
 mod wire_rules;
 

@@ -128,16 +128,17 @@ fn i_5_inform_parameter() {
     row("Device.DeviceInfo.SerialNumber", "").expect("always");
     row(
         "Device.DeviceInfo.ProductClass",
-        "6 CONNECTION REQUEST,2 PERIODIC",
+        "6 CONNECTION REQUEST,3 SCHEDULED",
     )
     .expect("when called");
     row(
         "Device.ManagementServer.InformParameter.*.Enable",
-        "2 PERIODIC, 6 CONNECTION REQUEST",
+        "3 SCHEDULED, 6 CONNECTION REQUEST",
     )
     .expect("a wildcard");
     for (name, events) in [
         ("Device.DeviceInfo.SoftwareVersion", ""),
+        ("Device.DeviceInfo.Serial*", ""),
         ("Device.DeviceInfo.Manufacturer", "4 VALUE CHANGE"),
     ] {
         let fault = row(name, events).expect_err("I-5, I-6");
@@ -172,6 +173,6 @@ fn i_5_inform_parameter() {
         .iter()
         .filter(|v| v.name.starts_with(ROWS))
         .count();
-    assert_eq!(enabled, 5, "I-6: the wildcard's matches");
+    assert_eq!(enabled, 6, "I-6: the wildcard's matches");
     session.end();
 }

@@ -26,7 +26,7 @@ fn recording(acs: &Acs, name: &str) -> (Daemon, PathBuf) {
     (daemon, record)
 }
 
-/// C-20, R-SYS-1, R-SYS-2, R-SYS-3, R-SYS-4, V-6, V-11, V-19
+/// C-20, R-SYS-1, R-SYS-2, R-SYS-3, R-SYS-4, V-4, V-6, V-11, V-19
 #[test]
 fn r_sys_1_reboot() {
     let acs = Acs::start(Options::default());
@@ -187,7 +187,7 @@ fn r_sys_5_the_promise_is_kept() {
     }
 }
 
-/// R-SYS-7, R-SYS-8, V-6, V-20: each has its own key.
+/// C-2, V-4, R-SYS-7, R-SYS-8, V-6, V-20: each has its own key.
 #[test]
 fn r_sys_8_schedule_inform() {
     let acs = Acs::start(Options::default());

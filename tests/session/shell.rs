@@ -203,7 +203,7 @@ fn inform_starts_a_session() {
     let daemon = settled(&acs, "inform");
     daemon.ask(&["inform"]);
     let session = acs.next_inform(SOON);
-    assert_eq!(session.inform.codes(), [""; 0]);
+    assert_eq!(session.inform.codes(), ["2 PERIODIC"]);
     daemon.ask(&["inform"]);
     let mut session = session;
     session.answer_inform();

@@ -230,7 +230,7 @@ fn r_spv_20_unique_among_rows() {
     session.end();
 }
 
-/// V-8, V-9, V-10, S-22, R-SPV-25: the new ACS is told 0 BOOTSTRAP, in the next session.
+/// C-2, V-4, V-8, V-9, V-10, S-22, R-SPV-25: the new ACS is told 0 BOOTSTRAP, in the next session.
 #[test]
 fn v_8_another_acs() {
     let acs = Acs::start(Options::default());
@@ -271,7 +271,7 @@ fn v_8_another_acs() {
     daemon.start();
     daemon.wait_ready();
     let session = kicked(&new, &daemon);
-    assert_eq!(session.inform.codes(), [""; 0]);
+    assert_eq!(session.inform.codes(), ["2 PERIODIC"]);
     session.end();
     assert_eq!(acs.sessions(), 2);
 }
@@ -302,7 +302,7 @@ fn s_22_new_credentials() {
     assert_eq!(failure(&daemon), None);
 }
 
-/// I-11, V-12, V-5: a new interval holds at once; without an ACS one 2 PERIODIC waits.
+/// C-2, V-4, I-11, V-12, V-5: a new interval holds at once; without an ACS one 2 PERIODIC waits.
 #[test]
 fn i_11_periodic() {
     let acs = Acs::start(Options::default());
@@ -351,7 +351,7 @@ fn c_30_cwmp_can_be_put_off() {
     daemon.wait_for("closed port", || {
         std::net::TcpStream::connect(&address).is_err()
     });
-    daemon.ask(&["inform"]);
+    assert_eq!(daemon.cli(&["inform"]).status.code(), Some(1), "refused with its reason");
     daemon.ask(&["set", "Device.DeviceInfo.ProvisioningCode=local"]);
     assert_eq!(acs.sessions(), 1);
     daemon.ask(&["set", &format!("{NAME}=true")]);

@@ -234,8 +234,8 @@ fn r_grm_1_methods() {
         );
     }
     session
-        .ask("Reboot", "")
-        .expect_err("R-GEN-2: no CommandKey");
+        .ask("GetParameterNames", "")
+        .expect_err("R-GEN-2: no ParameterPath");
     let extra =
         "<Odd/><ParameterPath>Device.</ParameterPath><NextLevel>1</NextLevel><More>2</More>";
     session

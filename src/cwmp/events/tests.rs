@@ -49,6 +49,27 @@ fn single_once_multiple_each_v5_v6_v7() {
     );
 }
 
+/// V-26: a vendor's event is single, its `M` event is one for each CommandKey.
+#[test]
+fn vendor_events_v26() {
+    let mut queue = Queue::default();
+    for key in ["one", "two"] {
+        queue.add("X 00D09E Thing", key);
+        queue.add("M X_00D09E_Thing", key);
+    }
+    assert_eq!(
+        codes(&queue),
+        [
+            "X 00D09E Thing",
+            "M X_00D09E_Thing one",
+            "M X_00D09E_Thing two"
+        ]
+    );
+    queue.begin_session();
+    queue.delivered();
+    assert!(codes(&queue).is_empty());
+}
+
 #[test]
 fn a_session_delivers_what_it_told_v1_v3_v23_v25() {
     let mut queue = with(&[BOOT, M_REBOOT]);

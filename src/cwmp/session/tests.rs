@@ -222,6 +222,7 @@ fn ids_that_do_not_echo_are_taken_v23_exception() {
     }
 }
 
+/// R-GEN-7, R-GEN-8: all but Download, and of the optional ones FactoryReset and ScheduleInform.
 #[test]
 fn every_method_is_performed_and_answered_c9_c10_e10() {
     let names = "<ParameterNames><string>Device.</string></ParameterNames>";
@@ -315,7 +316,7 @@ fn a_fault_never_ends_the_session_r_gen_1_r_gen_2() {
     let table = [
         (REBOOT, "9001"),
         ("<c:FactoryReset/>", "9001"),
-        ("<c:Reboot/>", "9003"),
+        ("<c:GetParameterNames/>", "9003"),
         ("<c:FooBar/>", "9000"),
         ("<c:Download/>", "9000"),
         (
@@ -338,6 +339,64 @@ fn a_fault_never_ends_the_session_r_gen_1_r_gen_2() {
     }
     assert_eq!((talk.session.rpcs(), talk.session.faults()), (6, 6));
     assert_eq!(talk.empty(), "(done)");
+}
+
+/// R-GEN-4: whatever went wrong, a method ends with a code of its own list: R-GRM-2, R-SPV-7,
+/// R-GPV-5, R-GPN-4, R-SPA-10, R-SPA-13, R-OBJ-2, R-OBJ-3, R-SYS-3, R-SYS-9.
+#[test]
+fn codes_are_of_the_methods_list_r_gen_4() {
+    let names = "<ParameterNames><string>Device.</string></ParameterNames>";
+    let row = "<ObjectName>A.</ObjectName><ParameterKey/>";
+    let table: [(&str, String, &[u16]); 10] = [
+        (
+            "SetParameterValues",
+            "<ParameterList/><ParameterKey/>".into(),
+            &[9001, 9002, 9003, 9004, 9005, 9006, 9007, 9008],
+        ),
+        ("GetParameterValues", names.into(), &[9001, 9002, 9003, 9004, 9005]),
+        (
+            "GetParameterNames",
+            "<ParameterPath/><NextLevel>0</NextLevel>".into(),
+            &[9001, 9002, 9003, 9005],
+        ),
+        (
+            "SetParameterAttributes",
+            "<ParameterList/>".into(),
+            &[9001, 9002, 9003, 9004, 9005, 9009],
+        ),
+        ("GetParameterAttributes", names.into(), &[9001, 9002, 9003, 9004, 9005]),
+        ("AddObject", row.into(), &[9001, 9002, 9003, 9004, 9005]),
+        ("DeleteObject", row.into(), &[9001, 9002, 9003, 9005]),
+        ("Reboot", "<CommandKey/>".into(), &[9001, 9002, 9003]),
+        ("FactoryReset", String::new(), &[9000, 9001, 9002, 9003]),
+        (
+            "ScheduleInform",
+            "<DelaySeconds>1</DelaySeconds><CommandKey/>".into(),
+            &[9000, 9001, 9002, 9003, 9004],
+        ),
+    ];
+    let mut talk = Talk::open();
+    let code_of = |said: &str| -> u16 {
+        let text = said.split("<FaultCode>").nth(1).expect("a fault");
+        text[..4].parse().expect("a number")
+    };
+    for (method, arguments, list) in &table {
+        for code in (9000..=9032).chain([9800, 9899]) {
+            talk.host.fault = Some(Fault::new(Code(code), "no"));
+            let said = talk.says("", &format!("<c:{method}>{arguments}</c:{method}>"));
+            let told = code_of(&said);
+            if list.contains(&code) && code != 9000 || code >= 9800 {
+                assert_eq!(told, code, "{method}");
+            } else {
+                assert!(list.contains(&told), "{method}: {code} became {told}");
+            }
+        }
+    }
+    // What the reader refuses, too.
+    let deep = "<a>".repeat(100);
+    for (method, want) in [("Reboot", 9001), ("GetRPCMethods", 9001), ("FooBar", 9000), ("AddObject", 9004)] {
+        assert_eq!(code_of(&talk.says("", &format!("<c:{method}>{deep}"))), want, "{method}");
+    }
 }
 
 #[test]

@@ -258,6 +258,7 @@ fn r_spv_14_enumerations_and_patterns() {
             (" Up", Err(9007)),
         ],
     );
+    // R-SPV-15: what only the agent may say.
     table(
         "type = \"DiagnosticsState\"",
         &[

@@ -67,6 +67,35 @@ fn bad_values_are_refused_one_by_one() {
     assert!(b.log().is_empty(), "no handler was told to do anything");
 }
 
+/// R-SPV-6: 9004 speaks of an RPC, never of one parameter.
+#[test]
+fn r_spv_6_what_a_handler_refuses_has_a_code_of_a_parameter() {
+    let mut b = Bench::new();
+    b.one.borrow_mut().refused = texts(&["Speed"]);
+    for (said, told) in [
+        (Code::RESOURCES_EXCEEDED, Code::REQUEST_DENIED),
+        (Code::INTERNAL_ERROR, Code::INTERNAL_ERROR),
+        (Code::INVALID_TYPE, Code::INVALID_TYPE),
+        (Code(9850), Code(9850)),
+    ] {
+        b.one.borrow_mut().code = Some(said);
+        let fault = b.set(&[("Device.Port.1.Speed", "5")]).unwrap_err();
+        assert_eq!(fault.code, Code::INVALID_ARGUMENTS);
+        assert_eq!(fault.parameters[0].code, told);
+    }
+}
+
+/// R-SPV-21, without AutoCreateInstances: a set makes no row, and what came with it is not done.
+#[test]
+fn r_spv_21_a_set_makes_no_row() {
+    let mut b = Bench::new();
+    let list = [("Device.Info.Code", "changed"), ("Device.Rule.[new].Text", "x")];
+    let fault = b.set(&list).unwrap_err();
+    assert_eq!(fault.parameters[0].code, Code::INVALID_NAME);
+    assert_eq!(b.value("Device.RuleNumberOfEntries"), "0");
+    assert_eq!(b.value("Device.Info.Code"), "first");
+}
+
 #[test]
 fn a_set_as_a_whole_is_refused() {
     let mut b = Bench::new();

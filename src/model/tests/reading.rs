@@ -109,6 +109,16 @@ fn unknown_names_are_9005_and_are_named() {
     assert_eq!(code(b.values(&many)), Code::RESOURCES_EXCEEDED); // R-GEN-3
 }
 
+/// R-GPV-12: with AliasBasedAddressing false, answers name instances by their numbers.
+#[test]
+fn r_gpv_12_an_alias_is_answered_with_the_number() {
+    let mut b = Bench::new();
+    let want = ("Device.Port.3.Name".to_owned(), "wan".to_owned());
+    assert_eq!(b.values(&["Device.Port.[cpe-3].Name"]).unwrap(), [want]);
+    let names = b.names("Device.Port.[cpe-3].", true).unwrap();
+    assert!(names.contains(&"Device.Port.3.Stats.".to_owned()), "{names:?}");
+}
+
 #[test]
 fn names_are_answered_in_order_and_as_often_as_asked() {
     let mut b = Bench::new();
@@ -424,7 +434,7 @@ fn a_selection_can_begin_again() {
     assert_eq!(pairs(&mut b.tree, selection).len(), 22);
 }
 
-/// While an answer is under way nothing it walks over changes under it.
+/// R-GPV-10: while an answer is under way nothing it walks over changes under it.
 #[test]
 fn an_answer_holds_what_it_counted() {
     let mut b = Bench::new();
