@@ -34,7 +34,10 @@ pub enum First {
 impl Rendering {
     /// An answer of which nothing was rendered yet.
     pub fn new(answer: LongAnswer) -> Rendering {
-        Rendering { answer, part: Part::Head }
+        Rendering {
+            answer,
+            part: Part::Head,
+        }
     }
 
     /// Renders from the first byte, whatever was rendered before.
@@ -42,7 +45,12 @@ impl Rendering {
         self.answer.selection.rewind();
         self.part = Part::Head;
         let mut out = Vec::with_capacity(4096);
-        self.fill(tree, &mut out, HELD_BACK);
+        self.fill(tree, &mut out, PIECE);
+        if self.part != Part::Finished {
+            // Room for the rest and a row too many, at once: doubling would end at 128 KiB.
+            out.reserve_exact(HELD_BACK + PIECE - out.len().min(HELD_BACK));
+            self.fill(tree, &mut out, HELD_BACK);
+        }
         match self.part {
             Part::Finished => First::Whole(out),
             _ => First::Begun(out),
@@ -65,7 +73,9 @@ impl Rendering {
             self.part = Part::Items;
         }
         while out.len() < enough {
-            if !tree.next(&mut self.answer.selection, &mut |item| writer::item(out, item)) {
+            if !tree.next(&mut self.answer.selection, &mut |item| {
+                writer::item(out, item)
+            }) {
                 out.extend_from_slice(&self.answer.tail);
                 self.part = Part::Finished;
                 return;

@@ -13,6 +13,7 @@ pub const IDENTITY: &str = "d/identity";
 pub struct Marker {
     file: PathBuf,
     boot_id: String,
+    is_boot: bool,
 }
 
 impl Marker {
@@ -25,7 +26,7 @@ impl Marker {
             Ok(last) => last.trim() != boot_id,
             Err(_) => true,
         };
-        (Marker { file, boot_id }, is_boot)
+        (Marker { file, boot_id, is_boot }, is_boot)
     }
 
     /// Leaves the marker. Called once the boot's events are on disk, so that a crash before this
@@ -34,7 +35,11 @@ impl Marker {
     /// # Errors
     /// The folder cannot be written: every start will then be a boot.
     pub fn leave(&self) -> io::Result<()> {
-        std::fs::write(&self.file, &self.boot_id)
+        match self.is_boot {
+            // Whole or not at all: a marker that was cut short would make the next start a boot.
+            true => crate::sys::file::replace(&self.file, self.boot_id.as_bytes(), 0o644),
+            false => Ok(()),
+        }
     }
 
     /// The next start is a boot (after a factory reset).

@@ -63,6 +63,11 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether it changes values or rows.
+    pub fn changes(&self) -> bool {
+        matches!(self, Request::Set { .. } | Request::Add { .. } | Request::Del { .. })
+    }
+
     /// Reads the one line of a connection (server side).
     ///
     /// # Errors
@@ -115,7 +120,7 @@ fn is_deeper(json: &[u8], most: usize) -> bool {
 
 /// One line of an answer.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "Fields")]
 pub enum Line {
     /// A parameter with its value; hidden ones are empty.
     Value {
@@ -148,7 +153,7 @@ pub enum Line {
         /// Always true.
         ok: bool,
         /// 1 when a change takes effect only after the session that is under way (Status of A.3.2.1).
-        #[serde(default, skip_serializing_if = "is_zero")]
+        #[serde(skip_serializing_if = "is_zero")]
         applied_later: u8,
     },
     /// The end: it did not.
@@ -160,6 +165,37 @@ pub enum Line {
 
 fn is_zero(n: &u8) -> bool {
     *n == 0
+}
+
+/// Every field that a line may have: which are there says which line it is. Serde's own way for an
+/// untagged enum would be fifty kilobytes of trying one after the other.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Fields {
+    path: Option<String>,
+    value: Option<String>,
+    writable: Option<bool>,
+    instance: Option<u32>,
+    status: Option<Box<StatusReport>>,
+    ok: Option<bool>,
+    applied_later: u8,
+    error: Option<Failure>,
+}
+
+impl TryFrom<Fields> for Line {
+    type Error = &'static str;
+
+    fn try_from(f: Fields) -> Result<Line, &'static str> {
+        Ok(match f {
+            Fields { error: Some(error), .. } => Line::Error { error },
+            Fields { status: Some(status), .. } => Line::Status { status },
+            Fields { path: Some(path), value: Some(value), .. } => Line::Value { path, value },
+            Fields { path: Some(path), writable: Some(writable), .. } => Line::Name { path, writable },
+            Fields { path: Some(path), instance: Some(instance), .. } => Line::Instance { instance, path },
+            Fields { ok: Some(ok), applied_later, .. } => Line::Ok { ok, applied_later },
+            _ => return Err("not a line of an answer"),
+        })
+    }
 }
 
 impl Line {

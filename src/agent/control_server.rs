@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 pub const CONNECTIONS: usize = 4;
 /// A shell that neither sends nor reads for this long is left.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A person who reads the answer page by page may take this long for one.
+const PAGER: Duration = Duration::from_secs(600);
 /// JSON that [`Request::read`] keeps from nesting, and a buffer.
 const STACK: usize = 128 * 1024;
 
@@ -120,14 +122,22 @@ impl Drop for Control {
 fn serve(stream: &UnixStream, engine: &Sender<Message>, snapshot: &Snapshot) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PAGER))?;
     let mut out = stream;
     let request = match Request::read(&mut out) {
         Ok(request) => request,
         Err(error) => return Line::Error { error }.write(&mut out),
     };
     if matches!(request, Request::Status) {
-        let (made, mut report) = snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let look = || snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let (mut made, mut report) = look();
+        if report.version.is_empty() {
+            // Nothing was published yet: the engine answers its first message when it has.
+            let (reply, begun) = sync_channel(1);
+            let _ = engine.send(Message::Control(Request::Status, reply));
+            let _ = begun.recv();
+            (made, report) = look();
+        }
         // The engine may have slept for hours since.
         let since = made.elapsed().as_secs();
         report.uptime = report.uptime.saturating_add(since);

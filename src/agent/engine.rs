@@ -2,8 +2,8 @@
 //! handler, never for the network.
 
 use super::answer::{First, Rendering};
-use super::control::SessionReport;
-use super::control_server::Snapshot;
+use super::control::{Request, SessionReport};
+use super::control_server::{ReplyTo, Snapshot};
 use super::host::Core;
 use super::reactor::{Mailbox, Task};
 use super::settings::Settings;
@@ -18,6 +18,7 @@ use crate::net::client::Error;
 use crate::net::connection_request::Listener;
 use crate::state::journal::Journal;
 use crate::sys::clock::{self, Now};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -74,6 +75,9 @@ pub struct Engine {
     pub walks: Vec<(u32, Selection)>,
     /// The number of the last of them.
     pub walk_number: u32,
+    /// Changes that shells asked for while a long answer is under way: its values must be those of
+    /// one moment (R-GPV-10). No more than there are connections.
+    waiting: Vec<(Request, ReplyTo)>,
     config_path: PathBuf,
     own: Sender<Message>,
     mailbox: Mailbox,
@@ -83,6 +87,8 @@ pub struct Engine {
     /// Something asks for a session now, whatever the retry wait says (CR-20).
     kicked: bool,
     next_sweep: Option<Duration>,
+    /// Something the agent itself did may have changed what is watched.
+    sweep_wanted: bool,
     /// No session before this: a reboot was started.
     held_until: Option<Duration>,
 }
@@ -107,6 +113,7 @@ pub fn run(parts: Parts) {
         overlay_problems: opening.overlay_problems,
         walks: Vec::new(),
         walk_number: 0,
+        waiting: Vec::new(),
         config_path,
         own,
         mailbox,
@@ -115,6 +122,7 @@ pub fn run(parts: Parts) {
         sessions: 0,
         kicked: false,
         next_sweep: None,
+        sweep_wanted: true,
         held_until: None,
     };
     engine.open_door(None);
@@ -153,6 +161,9 @@ impl Engine {
                 Ok(Message::ConnectionRequest) => self.called(),
                 Ok(Message::Reload) => self.reload(),
                 Ok(Message::Wire(id, event)) => self.heard(id, event),
+                Ok(Message::Control(request, reply)) if self.is_rendering() && request.changes() => {
+                    self.waiting.push((request, reply));
+                }
                 Ok(Message::Control(request, reply)) => {
                     let answer = serving::answer(self, request);
                     let _ = reply.try_send(answer);
@@ -168,6 +179,11 @@ impl Engine {
 
     /// Does what is due and says how long the engine may sleep (`None`: until a message comes).
     fn turn(&mut self) -> Option<Duration> {
+        if !self.is_rendering() {
+            for (request, reply) in std::mem::take(&mut self.waiting) {
+                let _ = reply.try_send(serving::answer(self, request));
+            }
+        }
         let now = clock::now();
         let mut wait = None;
         if self.core.settings.enable_cwmp {
@@ -202,10 +218,16 @@ impl Engine {
         wait
     }
 
+    /// Whether an answer to the ACS is sent piece by piece.
+    fn is_rendering(&self) -> bool {
+        self.session.as_ref().is_some_and(|s| s.rendering.is_some())
+    }
+
     fn sweep_if_due(&mut self, now: Now) {
-        if self.next_sweep.is_some_and(|at| now.mono < at) {
+        if !self.sweep_wanted && !self.next_sweep.is_some_and(|at| now.mono >= at) {
             return;
         }
+        self.sweep_wanted = false;
         self.sweep();
         // Without an active watch on something outside the agent nothing wakes it.
         self.next_sweep = self.core.tree.watches_outside().then(|| now.mono + SWEEP_EVERY);
@@ -214,11 +236,17 @@ impl Engine {
     /// Compares what is watched; an active change asks for a session (N-3).
     pub fn sweep(&mut self) {
         self.core.tree.begin_rpc();
-        if self.core.tree.sweep().active {
+        let changes = self.core.tree.sweep();
+        if changes.active {
             self.core.queue.add(events::VALUE_CHANGE, "");
-            self.core.keep_records();
+        } else if !changes.any {
+            // What had changed is as it was, or was told by a process that was killed before it
+            // could say so: there is nothing to tell (V-13).
+            self.core.queue.remove(events::VALUE_CHANGE);
         }
+        self.core.keep_records();
     }
+
 
     fn begin(&mut self, now: Now) {
         self.kicked = false;
@@ -355,7 +383,7 @@ impl Engine {
         }
         self.settings_changed();
         // Changes made by others while the session ran wait for a new one (C-21).
-        self.next_sweep = None;
+        self.sweep_wanted = true;
     }
 
     fn failed(&mut self, now: Now, why: &str, longer: Option<u32>) {
@@ -384,7 +412,10 @@ impl Engine {
     /// Opens, moves or closes the connection-request port (CR-14, CR-18); `local` is the address by
     /// which the ACS is reached, when it is known anew.
     fn open_door(&mut self, local: Option<IpAddr>) {
-        self.core.local = local.or(self.core.local);
+        if let Some(local) = local {
+            self.core.local = Some(local);
+            start::keep_local(&self.core, local);
+        }
         let plan = start::door(&self.core, &self.door, local);
         match plan {
             start::DoorPlan::Keep => self.mailbox.send(Task::Settings(start::door_settings(&self.core, &self.door))),
@@ -399,6 +430,10 @@ impl Engine {
                         log::info!("connection requests are taken at {}", listener.local_address());
                         self.mailbox.send(Task::Listen(Some(Box::new(listener))));
                     }
+                    // The address kept from before the boot may come later, or never again.
+                    Err(error) if local.is_none() && error.kind() == ErrorKind::AddrNotAvailable => {
+                        log::info!("connection requests wait for a session: {address} is not ours now");
+                    }
                     // The port that is open, if there is one, stays open.
                     Err(error) => {
                         let note = format!("connection requests cannot be taken at {address}: {error}");
@@ -409,6 +444,7 @@ impl Engine {
             }
         }
         self.core.facts.borrow_mut().connection_request_url = start::door_url(&self.door, self.core.local);
+        self.sweep_wanted = true;
     }
 
     fn called(&mut self) {

@@ -30,6 +30,8 @@ pub const ACS: &str = "b/acs";
 
 /// Reboots kept for `M Reboot`; more than any session asks for in earnest.
 const MAX_REBOOTS: usize = 64;
+/// Changes that one Inform tells: it is kept whole in memory, and the ACS may watch the whole tree.
+const MAX_CHANGED: usize = 2048;
 /// Parameters that InformParameter rows may add to one Inform.
 const MAX_INFORM_PARAMETERS: usize = 1024;
 
@@ -231,6 +233,11 @@ impl Host for Core {
             true => self.queue.remove(events::VALUE_CHANGE),
             false => self.queue.add(events::VALUE_CHANGE, ""),
         }
+        // V-3: only a session that is owed may tell no event. One that a person asked for, or whose
+        // change was taken back meanwhile, stands for a periodic one.
+        if self.queue.is_empty() && !self.owed {
+            self.queue.add(events::PERIODIC, "");
+        }
         let events = self.queue.begin_session();
         let mut parameters: Vec<(String, &'static str, String)> = Vec::new();
         // The ACS may watch the whole tree.
@@ -246,7 +253,8 @@ impl Host for Core {
         add(self, &forced, usize::MAX);
         let asked = self.inform_parameters(&events);
         add(self, &asked, MAX_INFORM_PARAMETERS);
-        add(self, &changed, usize::MAX);
+        // What is left over is still unreported, and asks for the next session.
+        add(self, &changed[..changed.len().min(MAX_CHANGED)], usize::MAX);
         self.informed = parameters.iter().map(|(path, _, value)| (path.clone(), value.clone())).collect();
         let now = clock::now();
         InformFacts {

@@ -1,6 +1,6 @@
 //! What the agent's own parameters may be set to, beyond what their types say.
 
-use crate::config::url;
+use crate::net::url::Url;
 use crate::cwmp::events;
 use crate::model::tree::Tree;
 
@@ -11,7 +11,7 @@ use crate::model::tree::Tree;
 pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String> {
     match parameter.strip_prefix("Device.ManagementServer.") {
         // T-37, T-38: a device that knows no ACS could never be told of one again.
-        Some("URL") => url::check(value).map_err(str::to_owned),
+        Some("URL") => Url::of_acs(value).map(drop).map_err(str::to_owned),
         // I-5
         Some("InformParameter.{i}.EventList") => {
             match value.split(',').any(|code| code.trim() == events::VALUE_CHANGE) {

@@ -25,6 +25,9 @@ pub fn answer(engine: &mut Engine, request: Request) -> Reply {
             engine.core.tree.delete(&path, Writer::Local).map(|status| changed(engine, status, Vec::new()))
         }
         // A session now, asked for by a person.
+        Request::Inform if !engine.core.settings.enable_cwmp => {
+            Err(Fault::new(Code::REQUEST_DENIED, "EnableCWMP is false: no session is begun (C-30)"))
+        }
         Request::Inform => {
             engine.kick();
             Ok(Reply::Last(done()))

@@ -29,6 +29,8 @@ use std::time::Duration;
 const PATH: &str = "b/path";
 /// Journal key of the time of the first session, seconds since 1970.
 const FIRST_USE: &str = "b/first-use";
+/// Journal key of the local address by which the ACS was last reached.
+const LOCAL: &str = "b/local";
 /// The port of connection requests (CR-13).
 const PORT: u16 = 7547;
 
@@ -105,6 +107,8 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     identify(core);
     take_first_values(core);
     door.path = random_path_kept(core);
+    // A daemon that was restarted may have no session for a day, and can be called all the same.
+    core.local = core.local.or_else(|| core.journal.borrow().text(LOCAL)?.parse().ok());
     core.settings = Settings::read(&mut core.tree);
     let (marker, is_boot) = Marker::look(&core.config.run_dir);
     let record = core.journal.borrow().text(SCHEDULE).unwrap_or_default().to_owned();
@@ -231,6 +235,8 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
     };
     let waits = taken != config;
     core.config = taken;
+    // Versions may be told anew; who the device is was journaled once and for all.
+    identify(core);
     take_first_values(core);
     waits.then(|| "platform, root and folders of the new configuration hold from the next start on".to_owned())
 }
@@ -273,6 +279,16 @@ pub fn client_options(core: &Core, now: Now) -> Options {
         clock_set: now.clock_set,
         user_agent: concat!("cwmpd/", env!("CARGO_PKG_VERSION")).to_owned(),
         timeouts: acs.timeouts(),
+    }
+}
+
+/// The ACS is reached by this local address: the next start listens there at once.
+pub fn keep_local(core: &Core, local: IpAddr) {
+    let text = local.to_string();
+    if core.journal.borrow().text(LOCAL) != Some(text.as_str()) {
+        let mut batch = Batch::default();
+        batch.put(LOCAL, text);
+        core.keep(batch);
     }
 }
 

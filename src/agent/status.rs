@@ -84,10 +84,11 @@ fn next(engine: &Engine, now: Now) -> Option<NextReport> {
     if !core.settings.enable_cwmp || engine.session_began().is_some() {
         return None;
     }
-    let (due, why) = match (core.schedule.retry_at(), core.schedule.periodic_at()) {
-        (Some(retry), _) => (retry, format!("retry {}", core.schedule.failures())),
-        (None, Some(periodic)) => (periodic, "periodic".to_owned()),
-        (None, None) => return None,
+    let periodic = core.schedule.periodic_at().map(|at| (at, "periodic".to_owned()));
+    let scheduled = core.schedule.scheduled_at().map(|at| (at, "scheduled by the ACS".to_owned()));
+    let (due, why) = match core.schedule.retry_at() {
+        Some(retry) => (retry, format!("retry {}", core.schedule.failures())),
+        None => [periodic, scheduled].into_iter().flatten().min()?,
     };
     let seconds = due.saturating_sub(now.mono).as_secs();
     let at = match now.clock_set {

@@ -1,6 +1,7 @@
 //! What the types of the configuration cannot say: bounds, files that must be there, pairs.
 
-use super::{COMMAND_WORDS, Config, url};
+use super::{COMMAND_WORDS, Config};
+use crate::net::url::Url;
 use std::io::Read;
 use std::path::Path;
 
@@ -78,7 +79,7 @@ fn device(config: &Config) -> Option<Problem> {
 
 fn acs(config: &Config) -> Option<Problem> {
     let acs = &config.acs;
-    if let Err(reason) = url::check(&acs.url) {
+    if let Err(reason) = Url::of_acs(&acs.url) {
         return Some(("acs.url", reason.into()));
     }
     for (key, file, what) in [
@@ -233,10 +234,11 @@ fn pem(file: &Path, what: &str) -> Result<(), String> {
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut out = Vec::new();
     let acs = &config.acs;
-    if url::is_https(&acs.url) && acs.ca_file.is_none() {
+    let https = Url::of_acs(&acs.url).is_ok_and(|url| url.https);
+    if https && acs.ca_file.is_none() {
         out.push("acs.url is https but acs.ca_file is not given: no ACS is trusted, every session will fail".into());
     }
-    if !url::is_https(&acs.url) && acs.basic_over_http {
+    if !https && acs.basic_over_http {
         out.push("acs.basic_over_http: the password goes over the network in clear".into());
     }
     if acs.response_timeout < 30 {

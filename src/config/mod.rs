@@ -6,7 +6,6 @@
 
 mod judge;
 mod secret;
-pub mod url;
 
 pub use secret::Secret;
 

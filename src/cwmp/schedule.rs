@@ -336,6 +336,11 @@ impl Schedule {
         self.periodic.map(|p| p.due)
     }
 
+    /// When the next ScheduleInform is due, for status.
+    pub fn scheduled_at(&self) -> Option<Duration> {
+        self.scheduled.iter().map(|s| s.due).min()
+    }
+
     /// How many ScheduleInforms wait, for status.
     pub fn scheduled(&self) -> usize {
         self.scheduled.len()

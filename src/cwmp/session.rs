@@ -107,6 +107,22 @@ pub struct LongAnswer {
 }
 
 impl LongAnswer {
+    /// The answer to the request with this ID, of which nothing was walked yet.
+    pub fn new(
+        namespace: Namespace,
+        id: Option<&str>,
+        list: List,
+        selection: Selection,
+    ) -> LongAnswer {
+        LongAnswer {
+            head: writer::head(namespace, id, list, selection.count),
+            selection,
+            tail: writer::tail(list),
+            namespace,
+            id: id.map(str::to_string),
+        }
+    }
+
     /// The whole envelope to send in its place when the walk fails before anything was sent.
     pub fn fault(&self, fault: &Fault) -> Vec<u8> {
         writer::fault(self.namespace, self.id.as_deref(), fault)
@@ -418,13 +434,7 @@ impl Session {
     }
 
     fn long(&self, id: Option<&str>, list: List, selection: Selection) -> Outgoing {
-        Outgoing::Long(LongAnswer {
-            head: writer::head(self.namespace, id, list, selection.count),
-            selection,
-            tail: writer::tail(list),
-            namespace: self.namespace,
-            id: id.map(str::to_string),
-        })
+        Outgoing::Long(LongAnswer::new(self.namespace, id, list, selection))
     }
 }
 

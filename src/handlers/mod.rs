@@ -9,6 +9,8 @@ pub mod natives;
 pub mod probe;
 pub mod reading;
 #[cfg(test)]
+mod root_tests;
+#[cfg(test)]
 mod tests;
 pub mod uci;
 

@@ -10,6 +10,7 @@
 
 use crate::model::fault::Code;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
+use crate::model::kind::forms::percent_encoded;
 use crate::model::schema::{Base, Param};
 use crate::sys::uci::{Held, MAX_FILE, Package, Refused};
 use crate::sys::{file, host};
@@ -205,6 +206,11 @@ impl Handler for Uci {
             };
             match package.get(&option.section, option.name) {
                 Some(Held::One(value)) => out.put(index, from_uci(want.param, &value)),
+                Some(Held::Many(values)) if want.param.kind().row.list => {
+                    // R-SPV-16: an item may hold a comma of its own.
+                    let items: Vec<_> = values.iter().map(|v| percent_encoded(v)).collect();
+                    out.put(index, items.join(","));
+                }
                 Some(Held::Many(values)) => out.put(index, values.join(",")),
                 None => {}
             }
@@ -349,7 +355,7 @@ Zone  = { type = "string", uci = "system.@system[0].zonename", write = true }
 Bad   = { type = "string", uci = "nowhere.x.y", write = true }
 "##;
 
-    const NETWORK: &str = "config interface 'lan'\n\toption proto static # by hand\n\toption auto off\n\tlist dns 1.1.1.1\n\tlist dns 8.8.8.8\n\nconfig interface\n\toption proto 'dhcp'\n";
+    const NETWORK: &str = "config interface 'lan'\n\toption proto static # by hand\n\toption auto off\n\tlist dns 1.1.1.1\n\tlist dns '8.8,8'\n\nconfig interface\n\toption proto 'dhcp'\n";
     const SYSTEM: &str = "config system\n\toption hostname OpenWrt\n";
 
     struct Bench {
@@ -455,7 +461,7 @@ Bad   = { type = "string", uci = "nowhere.x.y", write = true }
         assert_eq!(keys, ["lan", "@interface[1]"]);
         assert_eq!(b.get(T, &["lan"], "Proto"), "static");
         assert_eq!(b.get(T, &["lan"], "Up"), "false");
-        assert_eq!(b.get(T, &["lan"], "Dns"), "1.1.1.1,8.8.8.8");
+        assert_eq!(b.get(T, &["lan"], "Dns"), "1.1.1.1,8.8%2C8");
         assert_eq!(b.get(T, &["@interface[1]"], "Proto"), "dhcp");
         assert_eq!(b.get(T, &["@interface[1]"], "Up"), "-");
         assert_eq!(b.get(T, &["gone"], "Proto"), "-");

@@ -13,7 +13,7 @@ use super::fault::{Code, Fault};
 use super::request::SetAttributes;
 use super::resolve::Target;
 use super::rows::Plan;
-use super::schema::{ObjectId, ParamId, SourceKind, flag};
+use super::schema::{ObjectId, ParamId, Source, SourceKind, flag};
 use super::served::{Numbers, Served, is_handled};
 use super::tree::{Changes, Item, Tree};
 use crate::state::journal::Batch;
@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 
 /// The most parameters whose attributes differ from the model's; beyond it 9004.
 pub const MAX_ATTRIBUTES: usize = 4096;
+/// The most parameters that the entries of one SetParameterAttributes may name, each as often as it is
+/// named; beyond it 9004.
+const MAX_NAMED: usize = 1 << 20;
 /// The native provider whose values the agent itself makes.
 const AGENT: &str = "agent";
 /// The longest name in an access list (R-SPA-9).
@@ -88,6 +91,22 @@ pub(super) fn hash(text: &str) -> u64 {
     })
 }
 
+/// A path with `{i}` for its instance numbers.
+pub(super) fn general(path: &str) -> String {
+    let mut general = String::with_capacity(path.len() + 8);
+    for (at, word) in path.split('.').enumerate() {
+        if at > 0 {
+            general.push('.');
+        }
+        general.push_str(if word.starts_with(|c: char| c.is_ascii_digit()) {
+            "{i}"
+        } else {
+            word
+        });
+    }
+    general
+}
+
 impl Tree {
     fn default_attributes(&self, param: ParamId) -> Attributes {
         Attributes {
@@ -149,6 +168,7 @@ impl Tree {
             return Err(Fault::new(Code::RESOURCES_EXCEEDED, "too many entries"));
         }
         let mut wanted: BTreeMap<String, (ObjectId, ParamId, Attributes)> = BTreeMap::new();
+        let mut named = 0;
         for entry in list {
             let name = &entry.name;
             match entry.notification {
@@ -174,6 +194,11 @@ impl Tree {
             let mut selection = Selection::new(What::Attributes, self.pins.clone());
             selection.push(&target, self.served.tables(target.object).len());
             let mut selection = selection.count(self)?;
+            named += selection.count;
+            if named > MAX_NAMED {
+                let why = "the entries name too many parameters";
+                return Err(Fault::new(Code::RESOURCES_EXCEEDED, why));
+            }
             if selection.count > MAX_ATTRIBUTES && entry.notification.is_some_and(|n| n > 0) {
                 return Err(Fault::new(
                     Code::RESOURCES_EXCEEDED,
@@ -343,10 +368,15 @@ impl Tree {
     /// Whether some parameter with active notification can change without the agent doing it: whether
     /// a sweep now and then is of use.
     pub fn watches_outside(&self) -> bool {
-        let outside = |param: ParamId| {
-            self.served.source(param).is_some_and(|s| {
+        let handled = |source: Option<Source<'_>>| {
+            source.is_some_and(|s| {
                 is_handled(s.kind) && !(s.kind == SourceKind::Native && s.arg == AGENT)
             })
+        };
+        let outside = |param: ParamId| {
+            let counted = self.served.schema.param(param).counts();
+            handled(self.served.source(param))
+                || counted.is_some_and(|table| handled(self.served.object_source(table.id)))
         };
         let journal = self.journal.borrow();
         let set = journal
@@ -366,19 +396,8 @@ impl Tree {
     }
 
     /// The parameter that a path with instance numbers speaks of, whether or not its row exists.
-    fn param_at(&self, path: &str) -> Option<ParamId> {
-        let mut general = String::with_capacity(path.len() + 8);
-        for (at, word) in path.split('.').enumerate() {
-            if at > 0 {
-                general.push('.');
-            }
-            general.push_str(if word.starts_with(|c: char| c.is_ascii_digit()) {
-                "{i}"
-            } else {
-                word
-            });
-        }
-        self.served.schema.find_param(&general).map(|p| p.id)
+    pub(super) fn param_at(&self, path: &str) -> Option<ParamId> {
+        self.served.schema.find_param(&general(path)).map(|p| p.id)
     }
 
     fn told(&self, path: &str) -> Option<u64> {

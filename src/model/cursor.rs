@@ -8,6 +8,7 @@ use super::schema::{ObjectId, ParamId};
 use super::served::{MAX_DEPTH, Numbers};
 use super::tree::{Item, Tree};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// The most names in one request; beyond it 9004 (R-GEN-3).
@@ -216,19 +217,28 @@ impl Selection {
 
     /// Goes to the next place of the walk; `None` at the end of the last part.
     fn advance(&mut self, tree: &mut Tree) -> Option<Node> {
-        loop {
-            let part = *self.parts.get(self.at)?;
-            if !self.cursor.begun {
-                self.begin(tree, part);
-            }
-            let single = part.params.0 < part.params.1;
-            let shallow = single || self.what == What::NextLevel;
-            if let Some(node) = self.cursor.advance(tree, part.object, part.table, shallow) {
+        while let Some(part) = self.parts.get(self.at).copied() {
+            if let Some(node) = self.advance_in(tree, part) {
                 return Some(node);
             }
-            self.at += 1;
-            self.cursor.begun = false;
+            self.next_part();
         }
+        None
+    }
+
+    /// Goes to the next place of the present part.
+    fn advance_in(&mut self, tree: &mut Tree, part: Part) -> Option<Node> {
+        if !self.cursor.begun {
+            self.begin(tree, part);
+        }
+        let single = part.params.0 < part.params.1;
+        let shallow = single || self.what == What::NextLevel;
+        self.cursor.advance(tree, part.object, part.table, shallow)
+    }
+
+    fn next_part(&mut self) {
+        self.at += 1;
+        self.cursor.begun = false;
     }
 
     fn begin(&mut self, tree: &Tree, part: Part) {
@@ -289,15 +299,52 @@ impl Selection {
 
     /// Counts the items, and is at the start again.
     pub(super) fn count(mut self, tree: &mut Tree) -> Result<Selection, Fault> {
-        let mut count = 0;
-        while let Some(node) = self.advance(tree) {
-            count += self.weight(tree, node);
-            if count > MAX_ITEMS {
-                return Err(Fault::new(
-                    Code::RESOURCES_EXCEEDED,
-                    format!("more than {MAX_ITEMS} entries"),
-                ));
+        let too_many = |what: &str| {
+            let why = format!("more than {MAX_ITEMS} {what}");
+            Err(Fault::new(Code::RESOURCES_EXCEEDED, why))
+        };
+        let (mut count, mut walked) = (0, 0);
+        // A path of many rows that is named again has as many entries again, and is not walked for it.
+        let mut known: BTreeMap<(ObjectId, bool, Option<ParamId>, Numbers), usize> =
+            BTreeMap::new();
+        while let Some(part) = self.parts.get(self.at).copied() {
+            // A part with wildcards names one parameter at most.
+            let param = (part.params.0 < part.params.1)
+                .then(|| self.params.get(part.params.0 as usize).copied());
+            let many = param.is_none() || part.wild;
+            let tables = tree.served.tables(part.object).len();
+            let mut numbers: Numbers = [0; _];
+            for (to, from) in numbers
+                .iter_mut()
+                .zip(self.numbers.iter().skip(part.numbers as usize))
+                .take(tables)
+            {
+                *to = *from;
             }
+            let key = (part.object, part.table, param.flatten(), numbers);
+            if let Some(again) = known.get(&key).filter(|_| many) {
+                count += again;
+                if count > MAX_ITEMS {
+                    return too_many("entries");
+                }
+                self.next_part();
+                continue;
+            }
+            let before = count;
+            while let Some(node) = self.advance_in(tree, part) {
+                count += self.weight(tree, node);
+                walked += 1;
+                if count > MAX_ITEMS {
+                    return too_many("entries");
+                }
+                if walked > MAX_ITEMS || tree.index.is_overgrown() {
+                    return too_many("rows");
+                }
+            }
+            if many {
+                known.insert(key, count - before);
+            }
+            self.next_part();
         }
         self.count = if self.what == What::Root { 1 } else { count };
         self.rewind();

@@ -7,9 +7,10 @@
 //! # Changes
 //! The tree runs a transaction over all handlers in this order: `check` all and collect every
 //! problem; `stage` all; the intent (every change with what `stage` returned) goes to disk; `commit`
-//! all; `settle` each handler that took part; "done" goes to disk. When a commit fails, or a start finds an intent that is not done, `undo`
-//! is called for every change that may have been made, newest first: it must be idempotent, must work without
-//! the staged state (the process may be a new one), and must put back only what the change touched.
+//! all; "done" goes to disk. When a commit fails, or a start finds an intent that is not done, `undo`
+//! is called for every change that may have been made, newest first: it must be idempotent and must put
+//! back only what the change touched. Neither `commit` nor `undo` may need anything that `stage` left in
+//! memory: the process may be a new one.
 
 use super::fault::Code;
 use super::index::{MAX_INSTANCES, MAX_KEY};
@@ -249,18 +250,8 @@ pub trait Handler {
     /// Puts back what the change touched. Idempotent, and possible in a new process.
     ///
     /// # Errors
-    /// It could not be put back: logged, and said in `status`.
+    /// It could not be put back: logged.
     fn undo(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, saved: &[u8]) -> Result<(), Failure>;
-
-    /// All changes of a transaction in which this handler takes part were committed (or undone): what
-    /// it has gathered, so that one file is written once for many rows, is written now.
-    ///
-    /// # Errors
-    /// It could not be written; the transaction is undone, and `settle` called again.
-    fn settle(&mut self, ctx: &Ctx<'_>) -> Result<(), Failure> {
-        let _ = ctx;
-        Ok(())
-    }
 
     /// Whether `undo` works for rows with this argument. At most one change that cannot be undone
     /// takes part in a transaction, and it is committed last.
@@ -277,9 +268,6 @@ pub trait Handler {
         let _ = (ctx, row, number);
         Err(Failure::denied("no rows can be added here"))
     }
-
-    /// Whatever was staged and not committed is forgotten.
-    fn abandon(&mut self) {}
 
     /// The session has ended: services that the committed changes need are reloaded now.
     fn session_ended(&mut self, ctx: &Ctx<'_>) {

@@ -26,8 +26,13 @@ pub const MAX_KEY: usize = 256;
 pub const MAX_GONE: usize = 1024;
 /// Past this size the index is emptied at the next RPC, also in a session.
 pub const MAX_INDEX_BYTES: usize = 4 << 20;
-/// Past this many bytes of numbers of volatile tables, those of lists not in the index are forgotten.
+/// Past this size no more rows are walked for one answer, which is refused with 9004.
+pub const MAX_WALKED_BYTES: usize = 32 << 20;
+/// Past this many bytes of numbers of volatile tables, keys of lists not in the index are forgotten.
 const MAX_VOLATILE_BYTES: usize = 1 << 20;
+
+/// The longest record of a list's numbers, in bytes: what one value of the journal holds.
+pub const MAX_RECORD_BYTES: usize = crate::state::journal::MAX_VALUE;
 
 /// Table and parent: which list.
 pub type ListKey = (ObjectId, Numbers);
@@ -101,7 +106,9 @@ impl List {
     /// order of their numbers already, as they mostly do, are taken over as they are.
     fn build(mut numbers: Vec<u32>, mut keys: Keys) -> List {
         let mut last = 0;
-        let ordered = numbers.iter().all(|n| std::mem::replace(&mut last, *n) < *n);
+        let ordered = numbers
+            .iter()
+            .all(|n| std::mem::replace(&mut last, *n) < *n);
         if ordered {
             keys.shrink();
         } else {
@@ -115,7 +122,11 @@ impl List {
             numbers.retain(|n| *n != 0);
             numbers.sort_unstable();
         }
-        List { numbers, keys, ..List::default() }
+        List {
+            numbers,
+            keys,
+            ..List::default()
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -158,6 +169,8 @@ impl Place {
 pub struct Index {
     slots: BTreeMap<ListKey, u32>,
     lists: Vec<List>,
+    /// Bytes of the lists when they were put here, about.
+    held: usize,
     /// Records of volatile tables.
     volatile: BTreeMap<ListKey, Vec<u8>>,
     /// Records that changed and are not in the journal yet.
@@ -174,6 +187,12 @@ impl Index {
     pub fn clear(&mut self) {
         self.slots = BTreeMap::new();
         self.lists = Vec::new();
+        self.held = 0;
+    }
+
+    /// Whether one answer has made it so large that it must not grow on.
+    pub fn is_overgrown(&self) -> bool {
+        self.held > MAX_WALKED_BYTES
     }
 
     /// Bytes held, the numbers of volatile tables included; an estimate.
@@ -190,11 +209,20 @@ impl Index {
             .sum()
     }
 
-    /// Keeps the numbers of volatile tables within bounds.
+    /// Keeps the numbers of volatile tables within bounds. How far the numbers of a table have got
+    /// is kept when its keys are forgotten; of a table in rows, only as long as there is room.
     pub fn trim(&mut self) {
+        if self.volatile_bytes() <= MAX_VOLATILE_BYTES {
+            return;
+        }
+        let slots = &self.slots;
+        for (_, record) in self.volatile.iter_mut().filter(|(key, _)| !slots.contains_key(key)) {
+            record.truncate(record::START);
+            record.shrink_to_fit();
+        }
         if self.volatile_bytes() > MAX_VOLATILE_BYTES {
             let slots = &self.slots;
-            self.volatile.retain(|key, _| slots.contains_key(key));
+            self.volatile.retain(|key, _| key.1 == [0; MAX_DEPTH] || slots.contains_key(key));
         }
     }
 
@@ -206,9 +234,11 @@ impl Index {
     }
 
     fn put(&mut self, key: ListKey, list: List) -> u32 {
+        self.held += list.bytes();
         match self.slots.get(&key) {
             Some(slot) => {
                 if let Some(old) = self.lists.get_mut(*slot as usize) {
+                    self.held = self.held.saturating_sub(old.bytes());
                     *old = list;
                 }
                 *slot
@@ -251,6 +281,9 @@ impl Index {
 /// The numbers of a list: next free number, then number, length of the key and key of each, numbers
 /// ascending; all numbers little endian (u32, u16 for the length).
 pub mod record {
+    /// Bytes of the next free number.
+    pub const START: usize = 4;
+
     /// The next free number.
     pub fn next(record: &[u8]) -> u32 {
         record
@@ -259,7 +292,7 @@ pub mod record {
     }
 
     /// Number and key of each; ends early where the record is damaged.
-    pub fn entries(record: &[u8]) -> impl Iterator<Item = (u32, &str)> {
+    pub fn entries(record: &[u8]) -> impl Iterator<Item = (u32, &str)> + Clone {
         let mut rest = record.get(4..).unwrap_or(&[]);
         std::iter::from_fn(move || {
             let (number, tail) = rest.split_first_chunk()?;
@@ -275,9 +308,13 @@ pub mod record {
         6 + key.len()
     }
 
-    /// Makes a record; `room` is about how long it will be.
-    pub fn encode<'a>(next: u32, room: usize, entries: impl Iterator<Item = (u32, &'a str)>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(room + 4);
+    /// Makes a record; `room` is how long it will be at most.
+    pub fn encode<'a>(
+        next: u32,
+        room: usize,
+        entries: impl Iterator<Item = (u32, &'a str)>,
+    ) -> Vec<u8> {
+        let mut out = Vec::with_capacity(room);
         out.extend(next.to_le_bytes());
         for (number, key) in entries {
             out.extend(number.to_le_bytes());
@@ -291,12 +328,14 @@ pub mod record {
 
 /// What became of the keys that a source told of.
 struct Assigned {
-    /// The number of each key; 0 for one that was there before.
+    /// The number of each key; 0 for one that is no instance.
     numbers: Vec<u32>,
     /// The record when it changed.
     record: Option<Vec<u8>>,
     /// How many keys were there twice.
     doubles: usize,
+    /// How many have no number because the record is full.
+    full: usize,
 }
 
 /// Stands for "no number yet" while numbers are given; never given itself.
@@ -307,10 +346,18 @@ const NONE: u32 = u32::MAX;
 fn assign(known: &[u8], keys: &Keys) -> Assigned {
     // Mostly the source tells the same keys in the same order as the last time.
     let mut numbers = Vec::with_capacity(keys.len());
-    let same = keys.iter().zip(record::entries(known)).map_while(|(key, (n, old))| (key == old).then_some(n));
+    let same = keys
+        .iter()
+        .zip(record::entries(known))
+        .map_while(|(key, (n, old))| (key == old).then_some(n));
     numbers.extend(same);
     if numbers.len() == keys.len() {
-        return Assigned { numbers, record: None, doubles: 0 };
+        return Assigned {
+            numbers,
+            record: None,
+            doubles: 0,
+            full: 0,
+        };
     }
     numbers.clear();
     numbers.resize(keys.len(), NONE);
@@ -339,26 +386,59 @@ fn assign(known: &[u8], keys: &Keys) -> Assigned {
         }
     }
     let mut next = first;
-    for number in numbers.iter_mut().filter(|n| **n == NONE) {
-        // A table whose numbers are used up shows no new rows.
-        *number = if next < NONE { next } else { 0 };
-        next = next.saturating_add(1).min(NONE);
+    // The smallest numbers are the oldest. What is gone takes no room from what is there.
+    let fresh = numbers.iter().zip(keys.iter()).filter(|(n, _)| **n == NONE);
+    let fresh = fresh.map(|(_, key)| record::size(key)).sum::<usize>();
+    let (mut forget, mut room) = (0_usize, known.len() + fresh);
+    for (_, key) in record::entries(known).filter(|(_, key)| find(key).is_none()) {
+        if gone - forget <= MAX_GONE && room <= MAX_RECORD_BYTES {
+            break;
+        }
+        forget += 1;
+        room -= record::size(key);
     }
-    if next == first {
-        return Assigned { numbers, record: None, doubles };
-    }
-    // The smallest numbers are the oldest.
-    let mut forget = gone.saturating_sub(MAX_GONE);
-    let old = record::entries(known).filter(|(_, key)| {
+    let old = record::entries(known).filter(move |(_, key)| {
         let goes = forget > 0 && find(key).is_none();
         forget -= usize::from(goes);
         !goes
     });
+    let mut room = 4 + old.clone().map(|(_, key)| record::size(key)).sum::<usize>();
+    let mut full = 0;
+    for (number, key) in numbers
+        .iter_mut()
+        .zip(keys.iter())
+        .filter(|(n, _)| **n == NONE)
+    {
+        // A row whose number cannot be kept is not shown: another would have it after a restart.
+        if next == NONE || room + record::size(key) > MAX_RECORD_BYTES {
+            (*number, full) = (0, full + 1);
+            continue;
+        }
+        room += record::size(key);
+        *number = next;
+        next += 1;
+    }
+    if next == first {
+        return Assigned {
+            numbers,
+            record: None,
+            doubles,
+            full,
+        };
+    }
     // The new ones were given in the order of the keys, and are above all old ones.
-    let fresh = numbers.iter().zip(keys.iter()).filter(|(n, _)| **n >= first).map(|(n, key)| (*n, key));
-    let room = known.len() + fresh.clone().map(|(_, key)| record::size(key)).sum::<usize>();
+    let fresh = numbers
+        .iter()
+        .zip(keys.iter())
+        .filter(|(n, _)| **n >= first)
+        .map(|(n, key)| (*n, key));
     let record = record::encode(next, room, old.chain(fresh));
-    Assigned { numbers, record: Some(record), doubles }
+    Assigned {
+        numbers,
+        record: Some(record),
+        doubles,
+        full,
+    }
 }
 
 impl Tree {
@@ -489,7 +569,16 @@ impl Tree {
         }
         let assigned = self.with_record(&key, |known| assign(known, &keys));
         if assigned.doubles > 0 {
-            log::warn!("{path}: {} instances left out: their keys are there twice", assigned.doubles);
+            log::warn!(
+                "{path}: {} instances left out: their keys are there twice",
+                assigned.doubles
+            );
+        }
+        if assigned.full > 0 {
+            log::warn!(
+                "{path}: {} instances left out: no room for their numbers",
+                assigned.full
+            );
         }
         if let Some(record) = assigned.record {
             if self.served.is_volatile(table) {
@@ -542,3 +631,6 @@ impl Tree {
         Some(place)
     }
 }
+
+#[cfg(test)]
+mod tests;

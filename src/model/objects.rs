@@ -2,9 +2,9 @@
 
 use super::fault::{Code, Fault};
 use super::handler::Failure;
-use super::index::{MAX_INSTANCES, MAX_KEY, Place, record};
+use super::index::{MAX_INSTANCES, MAX_KEY, MAX_RECORD_BYTES, Place, record};
 use super::intent::{Op, Planned};
-use super::schema::{ObjectId, SourceKind};
+use super::schema::{ObjectId, ParamId, SourceKind};
 use super::served::Numbers;
 use super::set::AGENT_ALIAS;
 use super::transaction::parameter_key;
@@ -27,7 +27,7 @@ impl Tree {
     ///
     /// # Errors
     /// 9005 for what is no table in which rows can be made, 9003 for an Alias that cannot be given,
-    /// 9004 for a full table, and as [`Tree::set`].
+    /// 9004 for a full table or journal, and as [`Tree::set`].
     pub fn add(&mut self, object: &str, writer: Writer<'_>) -> Result<(u32, Status), Fault> {
         let key = parameter_key(writer)?;
         self.refuse_while_answering(writer)?;
@@ -50,10 +50,10 @@ impl Tree {
         }
         let known = self.record(&(table, numbers));
         let number = record::next(&known);
-        if number == u32::MAX {
+        if number == u32::MAX || known.len() + 6 + MAX_KEY > MAX_RECORD_BYTES {
             return Err(Fault::new(
                 Code::RESOURCES_EXCEEDED,
-                format!("{object}: no instance number is left"),
+                format!("{object}: no instance number is left, or no room for one"),
             ));
         }
         let parent = self
@@ -78,10 +78,18 @@ impl Tree {
         }
         let mut keys = self.keys_of(&above);
         let (name, mut planned) = self.plan_add(table, &above, &place, &mut keys, number)?;
+        if !self.served.is_volatile(table) {
+            let alias = alias.map_or(0, str::len);
+            self.check_room(known.len() + record::size(&name) + alias)?;
+        }
         self.carry_out(&mut planned)?;
         let mut all: Vec<(u32, &str)> = record::entries(&known).filter(|e| e.1 != name).collect();
         all.push((number, &name));
-        let new = record::encode(number + 1, known.len() + record::size(&name), all.into_iter());
+        let new = record::encode(
+            number + 1,
+            known.len() + 4 + record::size(&name),
+            all.into_iter(),
+        );
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
         self.index.insert(&(table, numbers), number, &name);
@@ -241,14 +249,14 @@ impl Tree {
             }
         }
         self.clear_references(&path, &mut batch);
-        self.forget_promises(table, place.numbers(), &mut batch);
+        self.forget_promises(table, place.numbers(), &path, &mut batch);
         self.watch.forget(&path);
         // `depth` is below that of a place
         let (number, mut numbers) = (place.numbers[depth], place.numbers);
         numbers[depth] = 0;
         let known = self.record(&(table, numbers));
         let left = record::entries(&known).filter(|e| e.0 != number);
-        let new = record::encode(record::next(&known), known.len(), left);
+        let new = record::encode(record::next(&known), known.len().max(4), left);
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
         self.index.remove(&(table, numbers), number, depth);
@@ -258,31 +266,34 @@ impl Tree {
     /// R-SPV-18: stored references to a row that goes away, or to something below it, become empty.
     /// What handlers hold they refer to by key, and a key without a row is left out when read.
     fn clear_references(&mut self, path: &str, batch: &mut Batch) {
-        let bare = path.strip_suffix('.').unwrap_or(path);
-        let points = |item: &str| item == bare || item.starts_with(path);
-        let mut hits: Vec<(String, String)> = Vec::new();
         for (key, value) in self.journal.borrow().scan("v/") {
+            let name = key.get(2..).unwrap_or("");
             let Ok(value) = std::str::from_utf8(value) else {
                 continue;
             };
-            if value.contains(bare)
-                && value.split(',').any(points)
-                && !key.get(2..).is_some_and(|k| k.starts_with(path))
-            {
-                let left: Vec<&str> = value.split(',').filter(|i| !points(i)).collect();
-                hits.push((key.to_owned(), left.join(",")));
-            }
-        }
-        for (key, left) in hits {
-            let Some(Ok(target)) = key.get(2..).map(|p| self.resolve(p, false)) else {
+            let Some(left) = without(value, path).filter(|_| !name.starts_with(path)) else {
                 continue;
             };
-            if target
-                .param
-                .is_some_and(|p| self.served.schema.param(p).kind().is_reference())
-            {
+            // Also where the row that refers is gone at present.
+            if self.param_at(name).is_some_and(|p| self.is_reference(p)) {
                 batch.put(key, left);
             }
         }
     }
+
+    pub(super) fn is_reference(&self, param: ParamId) -> bool {
+        self.served.schema.param(param).kind().is_reference()
+    }
+}
+
+/// References without those to a row (its path with the final dot) or to something below it; `None`
+/// when there are none such.
+pub(super) fn without(value: &str, row: &str) -> Option<String> {
+    let bare = row.strip_suffix('.').unwrap_or(row);
+    let points = |item: &&str| *item == bare || item.starts_with(row);
+    if !value.contains(bare) || !value.split(',').any(|item| points(&item)) {
+        return None;
+    }
+    let left: Vec<&str> = value.split(',').filter(|item| !points(item)).collect();
+    Some(left.join(","))
 }

@@ -259,9 +259,11 @@ impl Tree {
                 );
                 let found = journal.text(text);
                 text.clear();
-                match found {
-                    Some(value) => text.push_str(value),
-                    None => return Value::Const,
+                let kind = self.served.schema.param(cell.param).kind();
+                // A newer program may have another type: what is no value of it is the default again.
+                match found.map(|value| kind.judge(value)) {
+                    Some(Ok(value)) => text.push_str(&value),
+                    _ => return Value::Const,
                 }
                 Value::Text
             }

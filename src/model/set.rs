@@ -54,7 +54,7 @@ impl Tree {
     ///
     /// # Errors
     /// 9003 with one line for each bad parameter, or for a parameter set twice or a ParameterKey that
-    /// is too long; 9004 for too many; 9001 for two changes that cannot be taken back; 9002 when a
+    /// is too long; 9004 for too many, or no room to keep them; 9001 for two changes that cannot be taken back; 9002 when a
     /// handler failed. Nothing has been changed then.
     pub fn set(&mut self, list: &[ParameterValue], writer: Writer<'_>) -> Result<Status, Fault> {
         let key = parameter_key(writer)?;
@@ -120,6 +120,12 @@ impl Tree {
                 parameters,
             });
         }
+        // What takes the place of an old value needs room for a moment only; it is counted in full.
+        self.check_room(
+            kept.iter()
+                .map(|(path, value)| path.len() + value.len())
+                .sum(),
+        )?;
         self.carry_out(&mut planned)?;
         let mut batch = Batch::default();
         for (path, value) in kept {
@@ -272,6 +278,8 @@ impl Tree {
         bad: &mut BTreeMap<usize, (Code, String)>,
     ) {
         let mut rows: BTreeSet<(ObjectId, Numbers)> = BTreeSet::new();
+        // By list and key: all rows of a table are read once, however many of them are set.
+        let mut known: BTreeMap<(u32, usize), BTreeMap<Vec<String>, usize>> = BTreeMap::new();
         for (_, one) in checked {
             if !rows.insert((one.object, one.place.numbers))
                 || !self.served.schema.object(one.object).is_table()
@@ -284,14 +292,21 @@ impl Tree {
                 };
                 checked.iter().find(same).map(|c| c.0)
             };
-            for (names, enable) in self.unique_keys(one.object) {
+            for (nth, (names, enable)) in self.unique_keys(one.object).into_iter().enumerate() {
                 let blamed = names
                     .iter()
                     .find_map(|p| touched(*p))
                     .map(|at| (at, Code::INVALID_VALUE));
                 let blamed = blamed.or_else(|| Some((touched(enable?)?, Code::REQUEST_DENIED)));
                 let Some((at, code)) = blamed else { continue };
-                if self.has_double(one.object, &one.place, &names, enable, staged) {
+                let mine = self.final_key(one.object, &one.place, &names, enable, staged);
+                let list = one.place.at.get(one.place.depth.saturating_sub(1));
+                let keys = known
+                    .entry((list.map_or(0, |l| l.0), nth))
+                    .or_insert_with(|| {
+                        self.final_keys(one.object, &one.place, &names, enable, staged)
+                    });
+                if mine.is_some_and(|mine| keys.get(&mine).is_some_and(|rows| *rows > 1)) {
                     let words: Vec<&str> = names
                         .iter()
                         .map(|p| self.served.schema.param(*p).name())
@@ -329,48 +344,50 @@ impl Tree {
         keys
     }
 
-    /// Whether another row of the same table has the same key, in the final state.
-    fn has_double(
+    /// The key of a row in the final state; `None` when it does not count.
+    fn final_key(
         &mut self,
         table: ObjectId,
         place: &Place,
         key: &[ParamId],
         enable: Option<ParamId>,
         staged: &Staged,
-    ) -> bool {
+    ) -> Option<Vec<String>> {
         let params: Vec<ParamId> = key.iter().copied().chain(enable).collect();
-        let last = |tree: &mut Tree, place: &Place| {
-            let mut values = tree.read(table, place, &params, true);
-            for (value, param) in values.iter_mut().zip(&params) {
-                if let Some(new) = staged.get(&(*param, place.numbers)) {
-                    value.clone_from(new);
-                }
-            }
-            let counts = enable.is_none() || values.pop().is_some_and(|v| v == "true");
-            counts.then_some(values)
-        };
-        let Some(mine) = last(self, place) else {
-            return false;
-        };
-        let Some(depth) = place.depth.checked_sub(1) else {
-            return false;
-        };
-        let Some((slot, own)) = place.at.get(depth).copied() else {
-            return false;
-        };
-        let len = self.index.list(slot).map_or(0, |l| l.len());
-        for pos in (0..len as u32).filter(|pos| *pos != own) {
-            let mut other = *place;
-            let Some(number) = self.index.list(slot).and_then(|l| l.number(pos as usize)) else {
-                continue;
-            };
-            // depth is below MAX_DEPTH: it is that of a place
-            (other.at[depth], other.numbers[depth]) = ((slot, pos), number);
-            if last(self, &other).as_ref() == Some(&mine) {
-                return true;
+        let mut values = self.read(table, place, &params, true);
+        for (value, param) in values.iter_mut().zip(&params) {
+            if let Some(new) = staged.get(&(*param, place.numbers)) {
+                value.clone_from(new);
             }
         }
-        false
+        let counts = enable.is_none() || values.pop().is_some_and(|v| v == "true");
+        counts.then_some(values)
+    }
+
+    /// How many of the rows beside one, itself included, have which key.
+    fn final_keys(
+        &mut self,
+        table: ObjectId,
+        place: &Place,
+        key: &[ParamId],
+        enable: Option<ParamId>,
+        staged: &Staged,
+    ) -> BTreeMap<Vec<String>, usize> {
+        let mut found = BTreeMap::new();
+        let Some(depth) = place.depth.checked_sub(1) else {
+            return found;
+        };
+        let slot = place.at[depth].0; // depth is below MAX_DEPTH: it is that of a place
+        let mut pos = 0;
+        while let Some(number) = self.index.list(slot).and_then(|l| l.number(pos as usize)) {
+            let mut row = *place;
+            (row.at[depth], row.numbers[depth]) = ((slot, pos), number);
+            if let Some(values) = self.final_key(table, &row, key, enable, staged) {
+                *found.entry(values).or_default() += 1;
+            }
+            pos += 1;
+        }
+        found
     }
 
     /// Sorts what is to be set: changes by row and handler, with the entries each is made of; and

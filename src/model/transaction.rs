@@ -3,13 +3,15 @@
 //! Order of the writes: the intent (every change with what its handler saved) is on disk before the
 //! first commit; one more batch after the last commit carries everything that the tree keeps itself
 //! (stored values, ParameterKey, instance numbers, promised changes) and takes the intent away. A
-//! change that no handler takes part in is that one batch alone.
+//! change that no handler takes part in is that one batch alone. What would not fit into the journal
+//! is refused before anything is changed.
 
 use super::fault::{Code, Fault};
 use super::handler::{Change, Ctx, Failure, Handler, Row, Set};
 use super::intent::{self, Op, Planned};
+use super::objects::without;
 use super::tree::{Status, Tree, Writer};
-use crate::state::journal::Batch;
+use crate::state::journal::{Batch, MAX_VALUE};
 
 const INTENT: &str = "t/intent";
 const PROMISED: &str = "t/promised";
@@ -97,7 +99,8 @@ impl Tree {
     ///
     /// # Errors
     /// The reason, and nothing has been changed: 9001 for two changes that cannot be undone, what the
-    /// handler said when one could not be staged, 9002 when one could not be committed.
+    /// handler said when one could not be staged, 9004 for what the journal could not hold, 9002 when
+    /// one could not be committed.
     pub(super) fn carry_out(&mut self, list: &mut [Planned]) -> Result<(), Fault> {
         if list.is_empty() {
             return Ok(());
@@ -118,7 +121,6 @@ impl Tree {
                         .and_then(Result::err)
                         .unwrap_or_else(|| Failure::internal("no handler"));
                     let place = self.place_of(planned);
-                    self.abandon();
                     return Err(Fault::new(
                         failure.code,
                         format!("{place}: {}", failure.text),
@@ -126,48 +128,45 @@ impl Tree {
                 }
             }
         }
-        let now = list.iter().take_while(|p| !p.after).count();
-        let now = list.get(..now).unwrap_or(&[]);
+        let (now, later) = list.split_at(list.iter().take_while(|p| !p.after).count());
+        let intent = intent::encode(&self.served, now.iter());
+        let promised = intent::encode_groups(&self.served, &self.promised).len()
+            + intent::encode(&self.served, later.iter()).len();
+        if intent.len().max(promised) > MAX_VALUE {
+            let why = "the changes are too large to be made together";
+            return Err(Fault::new(Code::RESOURCES_EXCEEDED, why));
+        }
         if now.is_empty() {
             return Ok(());
         }
         let mut batch = Batch::default();
-        batch.put(INTENT, intent::encode(&self.served, now.iter()));
+        batch.put(INTENT, intent);
         self.write(batch);
-        for (at, planned) in now.iter().enumerate() {
-            let done = self.with(planned, |h, ctx, row, change| h.commit(ctx, row, change));
-            let Some(Err(failure)) = done else { continue };
-            let why = format!("{}: {}", self.place_of(planned), failure.text);
+        if let Err((at, why)) = self.commit_in_order(now) {
             log::error!("a change failed and is taken back: {why}");
-            return Err(self.take_all_back(now, at, why));
-        }
-        if let Err(why) = self.settle(now) {
-            log::error!("a change failed and is taken back: {why}");
-            return Err(self.take_all_back(now, now.len(), why));
+            let mut notes = Vec::new();
+            self.undo_newest_first(now, at, &mut notes);
+            notes.iter().for_each(|note| log::error!("{note}"));
+            let mut batch = Batch::default();
+            batch.delete(INTENT);
+            self.write(batch);
+            self.new_epoch();
+            return Err(Fault::new(Code::INTERNAL_ERROR, why));
         }
         // Handlers read afresh what they have just written.
         self.new_epoch();
         Ok(())
     }
 
-    /// Whatever handlers have staged is forgotten.
-    pub(super) fn abandon(&mut self) {
-        for handler in &mut self.handlers {
-            handler.abandon();
+    /// Commits changes up to the first that fails: which one, and why.
+    fn commit_in_order(&mut self, list: &[Planned]) -> Result<(), (usize, String)> {
+        for (at, planned) in list.iter().enumerate() {
+            let done = self.with(planned, |h, ctx, row, change| h.commit(ctx, row, change));
+            if let Some(Err(failure)) = done {
+                return Err((at, format!("{}: {}", self.place_of(planned), failure.text)));
+            }
         }
-    }
-
-    /// Takes back a transaction of which the change at `failed` could not be committed.
-    fn take_all_back(&mut self, now: &[Planned], failed: usize, why: String) -> Fault {
-        let mut notes = Vec::new();
-        self.undo_newest_first(now, failed, &mut notes);
-        notes.iter().for_each(|note| log::error!("{note}"));
-        self.abandon();
-        let mut batch = Batch::default();
-        batch.delete(INTENT);
-        self.write(batch);
-        self.new_epoch();
-        Fault::new(Code::INTERNAL_ERROR, why)
+        Ok(())
     }
 
     /// Undoes the changes up to the one that failed, which may have done a part.
@@ -175,27 +174,6 @@ impl Tree {
         for planned in list.iter().take(failed + 1).rev().filter(|p| p.undoable) {
             notes.extend(self.take_back(planned));
         }
-        notes.extend(self.settle(list).err());
-    }
-
-    /// Lets each handler that has a part in `list` write what it has gathered.
-    fn settle(&mut self, list: &[Planned]) -> Result<(), String> {
-        let mut parts: Vec<u16> = list.iter().map(|p| p.handler).collect();
-        parts.sort_unstable();
-        parts.dedup();
-        let ctx = Ctx {
-            epoch: self.epoch,
-            root: &self.root,
-        };
-        let mut failed = Ok(());
-        for part in parts {
-            if let Some(handler) = self.handlers.get_mut(part as usize)
-                && let Err(failure) = handler.settle(&ctx)
-            {
-                failed = Err(failure.text);
-            }
-        }
-        failed
     }
 
     /// Undoes one change; why it could not be.
@@ -261,27 +239,26 @@ impl Tree {
         status
     }
 
-    /// Commits what was promised.
-    pub(super) fn keep_promises(&mut self, notes: &mut Vec<String>) {
+    /// Commits what was promised; by the last process when `inherited`.
+    pub(super) fn keep_promises(&mut self, inherited: bool, notes: &mut Vec<String>) {
         if self.promised.is_empty() {
             return;
         }
         self.overlay.clear();
-        for group in std::mem::take(&mut self.promised) {
-            let mut failed = None;
-            for (at, planned) in group.iter().enumerate() {
-                let done = self.with(planned, |h, ctx, row, change| h.commit(ctx, row, change));
-                if let Some(Err(failure)) = done {
-                    failed = Some((at, format!("{}: {}", self.place_of(planned), failure.text)));
-                    break;
+        for mut group in std::mem::take(&mut self.promised) {
+            // Since it was promised an earlier promise, or somebody else, may have changed the row:
+            // that is what a failure must leave behind. The last process may have died amidst this.
+            for planned in group.iter_mut().filter(|_| !inherited) {
+                let saved = self.with(planned, |h, ctx, row, change| h.stage(ctx, row, change));
+                if let Some(Ok(saved)) = saved {
+                    planned.saved = saved;
                 }
             }
-            let failed = failed.or_else(|| self.settle(&group).err().map(|why| (group.len(), why)));
-            if let Some((at, why)) = failed {
+            if let Err((at, why)) = self.commit_in_order(&group) {
                 notes.push(format!("a promised change failed: {why}"));
                 self.undo_newest_first(&group, at, notes);
-                self.abandon();
             }
+            self.new_epoch();
         }
         let mut batch = Batch::default();
         batch.delete(PROMISED);
@@ -289,26 +266,70 @@ impl Tree {
         self.new_epoch();
     }
 
-    /// Forgets promises about rows at or below one that is being deleted.
-    pub(super) fn forget_promises(&mut self, object: u16, numbers: &[u32], batch: &mut Batch) {
+    /// Forgets promises about rows at or below one that is being deleted, and what of the others
+    /// refers to it.
+    pub(super) fn forget_promises(
+        &mut self,
+        object: u16,
+        numbers: &[u32],
+        path: &str,
+        batch: &mut Batch,
+    ) {
         let end = self.served.schema.object(object).row().end;
         let below = |o: u16, n: &[u32]| (object..end).contains(&o) && n.starts_with(numbers);
         let schema = &self.served.schema;
         self.overlay
             .retain(|(param, n), _| !below(schema.param(*param).object().id, n));
-        let before: usize = self.promised.iter().map(Vec::len).sum();
-        for group in &mut self.promised {
+        let mut promised = std::mem::take(&mut self.promised);
+        let mut changed = false;
+        for group in &mut promised {
+            let before = group.len();
             group.retain(|p| !below(p.object, &p.numbers));
-        }
-        self.promised.retain(|group| !group.is_empty());
-        if self.promised.iter().map(Vec::len).sum::<usize>() < before {
-            match self.promised.is_empty() {
-                true => batch.delete(PROMISED),
-                false => batch.put(
-                    PROMISED,
-                    intent::encode_groups(&self.served, &self.promised),
-                ),
+            changed |= group.len() < before;
+            for planned in group {
+                let Op::Set(values) = &mut planned.op else {
+                    continue;
+                };
+                for value in values {
+                    let Some(left) =
+                        without(&value.value, path).filter(|_| self.is_reference(value.param))
+                    else {
+                        continue;
+                    };
+                    self.overlay
+                        .insert((value.param, planned.numbers), left.clone());
+                    (value.value, value.refers) = (left, None);
+                    changed = true;
+                }
             }
+        }
+        promised.retain(|group| !group.is_empty());
+        self.promised = promised;
+        match (changed, self.promised.is_empty()) {
+            (false, _) => {}
+            (true, true) => batch.delete(PROMISED),
+            (true, false) => batch.put(
+                PROMISED,
+                intent::encode_groups(&self.served, &self.promised),
+            ),
+        }
+    }
+
+    /// Takes out of a promise of the last process what is no value any more: a newer program may
+    /// have other types.
+    fn drop_misfits(&self, planned: &mut Planned, notes: &mut Vec<String>) {
+        let place = self.place_of(planned);
+        if let Op::Set(values) = &mut planned.op {
+            values.retain(|v| {
+                let fits = self.check_value(v.param, &v.value).is_ok();
+                if !fits {
+                    let name = self.served.schema.param(v.param).name();
+                    notes.push(format!(
+                        "{place}{name}: what was promised is no value any more"
+                    ));
+                }
+                fits
+            });
         }
     }
 
@@ -337,7 +358,6 @@ impl Tree {
                             format!("{place}: a transaction was cut off; what it did is taken back")
                         }));
                     }
-                    notes.extend(self.settle(&list).err());
                 }
                 None => notes.push(
                     "the record of a transaction is damaged; it cannot be taken back".to_owned(),
@@ -350,6 +370,10 @@ impl Tree {
         if let Some(bytes) = promised {
             match intent::decode_groups(&self.served, &bytes, notes) {
                 Some(mut groups) => {
+                    groups
+                        .iter_mut()
+                        .flatten()
+                        .for_each(|p| self.drop_misfits(p, notes));
                     for planned in groups.iter_mut().flatten() {
                         planned.undoable = self.can_undo(planned);
                         notes.push(format!(
@@ -358,7 +382,7 @@ impl Tree {
                         ));
                     }
                     self.promised = groups;
-                    self.keep_promises(notes);
+                    self.keep_promises(true, notes);
                     self.reload_services();
                 }
                 None => notes.push(

@@ -3,7 +3,7 @@
 //! What it is asked lies in the files beside this one: names (`resolve`), instances (`index`), rows
 //! (`rows`), answers (`cursor`), changes (`transaction`), attributes and notification (`attributes`).
 
-use super::attributes::Watch;
+use super::attributes::{Watch, general};
 use super::cursor::{MAX_NAMES, Pins, What};
 use super::fault::{Code, Fault};
 use super::handler::{Ctx, Handler};
@@ -13,13 +13,17 @@ use super::resolve::Target;
 use super::rows::Buffers;
 use super::schema::{ObjectId, ParamId, Platform, Schema, SourceKind, flag};
 use super::served::{Numbers, Served};
-use crate::state::journal::{Batch, Journal};
+use crate::state::journal::{Batch, Journal, MAX_VALUE};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 pub use super::cursor::Selection;
+
+/// No row is added and no value is set that would make the journal larger than this, in bytes: it
+/// stands in memory too.
+pub const MAX_KEPT: u64 = 4 << 20;
 
 /// Whether a change is in force: 0 applied, 1 promised for the end of the session (R-SPV-8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -151,8 +155,35 @@ impl Tree {
             forced,
             judge: |_, _, _| Ok(()),
         };
+        tree.forget_volatile();
         tree.recover(&mut notes);
         (tree, notes)
+    }
+
+    /// Rows of volatile tables have new numbers with each start: what was kept by the old ones (an
+    /// Alias, a stored value) would be another row's now.
+    fn forget_volatile(&mut self) {
+        let mut batch = Batch::default();
+        for kind in ["v/", "l/", "a/", "r/", "i/"] {
+            for (key, _) in self.journal.borrow().scan(kind) {
+                let path = key.get(2..).unwrap_or("");
+                // A table without its instance is the object of its instances.
+                let object = path
+                    .rfind('.')
+                    .and_then(|dot| path.get(..=dot))
+                    .map(general);
+                let object = object.and_then(|o| {
+                    let schema = &self.served.schema;
+                    schema
+                        .find_object(&o)
+                        .or_else(|| schema.find_object(&format!("{o}{{i}}.")))
+                });
+                if object.is_some_and(|o| self.served.is_volatile(o.id)) {
+                    batch.delete(key);
+                }
+            }
+        }
+        self.write(batch);
     }
 
     /// The schema in force.
@@ -205,7 +236,7 @@ impl Tree {
     pub fn end_session(&mut self) -> Vec<String> {
         let mut notes = Vec::new();
         self.session = 0;
-        self.keep_promises(&mut notes);
+        self.keep_promises(false, &mut notes);
         self.reload_services();
         self.new_epoch();
         if !self.pins.any() {
@@ -281,12 +312,19 @@ impl Tree {
             self.new_epoch();
         }
         self.refreshing = true;
-        let answer = known.or_else(|_| self.resolve(path, true)).and_then(|t| self.select_names(path, &t, next_level));
+        let answer = known
+            .or_else(|_| self.resolve(path, true))
+            .and_then(|t| self.select_names(path, &t, next_level));
         self.refreshing = false;
         answer
     }
 
-    fn select_names(&mut self, path: &str, target: &Target, next_level: bool) -> Result<Selection, Fault> {
+    fn select_names(
+        &mut self,
+        path: &str,
+        target: &Target,
+        next_level: bool,
+    ) -> Result<Selection, Fault> {
         let what = match next_level {
             false => What::Names,
             true if path.is_empty() => What::Root,
@@ -374,12 +412,24 @@ impl Tree {
     /// The journal was emptied (factory reset): everything that was known from it, or promised, is
     /// forgotten, and instance numbers begin anew.
     pub fn forget(&mut self) {
-        self.abandon();
         self.promised.clear();
         self.overlay.clear();
         self.index = Index::default();
         self.watch = Watch::new(&self.served);
         self.new_epoch();
+    }
+
+    /// Whether the journal has room for so many bytes more, in one change.
+    ///
+    /// # Errors
+    /// 9004.
+    pub(super) fn check_room(&self, more: usize) -> Result<(), Fault> {
+        let full = self.journal.borrow().size().saturating_add(more as u64) > MAX_KEPT;
+        if more > MAX_VALUE || (more > 0 && full) {
+            let why = "there is no room to keep it";
+            return Err(Fault::new(Code::RESOURCES_EXCEEDED, why));
+        }
+        Ok(())
     }
 
     /// Makes a batch durable. The journal goes on in memory when it cannot be written, and says so in

@@ -46,6 +46,24 @@ impl Url {
         })
     }
 
+    /// Reads ManagementServer.URL as a person or an ACS writes it: stricter than [`Url::parse`], which
+    /// mends what a redirect says. A user or password is refused (T-37), and so is a fragment.
+    ///
+    /// # Errors
+    /// The reason, which never repeats the URL: it might hold a password.
+    pub fn of_acs(text: &str) -> Result<Url, &'static str> {
+        if text.is_empty() {
+            return Err("no URL is given");
+        }
+        if text.bytes().any(|b| !b.is_ascii_graphic() || b"\"<>\\^`{|}".contains(&b)) {
+            return Err("it holds a character that a URL cannot have");
+        }
+        if text.contains('#') {
+            return Err("it holds a fragment (#)");
+        }
+        Url::parse(text)
+    }
+
     /// What a `Location` means when this URL answered with it (T-28, RFC 3986 5.2).
     pub fn join(&self, location: &str) -> Result<Url, &'static str> {
         let location = location.trim();
@@ -285,5 +303,53 @@ mod tests {
                 .unwrap_or_default();
             assert_eq!(got, want, "{location}");
         }
+    }
+
+    #[test]
+    fn t_37_t_38_urls_of_an_acs() {
+        for good in [
+            "http://acs.example.com/",
+            "https://acs.example.com",
+            "HTTPS://acs.example.com:7548/cwmp?x=1&y=@z",
+            "http://192.0.2.1:7547/acs",
+            "http://[2001:db8::1]/",
+            "http://[::1]:7547",
+            "http://genie_acs:7547/",
+            "http://a/%20",
+        ] {
+            assert!(Url::of_acs(good).is_ok(), "{good}");
+        }
+        let long = format!("http://a/{}", "x".repeat(2048));
+        let long_host = format!("http://{}/", "a".repeat(254));
+        for bad in [
+            "",
+            "acs.example.com",
+            "ftp://a/",
+            "http://",
+            "http:///x",
+            "http://user:pass@a/",
+            "http://user@a/",
+            "http://a b/",
+            "http://a/ü",
+            "http://[::1/",
+            "http://[a]/",
+            "http://[]/",
+            "http://::1/",
+            "http://a:0/",
+            "http://a:65536/",
+            "http://a:x/",
+            "http://a:+1/",
+            "http://[::1]x",
+            "http://.a/",
+            "http://a/#f",
+            "http://a\n/",
+            "http://a%40/",
+            long.as_str(),
+            long_host.as_str(),
+        ] {
+            assert!(Url::of_acs(bad).is_err(), "{bad}");
+        }
+        let shown = Url::of_acs("http://user:sesame@a/").unwrap_err();
+        assert!(!shown.contains("sesame"));
     }
 }

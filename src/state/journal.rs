@@ -15,7 +15,7 @@
 //! Damaged or unwritable state never stops the agent: it keeps what is whole, goes on in memory, and
 //! [`Journal::health`] says so. What could not be written is tried again with every commit.
 
-use super::record::{self, MAGIC, MAX_KEY, MAX_RECORD, MAX_VALUE, Next, Record};
+use super::record::{self, MAGIC, MAX_KEY, MAX_RECORD, Next, Record};
 use crate::sys::file::{Replacement, sync_folder};
 use nix::fcntl::{Flock, FlockArg};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,8 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+pub use super::record::MAX_VALUE;
 
 /// Below this many bytes beyond twice the live content a file is not compacted.
 const FLOOR: u64 = 64 * 1024;
@@ -176,6 +178,11 @@ impl Journal {
             ))
             .take_while(move |(k, _)| k.starts_with(prefix))
             .map(|(k, v)| (k.as_str(), v.as_slice()))
+    }
+
+    /// Bytes of all keys and values, about.
+    pub fn size(&self) -> u64 {
+        self.live
     }
 
     /// Makes a batch durable (fsync) and then visible. An empty batch, or one that changes nothing,

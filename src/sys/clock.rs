@@ -1,6 +1,7 @@
 //! Time, as the pure rooms are given it, and the dateTime texts of the standard.
 
-use std::path::{Path, PathBuf};
+use super::host;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tz::{TimeZone, UtcDateTime};
 
@@ -14,6 +15,9 @@ pub struct Now {
     /// Whether the wall clock is believed: false until it is past the time of the build.
     pub clock_set: bool,
 }
+
+/// The most bytes read of a zone file; the largest there are have a few KiB.
+const MAX_ZONE: u64 = 64 * 1024;
 
 /// Unknown Time (TR-106 3.2.1, E-27).
 pub const UNKNOWN_TIME: &str = "0001-01-01T00:00:00Z";
@@ -125,7 +129,7 @@ fn digits(t: &UtcDateTime) -> String {
 
 /// The zone of the machine whose files lie below `root`.
 fn zone(root: &Path) -> Option<TimeZone> {
-    let file = |name| std::fs::read(below(root, Path::new(name))?).ok();
+    let file = |name| host::read_bytes(root, name, MAX_ZONE).ok();
     if let Some(zone) = file("/etc/localtime").and_then(|bytes| TimeZone::from_tz_data(&bytes).ok())
     {
         return Some(zone);
@@ -147,20 +151,6 @@ fn posix_zone(rule: &str) -> Option<TimeZone> {
     }
     block.extend_from_slice(b"\0\0\0\0\0\0LMT\0");
     TimeZone::from_tz_data(&[&block[..], &block, b"\n", rule.as_bytes(), b"\n"].concat()).ok()
-}
-
-/// Where a file below `root` really lies, when links lead on: their targets are below `root` too.
-fn below(root: &Path, path: &Path) -> Option<PathBuf> {
-    let mut path = path.to_path_buf();
-    for _ in 0..8 {
-        let real = root.join(path.strip_prefix("/").unwrap_or(&path));
-        match std::fs::read_link(&real) {
-            // An absolute target replaces the path, a relative one is taken from its folder.
-            Ok(target) => path = path.parent()?.join(target),
-            Err(_) => return Some(real),
-        }
-    }
-    None
 }
 
 /// Seconds since 1970 of a dateTime with `Z` or an offset; a time without zone is taken as UTC.

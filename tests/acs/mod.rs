@@ -55,6 +55,8 @@ pub struct Options {
     pub cookies: bool,
     /// Closes the connection after each answer (T-4).
     pub close_each: bool,
+    /// Closes the connection after each answer without having said so (T-4).
+    pub close_unsaid: bool,
     /// Sends bodies in chunks of this size (T-16).
     pub chunk: Option<usize>,
     /// Sends an empty 200 in place of 204 (T-11).
@@ -79,6 +81,7 @@ impl Default for Options {
             password: "secret".to_string(),
             cookies: true,
             close_each: false,
+            close_unsaid: false,
             chunk: None,
             empty_as_200: false,
             interim_100: false,

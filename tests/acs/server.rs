@@ -182,7 +182,7 @@ impl Connection {
                 self.confirm(number);
             }
             written?;
-            if manner.close {
+            if manner.close || self.shared.state().options.close_unsaid {
                 return self.stream.get_mut().finish();
             }
         }

@@ -18,6 +18,8 @@ pub struct Session {
     /// Counts our requests, for their IDs.
     asked: u32,
     ended: bool,
+    /// The agent is expected to be killed: see [`Session::doomed`].
+    doomed: bool,
 }
 
 /// What [`Session::get_count`] found.
@@ -48,7 +50,22 @@ impl Session {
             requests: Vec::new(),
             asked: 0,
             ended: false,
+            doomed: false,
         }
+    }
+
+    /// Whether the agent may be killed during this session: when it is gone, the dialogue then unwinds
+    /// without a word, to be caught or joined.
+    pub fn doomed(&mut self, doomed: bool) {
+        self.doomed = doomed;
+    }
+
+    fn lost(&self, what: &str) -> ! {
+        let why = format!("{what}: {}", self.shared.state().story());
+        if self.doomed {
+            std::panic::resume_unwind(Box::new(why));
+        }
+        panic!("{why}");
     }
 
     /// Sends the InformResponse.
@@ -285,12 +302,8 @@ impl Session {
         });
         match found {
             Some(Some(post)) => post,
-            Some(None) => panic!(
-                "session {} is over: {}",
-                self.number,
-                self.shared.state().story()
-            ),
-            None => panic!("no POST within {time:?}: {}", self.shared.state().story()),
+            Some(None) => self.lost(&format!("session {} is over", self.number)),
+            None => self.lost(&format!("no POST within {time:?}")),
         }
     }
 
@@ -298,7 +311,7 @@ impl Session {
     #[track_caller]
     pub fn reply(&mut self, reply: Reply) {
         let sent = self.shared.reply(self.number, reply);
-        sent.unwrap_or_else(|e| panic!("{e}: {}", self.shared.state().story()));
+        sent.unwrap_or_else(|e| self.lost(&e));
     }
 
     /// Answers the waiting POST with nothing, and the session goes on (C-14).

@@ -316,7 +316,7 @@ fn a_fault_never_ends_the_session_r_gen_1_r_gen_2() {
     let table = [
         (REBOOT, "9001"),
         ("<c:FactoryReset/>", "9001"),
-        ("<c:Reboot/>", "9003"),
+        ("<c:GetParameterNames/>", "9003"),
         ("<c:FooBar/>", "9000"),
         ("<c:Download/>", "9000"),
         (

@@ -5,7 +5,7 @@ use crate::model::fault::Code;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Want};
 use crate::sys::{file, host};
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 const RUNNING: &str = "/proc/sys/kernel/hostname";
@@ -66,7 +66,12 @@ impl Handler for Hostname {
             return Err(Failure::denied("the host name is one value"));
         };
         let running = host::line(ctx.root, RUNNING).unwrap_or_default();
-        let at_boot = host::read_bytes(ctx.root, AT_BOOT, host::MAX_FILE).ok();
+        let at_boot = match host::read_bytes(ctx.root, AT_BOOT, host::MAX_FILE) {
+            Ok(bytes) => Some(bytes),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            // What cannot be read could not be put back.
+            Err(e) => return Err(Failure::denied(format!("{AT_BOOT}: {e}"))),
+        };
         // What was in the file is kept to the byte; a zero byte parts it from the running name, and
         // a missing file is told from an empty one by there being nothing behind.
         let mut saved = running.into_bytes();

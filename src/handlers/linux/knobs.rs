@@ -7,8 +7,8 @@
 use super::network::{Device, hexadecimal};
 use crate::model::fault::Code;
 use crate::model::handler::{Failure, Set};
-use crate::sys::kernel_file;
 use crate::sys::netlink::link::link_flag;
+use crate::sys::{host, kernel_file};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -73,7 +73,7 @@ impl Knob {
         if self.told {
             return None;
         }
-        let text = kernel_file::read(&root.join(self.path(key).ok()?))?;
+        let text = kernel_file::read(&host::below(root, &self.path(key).ok()?))?;
         let number = || text.parse::<i64>().ok();
         let counted = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
         Some(match self.form {
@@ -129,7 +129,7 @@ fn of<'k>(knobs: &'k [Knob], set: &Set<'_>) -> Result<&'k Knob, Failure> {
 }
 
 fn now(root: &Path, path: &str) -> Result<String, Failure> {
-    kernel_file::read(&root.join(path))
+    kernel_file::read(&host::below(root, path))
         .ok_or_else(|| Failure::denied(format!("the kernel has no /{path} here")))
 }
 
@@ -184,7 +184,7 @@ fn touched(root: &Path, path: &str) -> Vec<String> {
     const ALL: &str = "proc/sys/net/ipv6/conf/all/disable_ipv6";
     let mut paths = vec![path.to_string()];
     if path == ALL
-        && let Ok(folder) = std::fs::read_dir(root.join("proc/sys/net/ipv6/conf"))
+        && let Ok(folder) = std::fs::read_dir(host::below(root, "proc/sys/net/ipv6/conf"))
     {
         let names = folder
             .flatten()
@@ -219,7 +219,7 @@ pub fn commit(knobs: &[Knob], root: &Path, key: &str, sets: &[Set<'_>]) -> Resul
         let knob = of(knobs, set)?;
         let path = knob.path(key)?;
         let text = knob.text(set.value, &now(root, &path)?)?;
-        kernel_file::write(&root.join(&path), &text)
+        kernel_file::write(&host::below(root, &path), &text)
             .map_err(|e| Failure::internal(format!("/{path}: {e}")))?;
     }
     Ok(())
@@ -241,7 +241,7 @@ pub fn undo(root: &Path, saved: &[u8]) -> Result<(), Failure> {
         {
             continue;
         }
-        let file = root.join(path);
+        let file = host::below(root, path);
         let text = match (
             path.ends_with("/flags"),
             hexadecimal(old),

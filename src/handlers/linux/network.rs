@@ -8,7 +8,7 @@ use super::hosts::{self, Host};
 use super::recorded;
 use super::sockets;
 use crate::model::handler::{Ctx, Failure};
-use crate::sys::kernel_file;
+use crate::sys::{host, kernel_file};
 use crate::sys::netlink::link::{Link, hardware, link_flag};
 use crate::sys::netlink::route::{Address, Neighbour, Route, Socket, TABLE_MAIN};
 use crate::sys::netlink::{Dump, Error, collect};
@@ -203,7 +203,7 @@ impl View {
 
     /// A file below the root.
     pub fn file(&self, path: &str) -> PathBuf {
-        self.root.join(path)
+        host::below(&self.root, path)
     }
 
     /// The device that leads to the Internet: that of the default route with the least metric.
@@ -234,7 +234,7 @@ fn devices(root: &Path, live: bool) -> Result<Vec<Device>, String> {
     } else {
         recorded::links(root)?
     };
-    let net = root.join("sys/class/net");
+    let net = host::below(root, "sys/class/net");
     if !live {
         for link in &mut links {
             let folder = net.join(&link.name);

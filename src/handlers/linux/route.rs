@@ -16,7 +16,7 @@ const PROTOCOL_RA: u8 = 9;
 
 /// The keys of `Device.Routing.Router.{i}.`
 pub fn list_routers(_view: &View, _row: &Row<'_>, out: &mut Keys) {
-    out.push(MAIN.to_string());
+    out.push(MAIN);
 }
 
 /// `Device.Routing.Router.{i}.`

@@ -2,6 +2,7 @@
 
 use super::network::View;
 use crate::model::handler::{Fields, Keys, Row, Want};
+use crate::sys::host;
 use crate::sys::netlink::route::Socket;
 use crate::sys::netlink::{Dump, collect};
 use std::collections::HashSet;
@@ -31,7 +32,7 @@ pub fn read(root: &Path, live: bool) -> Vec<Socket> {
 fn files(root: &Path) -> Vec<Socket> {
     let mut out = Vec::new();
     for file in ["proc/net/tcp", "proc/net/tcp6"] {
-        let Ok(open) = std::fs::File::open(root.join(file)) else {
+        let Ok(open) = std::fs::File::open(host::below(root, file)) else {
             continue;
         };
         let mut lines = BufReader::new(open.take(MAX_FILE));

@@ -193,7 +193,7 @@ impl Reader<'_> {
             self.wrong(span, format!("`{name}` is no parameter name"));
             return None;
         }
-        if object.len() + name.len() > MAX_PATH {
+        if longest(object) + name.len() > MAX_PATH {
             self.wrong(
                 span,
                 format!("the path of {name} is longer than {MAX_PATH} bytes"),
@@ -556,9 +556,14 @@ fn is_name(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
+/// The length of a path with the longest instance numbers: what is listed must be readable.
+fn longest(path: &str) -> usize {
+    path.len() + path.matches("{i}").count() * ("4294967295".len() - "{i}".len())
+}
+
 /// Whether a text has the form of an object's path: `Device.IP.Interface.{i}.`.
 pub(super) fn path_form(path: &str) -> Result<(), String> {
-    if path.len() > MAX_PATH {
+    if longest(path) > MAX_PATH {
         return Err(format!("longer than {MAX_PATH} bytes"));
     }
     let Some(body) = path.strip_suffix('.') else {

@@ -2,6 +2,8 @@
 
 mod attributes;
 mod changing;
+mod cut;
+mod limits;
 mod reading;
 mod recovery;
 
@@ -99,15 +101,21 @@ fn open(
     one: &Rc<RefCell<Memory>>,
     two: &Rc<RefCell<Memory>>,
 ) -> (Tree, Vec<String>) {
-    let text = MODEL.replacen("\n\n", &format!("\n{COUNTERS}\n"), 1);
-    let handlers = Handlers {
+    sample::tree(&model(), journal, handlers(one, two))
+}
+
+fn model() -> String {
+    MODEL.replacen("\n\n", &format!("\n{COUNTERS}\n"), 1)
+}
+
+fn handlers(one: &Rc<RefCell<Memory>>, two: &Rc<RefCell<Memory>>) -> Handlers {
+    Handlers {
         by_kind: Vec::new(),
         natives: vec![
             ("one", Box::new(MemoryHandler(one.clone()))),
             ("two", Box::new(MemoryHandler(two.clone()))),
         ],
-    };
-    sample::tree(&text, journal, handlers)
+    }
 }
 
 impl Bench {

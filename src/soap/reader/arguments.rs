@@ -57,11 +57,12 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
             _ => doc.leave(depth)?,
         }
     }
+    // A missing key is taken as an empty one: it promises nothing, and ACSs in the field leave it out.
     Ok(match method {
         "GetRPCMethods" => Request::GetRPCMethods,
         "SetParameterValues" => Request::SetParameterValues {
             list: needed(a.values, "ParameterList")?,
-            parameter_key: needed(a.parameter_key, "ParameterKey")?,
+            parameter_key: a.parameter_key.unwrap_or_default(),
         },
         "GetParameterValues" => Request::GetParameterValues {
             names: some(a.names)?,
@@ -78,14 +79,14 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
         },
         "AddObject" => Request::AddObject {
             object: needed(a.object, "ObjectName")?,
-            parameter_key: needed(a.parameter_key, "ParameterKey")?,
+            parameter_key: a.parameter_key.unwrap_or_default(),
         },
         "DeleteObject" => Request::DeleteObject {
             object: needed(a.object, "ObjectName")?,
-            parameter_key: needed(a.parameter_key, "ParameterKey")?,
+            parameter_key: a.parameter_key.unwrap_or_default(),
         },
         "Reboot" => Request::Reboot {
-            command_key: needed(a.command_key, "CommandKey")?,
+            command_key: a.command_key.unwrap_or_default(),
         },
         "FactoryReset" => Request::FactoryReset,
         "ScheduleInform" => Request::ScheduleInform {
@@ -93,7 +94,7 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
                 0 => return Err(invalid("DelaySeconds must be more than 0")), // R-SYS-7
                 n => n,
             },
-            command_key: needed(a.command_key, "CommandKey")?,
+            command_key: a.command_key.unwrap_or_default(),
         },
         _ => Request::Unknown {
             method: method.to_string(),

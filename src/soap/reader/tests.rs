@@ -42,6 +42,14 @@ fn request(body: &str) -> Request {
     }
 }
 
+/// A key that an ACS leaves out is empty: perl-cwmp sends a bare Reboot.
+#[test]
+fn a_missing_key_is_an_empty_one() {
+    assert!(matches!(request("<c:Reboot/>"), Request::Reboot { command_key } if command_key.is_empty()));
+    let delete = "<c:DeleteObject><ObjectName>Device.X.1.</ObjectName></c:DeleteObject>";
+    assert!(matches!(request(delete), Request::DeleteObject { parameter_key, .. } if parameter_key.is_empty()));
+}
+
 /// The fault of a request that is invalid.
 fn invalid(body: &str) -> (u16, String) {
     match request(body) {
@@ -269,7 +277,6 @@ fn encodings() {
 
 #[test]
 fn arguments_that_are_wrong_are_9003_and_named_r_gen_2() {
-    let pv = "<ParameterValueStruct><Name>a</Name><Value>1</Value></ParameterValueStruct>";
     let long = "x".repeat(33);
     let spa = |inside: &str| {
         format!(
@@ -285,14 +292,12 @@ fn arguments_that_are_wrong_are_9003_and_named_r_gen_2() {
         ("<c:GetParameterNames><ParameterPath/></c:GetParameterNames>".to_string(), "NextLevel"),
         ("<c:GetParameterNames><ParameterPath/><NextLevel/></c:GetParameterNames>".to_string(), "NextLevel"),
         ("<c:GetParameterNames><ParameterPath/><ParameterPath/><NextLevel>1</NextLevel></c:GetParameterNames>".to_string(), "ParameterPath is given twice"),
-        (format!("<c:SetParameterValues><ParameterList>{pv}</ParameterList></c:SetParameterValues>"), "ParameterKey"),
         ("<c:SetParameterValues><ParameterKey/></c:SetParameterValues>".to_string(), "ParameterList"),
         ("<c:SetParameterValues><ParameterList><ParameterValueStruct><Name>a</Name></ParameterValueStruct></ParameterList><ParameterKey/></c:SetParameterValues>".to_string(), "Value"),
         ("<c:SetParameterValues><ParameterList><ParameterValueStruct><Value>a</Value></ParameterValueStruct></ParameterList><ParameterKey/></c:SetParameterValues>".to_string(), "Name"),
         ("<c:SetParameterValues><ParameterList><ParameterValueStruct><Name>a</Name><Value>&#1;</Value></ParameterValueStruct></ParameterList><ParameterKey/></c:SetParameterValues>".to_string(), "Value"),
         (format!("<c:SetParameterValues><ParameterList/><ParameterKey>{long}</ParameterKey></c:SetParameterValues>"), "ParameterKey"), // R-SPV-12
         (format!("<c:Reboot><CommandKey>{long}</CommandKey></c:Reboot>"), "CommandKey"), // R-SYS-3
-        ("<c:Reboot/>".to_string(), "CommandKey"),
         ("<c:ScheduleInform><DelaySeconds>0</DelaySeconds><CommandKey/></c:ScheduleInform>".to_string(), "DelaySeconds"), // R-SYS-7
         ("<c:ScheduleInform><DelaySeconds>-1</DelaySeconds><CommandKey/></c:ScheduleInform>".to_string(), "DelaySeconds"),
         ("<c:ScheduleInform><DelaySeconds>4294967296</DelaySeconds><CommandKey/></c:ScheduleInform>".to_string(), "DelaySeconds"),

@@ -546,3 +546,33 @@ fn every_provider_has_its_name() {
         assert!(is_used, "{name} serves nothing");
     }
 }
+
+/// Each parameter of a provider of the network that is said to be writable has a file that obeys it, and
+/// no file is there for one that is not.
+#[test]
+fn what_is_writable_has_a_knob() {
+    let schema = builtin();
+    let mut knobs = 0;
+    for platform in [Platform::Linux, Platform::OpenWrt] {
+        for id in 0..schema.objects.len() as u16 {
+            for param in schema.object(id).params() {
+                let Some(source) = param.source(platform).filter(|s| s.kind == SourceKind::Native) else {
+                    continue;
+                };
+                let Some(spec) = super::NETWORK.iter().find(|s| s.name == source.arg) else {
+                    assert!(
+                        !param.is_writable(platform) || source.arg == "hostname",
+                        "{}{}",
+                        schema.object(id).path(),
+                        param.name()
+                    );
+                    continue;
+                };
+                let knob = super::knobs::find(spec.knobs, param.name()).is_some();
+                assert_eq!(knob, param.is_writable(platform), "{}{}", schema.object(id).path(), param.name());
+                knobs += usize::from(knob);
+            }
+        }
+    }
+    assert!(knobs > 20, "{knobs}");
+}

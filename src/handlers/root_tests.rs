@@ -1,0 +1,277 @@
+//! A root of its own: of the machine that the test runs on nothing shows through.
+
+use super::probe::Folder;
+use super::*;
+use crate::model::builtin::builtin;
+use crate::model::schema::{Platform, flag};
+use crate::model::tree::{Item, Tree};
+use crate::state::journal::Journal;
+use crate::sys::host;
+use std::collections::BTreeMap;
+
+fn tree(root: &Path, platform: Platform) -> Tree {
+    let journal = Rc::new(RefCell::new(Journal::in_memory()));
+    let (tree, notes) = Tree::open(
+        builtin(),
+        platform,
+        root.to_owned(),
+        journal,
+        all(root, Rc::default()),
+    );
+    assert!(
+        notes.iter().all(|n| !n.contains("nobody serves")),
+        "{notes:?}"
+    );
+    tree
+}
+
+fn values(tree: &mut Tree) -> BTreeMap<String, String> {
+    tree.begin_rpc();
+    let mut selection = tree.values(&["Device.".to_owned()]).unwrap();
+    let mut out = BTreeMap::new();
+    while tree.next(&mut selection, &mut |item| {
+        if let Item::Value { path, value, .. } = item {
+            out.insert(path.to_owned(), value.to_owned());
+        }
+    }) {}
+    out
+}
+
+/// Texts by which this machine could be told from others.
+fn marks() -> Vec<String> {
+    let live = Path::new("/");
+    let uname = host::uname(live);
+    let mut marks = vec![uname.release, uname.version, uname.machine];
+    marks.extend(
+        nix::unistd::gethostname()
+            .ok()
+            .and_then(|n| n.into_string().ok()),
+    );
+    marks.extend(host::line(live, "/etc/machine-id"));
+    marks.extend(host::line(live, "/proc/sys/kernel/random/boot_id"));
+    for name in host::names(live, "/sys/class/net") {
+        marks.extend(host::line(live, &format!("/sys/class/net/{name}/address")));
+        marks.push(name);
+    }
+    for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
+        let address = interface.address.and_then(|a| {
+            a.as_sockaddr_in()
+                .map(|a| a.ip().to_string())
+                .or(a.as_sockaddr_in6().map(|a| a.ip().to_string()))
+        });
+        marks.extend(address);
+    }
+    let cpu = host::read(live, "/proc/cpuinfo").unwrap_or_default();
+    marks.extend(cpu.lines().find_map(|l| {
+        Some(
+            l.strip_prefix("model name")?
+                .split_once(':')?
+                .1
+                .trim()
+                .to_owned(),
+        )
+    }));
+    marks.extend(
+        host::line(live, "/proc/meminfo")
+            .and_then(|l| Some(l.split_ascii_whitespace().nth(1)?.to_owned())),
+    );
+    marks.extend(
+        host::read(live, "/etc/resolv.conf")
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|l| Some(l.strip_prefix("nameserver")?.trim().to_owned())),
+    );
+    marks.retain(|m| m.len() > 2);
+    marks
+}
+
+fn is_mark(marks: &[String], value: &str) -> bool {
+    marks
+        .iter()
+        .any(|m| value.eq_ignore_ascii_case(m) || (m.len() > 7 && value.contains(m.as_str())))
+}
+
+#[test]
+fn an_empty_root_has_nothing_of_this_machine() {
+    let marks = marks();
+    assert!(marks.len() > 4, "{marks:?}");
+    for platform in [Platform::Linux, Platform::OpenWrt] {
+        let root = Folder::new();
+        let seen = values(&mut tree(root.root(), platform));
+        assert!(seen.len() > 50);
+        let shown: Vec<_> = seen
+            .iter()
+            .filter(|(_, value)| is_mark(&marks, value))
+            .collect();
+        assert!(shown.is_empty(), "{platform:?}: {shown:?}");
+        // No row of a table but those that are always there.
+        for (path, value) in &seen {
+            let fixed = [
+                "Device.Routing.Router",
+                "Device.DeviceInfo.Processor",
+                "Device.DeviceInfo.SupportedDataModel",
+            ];
+            if path.ends_with("NumberOfEntries") && value != "0" {
+                assert!(
+                    fixed.iter().any(|f| path.starts_with(f)),
+                    "{platform:?}: {path}={value}"
+                );
+            }
+        }
+    }
+}
+
+/// A root in which every folder is a link that leads out, in each way a link can.
+#[test]
+fn links_do_not_lead_out_of_the_root() {
+    let marks = marks();
+    for out in ["/", "/../../", "../../../../../../../../"] {
+        let root = Folder::new();
+        for folder in [
+            "etc", "proc", "sys", "var", "tmp", "run", "home", "root", "dev", "lib", "usr",
+        ] {
+            root.link(folder, &format!("{out}{folder}"));
+        }
+        let seen = values(&mut tree(root.root(), Platform::Linux));
+        let shown: Vec<_> = seen
+            .iter()
+            .filter(|(_, value)| is_mark(&marks, value))
+            .collect();
+        assert!(shown.is_empty(), "{out}: {shown:?}");
+
+        // The folders are there, and what is in them leads out.
+        let root = Folder::new();
+        for file in [
+            "etc/hostname",
+            "etc/resolv.conf",
+            "etc/passwd",
+            "etc/localtime",
+            "proc/cpuinfo",
+            "proc/meminfo",
+            "proc/sys/kernel/hostname",
+            "proc/uptime",
+            "proc/net/tcp",
+            "proc/net/if_inet6",
+            "proc/self",
+            "proc/1",
+            "proc/sys/net/ipv4/ip_forward",
+            "sys/class/net",
+            "sys/class/hwmon",
+            "sys/class/leds",
+            "sys/bus/usb",
+            "tmp/dhcp.leases",
+            "var/lib/misc",
+            "etc/ssh",
+            "var/log",
+        ] {
+            root.link(file, &format!("{out}{file}"));
+        }
+        root.file(
+            ".cwmpd/links",
+            "index=1 name=lo type=loopback flags=up,loopback\nindex=2 name=eth0 flags=up\n",
+        );
+        let seen = values(&mut tree(root.root(), Platform::Linux));
+        let shown: Vec<_> = seen
+            .iter()
+            .filter(|(_, value)| {
+                is_mark(&marks, value) && !["lo", "eth0"].contains(&value.as_str())
+            })
+            .collect();
+        assert!(shown.is_empty(), "{out}: {shown:?}");
+        assert_eq!(
+            seen.get("Device.DeviceInfo.MemoryStatus.Total")
+                .map(String::as_str),
+            Some("0")
+        );
+    }
+}
+
+/// R-GPN-6, R-SPV-1: of every parameter of the tree that is listed, GetParameterNames tells truly
+/// whether it can be written; what cannot is refused with 9008, whatever the value.
+#[test]
+fn what_is_not_writable_is_refused_everywhere() {
+    use crate::model::fault::Code;
+    use crate::model::request::ParameterValue;
+    use crate::model::tree::Writer;
+    let root = Folder::new();
+    root.file(
+        ".cwmpd/links",
+        "index=2 name=eth0 flags=up mac=02:00:00:00:00:02\n",
+    );
+    let mut tree = tree(root.root(), Platform::Linux);
+    let mut names = Vec::new();
+    let mut selection = tree.names("", false).unwrap();
+    while tree.next(&mut selection, &mut |item| {
+        if let Item::Name { path, writable } = item {
+            names.push((path.to_owned(), writable));
+        }
+    }) {}
+    for (path, writable) in names {
+        tree.begin_rpc();
+        let code = if path.ends_with('.') {
+            let table = tree.names(&path, true).is_ok()
+                && !path
+                    .trim_end_matches('.')
+                    .ends_with(|c: char| c.is_ascii_digit());
+            let acs = Writer::Acs { parameter_key: "" };
+            let done = if table {
+                tree.add(&path, acs).map(drop)
+            } else {
+                tree.delete(&path, acs).map(drop)
+            };
+            assert_eq!(done.is_ok(), writable, "{path}: {done:?}");
+            continue;
+        } else {
+            // A value that no type has, so that nothing is changed: `string` takes it.
+            let list = [ParameterValue {
+                name: path.clone(),
+                value: "\u{1}".to_owned(),
+                xsi_type: None,
+            }];
+            tree.set(&list, Writer::Local).unwrap_err().parameters[0].code
+        };
+        assert_eq!(code == Code::NOT_WRITABLE, !writable, "{path}: {code:?}");
+    }
+}
+
+/// R-SPV-19: what is hidden shows in no answer.
+#[test]
+fn hidden_values_show_nowhere() {
+    let root = Folder::new();
+    let mut tree = tree(root.root(), Platform::Linux);
+    let hidden: Vec<String> = {
+        let schema = tree.schema();
+        (0..schema.objects.len() as u16)
+            .map(|id| schema.object(id))
+            .flat_map(|o| {
+                o.params()
+                    .filter(|p| p.has(flag::HIDDEN))
+                    .map(|p| format!("{}{}", o.path(), p.name()))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    };
+    assert!(hidden.contains(&"Device.ManagementServer.Password".to_owned()));
+    for path in hidden.iter().filter(|p| !p.contains("{i}")) {
+        tree.store(&[(path, "s3cret-value")]).unwrap();
+    }
+    assert!(
+        values(&mut tree)
+            .values()
+            .all(|v| !v.contains("s3cret-value"))
+    );
+    for (path, value) in [
+        ("Device.ManagementServer.Password", "s3cret\u{1}"),
+        ("Device.ManagementServer.Password", &"s3cret".repeat(50)),
+    ] {
+        let list = [crate::model::request::ParameterValue {
+            name: path.into(),
+            value: value.into(),
+            xsi_type: None,
+        }];
+        let fault = tree
+            .set(&list, crate::model::tree::Writer::Local)
+            .unwrap_err();
+        assert!(!format!("{fault:?} {fault}").contains("s3cret"), "{fault}");
+    }
+}
