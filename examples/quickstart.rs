@@ -6,7 +6,6 @@
 //! words of `cwmpd`'s command line, so it is the real daemon in a process of its own. Everything
 //! happens in a temporary folder; nothing on the machine is changed.
 
-#[allow(dead_code)] // The tests use more of it than the story does.
 #[path = "../tests/acs/mod.rs"]
 mod acs;
 #[allow(dead_code)]

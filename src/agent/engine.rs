@@ -224,7 +224,7 @@ impl Engine {
     }
 
     fn sweep_if_due(&mut self, now: Now) {
-        if !self.sweep_wanted && !self.next_sweep.is_some_and(|at| now.mono >= at) {
+        if !self.sweep_wanted && self.next_sweep.is_none_or(|at| now.mono < at) {
             return;
         }
         self.sweep_wanted = false;
@@ -328,7 +328,7 @@ impl Engine {
         match outgoing {
             Outgoing::Whole(bytes) => self.order(Order::Whole(bytes)),
             Outgoing::Long(answer) => {
-                let mut rendering = Rendering::new(answer);
+                let mut rendering = Rendering::new(*answer);
                 let order = match rendering.first(&mut self.core.tree) {
                     First::Whole(bytes) => Order::Whole(bytes),
                     First::Begun(bytes) => {

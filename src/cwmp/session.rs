@@ -84,7 +84,7 @@ pub enum Outgoing {
     /// connection or a challenge asks for it.
     Whole(Vec<u8>),
     /// An answer that is rendered while it is sent.
-    Long(LongAnswer),
+    Long(Box<LongAnswer>),
     /// The empty POST (C-13).
     Empty,
     /// The session is over by the rules (C-15).
@@ -434,7 +434,7 @@ impl Session {
     }
 
     fn long(&self, id: Option<&str>, list: List, selection: Selection) -> Outgoing {
-        Outgoing::Long(LongAnswer::new(self.namespace, id, list, selection))
+        Outgoing::Long(Box::new(LongAnswer::new(self.namespace, id, list, selection)))
     }
 }
 
