@@ -1,8 +1,8 @@
 //! What the agent's own parameters may be set to, beyond what their types say.
 
-use crate::net::url::Url;
 use crate::cwmp::events;
 use crate::model::tree::Tree;
+use crate::net::url::Url;
 
 /// Judges a value of the right type for a parameter, named with `{i}` for its instances.
 ///
@@ -14,19 +14,28 @@ pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String
         Some("URL") => Url::of_acs(value).map(drop).map_err(str::to_owned),
         // I-5
         Some("InformParameter.{i}.EventList") => {
-            match value.split(',').any(|code| code.trim() == events::VALUE_CHANGE) {
+            match value
+                .split(',')
+                .any(|code| code.trim() == events::VALUE_CHANGE)
+            {
                 true => Err("4 VALUE CHANGE cannot select parameters".to_owned()),
                 false => Ok(()),
             }
         }
         // I-6
-        Some("InformParameter.{i}.ParameterName") if value.split('.').any(|part| part.contains('*') && part != "*") => {
+        Some("InformParameter.{i}.ParameterName")
+            if value
+                .split('.')
+                .any(|part| part.contains('*') && part != "*") =>
+        {
             Err("a * stands for an instance number, not for a part of a name".to_owned())
         }
-        Some("InformParameter.{i}.ParameterName") => match tree.forced_inform().iter().any(|forced| forced == value) {
-            true => Err("it is in every Inform already".to_owned()),
-            false => Ok(()),
-        },
+        Some("InformParameter.{i}.ParameterName") => {
+            match tree.forced_inform().iter().any(|forced| forced == value) {
+                true => Err("it is in every Inform already".to_owned()),
+                false => Ok(()),
+            }
+        }
         _ => Ok(()),
     }
 }

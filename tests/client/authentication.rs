@@ -106,7 +106,14 @@ fn s18_endless_challenges_end() {
     let plain = r#"Digest realm="r", nonce="n", qop="auth""#;
     let stale = r#"Digest realm="r", nonce="n", qop="auth", stale=TRUE"#;
     for (challenge, requests) in [(plain, 2), (stale, 3), ("Digest nonce=\"no realm\"", 1)] {
-        let peer = Peer::start(move |_| Reply::challenge(&[challenge]));
+        let mut patience = 10;
+        let peer = Peer::start(move |_| {
+            patience -= 1;
+            match patience {
+                ..0 => Reply::status("500 Enough", &[], b""),
+                _ => Reply::challenge(&[challenge]),
+            }
+        });
         let (mut client, _waker) = client(options(peer.url("/")));
         match post(&mut client, b"x") {
             Err(Error::Authentication(text)) => assert!(!text.contains("p\""), "{text}"),

@@ -185,7 +185,12 @@ fn s4_s6_names_and_wildcards() {
     let wildcard = authority.sign(&["*.example.net"], |_| {});
     let told = handshake("acs.example.net", &wildcard, &authority);
     assert_eq!(told, Ok(Some("acs.example.net".to_string())));
-    for other in ["a.acs.example.net", "example.net", "acs.example.com", "192.0.2.1"] {
+    for other in [
+        "a.acs.example.net",
+        "example.net",
+        "acs.example.com",
+        "192.0.2.1",
+    ] {
         assert!(handshake(other, &wildcard, &authority).is_err(), "{other}");
     }
     let addresses = authority.sign(&["192.0.2.1", "2001:db8::1"], |_| {});

@@ -9,6 +9,7 @@ mod boot;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod objects;
+mod promised;
 mod reading;
 mod reboot;
 mod requests;

@@ -298,7 +298,7 @@ fn journal(folder: &Path) -> Vec<std::path::PathBuf> {
         .collect()
 }
 
-/// GW-4, E-21: a journal whose end was not written is read up to there; one that is no journal at
+/// GW-4: a journal whose end was not written is read up to there; one that is no journal at
 /// all is set aside. The agent runs in any case, and says what it found.
 #[test]
 fn damaged_state() {

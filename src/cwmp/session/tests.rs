@@ -353,7 +353,11 @@ fn codes_are_of_the_methods_list_r_gen_4() {
             "<ParameterList/><ParameterKey/>".into(),
             &[9001, 9002, 9003, 9004, 9005, 9006, 9007, 9008],
         ),
-        ("GetParameterValues", names.into(), &[9001, 9002, 9003, 9004, 9005]),
+        (
+            "GetParameterValues",
+            names.into(),
+            &[9001, 9002, 9003, 9004, 9005],
+        ),
         (
             "GetParameterNames",
             "<ParameterPath/><NextLevel>0</NextLevel>".into(),
@@ -364,7 +368,11 @@ fn codes_are_of_the_methods_list_r_gen_4() {
             "<ParameterList/>".into(),
             &[9001, 9002, 9003, 9004, 9005, 9009],
         ),
-        ("GetParameterAttributes", names.into(), &[9001, 9002, 9003, 9004, 9005]),
+        (
+            "GetParameterAttributes",
+            names.into(),
+            &[9001, 9002, 9003, 9004, 9005],
+        ),
         ("AddObject", row.into(), &[9001, 9002, 9003, 9004, 9005]),
         ("DeleteObject", row.into(), &[9001, 9002, 9003, 9005]),
         ("Reboot", "<CommandKey/>".into(), &[9001, 9002, 9003]),
@@ -394,8 +402,17 @@ fn codes_are_of_the_methods_list_r_gen_4() {
     }
     // What the reader refuses, too.
     let deep = "<a>".repeat(100);
-    for (method, want) in [("Reboot", 9001), ("GetRPCMethods", 9001), ("FooBar", 9000), ("AddObject", 9004)] {
-        assert_eq!(code_of(&talk.says("", &format!("<c:{method}>{deep}"))), want, "{method}");
+    for (method, want) in [
+        ("Reboot", 9001),
+        ("GetRPCMethods", 9001),
+        ("FooBar", 9000),
+        ("AddObject", 9004),
+    ] {
+        assert_eq!(
+            code_of(&talk.says("", &format!("<c:{method}>{deep}"))),
+            want,
+            "{method}"
+        );
     }
 }
 

@@ -89,7 +89,10 @@ fn r_spv_6_what_a_handler_refuses_has_a_code_of_a_parameter() {
 #[test]
 fn r_spv_21_a_set_makes_no_row() {
     let mut b = Bench::new();
-    let list = [("Device.Info.Code", "changed"), ("Device.Rule.[new].Text", "x")];
+    let list = [
+        ("Device.Info.Code", "changed"),
+        ("Device.Rule.[new].Text", "x"),
+    ];
     let fault = b.set(&list).unwrap_err();
     assert_eq!(fault.parameters[0].code, Code::INVALID_NAME);
     assert_eq!(b.value("Device.RuleNumberOfEntries"), "0");

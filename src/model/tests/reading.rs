@@ -116,7 +116,10 @@ fn r_gpv_12_an_alias_is_answered_with_the_number() {
     let want = ("Device.Port.3.Name".to_owned(), "wan".to_owned());
     assert_eq!(b.values(&["Device.Port.[cpe-3].Name"]).unwrap(), [want]);
     let names = b.names("Device.Port.[cpe-3].", true).unwrap();
-    assert!(names.contains(&"Device.Port.3.Stats.".to_owned()), "{names:?}");
+    assert!(
+        names.contains(&"Device.Port.3.Stats.".to_owned()),
+        "{names:?}"
+    );
 }
 
 #[test]
