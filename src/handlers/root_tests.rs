@@ -275,3 +275,40 @@ fn hidden_values_show_nowhere() {
         assert!(!format!("{fault:?} {fault}").contains("s3cret"), "{fault}");
     }
 }
+
+/// Everybody may write to /tmp: a pipe where a file is expected must not hold the agent up.
+#[test]
+fn a_pipe_in_place_of_a_file_is_passed_over() {
+    let root = Folder::new();
+    root.file(
+        ".cwmpd/links",
+        "index=2 name=eth0 flags=up mac=02:00:00:00:00:02\n",
+    );
+    for file in [
+        "tmp/dhcp.leases",
+        "etc/resolv.conf",
+        "etc/passwd",
+        "etc/hostname",
+        "etc/localtime",
+        "etc/TZ",
+        "root/.ssh/authorized_keys",
+        "home/a/.ssh/authorized_keys",
+        "etc/rsyslog.conf",
+        "etc/ssh/sshd_config",
+        "etc/dnsmasq.conf",
+        "var/log/a.log",
+        "etc/os-release",
+        "etc/openwrt_release",
+    ] {
+        root.file(&format!("{file}.d"), "");
+        nix::unistd::mkfifo(&root.root().join(file), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    let (done, wait) = std::sync::mpsc::channel();
+    let path = root.root().to_owned();
+    std::thread::spawn(move || {
+        let mut tree = tree(&path, Platform::Linux);
+        let _ = done.send(values(&mut tree).len());
+    });
+    let seen = wait.recv_timeout(std::time::Duration::from_secs(60));
+    assert!(seen.is_ok_and(|n| n > 50));
+}
