@@ -312,3 +312,33 @@ fn a_pipe_in_place_of_a_file_is_passed_over() {
     let seen = wait.recv_timeout(std::time::Duration::from_secs(60));
     assert!(seen.is_ok_and(|n| n > 50));
 }
+
+/// Routes that cannot be read take no interfaces and addresses with them; of hosts nothing is said,
+/// since nobody knows who is on the uplink.
+#[test]
+fn without_routes_the_interfaces_stay() {
+    let root = Folder::new();
+    root.file(
+        ".cwmpd/links",
+        "index=2 name=eth0 flags=up mac=02:00:00:00:00:02\n",
+    );
+    root.file(".cwmpd/addresses", "dev=eth0 address=192.0.2.1/24\n");
+    root.file(
+        ".cwmpd/neighbours",
+        "dev=eth0 address=192.0.2.2 mac=02:00:00:00:00:22 state=reachable\n",
+    );
+    let counts = |tree: &mut Tree| {
+        let seen = values(tree);
+        [
+            "Ethernet.Interface",
+            "IP.Interface",
+            "IP.Interface.1.IPv4Address",
+            "Hosts.Host",
+        ]
+        .map(|table| seen[&format!("Device.{table}NumberOfEntries")].clone())
+    };
+    let mut tree = tree(root.root(), Platform::Linux);
+    assert_eq!(counts(&mut tree), ["1", "1", "1", "1"]);
+    root.file(".cwmpd/routes/folder", "");
+    assert_eq!(counts(&mut tree), ["1", "1", "1", "0"]);
+}
