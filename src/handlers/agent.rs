@@ -69,7 +69,7 @@ impl Reading for Agent {
                 "ProductClass" => out.put(i, &id.product_class),
                 "SerialNumber" => out.put(i, &id.serial_number),
                 "HardwareVersion" => out.put(i, &id.hardware_version),
-                "SoftwareVersion" => out.put(i, &id.software_version),
+                "SoftwareVersion" | "Version" => out.put(i, &id.software_version),
                 "ParameterKey" => out.put(i, &facts.parameter_key),
                 "ConnectionRequestURL" => out.put(i, &facts.connection_request_url),
                 "FirstUseDate" => out.put(

@@ -11,6 +11,7 @@ pub const NAMES: &[&str] = &[
     "hostname",
     "kernel_fault",
     "led",
+    "log_rotate",
     "memory",
     "process",
     "process_fault",
@@ -30,6 +31,7 @@ pub const NAMES: &[&str] = &[
     "ethernet_link",
     "ethernet_vlan",
     "ethernet_lag",
+    "ethernet_rmon",
     "link_stats",
     "wifi_radio",
     "wifi_ssid",
@@ -56,4 +58,7 @@ pub const NAMES: &[&str] = &[
     "hosts_ipv4",
     "hosts_ipv6",
     "interface_stack",
+    "qos_queue",
+    "qos_queue_stats",
+    "firewall_interface",
 ];

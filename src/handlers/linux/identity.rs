@@ -115,6 +115,11 @@ fn cpuinfo_serial(root: &Path) -> Option<String> {
     clean(line.split_once(':')?.1).filter(|s| s.bytes().any(|b| b != b'0'))
 }
 
+/// The name and version of the system in one, as it calls itself.
+pub fn system_name(root: &Path) -> Option<String> {
+    OsRelease::read(root).pretty_name
+}
+
 /// What /etc/os-release says.
 struct OsRelease {
     version: Option<String>,

@@ -169,6 +169,13 @@ pub fn base<'a>(view: &View, device: &'a Device) -> Option<Place<'a>> {
         .map(|layer| Place::new(layer, &device.name))
 }
 
+/// The lowest row of a device: what its packets leave by.
+pub fn lowest<'a>(view: &View, device: &'a Device) -> Option<Place<'a>> {
+    base(view, device)
+        .or_else(|| top(view, device))
+        .or_else(|| is(view, device, Layer::Ip).then(|| Place::new(Layer::Ip, &device.name)))
+}
+
 /// Calls `each` for every row that the row of this device in this layer stands on.
 pub fn below<'v>(
     view: &'v View,

@@ -1,7 +1,9 @@
 //! The providers of the machine and of the agent, by name.
 
 use super::network::Network;
-use super::{cpu, dns, fault, hostname, led, memory, process, sensor, ssh, syslog, system, time};
+use super::{
+    cpu, dns, fault, hostname, led, logrotate, memory, process, sensor, ssh, syslog, system, time,
+};
 use super::{unix_socket, usb, user_interface, users, vendor_file};
 use crate::handlers::agent::{self, AgentFacts};
 use crate::handlers::reading::{ReadOnly, Reading};
@@ -21,6 +23,7 @@ pub fn providers(
         ("dns", Box::new(dns::Dns::new(shared()))),
         ("kernel_fault", Box::new(fault::KernelFaults)),
         ("led", Box::new(led::Leds)),
+        ("log_rotate", Box::new(logrotate::LogRotate::default())),
         ("memory", Box::new(memory::Memory::default())),
         (
             "process",
@@ -205,6 +208,8 @@ mod tests {
             "etc/resolv.conf",
             "etc/dnsmasq.conf",
             "etc/chrony.conf",
+            "etc/logrotate.conf",
+            "etc/logrotate.d/x",
             "etc/localtime",
             "etc/TZ",
             "etc/locale.conf",

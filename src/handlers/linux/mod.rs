@@ -10,6 +10,7 @@ pub mod cpu;
 pub mod discovery;
 pub mod dns;
 pub mod fault;
+pub mod firewall;
 pub mod hostname;
 pub mod hosts;
 pub mod ip;
@@ -17,12 +18,15 @@ pub mod knobs;
 pub mod layers;
 pub mod led;
 pub mod link;
+pub mod logrotate;
 pub mod machine;
 pub mod memory;
 pub mod network;
 pub mod process;
 pub mod provider;
+pub mod queue;
 pub mod recorded;
+pub mod rmon;
 pub mod route;
 pub mod sensor;
 pub mod sockets;
@@ -38,7 +42,7 @@ pub mod vendor_file;
 
 use crate::handlers::agent::AgentFacts;
 use crate::model::handler::Handler;
-use network::part::{ADDRESSES, DEVICES, HOSTS, ROUTES, SOCKETS};
+use network::part::{ADDRESSES, DEVICES, HOSTS, QUEUES, ROUTES, SOCKETS};
 use provider::{Provider, Spec};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -83,6 +87,7 @@ pub static NETWORK: &[Spec] = specs! {
     "ethernet_link" DEVICES, link::list_links, link::fill_link, &[];
     "ethernet_vlan" DEVICES, link::list_vlans, link::fill_vlan, link::KNOBS;
     "ethernet_lag" DEVICES, link::list_lags, link::fill_lag, link::KNOBS;
+    "ethernet_rmon" DEVICES, rmon::list, rmon::fill, &[];
     "link_stats" DEVICES, link::list_nothing, link::fill_stats, &[];
     "wifi_radio" DEVICES | ROUTES, link::list_radios, link::fill_radio, &[];
     "wifi_ssid" DEVICES | ROUTES, link::list_ssids, link::fill_ssid, link::KNOBS;
@@ -109,6 +114,9 @@ pub static NETWORK: &[Spec] = specs! {
     "hosts_ipv4" HOSTS, hosts::list_ipv4, hosts::fill_address, &[];
     "hosts_ipv6" HOSTS, hosts::list_ipv6, hosts::fill_address, &[];
     "interface_stack" DEVICES, layers::list, layers::fill, &[];
+    "qos_queue" QUEUES, queue::list, queue::fill, &[];
+    "qos_queue_stats" QUEUES, queue::list, queue::fill_stats, &[];
+    "firewall_interface" DEVICES, firewall::list, firewall::fill, &[];
 };
 
 #[cfg(test)]

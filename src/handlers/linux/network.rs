@@ -5,6 +5,7 @@
 //! asked over netlink, elsewhere [`super::recorded`] files stand for it.
 
 use super::hosts::{self, Host};
+use super::queue::{self, Held};
 use super::recorded;
 use super::sockets;
 use crate::model::handler::{Ctx, Failure};
@@ -29,8 +30,10 @@ pub mod part {
     pub const HOSTS: u8 = 8;
     /// TCP sockets.
     pub const SOCKETS: u8 = 16;
+    /// Queue disciplines.
+    pub const QUEUES: u8 = 32;
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
 }
 
 /// A device, and what sysfs alone tells of it.
@@ -93,6 +96,8 @@ pub struct View {
     pub hosts: Vec<Host>,
     /// Listening and established TCP sockets.
     pub sockets: Vec<Socket>,
+    /// Queue disciplines that hold packets on their way out.
+    pub queues: Vec<Held>,
     last: Cell<usize>,
 }
 
@@ -119,12 +124,12 @@ impl Network {
         if self.view.root != ctx.root {
             self.view.root = ctx.root.to_path_buf();
         }
-        // Addresses, routes and hosts speak of devices; whether a host is ours to show depends on routes.
+        // All but sockets speak of devices; whether a host is ours to show depends on routes.
         let mut parts = parts;
         if parts & part::HOSTS != 0 {
             parts |= part::ROUTES;
         }
-        if parts & (part::ADDRESSES | part::ROUTES | part::HOSTS) != 0 {
+        if parts & (part::ADDRESSES | part::ROUTES | part::HOSTS | part::QUEUES) != 0 {
             parts |= part::DEVICES;
         }
         for at in 0..part::COUNT {
@@ -172,6 +177,7 @@ impl View {
                 let (known, learned) = neighbours(&self.root, live, &self.devices)?;
                 self.hosts = hosts::gather(self, &known, &learned);
             }
+            part::QUEUES => self.queues = queue::read(&self.root, live, &self.devices)?,
             _ => self.sockets = sockets::read(&self.root, live),
         }
         Ok(())

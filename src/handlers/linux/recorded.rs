@@ -1,8 +1,8 @@
 //! What netlink would say, read from files: the network of a machine that is not this one.
 //!
 //! With a `root` other than `/` nothing of the host shows through, so that `root` can hold a whole
-//! recorded router. Below `root/.cwmpd/` lie four text files: `links`, `addresses`, `routes` and
-//! `neighbours`. One record a line, made of words `name=value` in any order; a `#` begins a comment,
+//! recorded router. Below `root/.cwmpd/` lie five text files: `links`, `addresses`, `routes`,
+//! `neighbours` and `queues`. One record a line, made of words `name=value` in any order; a `#` begins a comment,
 //! unknown words are passed over. A missing file is an empty one, and a
 //! line that cannot be read is logged and left out. Devices are named by their names.
 //!
@@ -22,6 +22,8 @@
 //! # neighbours; state of incomplete reachable stale delay probe failed noarp permanent
 //! dev=br-lan address=192.168.1.20 mac=02:00:00:00:00:20 state=reachable confirmed=3
 //! bridge=br-lan dev=lan1 mac=02:00:00:00:00:20 confirmed=3
+//! # queues; parent root (default) or a number; hardware=1 when the device itself runs it
+//! dev=eth0 kind=fq_codel packets=10 bytes=1000 drops=1 waiting=2
 //! ```
 //!
 //! `proc/net/tcp` and `tcp6` of another machine must be in this one's byte order.
@@ -33,6 +35,7 @@
 use super::network::Device;
 use crate::sys::netlink::MAX_RECORDS;
 use crate::sys::netlink::link::{Link, Mac, PortVlan, hardware, link_flag};
+use crate::sys::netlink::queue::{Queue, ROOT};
 use crate::sys::netlink::route::{
     Address, FOREVER, Neighbour, Route, TABLE_MAIN, address_flag, bits, neighbour_state,
 };
@@ -227,6 +230,8 @@ pub fn links(root: &Path) -> Result<Vec<Link>, String> {
             ("tx_dropped", &mut s.tx_dropped),
             ("multicast", &mut s.multicast),
             ("collisions", &mut s.collisions),
+            ("rx_crc_errors", &mut s.rx_crc_errors),
+            ("rx_missed_errors", &mut s.rx_missed_errors),
         ] {
             *counter = w.number(name, 0)?;
         }
@@ -386,4 +391,23 @@ pub fn neighbours(
         })
     })?;
     Ok(all.into_iter().partition(|n| n.address.is_some()))
+}
+
+/// The queue disciplines.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn queues(root: &Path, links: &[Device]) -> Result<Vec<Queue>, String> {
+    records(root, "queues", |_, w| {
+        Some(Queue {
+            link: index(links, w.get("dev"))?,
+            parent: w.named("parent", &[("root", ROOT)], ROOT)?,
+            kind: w.text("kind"),
+            hardware: w.number("hardware", 0)? != 0,
+            bytes: w.number("bytes", 0)?,
+            packets: w.number("packets", 0)?,
+            drops: w.u32("drops", 0)?,
+            waiting: w.u32("waiting", 0)?,
+        })
+    })
 }

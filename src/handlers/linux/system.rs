@@ -1,5 +1,7 @@
-//! Provider `system`: DeviceInfo.UpTime, the additional versions, and NetworkProperties.
+//! Provider `system`: DeviceInfo.UpTime, the additional versions, the image that runs, and
+//! NetworkProperties.
 
+use super::identity;
 use crate::handlers::reading::Reading;
 use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
@@ -39,6 +41,14 @@ impl Reading for System {
                         .and_then(|l| l.split_ascii_whitespace().nth(2));
                     if let Some(max) = max.and_then(|m| m.parse::<u32>().ok()) {
                         out.put(i, max);
+                    }
+                }
+                "ActiveFirmwareImage" | "BootFirmwareImage" => {
+                    out.refer(i, "Device.DeviceInfo.FirmwareImage.{i}.", &["running"]);
+                }
+                "Name" => {
+                    if let Some(name) = identity::system_name(ctx.root) {
+                        out.put(i, name);
                     }
                 }
                 "TCPImplementation" => out.put(i, implementations(ctx.root)),

@@ -73,6 +73,8 @@ pub struct Stats {
     pub tx_dropped: u64,
     pub multicast: u64,
     pub collisions: u64,
+    pub rx_crc_errors: u64,
+    pub rx_missed_errors: u64,
 }
 
 /// One VLAN of a bridge port.
@@ -235,6 +237,8 @@ fn stats(data: &[u8]) -> Stats {
         tx_dropped: at(7),
         multicast: at(8),
         collisions: at(9),
+        rx_crc_errors: at(12),
+        rx_missed_errors: at(15),
     }
 }
 
@@ -290,6 +294,7 @@ pub(super) mod tests {
             (l.stats.rx_packets, l.stats.tx_bytes, l.stats.collisions),
             (1, 4, 10)
         );
+        assert_eq!((l.stats.rx_crc_errors, l.stats.rx_missed_errors), (13, 16));
         assert_eq!(l.mac.unwrap().to_string(), "02:00:00:00:00:01");
     }
 

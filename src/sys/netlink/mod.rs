@@ -1,6 +1,6 @@
 //! Netlink, reading only: what the kernel knows of links, addresses, routes, neighbours and sockets.
 //!
-//! [`collect`] asks for one dump and gives back typed records of [`link`] and [`route`].
+//! [`collect`] asks for one dump and gives back typed records of [`link`], [`route`] and [`queue`].
 //! The kernel is trusted to
 //! be the sender, not to be right: a length that lies ends the message it stands in, an attribute of
 //! the wrong size is skipped, and the number of records, of bytes waited for and of attempts is
@@ -8,6 +8,7 @@
 //! again; the last attempt counts as it is, since a busy machine would otherwise never be read.
 
 pub mod link;
+pub mod queue;
 pub mod route;
 mod wire;
 
@@ -93,6 +94,8 @@ pub enum Dump {
     Neighbours,
     /// What bridges have learned.
     Forwarding,
+    /// Queue disciplines of all devices. A kernel may be built without them.
+    Queues,
     /// TCP sockets that listen or are connected, of IPv4 and IPv6 in one pass over the kernel's
     /// table: reading `/proc/net/tcp` and `tcp6` takes ten times as long. Many routers lack it.
     Sockets,
@@ -111,6 +114,8 @@ impl Dump {
             Dump::Routes6 => (26, 10, 12, 0),
             Dump::Neighbours => (30, 0, 12, 0),
             Dump::Forwarding => (30, BRIDGE, 12, 0),
+            // RTM_GETQDISC, struct tcmsg.
+            Dump::Queues => (38, 0, 20, 0),
             // TCPDIAG_GETSOCK, struct inet_diag_req.
             Dump::Sockets => (18, 2, 60, 0),
         }
@@ -355,6 +360,7 @@ mod tests {
             Dump::Routes6,
             Dump::Neighbours,
             Dump::Forwarding,
+            Dump::Queues,
         ] {
             // A kernel without IPv6 or bridges refuses; it must not hang or panic.
             if let Err(e) = collect::<()>(dump, |_, _| {}) {
