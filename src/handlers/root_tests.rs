@@ -110,6 +110,7 @@ fn an_empty_root_has_nothing_of_this_machine() {
                 "Device.Routing.Router",
                 "Device.DeviceInfo.Processor",
                 "Device.DeviceInfo.SupportedDataModel",
+                "Device.DeviceInfo.FirmwareImage",
             ];
             if path.ends_with("NumberOfEntries") && value != "0" {
                 assert!(
@@ -274,4 +275,71 @@ fn hidden_values_show_nowhere() {
             .unwrap_err();
         assert!(!format!("{fault:?} {fault}").contains("s3cret"), "{fault}");
     }
+}
+
+/// Everybody may write to /tmp: a pipe where a file is expected must not hold the agent up.
+#[test]
+fn a_pipe_in_place_of_a_file_is_passed_over() {
+    let root = Folder::new();
+    root.file(
+        ".cwmpd/links",
+        "index=2 name=eth0 flags=up mac=02:00:00:00:00:02\n",
+    );
+    for file in [
+        "tmp/dhcp.leases",
+        "etc/resolv.conf",
+        "etc/passwd",
+        "etc/hostname",
+        "etc/localtime",
+        "etc/TZ",
+        "root/.ssh/authorized_keys",
+        "home/a/.ssh/authorized_keys",
+        "etc/rsyslog.conf",
+        "etc/ssh/sshd_config",
+        "etc/dnsmasq.conf",
+        "var/log/a.log",
+        "etc/os-release",
+        "etc/openwrt_release",
+    ] {
+        root.file(&format!("{file}.d"), "");
+        nix::unistd::mkfifo(&root.root().join(file), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    let (done, wait) = std::sync::mpsc::channel();
+    let path = root.root().to_owned();
+    std::thread::spawn(move || {
+        let mut tree = tree(&path, Platform::Linux);
+        let _ = done.send(values(&mut tree).len());
+    });
+    let seen = wait.recv_timeout(std::time::Duration::from_secs(60));
+    assert!(seen.is_ok_and(|n| n > 50));
+}
+
+/// Routes that cannot be read take no interfaces and addresses with them; of hosts nothing is said,
+/// since nobody knows who is on the uplink.
+#[test]
+fn without_routes_the_interfaces_stay() {
+    let root = Folder::new();
+    root.file(
+        ".cwmpd/links",
+        "index=2 name=eth0 flags=up mac=02:00:00:00:00:02\n",
+    );
+    root.file(".cwmpd/addresses", "dev=eth0 address=192.0.2.1/24\n");
+    root.file(
+        ".cwmpd/neighbours",
+        "dev=eth0 address=192.0.2.2 mac=02:00:00:00:00:22 state=reachable\n",
+    );
+    let counts = |tree: &mut Tree| {
+        let seen = values(tree);
+        [
+            "Ethernet.Interface",
+            "IP.Interface",
+            "IP.Interface.1.IPv4Address",
+            "Hosts.Host",
+        ]
+        .map(|table| seen[&format!("Device.{table}NumberOfEntries")].clone())
+    };
+    let mut tree = tree(root.root(), Platform::Linux);
+    assert_eq!(counts(&mut tree), ["1", "1", "1", "1"]);
+    root.file(".cwmpd/routes/folder", "");
+    assert_eq!(counts(&mut tree), ["1", "1", "1", "0"]);
 }

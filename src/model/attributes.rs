@@ -349,10 +349,8 @@ impl Tree {
                 break;
             }
             for (path, now) in row.drain(..) {
-                // Without attributes of its own it is watched because the model says so.
-                let notification = self
-                    .set_for(&format!("a/{path}"))
-                    .map_or(2, |a| a.notification);
+                let param = self.param_at(&path);
+                let notification = param.map_or(0, |p| self.attributes_of(p, &path).notification);
                 match self.told(&path) {
                     _ if notification == 0 => {}
                     Some(then) if then == now => {}

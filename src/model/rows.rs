@@ -225,6 +225,8 @@ impl Tree {
         {
             log::warn!("{} cannot be read: {trouble}", row.object.path());
         }
+        // The room that too much text took is not kept.
+        *fields = Fields::default();
         fields.reset(group.wants.len());
     }
 

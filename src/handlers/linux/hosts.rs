@@ -8,12 +8,10 @@
 use super::layers::{Layer, is, ports};
 use super::network::{Device, View};
 use crate::model::handler::{Fields, Keys, Row, Want};
-use crate::sys::clock;
-use crate::sys::kernel_file;
+use crate::sys::{clock, host, kernel_file};
 use crate::sys::netlink::link::Mac;
 use crate::sys::netlink::route::{Neighbour, neighbour_state as state};
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::net::IpAddr;
 
 /// The most hosts shown.
@@ -103,13 +101,10 @@ pub fn gather(view: &View, known: &[Neighbour], learned: &[Neighbour]) -> Vec<Ho
 fn leases(view: &View, hosts: &mut BTreeMap<Mac, Host>) {
     let now = clock::now();
     for file in LEASE_FILES {
-        let mut text = Vec::new();
-        let Ok(open) = std::fs::File::open(view.file(file)) else {
+        // Everybody may write to /tmp: what lies there need not be a file.
+        let Ok(text) = host::read_bytes(&view.root, file, MAX_LEASES) else {
             continue;
         };
-        if open.take(MAX_LEASES).read_to_end(&mut text).is_err() {
-            continue;
-        }
         for line in String::from_utf8_lossy(&text).lines() {
             let mut words = line.split_ascii_whitespace();
             let (Some(until), Some(mac), Some(address), Some(name)) =
@@ -141,7 +136,7 @@ fn leases(view: &View, hosts: &mut BTreeMap<Mac, Host>) {
     }
 }
 
-fn host<'v>(view: &'v View, row: &Row<'_>) -> Option<&'v Host> {
+fn station<'v>(view: &'v View, row: &Row<'_>) -> Option<&'v Host> {
     let mac = Mac::read(row.keys.first()?)?;
     let at = view.hosts.binary_search_by_key(&mac, |h| h.mac).ok()?;
     view.hosts.get(at)
@@ -154,7 +149,7 @@ pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
 
 /// `Device.Hosts.Host.{i}.`
 pub fn fill(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(host) = host(view, row) else { return };
+    let Some(host) = station(view, row) else { return };
     let port = view.at(host.port);
     let layer = port.and_then(|p| {
         [Layer::Ethernet, Layer::Ssid]
@@ -210,7 +205,7 @@ fn all_ethernet(view: &View, host: &Host) -> bool {
 
 /// The keys of `Device.Hosts.Host.{i}.IPv4Address.{i}.`
 pub fn list_ipv4(view: &View, row: &Row<'_>, out: &mut Keys) {
-    let Some(host) = host(view, row) else { return };
+    let Some(host) = station(view, row) else { return };
     out.extend(
         host.addresses
             .iter()
@@ -221,7 +216,7 @@ pub fn list_ipv4(view: &View, row: &Row<'_>, out: &mut Keys) {
 
 /// The keys of `Device.Hosts.Host.{i}.IPv6Address.{i}.`
 pub fn list_ipv6(view: &View, row: &Row<'_>, out: &mut Keys) {
-    let Some(host) = host(view, row) else { return };
+    let Some(host) = station(view, row) else { return };
     out.extend(
         host.addresses
             .iter()
@@ -232,7 +227,7 @@ pub fn list_ipv6(view: &View, row: &Row<'_>, out: &mut Keys) {
 
 /// `Device.Hosts.Host.{i}.IPv4Address.{i}.` and `IPv6Address.{i}.`: the key is the address.
 pub fn fill_address(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(host) = host(view, row) else { return };
+    let Some(host) = station(view, row) else { return };
     if !host.addresses.iter().any(|a| row.key().parse() == Ok(*a)) {
         return;
     }

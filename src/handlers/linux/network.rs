@@ -111,10 +111,11 @@ pub struct Network {
 }
 
 impl Network {
-    /// The network with at least these parts of it.
+    /// The network with at least these parts of it. Routes that cannot be read are none: most who ask
+    /// for them want to know of the uplink too, and have more to tell.
     ///
     /// # Errors
-    /// One of them cannot be read.
+    /// Another part cannot be read, or routes when it is about hosts.
     pub fn view(&mut self, ctx: &Ctx<'_>, parts: u8) -> Result<&View, Failure> {
         if self.epoch != Some(ctx.epoch) {
             self.forget();
@@ -139,8 +140,13 @@ impl Network {
             if self.loaded & bit == 0 {
                 self.loaded |= bit;
                 self.failed[at] = self.view.load(bit).err();
+                if let (part::ROUTES, Some(reason)) = (bit, &self.failed[at]) {
+                    self.view.routes.clear();
+                    log::warn!("no routes can be read: {reason}");
+                }
             }
-            if let Some(reason) = &self.failed[at] {
+            let can_do_without = bit == part::ROUTES && parts & part::HOSTS == 0;
+            if let Some(reason) = self.failed[at].as_ref().filter(|_| !can_do_without) {
                 return Err(Failure::internal(reason.clone()));
             }
         }

@@ -485,3 +485,23 @@ Alias  = { type = "Alias", write = true }
     assert_eq!(again.value("Device.Seen.1.Note").as_deref(), Some(""));
     assert_eq!(again.value("Device.Row.1.Alias").as_deref(), Some("mine"));
 }
+
+/// R-SPA-7: what an older program kept of a parameter that the model makes active by now has no effect.
+#[test]
+fn forced_notification_heeds_no_older_attributes() {
+    for kept in ["0S", "1S", "0-"] {
+        let b = Bench::new();
+        let mut batch = Batch::default();
+        batch.put("a/Device.Info.Version", kept);
+        b.journal.borrow_mut().commit(batch).unwrap();
+        let mut b = b.restart();
+        b.tree.sweep();
+        b.one
+            .borrow_mut()
+            .row("Device.Info.")
+            .insert("Version".into(), "2.0".into());
+        let changes = b.tree.sweep();
+        assert!(changes.any && changes.active, "{kept}: {changes:?}");
+        assert_eq!(b.tree.changed(), ["Device.Info.Version"]);
+    }
+}
