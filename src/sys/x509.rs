@@ -158,7 +158,9 @@ fn oid(bytes: &[u8]) -> Option<String> {
     let mut number = 0_u64;
     let mut open = true;
     for byte in bytes {
-        number = number.checked_mul(128)?.checked_add(u64::from(byte & 0x7f))?;
+        number = number
+            .checked_mul(128)?
+            .checked_add(u64::from(byte & 0x7f))?;
         open = byte & 0x80 != 0;
         if open {
             continue;
@@ -297,7 +299,9 @@ fn general_name(tag: u8, bytes: &[u8]) -> Option<String> {
         }
         IP => <[u8; 4]>::try_from(bytes)
             .map(|b| std::net::Ipv4Addr::from(b).to_string())
-            .or_else(|_| <[u8; 16]>::try_from(bytes).map(|b| std::net::Ipv6Addr::from(b).to_string()))
+            .or_else(|_| {
+                <[u8; 16]>::try_from(bytes).map(|b| std::net::Ipv6Addr::from(b).to_string())
+            })
             .ok(),
         _ => None,
     }
@@ -383,11 +387,27 @@ mod tests {
         let text = |t: &str| Some(t.to_owned());
         assert_eq!(at(UTC_TIME, "491231235959Z"), text("2049-12-31T23:59:59Z"));
         assert_eq!(at(UTC_TIME, "500101000000Z"), text("1950-01-01T00:00:00Z"));
-        assert_eq!(at(GENERALIZED_TIME, "99991231235959Z"), text("9999-12-31T23:59:59Z"));
-        for bad in ["491331235959Z", "4912312359Z", "491231235959", "49123123595éZ", "+91231235959Z"] {
+        assert_eq!(
+            at(GENERALIZED_TIME, "99991231235959Z"),
+            text("9999-12-31T23:59:59Z")
+        );
+        for bad in [
+            "491331235959Z",
+            "4912312359Z",
+            "491231235959",
+            "49123123595éZ",
+            "+91231235959Z",
+        ] {
             assert_eq!(at(UTC_TIME, bad), None, "{bad}");
         }
-        for bad in [&[][..], &[0x30], &[0x30, 0x80], &[0x30, 0x84, 0, 0, 0, 0], &[0x1f, 1, 0], &[0x30, 5, 0]] {
+        for bad in [
+            &[][..],
+            &[0x30],
+            &[0x30, 0x80],
+            &[0x30, 0x84, 0, 0, 0, 0],
+            &[0x1f, 1, 0],
+            &[0x30, 5, 0],
+        ] {
             assert_eq!(Der(bad).next(), None, "{bad:?}");
         }
     }
