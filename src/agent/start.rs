@@ -183,6 +183,8 @@ fn identify(core: &mut Core) {
         hardware_version: pick(&device.hardware_version, &found.hardware_version),
         ..found
     };
+    facts.ca_file = core.config.acs.ca_file.clone();
+    facts.client_certificate = core.config.acs.client_certificate.clone();
     facts.parameter_key = core.journal.borrow().text("k").unwrap_or_default().to_owned();
     facts.first_use = core.journal.borrow().text(FIRST_USE).and_then(|text| text.parse().ok());
 }

@@ -22,6 +22,10 @@ pub struct AgentFacts {
     pub first_use: Option<i64>,
     /// The agent's own configuration file, the first row of DeviceInfo.VendorConfigFile.
     pub config_file: Option<PathBuf>,
+    /// PEM file with the roots it trusts.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file with its own certificates.
+    pub client_certificate: Option<PathBuf>,
 }
 
 /// Who the device is. Every text has at most 64 characters, `description` 256.

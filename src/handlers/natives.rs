@@ -6,6 +6,7 @@ pub const NAMES: &[&str] = &[
     // The agent itself.
     "agent",
     // The machine.
+    "certificate",
     "cpu",
     "dns",
     "hostname",

@@ -8,3 +8,4 @@ pub mod host;
 pub mod kernel_file;
 pub mod netlink;
 pub mod uci;
+pub mod x509;

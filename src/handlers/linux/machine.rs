@@ -2,7 +2,8 @@
 
 use super::network::Network;
 use super::{
-    cpu, dns, fault, hostname, led, logrotate, memory, process, sensor, ssh, syslog, system, time,
+    certificate, cpu, dns, fault, hostname, led, logrotate, memory, process, sensor, ssh, syslog,
+    system, time,
 };
 use super::{unix_socket, usb, user_interface, users, vendor_file};
 use crate::handlers::agent::{self, AgentFacts};
@@ -64,6 +65,10 @@ pub fn providers(
     ];
     let mut all: Vec<(&'static str, Box<dyn Handler>)> = vec![
         ("agent", agent::provider(Rc::clone(facts))),
+        (
+            "certificate",
+            Box::new(certificate::Certificates::new(Rc::clone(facts))),
+        ),
         ("hostname", Box::new(hostname::Hostname)),
     ];
     for (name, reading) in readings {

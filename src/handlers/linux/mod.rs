@@ -6,6 +6,7 @@
 
 pub mod identity;
 pub mod bridge;
+pub mod certificate;
 pub mod cpu;
 pub mod discovery;
 pub mod dns;

@@ -43,7 +43,7 @@ impl Reading for System {
                         out.put(i, max);
                     }
                 }
-                "ActiveFirmwareImage" | "BootFirmwareImage" => {
+                "ActiveFirmwareImage" => {
                     out.refer(i, "Device.DeviceInfo.FirmwareImage.{i}.", &["running"]);
                 }
                 "Name" => {
