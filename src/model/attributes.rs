@@ -274,7 +274,7 @@ impl Tree {
                 batch.delete(format!("r/{path}"));
             }
         }
-        self.write(batch);
+        self.keep(batch)?;
         self.flush_numbers();
         Ok(())
     }

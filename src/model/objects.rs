@@ -93,7 +93,7 @@ impl Tree {
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
         self.index.insert(&(table, numbers), number, &name);
-        Ok((number, self.conclude(planned, batch, key)))
+        Ok((number, self.conclude(planned, batch, key)?))
     }
 
     fn check_new_alias(
@@ -249,6 +249,7 @@ impl Tree {
             }
         }
         self.clear_references(&path, &mut batch);
+        let promises = (self.promised.clone(), self.overlay.clone());
         self.forget_promises(table, place.numbers(), &path, &mut batch);
         self.watch.forget(&path);
         // `depth` is below that of a place
@@ -260,7 +261,7 @@ impl Tree {
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
         self.index.remove(&(table, numbers), number, depth);
-        Ok(self.conclude(planned, batch, key))
+        self.conclude(planned, batch, key).inspect_err(|_| (self.promised, self.overlay) = promises)
     }
 
     /// R-SPV-18: stored references to a row that goes away, or to something below it, become empty.

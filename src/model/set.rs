@@ -134,7 +134,7 @@ impl Tree {
         if key.is_some() {
             self.tell_written(&checked, &planned, &mut batch);
         }
-        Ok(self.conclude(planned, batch, key))
+        self.conclude(planned, batch, key)
     }
 
     /// What an entry asks for, by itself.

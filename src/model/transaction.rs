@@ -141,16 +141,10 @@ impl Tree {
         }
         let mut batch = Batch::default();
         batch.put(INTENT, intent);
-        self.write(batch);
+        self.keep(batch)?;
         if let Err((at, why)) = self.commit_in_order(now) {
             log::error!("a change failed and is taken back: {why}");
-            let mut notes = Vec::new();
-            self.undo_newest_first(now, at, &mut notes);
-            notes.iter().for_each(|note| log::error!("{note}"));
-            let mut batch = Batch::default();
-            batch.delete(INTENT);
-            self.write(batch);
-            self.new_epoch();
+            self.take_all_back(now, at);
             return Err(Fault::new(Code::INTERNAL_ERROR, why));
         }
         // Handlers read afresh what they have just written.
@@ -167,6 +161,17 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// Undoes a transaction up to the change at `failed`, and its intent.
+    fn take_all_back(&mut self, now: &[Planned], failed: usize) {
+        let mut notes = Vec::new();
+        self.undo_newest_first(now, failed, &mut notes);
+        notes.iter().for_each(|note| log::error!("{note}"));
+        let mut batch = Batch::default();
+        batch.delete(INTENT);
+        self.write(batch);
+        self.new_epoch();
     }
 
     /// Undoes the changes up to the one that failed, which may have done a part.
@@ -196,47 +201,54 @@ impl Tree {
     }
 
     /// Ends a transaction whose changes were carried out: one batch with all that the tree keeps.
+    ///
+    /// # Errors
+    /// 9002: the batch is not on disk; everything is taken back.
     pub(super) fn conclude(
         &mut self,
         list: Vec<Planned>,
         mut batch: Batch,
         key: Option<&str>,
-    ) -> Status {
+    ) -> Result<Status, Fault> {
         if let Some(key) = key {
             batch.put("k", key);
         }
-        if list.iter().any(|p| !p.after) {
+        let (later, now): (Vec<Planned>, Vec<Planned>) = list.into_iter().partition(|p| p.after);
+        if !now.is_empty() {
             batch.delete(INTENT);
         }
-        let later: Vec<Planned> = list.into_iter().filter(|p| p.after).collect();
-        let status = if later.is_empty() {
-            Status::Applied
-        } else {
-            Status::AtSessionEnd
-        };
-        if !later.is_empty() {
-            for planned in &later {
-                if let Op::Set(values) = &planned.op {
-                    for value in values {
-                        self.overlay
-                            .insert((value.param, planned.numbers), value.value.clone());
-                    }
+        let status = if later.is_empty() { Status::Applied } else { Status::AtSessionEnd };
+        if status == Status::AtSessionEnd {
+            self.promised.push(later);
+            batch.put(PROMISED, intent::encode_groups(&self.served, &self.promised));
+        }
+        if let Err(fault) = self.keep(batch) {
+            if status == Status::AtSessionEnd {
+                self.promised.pop();
+            }
+            if !now.is_empty() {
+                self.take_all_back(&now, now.len());
+            }
+            // Lists that were amended already are read anew.
+            self.index.clear();
+            self.new_epoch();
+            return Err(fault);
+        }
+        if let (Status::AtSessionEnd, Some(later)) = (status, self.promised.last()) {
+            for planned in later {
+                let Op::Set(values) = &planned.op else { continue };
+                for value in values {
+                    self.overlay.insert((value.param, planned.numbers), value.value.clone());
                 }
             }
-            self.promised.push(later);
-            batch.put(
-                PROMISED,
-                intent::encode_groups(&self.served, &self.promised),
-            );
         }
-        self.write(batch);
         self.flush_numbers();
         self.new_epoch();
         if self.session == 0 {
             // No session whose end would do it.
             self.reload_services();
         }
-        status
+        Ok(status)
     }
 
     /// Commits what was promised; by the last process when `inherited`.

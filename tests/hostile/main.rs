@@ -327,7 +327,20 @@ fn r_gen_5_what_could_not_be_promised_is_not_kept_later() {
     assert!(session.factory_reset().is_err(), "no promise without a disk");
     assert!(session.reboot("x").is_err());
     assert!(session.schedule_inform(3000, "later").is_err());
+    // R-SPV-27: what cannot be kept is refused, and nothing of it is left behind.
+    const CODE: &str = "Device.DeviceInfo.ProvisioningCode";
+    const ROWS: &str = "Device.ManagementServer.InformParameter.";
+    let refused = session.set(&[(CODE, "xsd:string", "lost")], "lost").expect_err("no disk");
+    assert_eq!(refused.code, 9002, "{refused:?}");
+    assert_eq!(session.add(ROWS, "lost").expect_err("no disk").code, 9002);
+    let active = acs::Attributes { name: CODE.into(), notification: Some(1), access_list: Some(Vec::new()) };
+    assert_eq!(session.set_attributes(&[active]).expect_err("no disk").code, 9002);
+    assert_eq!(session.value(CODE).expect("a value"), "");
+    assert_eq!(session.value("Device.ManagementServer.ParameterKey").expect("a value"), "");
+    assert_eq!(session.names(ROWS, true).expect("names"), []);
     limit(daemon.pid(), "--fsize=unlimited");
+    let (row, _) = session.add(ROWS, "row").expect("a row");
+    session.delete(&format!("{ROWS}{row}."), "row").expect("deleted");
     session.set(&[("Device.ManagementServer.PeriodicInformInterval", "xsd:unsignedInt", "777")], "key").expect("set");
     session.end();
     idle(&daemon);
