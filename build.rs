@@ -35,26 +35,15 @@ fn main() {
 
     let prefix = env::var(PREFIX).unwrap_or_else(|_| grammar::PREFIX.into());
     if !is_prefix(&prefix) {
-        fail(&[format!(
-            "{PREFIX}: `{prefix}` is no vendor prefix: X_ACME_, X_00256D_, X_example-com_"
-        )]);
+        fail(&[format!("{PREFIX}: `{prefix}` is no vendor prefix: X_ACME_, X_00256D_, X_example-com_")]);
     }
     let files = read_all().unwrap_or_else(|error| fail(&[format!("{FOLDER}: {error}")]));
-    let files: Vec<(&str, &str)> = files
-        .iter()
-        .map(|(name, text)| (name.as_str(), text.as_str()))
-        .collect();
-    let options = grammar::Options {
-        natives: natives::NAMES,
-        prefix: &prefix,
-        overlay: false,
-    };
-    let schema = grammar::schema_with(&files, &options).unwrap_or_else(|problems| {
-        fail(&problems.iter().map(|p| p.to_string()).collect::<Vec<_>>())
-    });
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let options = grammar::Options { natives: natives::NAMES, prefix: &prefix, overlay: false };
+    let schema = grammar::schema_with(&files, &options)
+        .unwrap_or_else(|problems| fail(&problems.iter().map(|p| p.to_string()).collect::<Vec<_>>()));
 
-    let out =
-        PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("datamodel.rs");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("datamodel.rs");
     if let Err(error) = fs::write(&out, source(&schema, &prefix)) {
         fail(&[format!("{}: {error}", out.display())]);
     }
@@ -62,14 +51,8 @@ fn main() {
 
 /// TR-106 3.3: `X_`, an OUI or a domain name with hyphens for dots, `_`.
 fn is_prefix(text: &str) -> bool {
-    let vendor = text
-        .strip_prefix("X_")
-        .and_then(|t| t.strip_suffix('_'))
-        .unwrap_or("");
-    !vendor.is_empty()
-        && vendor
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    let vendor = text.strip_prefix("X_").and_then(|t| t.strip_suffix('_')).unwrap_or("");
+    !vendor.is_empty() && vendor.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// Says what is wrong and ends the build.
@@ -82,15 +65,11 @@ fn fail(lines: &[String]) -> ! {
 
 /// All files in name order, so that the same rows always give the same tables.
 fn read_all() -> std::io::Result<Vec<(String, String)>> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(FOLDER)?
-        .map(|e| e.map(|e| e.path()))
-        .collect::<Result<_, _>>()?;
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(FOLDER)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
     paths.retain(|p| p.extension().is_some_and(|e| e == "toml"));
     paths.sort();
-    paths
-        .into_iter()
-        .map(|p| Ok((p.display().to_string(), fs::read_to_string(&p)?)))
-        .collect()
+    paths.into_iter().map(|p| Ok((p.display().to_string(), fs::read_to_string(&p)?))).collect()
 }
 
 fn t(text: Text) -> String {
@@ -107,12 +86,7 @@ fn source(schema: &Schema, prefix: &str) -> String {
     );
     let _ = writeln!(out, "const BLOB: &str = {:?};", schema.blob);
     let mut table = |name: &str, of: &str, rows: Vec<String>| {
-        let _ = writeln!(
-            out,
-            "static {name}: [{of}; {}] = [\n{}];",
-            rows.len(),
-            rows.concat()
-        );
+        let _ = writeln!(out, "static {name}: [{of}; {}] = [\n{}];", rows.len(), rows.concat());
     };
     let objects = schema.objects.iter().map(|o| {
         format!(
@@ -121,10 +95,8 @@ fn source(schema: &Schema, prefix: &str) -> String {
         )
     });
     table("OBJECTS", "ObjectRow", objects.collect());
-    let params = schema
-        .params
-        .iter()
-        .map(|p| format!("p({},{},{},{:?}),\n", t(p.name), p.flags, p.kind, p.sources));
+    let params =
+        schema.params.iter().map(|p| format!("p({},{},{},{:?}),\n", t(p.name), p.flags, p.kind, p.sources));
     table("PARAMS", "ParamRow", params.collect());
     let kinds = schema.kinds.iter().map(|k| {
         format!(
@@ -135,16 +107,9 @@ fn source(schema: &Schema, prefix: &str) -> String {
         )
     });
     table("KINDS", "KindRow", kinds.collect());
-    let sources = schema
-        .sources
-        .iter()
-        .map(|s| format!("s(SourceKind::{:?},{}),\n", s.kind, t(s.arg)));
+    let sources = schema.sources.iter().map(|s| format!("s(SourceKind::{:?},{}),\n", s.kind, t(s.arg)));
     table("SOURCES", "SourceRow", sources.collect());
-    table(
-        "WORDS",
-        "Text",
-        schema.words.iter().map(|w| t(*w) + ",\n").collect(),
-    );
+    table("WORDS", "Text", schema.words.iter().map(|w| t(*w) + ",\n").collect());
     out
 }
 

@@ -18,7 +18,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const BODY: &str = "<soap-env:Envelope xmlns:soap-env=\"http://schemas.xmlsoap.org/soap/envelope/\" \
     xmlns:cwmp=\"urn:dslforum-org:cwmp-1-2\"><soap-env:Header><cwmp:ID soap-env:mustUnderstand=\"1\">1</cwmp:ID>\
     </soap-env:Header><soap-env:Body>@</soap-env:Body></soap-env:Envelope>";
-const READ: &str = "<cwmp:GetParameterValues><ParameterNames><string>@</string></ParameterNames></cwmp:GetParameterValues>";
+const READ: &str =
+    "<cwmp:GetParameterValues><ParameterNames><string>@</string></ParameterNames></cwmp:GetParameterValues>";
 const INFORMED: &str = "<cwmp:InformResponse><MaxEnvelopes>1</MaxEnvelopes></cwmp:InformResponse>";
 
 /// The agent in a folder of its own; both end with it.
@@ -41,27 +42,14 @@ impl Agent {
         );
         fs::write(folder.join("cwmpd.toml"), text).expect("a configuration");
         let mut command = Command::new(binary);
-        command
-            .args(["run", "--config"])
-            .arg(folder.join("cwmpd.toml"));
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the daemon");
-        Agent {
-            binary: binary.to_owned(),
-            folder,
-            child,
-        }
+        command.args(["run", "--config"]).arg(folder.join("cwmpd.toml"));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the daemon");
+        Agent { binary: binary.to_owned(), folder, child }
     }
 
     fn inform(&self) {
         let mut command = Command::new(&self.binary);
-        command
-            .args(["inform", "--config"])
-            .arg(self.folder.join("cwmpd.toml"))
-            .stdout(Stdio::null());
+        command.args(["inform", "--config"]).arg(self.folder.join("cwmpd.toml")).stdout(Stdio::null());
         assert!(command.status().expect("the command line").success());
     }
 
@@ -71,14 +59,8 @@ impl Agent {
 
     /// User and system time so far, of threads that ended too; in ticks of 10 ms.
     fn cpu(&self) -> Duration {
-        let stat =
-            fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        let fields = stat
-            .rsplit_once(')')
-            .map_or("", |s| s.1)
-            .split_whitespace()
-            .skip(11)
-            .take(2);
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let fields = stat.rsplit_once(')').map_or("", |s| s.1).split_whitespace().skip(11).take(2);
         Duration::from_millis(fields.filter_map(|f| f.parse::<u64>().ok()).sum::<u64>() * 10)
     }
 }
@@ -94,8 +76,7 @@ impl Drop for Agent {
 fn rss_anon(pid: u32) -> i64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
-    line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok())
-        .unwrap_or(0)
+    line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
 /// The session as the ACS sees it.
@@ -135,13 +116,9 @@ impl Session {
 
     fn answer(&mut self, message: &str) {
         let body = BODY.replace('@', message);
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        self.0
-            .write_all((head + &body).as_bytes())
-            .expect("the agent listens");
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n", body.len());
+        self.0.write_all((head + &body).as_bytes()).expect("the agent listens");
     }
 
     /// The InformResponse, and the empty POST.
@@ -159,9 +136,7 @@ impl Session {
 
     /// The empty response; returns when the agent has hung up.
     fn close(mut self) {
-        self.0
-            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
-            .expect("the agent listens");
+        self.0.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("the agent listens");
         while matches!(self.0.read(&mut [0; 64]), Ok(1..)) {}
     }
 }
@@ -173,16 +148,11 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 /// What Content-Length says; `None` for chunks.
 fn length(head: &[u8]) -> Option<usize> {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    head.lines()
-        .find_map(|l| l.strip_prefix("content-length:"))
-        .and_then(|l| l.trim().parse().ok())
+    head.lines().find_map(|l| l.strip_prefix("content-length:")).and_then(|l| l.trim().parse().ok())
 }
 
 fn values(answer: &[u8]) -> usize {
-    answer
-        .windows(22)
-        .filter(|w| *w == b"<ParameterValueStruct>")
-        .count()
+    answer.windows(22).filter(|w| *w == b"<ParameterValueStruct>").count()
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -193,10 +163,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 fn main() {
     let binary = std::env::var_os("CWMPD_BENCH_BINARY")
         .map_or(PathBuf::from(env!("CARGO_BIN_EXE_cwmpd")), PathBuf::from);
-    let rounds: usize = std::env::var("CWMPD_BENCH_ROUNDS")
-        .ok()
-        .and_then(|r| r.parse().ok())
-        .unwrap_or(10);
+    let rounds: usize = std::env::var("CWMPD_BENCH_ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(10);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("bound"));
 
@@ -208,10 +175,7 @@ fn main() {
         starts.push(started.elapsed());
         drop(agent);
     }
-    println!(
-        "start to the first Inform on the wire: {:.1} ms",
-        millis(median(starts))
-    );
+    println!("start to the first Inform on the wire: {:.1} ms", millis(median(starts)));
 
     let agent = Agent::start(&binary, &url);
     let mut session = Session::accept(&listener);
@@ -226,10 +190,7 @@ fn main() {
         session.close();
     }
     let each = (agent.cpu() - before) / sessions as u32;
-    println!(
-        "a session that asks nothing: {:.2} ms of processor time",
-        millis(each)
-    );
+    println!("a session that asks nothing: {:.2} ms of processor time", millis(each));
 
     let idle = agent.rss_anon();
     agent.inform();
@@ -249,11 +210,7 @@ fn main() {
         );
     }
     // In a reading of its own: looking costs the daemon time.
-    let (pid, peak, over) = (
-        agent.child.id(),
-        Arc::new(AtomicI64::new(0)),
-        Arc::new(AtomicBool::new(false)),
-    );
+    let (pid, peak, over) = (agent.child.id(), Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
     let watch = thread::spawn({
         let (peak, over) = (peak.clone(), over.clone());
         move || {

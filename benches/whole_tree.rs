@@ -71,23 +71,16 @@ impl Handler for Generated {
 }
 
 fn model(nested: bool) -> String {
-    let mut text = String::from(
-        "[\"Device.\"]\nRootDataModelVersion = { type = \"string\", const = \"2.19\" }\n",
-    );
+    let mut text =
+        String::from("[\"Device.\"]\nRootDataModelVersion = { type = \"string\", const = \"2.19\" }\n");
     let mut table = "Device.Leaf.{i}.";
     if nested {
         text.push_str("[\"Device.Box.{i}.\"]\nnative = \"generated\"\nvolatile = true\n");
         table = "Device.Box.{i}.Leaf.{i}.";
     }
-    let _ = write!(
-        text,
-        "[\"{table}\"]\nnative = \"generated\"\nvolatile = true\n"
-    );
+    let _ = write!(text, "[\"{table}\"]\nnative = \"generated\"\nvolatile = true\n");
     for at in 0..5 {
-        let _ = writeln!(
-            text,
-            "Const{at} = {{ type = \"string(64)\", const = \"constant {at}\" }}"
-        );
+        let _ = writeln!(text, "Const{at} = {{ type = \"string(64)\", const = \"constant {at}\" }}");
     }
     text.push_str(
         "Name = { type = \"string(64)\" }\nUp = { type = \"boolean\" }\nBytes = { type = \"StatsCounter64\" }\n\
@@ -101,15 +94,12 @@ fn model(nested: bool) -> String {
 fn rss_anon() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
-    line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok())
-        .unwrap_or(0)
+    line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
 /// Processor time of this thread: others on the machine do not count.
 fn cpu() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
-        .expect("a clock that Linux has")
-        .into()
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a clock that Linux has").into()
 }
 
 /// What one reading found.
@@ -143,12 +133,7 @@ fn read(tree: &mut Tree, path: &str, sampled: bool) -> Reading {
     sample(&mut found.listed);
     found.peak = found.listed;
     let started = cpu();
-    let mut rendering = Rendering::new(LongAnswer::new(
-        Namespace::V1_2,
-        Some("1"),
-        List::Values,
-        selection,
-    ));
+    let mut rendering = Rendering::new(LongAnswer::new(Namespace::V1_2, Some("1"), List::Values, selection));
     let (First::Whole(first) | First::Begun(first)) = rendering.first(tree);
     found.bytes = first.len();
     sample(&mut found.peak);
@@ -163,20 +148,9 @@ fn read(tree: &mut Tree, path: &str, sampled: bool) -> Reading {
 
 fn measure(leaves: usize, nested: bool) {
     let instances = (leaves / 10).max(1);
-    let side = if nested {
-        (instances as f64).sqrt() as usize
-    } else {
-        0
-    };
-    let generated = if nested {
-        Generated(side, instances / side)
-    } else {
-        Generated(instances, 0)
-    };
-    let handlers = Handlers {
-        by_kind: Vec::new(),
-        natives: vec![("generated", Box::new(generated))],
-    };
+    let side = if nested { (instances as f64).sqrt() as usize } else { 0 };
+    let generated = if nested { Generated(side, instances / side) } else { Generated(instances, 0) };
+    let handlers = Handlers { by_kind: Vec::new(), natives: vec![("generated", Box::new(generated))] };
     let journal = Rc::new(RefCell::new(Journal::in_memory()));
     let (mut tree, _) = sample::tree(&model(nested), &journal, handlers);
     // One value first: what any answer needs is part of idle.
@@ -215,10 +189,8 @@ fn measure(leaves: usize, nested: bool) {
 }
 
 fn main() {
-    if let (Ok(leaves), Ok(nested)) = (
-        std::env::var("CWMPD_BENCH_ONE"),
-        std::env::var("CWMPD_BENCH_NESTED"),
-    ) {
+    if let (Ok(leaves), Ok(nested)) = (std::env::var("CWMPD_BENCH_ONE"), std::env::var("CWMPD_BENCH_NESTED"))
+    {
         return measure(leaves.parse().expect("a number"), nested == "true");
     }
     let own = std::env::current_exe().expect("the path of this program");
@@ -235,9 +207,7 @@ fn main() {
                 continue;
             }
             let mut child = Command::new(&own);
-            child
-                .env("CWMPD_BENCH_ONE", leaves)
-                .env("CWMPD_BENCH_NESTED", nested.to_string());
+            child.env("CWMPD_BENCH_ONE", leaves).env("CWMPD_BENCH_NESTED", nested.to_string());
             let status = child.status().expect("a child of its own");
             assert!(status.success(), "{leaves} leaves: {status}");
         }

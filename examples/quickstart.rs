@@ -55,7 +55,8 @@ fn story() -> Result<(), Fault> {
     let acs = Acs::start(Options::default());
     let this_program = std::env::current_exe().expect("the path of this program");
     let first_values = format!("url = \"{}\"\nperiodic_inform_interval = 3600", acs.url());
-    let door = "[connection_request]\nlisten = \"127.0.0.1:0\"\nusername = \"acs\"\npassword = \"quickstart\"";
+    let door =
+        "[connection_request]\nlisten = \"127.0.0.1:0\"\nusername = \"acs\"\npassword = \"quickstart\"";
     let mut agent = Daemon::new(this_program, "quickstart", &first_values, door);
     let since = Instant::now();
     agent.start();
@@ -120,7 +121,10 @@ fn story() -> Result<(), Fault> {
     tell(format!("with the right one: HTTP {right}"));
     let session = acs.next_session(PATIENCE);
     tell(format!("Inform: {}", events(&session)));
-    tell(format!("Device.DeviceInfo.UpTime = {}", session.inform.value("Device.DeviceInfo.UpTime").unwrap_or_default()));
+    tell(format!(
+        "Device.DeviceInfo.UpTime = {}",
+        session.inform.value("Device.DeviceInfo.UpTime").unwrap_or_default()
+    ));
     session.end();
 
     step(5, "Somebody at the device changes a value with active notification");

@@ -76,20 +76,11 @@ pub fn connection_request(data: &[u8]) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 Err(_) => closed = true,
             }
-            assert!(
-                since.elapsed() < Duration::from_secs(20),
-                "the peer is kept for ever"
-            );
+            assert!(since.elapsed() < Duration::from_secs(20), "the peer is kept for ever");
         }
         if !answer.is_empty() {
-            let status = answer
-                .get(9..12)
-                .and_then(|s| std::str::from_utf8(s).ok())
-                .unwrap_or("");
-            assert!(
-                ["400", "401", "404", "405", "431"].contains(&status),
-                "{status}"
-            );
+            let status = answer.get(9..12).and_then(|s| std::str::from_utf8(s).ok()).unwrap_or("");
+            assert!(["400", "401", "404", "405", "431"].contains(&status), "{status}");
         }
     });
 }
@@ -103,9 +94,7 @@ pub fn digest_challenge(data: &[u8]) {
         };
         let header = answering.authorization("user \"u\"", "a secret", "POST", "/x?y=z");
         assert!(!header.contains("a secret") || text.contains("a secret"));
-        let [read] = &digest::parse(&header)[..] else {
-            panic!("not one answer: {header}")
-        };
+        let [read] = &digest::parse(&header)[..] else { panic!("not one answer: {header}") };
         for name in ["nonce", "realm", "opaque"] {
             assert_eq!(read.get(name), challenge.get(name), "{name}");
         }
@@ -138,10 +127,7 @@ pub fn url(data: &[u8]) {
     let first = lines.next().unwrap_or("");
     let parsed = Url::parse(first);
     if Url::of_acs(first).is_ok() {
-        assert!(
-            parsed.is_ok(),
-            "the configuration takes it, the client does not: {parsed:?}"
-        );
+        assert!(parsed.is_ok(), "the configuration takes it, the client does not: {parsed:?}");
     }
     let Ok(mut url) = parsed else { return };
     sound(&url);
@@ -156,8 +142,7 @@ pub fn url(data: &[u8]) {
 fn sound(url: &Url) {
     assert!(url.target.starts_with('/') && url.target.bytes().all(|b| b.is_ascii_graphic()));
     assert!(
-        !url.host.is_empty() && url.port != 0 && !url.to_string().contains('@')
-            || url.target.contains('@')
+        !url.host.is_empty() && url.port != 0 && !url.to_string().contains('@') || url.target.contains('@')
     );
     let text = url.to_string();
     // Encoding makes a long one longer, and then it is refused by its length alone.
@@ -181,11 +166,7 @@ pub fn path(data: &[u8]) {
             Segment::Wildcard => "*".to_string(),
         })
         .collect();
-    let dot = if path.partial && !words.is_empty() {
-        "."
-    } else {
-        ""
-    };
+    let dot = if path.partial && !words.is_empty() { "." } else { "" };
     assert_eq!(words.join(".") + dot, text);
 }
 
@@ -206,21 +187,14 @@ pub fn journal(data: &[u8]) {
         let before = all(&journal);
         drop(journal);
         let journal = Journal::open(dir).expect("nobody else has it");
-        assert_eq!(
-            journal.health(),
-            None,
-            "damage is told once and then put right"
-        );
+        assert_eq!(journal.health(), None, "damage is told once and then put right");
         assert_eq!(all(&journal), before);
         assert_eq!(journal.text("k"), Some("what was promised"));
     });
 }
 
 fn all(journal: &Journal) -> Vec<(String, Vec<u8>)> {
-    journal
-        .scan("")
-        .map(|(k, v)| (k.to_owned(), v.to_vec()))
-        .collect()
+    journal.scan("").map(|(k, v)| (k.to_owned(), v.to_vec())).collect()
 }
 
 struct Scratch(PathBuf);
@@ -229,11 +203,7 @@ impl Scratch {
     fn new() -> Scratch {
         // In memory where there is such a place: every start of a journal waits for the disk.
         let shm = PathBuf::from("/dev/shm");
-        let base = if shm.is_dir() {
-            shm
-        } else {
-            std::env::temp_dir()
-        };
+        let base = if shm.is_dir() { shm } else { std::env::temp_dir() };
         let dir = base.join(format!("cwmpd-fuzz-journal-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).expect("a temporary folder");
@@ -252,11 +222,7 @@ pub fn overlay(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let options = grammar::Options {
-        natives: &[],
-        prefix: builtin::VENDOR_PREFIX,
-        overlay: true,
-    };
+    let options = grammar::Options { natives: &[], prefix: builtin::VENDOR_PREFIX, overlay: true };
     let (mut specs, mut problems) = (Vec::new(), Vec::new());
     grammar::read("x.toml", text, &options, &mut specs, &mut problems);
     assert!(problems.iter().all(|p| !p.reason.is_empty()));
@@ -285,9 +251,7 @@ pub fn control(data: &[u8]) {
         }
     };
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .stack_size(128 * 1024)
-            .spawn_scoped(scope, body);
+        let thread = std::thread::Builder::new().stack_size(128 * 1024).spawn_scoped(scope, body);
         if let Err(panic) = thread.expect("a thread").join() {
             std::panic::resume_unwind(panic);
         }

@@ -16,9 +16,7 @@ use syslog::{Facility, LogFormat, LoggerBackend, Severity};
 /// The longest line, bytes; what is longer is cut.
 const MAX_LINE: usize = 2048;
 
-static LOGGER: Logger = Logger {
-    sink: Mutex::new(Sink::Stderr),
-};
+static LOGGER: Logger = Logger { sink: Mutex::new(Sink::Stderr) };
 
 /// Puts the settings in force; the first call starts logging, later ones (SIGHUP) change it.
 pub fn set(settings: &LogSettings) {
@@ -94,11 +92,7 @@ fn one_line(args: &std::fmt::Arguments<'_>) -> String {
 
 /// ISO 8601, or the time since boot while the clock is not set (GW-16).
 fn stamp(now: clock::Now) -> String {
-    if now.clock_set {
-        clock::utc(now.wall)
-    } else {
-        elapsed(now)
-    }
+    if now.clock_set { clock::utc(now.wall) } else { elapsed(now) }
 }
 
 fn elapsed(now: clock::Now) -> String {
@@ -127,21 +121,13 @@ struct Syslog {
 
 impl Syslog {
     fn new(path: Option<PathBuf>) -> Syslog {
-        Syslog {
-            path,
-            connection: None,
-            lost: 0,
-        }
+        Syslog { path, connection: None, lost: 0 }
     }
 
     fn send(&mut self, severity: Severity, text: &str) {
         let mut text = std::borrow::Cow::Borrowed(text);
         if self.lost > 0 {
-            let _ = write!(
-                text.to_mut(),
-                " ({} log lines before this one were lost)",
-                self.lost
-            );
+            let _ = write!(text.to_mut(), " ({} log lines before this one were lost)", self.lost);
         }
         // The second try is for a socket whose syslogd went away.
         for _ in 0..2 {
@@ -151,10 +137,7 @@ impl Syslog {
             let Some(connection) = &mut self.connection else {
                 break;
             };
-            match connection
-                .formatter
-                .format(&mut connection.backend, severity, &text)
-            {
+            match connection.formatter.format(&mut connection.backend, severity, &text) {
                 Ok(()) => {
                     self.lost = 0;
                     return;
@@ -168,9 +151,7 @@ impl Syslog {
     }
 
     fn connect(&self) -> Option<Connection> {
-        let line = Line {
-            pid: std::process::id(),
-        };
+        let line = Line { pid: std::process::id() };
         let connection = match &self.path {
             Some(path) => syslog::unix_custom(line, path),
             None => syslog::unix(line),
@@ -197,18 +178,10 @@ impl<T: std::fmt::Display> LogFormat<T> for Line {
         let now = clock::now();
         let line = if now.clock_set {
             let local = clock::local(now.wall, std::path::Path::new("/"));
-            format!(
-                "<{priority}>{} cwmpd[{}]: {message}",
-                rfc3164(&local),
-                self.pid
-            )
+            format!("<{priority}>{} cwmpd[{}]: {message}", rfc3164(&local), self.pid)
         } else {
             // syslogd puts its own time in front.
-            format!(
-                "<{priority}>cwmpd[{}]: {} {message}",
-                self.pid,
-                elapsed(now)
-            )
+            format!("<{priority}>cwmpd[{}]: {} {message}", self.pid, elapsed(now))
         };
         out.write_all(line.as_bytes()).map_err(syslog::Error::Write)
     }
@@ -216,22 +189,12 @@ impl<T: std::fmt::Display> LogFormat<T> for Line {
 
 /// `Nov  2 10:28:55` from `2026-11-02T10:28:55+00:00`.
 fn rfc3164(local: &str) -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let month = local
-        .get(5..7)
-        .and_then(|m| m.parse::<usize>().ok())
-        .unwrap_or(1);
-    let day = local
-        .get(8..10)
-        .and_then(|d| d.parse::<u8>().ok())
-        .unwrap_or(1);
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = local.get(5..7).and_then(|m| m.parse::<usize>().ok()).unwrap_or(1);
+    let day = local.get(8..10).and_then(|d| d.parse::<u8>().ok()).unwrap_or(1);
     let time = local.get(11..19).unwrap_or("00:00:00");
-    format!(
-        "{} {day:2} {time}",
-        MONTHS.get(month.wrapping_sub(1)).unwrap_or(&"Jan")
-    )
+    format!("{} {day:2} {time}", MONTHS.get(month.wrapping_sub(1)).unwrap_or(&"Jan"))
 }
 
 #[cfg(test)]
@@ -242,11 +205,8 @@ mod tests {
 
     #[test]
     fn gw_16_stamps() {
-        let mut now = clock::Now {
-            mono: Duration::from_millis(12_345),
-            wall: 1_795_343_335,
-            clock_set: true,
-        };
+        let mut now =
+            clock::Now { mono: Duration::from_millis(12_345), wall: 1_795_343_335, clock_set: true };
         assert_eq!(stamp(now), "2026-11-22T10:28:55Z");
         now.clock_set = false;
         assert_eq!(stamp(now), "+12.345s");
@@ -255,10 +215,7 @@ mod tests {
 
     #[test]
     fn a_line_stays_one_line() {
-        assert_eq!(
-            one_line(&format_args!("a\nb\u{1b}[0m\u{85}é")),
-            "a\\nb\\u{1b}[0m\\u{85}é"
-        );
+        assert_eq!(one_line(&format_args!("a\nb\u{1b}[0m\u{85}é")), "a\\nb\\u{1b}[0m\\u{85}é");
         let long = "x".repeat(5000);
         assert!(one_line(&format_args!("{long}")).len() <= MAX_LINE + 4);
     }
@@ -266,16 +223,10 @@ mod tests {
     #[test]
     fn only_the_agents_own_records_pass() {
         log::set_max_level(log::LevelFilter::Trace);
-        for (target, passes) in [
-            ("cwmpd", true),
-            ("cwmpd::net::client", true),
-            ("cwmpdx", false),
-            ("ureq", false),
-        ] {
-            let metadata = log::Metadata::builder()
-                .target(target)
-                .level(log::Level::Error)
-                .build();
+        for (target, passes) in
+            [("cwmpd", true), ("cwmpd::net::client", true), ("cwmpdx", false), ("ureq", false)]
+        {
+            let metadata = log::Metadata::builder().target(target).level(log::Level::Error).build();
             assert_eq!(log::Log::enabled(&LOGGER, &metadata), passes, "{target}");
         }
     }
@@ -294,19 +245,14 @@ mod tests {
         syslog.send(Severity::LOG_INFO, "nobody listens");
         let bind = || {
             let socket = UnixDatagram::bind(&path).unwrap();
-            socket
-                .set_read_timeout(Some(Duration::from_secs(10)))
-                .unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
             socket
         };
         let first = bind();
         syslog.send(Severity::LOG_INFO, "one");
         let line = receive(&first);
         assert!(line.starts_with("<30>"), "{line}");
-        let end = format!(
-            "cwmpd[{}]: one (1 log lines before this one were lost)",
-            std::process::id()
-        );
+        let end = format!("cwmpd[{}]: one (1 log lines before this one were lost)", std::process::id());
         assert!(line.ends_with(&end), "{line}");
         // syslogd is restarted.
         drop(first);
@@ -314,10 +260,7 @@ mod tests {
         let second = bind();
         syslog.send(Severity::LOG_ERR, "two");
         let line = receive(&second);
-        assert!(
-            line.starts_with("<27>") && line.ends_with("]: two"),
-            "{line}"
-        );
+        assert!(line.starts_with("<27>") && line.ends_with("]: two"), "{line}");
         // It is stopped for a while: this loop would never end if a send waited.
         let mut sent = 0;
         while syslog.lost == 0 {

@@ -50,12 +50,7 @@ impl Drop for Scratch {
 }
 
 fn cwmpd(config: &Path, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_cwmpd"))
-        .arg("--config")
-        .arg(config)
-        .args(words)
-        .output()
-        .unwrap()
+    Command::new(env!("CARGO_BIN_EXE_cwmpd")).arg("--config").arg(config).args(words).output().unwrap()
 }
 
 fn out(output: &Output) -> String {
@@ -70,15 +65,10 @@ fn err(output: &Output) -> String {
 fn version_and_help() {
     let none = Path::new("/no/such/file");
     let version = cwmpd(none, &["--version"]);
-    assert_eq!(
-        (version.status.code(), out(&version).as_str()),
-        (Some(0), "cwmpd 0.1.0\n")
-    );
+    assert_eq!((version.status.code(), out(&version).as_str()), (Some(0), "cwmpd 0.1.0\n"));
     let help = cwmpd(none, &["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for word in [
-        "run", "get", "set", "add", "del", "names", "inform", "status", "check",
-    ] {
+    for word in ["run", "get", "set", "add", "del", "names", "inform", "status", "check"] {
         assert!(out(&help).contains(&format!("cwmpd {word}")), "{word}");
     }
 }
@@ -87,15 +77,9 @@ fn version_and_help() {
 fn a_wrong_command_line_is_2() {
     let scratch = Scratch::new("usage");
     let config = scratch.config("");
-    for words in [
-        &[][..],
-        &["fly"],
-        &["get"],
-        &["set", "x"],
-        &["status", "x"],
-        &["--colour"],
-        &["add", "a", "b"],
-    ] {
+    for words in
+        [&[][..], &["fly"], &["get"], &["set", "x"], &["status", "x"], &["--colour"], &["add", "a", "b"]]
+    {
         let output = cwmpd(&config, words);
         assert_eq!(output.status.code(), Some(2), "{words:?}");
         assert!(err(&output).starts_with("cwmpd: "), "{words:?}");
@@ -122,23 +106,12 @@ fn check_cites_a_bad_overlay() {
     let config = scratch.config("");
     let overlay = scratch.0.join("overlays/bad.toml");
     std::fs::create_dir(scratch.0.join("overlays")).unwrap();
-    std::fs::write(
-        &overlay,
-        "[\"Device.X_CWMPD_A.\"]\nLevel = { type = \"integer\", const = \"1\" }\n",
-    )
-    .unwrap();
+    std::fs::write(&overlay, "[\"Device.X_CWMPD_A.\"]\nLevel = { type = \"integer\", const = \"1\" }\n")
+        .unwrap();
     let output = cwmpd(&config, &["check"]);
     assert_eq!(output.status.code(), Some(3), "{}", out(&output));
-    assert!(
-        out(&output).contains(&format!("{}:2: ", overlay.display())),
-        "{}",
-        out(&output)
-    );
-    std::fs::write(
-        &overlay,
-        "[\"Device.X_CWMPD_A.\"]\nLevel = { type = \"int\", const = \"1\" }\n",
-    )
-    .unwrap();
+    assert!(out(&output).contains(&format!("{}:2: ", overlay.display())), "{}", out(&output));
+    std::fs::write(&overlay, "[\"Device.X_CWMPD_A.\"]\nLevel = { type = \"int\", const = \"1\" }\n").unwrap();
     let output = cwmpd(&config, &["check"]);
     assert_eq!(output.status.code(), Some(0), "{}", out(&output));
 }
@@ -146,9 +119,7 @@ fn check_cites_a_bad_overlay() {
 #[test]
 fn check_warns_of_a_state_that_lies_in_memory() {
     let memory = Path::new("/dev/shm");
-    if nix::sys::statfs::statfs(memory).map(|f| f.filesystem_type())
-        != Ok(nix::sys::statfs::TMPFS_MAGIC)
-    {
+    if nix::sys::statfs::statfs(memory).map(|f| f.filesystem_type()) != Ok(nix::sys::statfs::TMPFS_MAGIC) {
         println!("no tmpfs at /dev/shm: not tried");
         return;
     }
@@ -156,11 +127,7 @@ fn check_warns_of_a_state_that_lies_in_memory() {
     let config = scratch.config("");
     let text = std::fs::read_to_string(&config).unwrap();
     let state = format!("{}/state", scratch.0.display());
-    std::fs::write(
-        &config,
-        text.replace(&state, "/dev/shm/no-such-folder/state"),
-    )
-    .unwrap();
+    std::fs::write(&config, text.replace(&state, "/dev/shm/no-such-folder/state")).unwrap();
     let output = cwmpd(&config, &["check"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(out(&output).contains("lies on tmpfs"), "{}", out(&output));
@@ -171,11 +138,7 @@ fn a_wrong_configuration_is_3_with_file_line_and_reason() {
     let scratch = Scratch::new("configuration");
     for (more, line, reason) in [
         ("colour = 1", 6, "unknown field `colour`"),
-        (
-            "ca_file = \"/no/such/ca.pem\"",
-            6,
-            "acs.ca_file: /no/such/ca.pem cannot be read",
-        ),
+        ("ca_file = \"/no/such/ca.pem\"", 6, "acs.ca_file: /no/such/ca.pem cannot be read"),
         ("[commands]\nreboot = [\"\"]", 7, "commands.reboot"),
         ("[log\n", 6, ""),
     ] {
@@ -183,18 +146,10 @@ fn a_wrong_configuration_is_3_with_file_line_and_reason() {
         let start = format!("{}:{line}: ", file.display());
         let check = cwmpd(&file, &["check"]);
         assert_eq!(check.status.code(), Some(3), "{more}");
-        assert!(
-            out(&check).starts_with(&start) && out(&check).contains(reason),
-            "{}",
-            out(&check)
-        );
+        assert!(out(&check).starts_with(&start) && out(&check).contains(reason), "{}", out(&check));
         let run = cwmpd(&file, &["run"]);
         assert_eq!(run.status.code(), Some(3), "{more}");
-        assert!(
-            err(&run).contains(&start) && err(&run).contains(reason),
-            "{}",
-            err(&run)
-        );
+        assert!(err(&run).contains(&start) && err(&run).contains(reason), "{}", err(&run));
         assert_eq!(err(&run).lines().count(), 1, "one clear line");
         assert!(!scratch.0.join("state").exists(), "nothing was started");
     }
@@ -202,10 +157,7 @@ fn a_wrong_configuration_is_3_with_file_line_and_reason() {
     for word in ["run", "check", "status"] {
         let output = cwmpd(&none, &[word]);
         assert_eq!(output.status.code(), Some(3), "{word}");
-        assert!(
-            (out(&output) + &err(&output)).contains("none.toml: cannot be read"),
-            "{word}"
-        );
+        assert!((out(&output) + &err(&output)).contains("none.toml: cannot be read"), "{word}");
     }
 }
 
@@ -213,19 +165,10 @@ fn a_wrong_configuration_is_3_with_file_line_and_reason() {
 fn no_daemon_is_4() {
     let scratch = Scratch::new("nobody");
     let config = scratch.config("");
-    for words in [
-        &["status"][..],
-        &["get", "Device."],
-        &["inform"],
-        &["names"],
-    ] {
+    for words in [&["status"][..], &["get", "Device."], &["inform"], &["names"]] {
         let output = cwmpd(&config, words);
         assert_eq!(output.status.code(), Some(4), "{words:?}");
-        assert!(
-            err(&output).contains("the daemon is not running"),
-            "{}",
-            err(&output)
-        );
+        assert!(err(&output).contains("the daemon is not running"), "{}", err(&output));
     }
     // A socket that nobody listens at any more, after a kill -9.
     drop(UnixListener::bind(scratch.0.join("cwmpd.sock")).unwrap());
@@ -265,13 +208,7 @@ fn answers_of_the_daemon() {
             "Device.X.3.\n",
             0,
         ),
-        (
-            &["inform"],
-            "{\"op\":\"inform\"}\n",
-            "{\"ok\":true}\n",
-            "",
-            0,
-        ),
+        (&["inform"], "{\"op\":\"inform\"}\n", "{\"ok\":true}\n", "", 0),
         // The daemon goes away in the middle, or speaks another language.
         (
             &["get", "A"],
@@ -294,18 +231,8 @@ fn answers_of_the_daemon() {
         let output = cwmpd(&config, words);
         assert_eq!(daemon.join().unwrap(), request, "{words:?}");
         assert_eq!(out(&output), shown, "{words:?}");
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "{words:?}: {}",
-            err(&output)
-        );
-        assert_eq!(
-            output.stderr.is_empty(),
-            code == 0,
-            "{words:?}: {}",
-            err(&output)
-        );
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {}", err(&output));
+        assert_eq!(output.stderr.is_empty(), code == 0, "{words:?}: {}", err(&output));
     }
 }
 
@@ -325,9 +252,7 @@ fn a_closed_pipe_ends_quietly() {
         .spawn()
         .unwrap();
     let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut first)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert_eq!(first, "Device.X=0123456789\n");
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""));

@@ -19,11 +19,7 @@ use peer::{Peer, Reply, Request, client, options};
 /// A server that gives these replies in turn.
 fn scripted(replies: impl IntoIterator<Item = Reply>) -> Peer {
     let mut replies: VecDeque<Reply> = replies.into_iter().collect();
-    Peer::start(move |_| {
-        replies
-            .pop_front()
-            .expect("no more than the scripted requests")
-    })
+    Peer::start(move |_| replies.pop_front().expect("no more than the scripted requests"))
 }
 
 fn post(client: &mut Client, body: &[u8]) -> Result<String, Error> {
@@ -60,26 +56,13 @@ fn t2_t13_t14_t15_head_of_a_post_with_an_envelope() {
     assert_eq!(request.body, b"<Inform/>");
     let mut names: Vec<&str> = request.headers().map(|(name, _)| name).collect();
     names.sort_unstable();
-    let want = [
-        "Content-Length",
-        "Content-Type",
-        "Host",
-        "SOAPAction",
-        "User-Agent",
-    ];
+    let want = ["Content-Length", "Content-Type", "Host", "SOAPAction", "User-Agent"];
     assert_eq!(names, want);
     assert_eq!(request.header("User-Agent"), Some("cwmpd/test"));
     assert_eq!(request.header("Content-Length"), Some("9"));
-    assert_eq!(
-        request.header("Content-Type"),
-        Some("text/xml; charset=utf-8")
-    );
+    assert_eq!(request.header("Content-Type"), Some("text/xml; charset=utf-8"));
     assert_eq!(request.header("SOAPAction"), Some(""));
-    assert!(
-        request.head.contains("\r\nSOAPAction: \r\n"),
-        "{}",
-        request.head
-    );
+    assert!(request.head.contains("\r\nSOAPAction: \r\n"), "{}", request.head);
 }
 
 #[test]
@@ -99,12 +82,7 @@ fn t12_t13_head_of_an_empty_post() {
 
 #[test]
 fn t3_one_connection_for_all_posts() {
-    let peer = scripted([
-        Reply::ok("1"),
-        Reply::empty(),
-        Reply::ok(""),
-        Reply::ok("4"),
-    ]);
+    let peer = scripted([Reply::ok("1"), Reply::empty(), Reply::ok(""), Reply::ok("4")]);
     let (mut client, _waker) = client(options(peer.url("/")));
     assert!(client.local_address().is_none());
     for want in ["1", "", "", "4"] {
@@ -140,11 +118,7 @@ fn t4_the_session_goes_on_when_the_acs_closes() {
         let connections: Vec<usize> = requests.iter().map(|r| r.connection).collect();
         assert_eq!(connections, [0, 1, 2]);
         assert!(requests.iter().all(|r| r.body == b"body"));
-        assert!(
-            requests[1..]
-                .iter()
-                .all(|r| r.header("Cookie") == Some("id=7"))
-        );
+        assert!(requests[1..].iter().all(|r| r.header("Cookie") == Some("id=7")));
     }
 }
 
@@ -158,16 +132,8 @@ fn t4_a_request_that_a_dead_connection_swallowed_is_sent_again() {
     let (mut client, _waker) = client(options(peer.url("/")));
     post_ok(&mut client, b"first");
     post_ok(&mut client, b"second");
-    let seen: Vec<(usize, Vec<u8>)> = peer
-        .requests()
-        .into_iter()
-        .map(|r| (r.connection, r.body))
-        .collect();
-    let want = [
-        (0, b"first".to_vec()),
-        (0, b"second".to_vec()),
-        (1, b"second".to_vec()),
-    ];
+    let seen: Vec<(usize, Vec<u8>)> = peer.requests().into_iter().map(|r| (r.connection, r.body)).collect();
+    let want = [(0, b"first".to_vec()), (0, b"second".to_vec()), (1, b"second".to_vec())];
     assert_eq!(seen, want);
 }
 
@@ -194,10 +160,7 @@ fn t6_bodies_cut_short_are_failures() {
         "SMTP ready\r\n\r\n",
     ] {
         let (result, _) = one([Reply::raw(reply).close()]);
-        assert!(
-            matches!(result, Err(Error::Broken(_))),
-            "{reply}: {result:?}"
-        );
+        assert!(matches!(result, Err(Error::Broken(_))), "{reply}: {result:?}");
     }
 }
 
@@ -222,11 +185,7 @@ fn t10_t31_other_statuses_end_the_session() {
 
 #[test]
 fn c33_retry_after_is_told() {
-    let table = [
-        ("120", Some(120)),
-        ("soon", None),
-        ("Sun, 06 Nov 1994 08:49:37 GMT", None),
-    ];
+    let table = [("120", Some(120)), ("soon", None), ("Sun, 06 Nov 1994 08:49:37 GMT", None)];
     for (text, want) in table {
         let header = format!("retry-after: {text}");
         match one([Reply::status("503 Busy", &[&header], b"")]).0 {
@@ -279,16 +238,8 @@ fn t18_header_variants() {
 #[test]
 fn t19_t21_cookies_last_for_the_session() {
     let peer = scripted([
-        Reply::status(
-            "200 OK",
-            &["Set-Cookie: a=1", "set-cookie: b=2; Path=/"],
-            b"",
-        ),
-        Reply::status(
-            "200 OK",
-            &["Set-Cookie: c=3", "Set-Cookie: a=; Max-Age=0"],
-            b"",
-        ),
+        Reply::status("200 OK", &["Set-Cookie: a=1", "set-cookie: b=2; Path=/"], b""),
+        Reply::status("200 OK", &["Set-Cookie: c=3", "Set-Cookie: a=; Max-Age=0"], b""),
         Reply::empty(),
         Reply::empty(),
     ]);
@@ -307,10 +258,7 @@ fn t19_t21_cookies_last_for_the_session() {
 fn t22_t23_t24_redirects_post_the_same_bytes_and_stay() {
     for status in ["302 Found", "307 Temporary Redirect"] {
         let target = scripted([Reply::ok("1"), Reply::ok("2")]);
-        let peer = scripted([
-            Reply::ok("0"),
-            Reply::redirect(status, &target.url("/new?x#y")),
-        ]);
+        let peer = scripted([Reply::ok("0"), Reply::redirect(status, &target.url("/new?x#y"))]);
         let (mut client, _waker) = client(options(peer.url("/acs")));
         assert_eq!(post_ok(&mut client, b"zero"), "0");
         assert_eq!(post_ok(&mut client, b"one"), "1");
@@ -331,10 +279,7 @@ fn t25_five_redirects_pass_and_six_fail() {
         assert_eq!(result.is_ok(), passes, "{result:?}");
         assert!(passes || matches!(result, Err(Error::Redirect(_))));
         assert_eq!(requests.len(), 6);
-        assert!(
-            requests.iter().all(|r| r.connection == 0),
-            "the same host, the same connection"
-        );
+        assert!(requests.iter().all(|r| r.connection == 0), "the same host, the same connection");
         assert_eq!(requests[5].line(), "POST /r4 HTTP/1.1");
     }
 }
@@ -356,25 +301,14 @@ fn t28_redirects_that_lead_nowhere() {
 
 #[test]
 fn t26_the_next_session_starts_at_the_configured_url() {
-    let peer = scripted([
-        Reply::redirect("302 Found", "/new"),
-        Reply::empty(),
-        Reply::empty(),
-    ]);
+    let peer = scripted([Reply::redirect("302 Found", "/new"), Reply::empty(), Reply::empty()]);
     for _ in 0..2 {
         let (mut client, _waker) = client(options(peer.url("/acs")));
         post_ok(&mut client, b"x");
     }
     let requests = peer.requests();
     let lines: Vec<&str> = requests.iter().map(Request::line).collect();
-    assert_eq!(
-        lines,
-        [
-            "POST /acs HTTP/1.1",
-            "POST /new HTTP/1.1",
-            "POST /acs HTTP/1.1"
-        ]
-    );
+    assert_eq!(lines, ["POST /acs HTTP/1.1", "POST /new HTTP/1.1", "POST /acs HTTP/1.1"]);
 }
 
 #[test]
@@ -392,12 +326,7 @@ fn t40_ipv6_literals() {
         println!("this machine has no IPv6: not tested");
         return;
     };
-    let peer = Peer::over(
-        listener,
-        "http",
-        |s| Some(Box::new(s)),
-        |_| Reply::ok("six"),
-    );
+    let peer = Peer::over(listener, "http", |s| Some(Box::new(s)), |_| Reply::ok("six"));
     let (mut client, _waker) = client(options(peer.url("/")));
     assert_eq!(post_ok(&mut client, b"x"), "six");
     let host = format!("[::1]:{}", peer.address.port());
@@ -410,10 +339,7 @@ fn header_values_of_ours_cannot_break_out() {
         let (_, wake) = std::os::unix::net::UnixStream::pair().expect("a pair");
         let mut options = options("http://127.0.0.1/".to_string());
         change(&mut options);
-        matches!(
-            Client::new(options, wake.into()).err(),
-            Some(Error::Credentials(_))
-        )
+        matches!(Client::new(options, wake.into()).err(), Some(Error::Credentials(_)))
     };
     assert!(refused(|o| o.user_agent = "x\r\nX-Evil: 1".into()));
     assert!(refused(|o| o.username = "u\nx".into()));
@@ -455,16 +381,10 @@ fn bodies_of_two_megabytes_are_read_and_larger_ones_refused() {
 fn heads_and_trailers_without_end_are_refused() {
     let many = "X-Header: some value\r\n".repeat(10_000);
     let long = format!("X-Header: {}", "x".repeat(200_000));
-    let few = format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n",
-        "X-H: v\r\n".repeat(50)
-    );
+    let few = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n", "X-H: v\r\n".repeat(50));
     assert_eq!(one([Reply::raw(few)]).0.expect("200"), "");
     let (result, _) = one([Reply::raw(format!("HTTP/1.1 200 OK\r\n{many}"))]);
-    assert!(
-        matches!(result, Err(Error::TooLarge(_) | Error::Broken(_))),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(Error::TooLarge(_) | Error::Broken(_))), "{result:?}");
     for reply in [
         format!("HTTP/1.1 200 OK\r\n{long}"),
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{long}"),
@@ -485,11 +405,7 @@ struct Rendered {
 
 impl Rendered {
     fn new(pieces: usize) -> Rendered {
-        Rendered {
-            pieces,
-            at: 0,
-            rewinds: 0,
-        }
+        Rendered { pieces, at: 0, rewinds: 0 }
     }
 
     fn piece(i: usize) -> Vec<u8> {
@@ -535,16 +451,8 @@ fn streams_are_chunked_and_sent_again_when_needed() {
     assert_eq!(body.rewinds, 2 + 3);
     let requests = peer.requests();
     assert!(requests.iter().all(|r| r.body == body.whole()));
-    assert!(
-        requests
-            .iter()
-            .all(|r| r.header("Transfer-Encoding") == Some("chunked"))
-    );
-    assert!(
-        requests
-            .iter()
-            .all(|r| r.header("Content-Length").is_none())
-    );
+    assert!(requests.iter().all(|r| r.header("Transfer-Encoding") == Some("chunked")));
+    assert!(requests.iter().all(|r| r.header("Content-Length").is_none()));
     let connections: Vec<usize> = requests.iter().map(|r| r.connection).collect();
     assert_eq!(connections, [0, 0, 0, 0, 1]);
 }

@@ -30,10 +30,7 @@ impl Drop for Scratch {
 type State = BTreeMap<String, Vec<u8>>;
 
 fn state(journal: &Journal) -> State {
-    journal
-        .scan("")
-        .map(|(k, v)| (k.to_owned(), v.to_vec()))
-        .collect()
+    journal.scan("").map(|(k, v)| (k.to_owned(), v.to_vec())).collect()
 }
 
 fn put(key: &str, value: &[u8]) -> Batch {
@@ -47,10 +44,7 @@ struct Numbers(u64);
 
 impl Numbers {
     fn below(&mut self, n: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) as usize % n
     }
 }
@@ -92,19 +86,10 @@ fn cut_at_every_byte_it_holds_a_prefix_and_goes_on() {
     for cut in 0..=bytes.len() {
         write_journal(&dir, &bytes[..cut]);
         let mut journal = Journal::open(&dir).unwrap();
-        assert_eq!(
-            journal.health(),
-            None,
-            "a torn end is no damage (cut at {cut})"
-        );
-        let found = states
-            .iter()
-            .position(|s| *s == state(&journal))
-            .unwrap_or_else(|| panic!("cut at {cut}"));
-        assert!(
-            found == reached || found == reached + 1,
-            "more bytes, never fewer batches (cut at {cut})"
-        );
+        assert_eq!(journal.health(), None, "a torn end is no damage (cut at {cut})");
+        let found =
+            states.iter().position(|s| *s == state(&journal)).unwrap_or_else(|| panic!("cut at {cut}"));
+        assert!(found == reached || found == reached + 1, "more bytes, never fewer batches (cut at {cut})");
         reached = found;
         journal.commit(put("after", b"the cut")).unwrap();
         drop(journal);
@@ -139,10 +124,7 @@ fn damage_anywhere_leaves_a_prefix_and_the_damaged_file_aside() {
             assert!(health.unwrap().contains("journal.damaged"));
         } else {
             // Only the last record, which nobody can tell from a torn one, may go without a word.
-            assert!(
-                state(&journal) == states[39] || state(&journal) == states[40],
-                "round {round}"
-            );
+            assert!(state(&journal) == states[39] || state(&journal) == states[40], "round {round}");
         }
         journal.commit(put("after", b"it")).unwrap();
         let now = state(&journal);
@@ -158,12 +140,7 @@ fn damage_anywhere_leaves_a_prefix_and_the_damaged_file_aside() {
 fn garbage_in_place_of_a_journal() {
     let scratch = Scratch::new("garbage");
     let dir = scratch.state();
-    for garbage in [
-        &b"cwmpd journal 2\nxxxxxxxxxx"[..],
-        b"\0\0\0\0",
-        b"hello\n",
-        &[0xff; 100_000],
-    ] {
+    for garbage in [&b"cwmpd journal 2\nxxxxxxxxxx"[..], b"\0\0\0\0", b"hello\n", &[0xff; 100_000]] {
         write_journal(&dir, garbage);
         let mut journal = Journal::open(&dir).unwrap();
         assert!(state(&journal).is_empty());
@@ -199,11 +176,7 @@ fn compaction_stopped_at_each_step_keeps_the_state() {
         assert_eq!(journal.health(), None, "{what}");
         journal.commit(put("after", b"it")).unwrap();
         drop(journal);
-        assert_eq!(
-            Journal::open(&dir).unwrap().text("after"),
-            Some("it"),
-            "{what}"
-        );
+        assert_eq!(Journal::open(&dir).unwrap().text("after"), Some("it"), "{what}");
     };
     for cut in 0..=new.len() {
         write_journal(&dir, &old);
@@ -216,10 +189,7 @@ fn compaction_stopped_at_each_step_keeps_the_state() {
     std::fs::remove_dir_all(&dir).unwrap();
     std::fs::create_dir(&dir).unwrap();
     std::fs::write(dir.join(".journal.new"), &new).unwrap();
-    assert!(
-        state(&Journal::open(&dir).unwrap()).is_empty(),
-        "what was never renamed was never promised"
-    );
+    assert!(state(&Journal::open(&dir).unwrap()).is_empty(), "what was never renamed was never promised");
 }
 
 #[test]
@@ -256,11 +226,7 @@ fn a_batch_that_changes_nothing_writes_nothing() {
     let inode = std::fs::metadata(dir.join("journal")).unwrap().ino();
     drop(journal);
     drop(Journal::open(&dir).unwrap());
-    assert_eq!(
-        std::fs::metadata(dir.join("journal")).unwrap().ino(),
-        inode,
-        "a start writes nothing either"
-    );
+    assert_eq!(std::fs::metadata(dir.join("journal")).unwrap().ino(), inode, "a start writes nothing either");
 }
 
 #[test]
@@ -269,10 +235,7 @@ fn bounds_of_keys_and_values() {
     let mut journal = Journal::open(&scratch.state()).unwrap();
     let mut batch = put("a", b"1");
     batch.put("x".repeat(2000), "2");
-    assert_eq!(
-        journal.commit(batch).unwrap_err().kind(),
-        std::io::ErrorKind::InvalidInput
-    );
+    assert_eq!(journal.commit(batch).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
     assert_eq!(journal.get("a"), None, "nothing of a refused batch holds");
     assert!(journal.commit(put("a", &vec![0; 2 << 20])).is_err());
     // Many values together may be larger than a record: still whole.
@@ -304,17 +267,11 @@ fn an_unwritable_folder_is_survived_and_tried_again() {
     std::fs::create_dir_all(&dir).unwrap();
     std::fs::write(dir.join("journal"), "of another day").unwrap();
     journal.commit(put("b", b"2")).unwrap();
-    assert_eq!(
-        std::fs::read(dir.join("journal.damaged")).unwrap(),
-        b"of another day"
-    );
+    assert_eq!(std::fs::read(dir.join("journal.damaged")).unwrap(), b"of another day");
     assert_eq!(journal.health(), None);
     drop(journal);
     let journal = Journal::open(&dir).unwrap();
-    assert_eq!(
-        (journal.text("a"), journal.text("b")),
-        (Some("1"), Some("2"))
-    );
+    assert_eq!((journal.text("a"), journal.text("b")), (Some("1"), Some("2")));
 }
 
 #[test]
@@ -332,9 +289,7 @@ fn purge_leaves_no_deleted_value_on_disk() {
     let scratch = Scratch::new("purge");
     let dir = scratch.state();
     let mut journal = Journal::open(&dir).unwrap();
-    journal
-        .commit(put("v/Device.ManagementServer.Password", b"sesame"))
-        .unwrap();
+    journal.commit(put("v/Device.ManagementServer.Password", b"sesame")).unwrap();
     drop(journal);
     std::fs::write(dir.join("journal.damaged"), "sesame").unwrap();
     let mut journal = Journal::open(&dir).unwrap();
@@ -356,11 +311,7 @@ fn a_folder_with_files_of_others_keeps_its_mode() {
     std::fs::create_dir(&dir).unwrap();
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
     drop(Journal::open(&dir).unwrap());
-    assert_eq!(
-        std::fs::metadata(&dir).unwrap().mode() & 0o7777,
-        0o700,
-        "an empty one is ours"
-    );
+    assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o7777, 0o700, "an empty one is ours");
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::write(dir.join("passwd"), "").unwrap();
     drop(Journal::open(&dir).unwrap());
@@ -378,18 +329,10 @@ fn modes_hold_under_every_umask() {
             .env("CWMPD_TEST_DIR", scratch.state())
             .output()
             .unwrap();
-        assert!(
-            run.status.success(),
-            "{}",
-            String::from_utf8_lossy(&run.stdout)
-        );
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
         let mode = |path: PathBuf| std::fs::metadata(path).unwrap().mode() & 0o7777;
         assert_eq!(mode(scratch.state()), 0o700, "umask {umask}");
-        assert_eq!(
-            mode(scratch.state().join("journal")),
-            0o600,
-            "umask {umask}"
-        );
+        assert_eq!(mode(scratch.state().join("journal")), 0o600, "umask {umask}");
         assert_eq!(mode(scratch.state().join("lock")), 0o600, "umask {umask}");
     }
 }
@@ -397,10 +340,8 @@ fn modes_hold_under_every_umask() {
 #[test]
 #[ignore = "started by modes_hold_under_every_umask"]
 fn child_with_umask() {
-    let (Ok(umask), Some(dir)) = (
-        std::env::var("CWMPD_TEST_UMASK"),
-        std::env::var_os("CWMPD_TEST_DIR"),
-    ) else {
+    let (Ok(umask), Some(dir)) = (std::env::var("CWMPD_TEST_UMASK"), std::env::var_os("CWMPD_TEST_DIR"))
+    else {
         return;
     };
     let bits = u32::from_str_radix(&umask, 8).unwrap();
@@ -424,15 +365,10 @@ fn killed_at_any_moment_it_holds_what_was_promised() {
             .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = std::io::BufReader::new(child.stdout.take().unwrap())
-            .lines()
-            .map(Result::unwrap);
+        let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         // The harness may have written on the same line before the first number.
-        let mut number = || {
-            lines
-                .by_ref()
-                .find_map(|l| l.rsplit(' ').next()?.strip_prefix('#')?.parse::<u64>().ok())
-        };
+        let mut number =
+            || lines.by_ref().find_map(|l| l.rsplit(' ').next()?.strip_prefix('#')?.parse::<u64>().ok());
         for _ in 0..1 + numbers.below(60) {
             promised = number().expect("it commits without end");
         }
@@ -445,15 +381,8 @@ fn killed_at_any_moment_it_holds_what_was_promised() {
         let journal = Journal::open(&dir).unwrap();
         assert_eq!(journal.health(), None, "round {round}");
         let found: u64 = journal.text("k").unwrap().parse().unwrap();
-        assert!(
-            found == promised || found == promised + 1,
-            "round {round}: {found}, promised {promised}"
-        );
-        assert_eq!(
-            journal.get("e/queue"),
-            Some(&[found as u8; 6000][..]),
-            "a batch is whole"
-        );
+        assert!(found == promised || found == promised + 1, "round {round}: {found}, promised {promised}");
+        assert_eq!(journal.get("e/queue"), Some(&[found as u8; 6000][..]), "a batch is whole");
     }
 }
 

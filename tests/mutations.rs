@@ -93,28 +93,20 @@ fn mutated(numbers: &mut Numbers, seeds: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn run(target: &str, count: usize, body: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/seeds")
-        .join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
         .map(|entry| entry.expect("an entry").path())
         .collect();
     files.sort();
-    let seeds: Vec<Vec<u8>> = files
-        .iter()
-        .map(|f| std::fs::read(f).expect("a seed"))
-        .collect();
+    let seeds: Vec<Vec<u8>> = files.iter().map(|f| std::fs::read(f).expect("a seed")).collect();
     assert!(!seeds.is_empty());
     let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
     let mutations = (0..count).map(|_| mutated(&mut numbers, &seeds));
     for input in seeds.iter().cloned().chain(mutations) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&input))) {
             let hex: String = input.iter().map(|b| format!("{b:02x}")).collect();
-            eprintln!(
-                "{target} broke on {hex}\n{}",
-                String::from_utf8_lossy(&input)
-            );
+            eprintln!("{target} broke on {hex}\n{}", String::from_utf8_lossy(&input));
             resume_unwind(panic);
         }
     }

@@ -31,9 +31,7 @@ fn here() -> PathBuf {
 /// Rule and what is said of it, line by line.
 fn table() -> Vec<(String, String)> {
     let text = fs::read_to_string(here().join("tests/RULES.md")).expect("RULES.md");
-    let lines = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let lines = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     lines
         .filter_map(|line| line.split_once(" | "))
         .filter(|(rule, _)| *rule != "rule")
@@ -43,12 +41,7 @@ fn table() -> Vec<(String, String)> {
 
 /// The `file::function` of a line.
 fn tests(proof: &str) -> Vec<(&str, &str)> {
-    proof
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter_map(|name| name.split_once("::"))
-        .collect()
+    proof.split('`').skip(1).step_by(2).filter_map(|name| name.split_once("::")).collect()
 }
 
 /// The functions of a file that are tests.
@@ -87,28 +80,15 @@ fn every_test_is_there() {
     let mut named = 0;
     for (rule, proof) in table() {
         let tests = tests(&proof);
-        assert!(
-            !tests.is_empty() || proof.len() > 10,
-            "{rule} has neither a test nor a reason"
-        );
+        assert!(!tests.is_empty() || proof.len() > 10, "{rule} has neither a test nor a reason");
         for (file, function) in tests {
-            assert!(
-                file.starts_with("src/") || file.starts_with("tests/"),
-                "{rule}: {file}"
-            );
+            assert!(file.starts_with("src/") || file.starts_with("tests/"), "{rule}: {file}");
             let text = files.entry(file.to_string()).or_insert_with(|| {
-                fs::read_to_string(here().join(file))
-                    .unwrap_or_else(|e| panic!("{rule}: {file}: {e}"))
+                fs::read_to_string(here().join(file)).unwrap_or_else(|e| panic!("{rule}: {file}: {e}"))
             });
-            assert!(
-                functions(text).contains(function),
-                "{rule}: {file} has no test {function}"
-            );
+            assert!(functions(text).contains(function), "{rule}: {file} has no test {function}");
             named += 1;
         }
     }
-    assert!(
-        named > 250,
-        "{named} tests are named: is the table still read?"
-    );
+    assert!(named > 250, "{named} tests are named: is the table still read?");
 }

@@ -34,10 +34,7 @@ pub enum First {
 impl Rendering {
     /// An answer of which nothing was rendered yet.
     pub fn new(answer: LongAnswer) -> Rendering {
-        Rendering {
-            answer,
-            part: Part::Head,
-        }
+        Rendering { answer, part: Part::Head }
     }
 
     /// Renders from the first byte, whatever was rendered before.
@@ -73,9 +70,7 @@ impl Rendering {
             self.part = Part::Items;
         }
         while out.len() < enough {
-            if !tree.next(&mut self.answer.selection, &mut |item| {
-                writer::item(out, item)
-            }) {
+            if !tree.next(&mut self.answer.selection, &mut |item| writer::item(out, item)) {
                 out.extend_from_slice(&self.answer.tail);
                 self.part = Part::Finished;
                 return;

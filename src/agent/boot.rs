@@ -20,7 +20,8 @@ impl Marker {
     /// The marker of this run folder, and whether this start is a boot: no marker, or another boot id.
     pub fn look(run_dir: &Path) -> (Marker, bool) {
         // The kernel's own id: also when the tree's root is a recorded router.
-        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+        let boot_id =
+            std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
         let file = run_dir.join("started");
         let is_boot = match std::fs::read_to_string(&file) {
             Ok(last) => last.trim() != boot_id,
@@ -50,7 +51,9 @@ impl Marker {
 
 /// The identity in the journal; resolved, bounded and journaled at the first start (I-1).
 pub fn identity(journal: &mut Journal, resolve: impl FnOnce() -> DeviceId) -> DeviceId {
-    if let Some(known) = journal.get(IDENTITY).and_then(|bytes| serde_json::from_slice::<[String; 4]>(bytes).ok()) {
+    if let Some(known) =
+        journal.get(IDENTITY).and_then(|bytes| serde_json::from_slice::<[String; 4]>(bytes).ok())
+    {
         let [manufacturer, oui, product_class, serial_number] = known;
         return DeviceId { manufacturer, oui, product_class, serial_number };
     }
@@ -69,7 +72,10 @@ pub fn identity(journal: &mut Journal, resolve: impl FnOnce() -> DeviceId) -> De
 /// Values of the configuration file are first values: one is taken over when the file's own value
 /// differs from what the file had when it was last taken over. Returns what is to be stored, and the
 /// batch that remembers it.
-pub fn first_values<'a>(journal: &Journal, file: &'a [(&'static str, String)]) -> (Vec<(&'static str, &'a str)>, Batch) {
+pub fn first_values<'a>(
+    journal: &Journal,
+    file: &'a [(&'static str, String)],
+) -> (Vec<(&'static str, &'a str)>, Batch) {
     let mut fresh = Vec::new();
     let mut batch = Batch::default();
     for (path, value) in file {

@@ -75,22 +75,10 @@ impl Request {
     pub fn read(from: &mut impl Read) -> Result<Request, Failure> {
         let mut line = Vec::new();
         let read = BufReader::new(from.take(MAX_REQUEST as u64)).read_until(b'\n', &mut line);
-        read.map_err(|e| {
-            Failure::new(
-                Code::INTERNAL_ERROR,
-                format!("the request cannot be read: {e}"),
-            )
-        })?;
+        read.map_err(|e| Failure::new(Code::INTERNAL_ERROR, format!("the request cannot be read: {e}")))?;
         if line.last() != Some(&b'\n') {
-            let why = if line.len() >= MAX_REQUEST {
-                "longer than 64 KiB"
-            } else {
-                "cut short"
-            };
-            return Err(Failure::new(
-                Code::RESOURCES_EXCEEDED,
-                format!("the request is {why}"),
-            ));
+            let why = if line.len() >= MAX_REQUEST { "longer than 64 KiB" } else { "cut short" };
+            return Err(Failure::new(Code::RESOURCES_EXCEEDED, format!("the request is {why}")));
         }
         if is_deeper(&line, MAX_NESTING) {
             let why = "not a request: it nests too deep";
@@ -201,10 +189,7 @@ impl TryFrom<Fields> for Line {
 impl Line {
     /// The end of an answer that went well.
     pub fn ok() -> Line {
-        Line::Ok {
-            ok: true,
-            applied_later: 0,
-        }
+        Line::Ok { ok: true, applied_later: 0 }
     }
 
     /// Writes it with its end of line.
@@ -243,11 +228,7 @@ pub struct BadParameter {
 impl Failure {
     /// A failure without parameters.
     pub fn new(code: Code, text: impl Into<String>) -> Failure {
-        Failure {
-            code: code.0,
-            text: text.into(),
-            parameters: Vec::new(),
-        }
+        Failure { code: code.0, text: text.into(), parameters: Vec::new() }
     }
 }
 
@@ -258,11 +239,7 @@ impl From<Fault> for Failure {
             code: fault.code.0,
             text: fault.text,
             parameters: parameters
-                .map(|p| BadParameter {
-                    path: p.name,
-                    code: p.code.0,
-                    text: p.text,
-                })
+                .map(|p| BadParameter { path: p.name, code: p.code.0, text: p.text })
                 .collect(),
         }
     }
@@ -271,9 +248,7 @@ impl From<Fault> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.code, self.text)?;
-        self.parameters
-            .iter()
-            .try_for_each(|p| write!(f, "\n  {}: {} {}", p.path, p.code, p.text))
+        self.parameters.iter().try_for_each(|p| write!(f, "\n  {}: {} {}", p.path, p.code, p.text))
     }
 }
 
@@ -374,17 +349,9 @@ impl fmt::Display for Error {
         match self {
             Error::Unreachable { socket, source } => match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                    write!(
-                        f,
-                        "the daemon is not running (nobody listens at {})",
-                        socket.display()
-                    )
+                    write!(f, "the daemon is not running (nobody listens at {})", socket.display())
                 }
-                _ => write!(
-                    f,
-                    "the daemon cannot be reached at {}: {source}",
-                    socket.display()
-                ),
+                _ => write!(f, "the daemon cannot be reached at {}: {source}", socket.display()),
             },
             Error::TooLong => write!(f, "the request is longer than 64 KiB"),
             Error::Broken(why) => write!(f, "the daemon gave no whole answer: {why}"),
@@ -400,15 +367,8 @@ impl std::error::Error for Error {}
 ///
 /// # Errors
 /// See [`Error`].
-pub fn ask(
-    socket: &Path,
-    request: &Request,
-    each: &mut dyn FnMut(Line) -> bool,
-) -> Result<Line, Error> {
-    let unreachable = |source| Error::Unreachable {
-        socket: socket.to_path_buf(),
-        source,
-    };
+pub fn ask(socket: &Path, request: &Request, each: &mut dyn FnMut(Line) -> bool) -> Result<Line, Error> {
+    let unreachable = |source| Error::Unreachable { socket: socket.to_path_buf(), source };
     let broken = |e: io::Error| match e.kind() {
         io::ErrorKind::WouldBlock => Error::Broken(format!("no line in {} s", PATIENCE.as_secs())),
         _ => Error::Broken(e.to_string()),
@@ -420,27 +380,15 @@ pub fn ask(
         return Err(Error::TooLong);
     }
     let mut stream = UnixStream::connect(socket).map_err(unreachable)?;
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .map_err(unreachable)?;
-    stream
-        .set_write_timeout(Some(PATIENCE))
-        .map_err(unreachable)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(unreachable)?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(unreachable)?;
     stream.write_all(&line).map_err(broken)?;
     let mut reader = BufReader::new(stream);
     loop {
         let mut line = Vec::new();
-        reader
-            .by_ref()
-            .take(MAX_ANSWER as u64)
-            .read_until(b'\n', &mut line)
-            .map_err(broken)?;
+        reader.by_ref().take(MAX_ANSWER as u64).read_until(b'\n', &mut line).map_err(broken)?;
         if line.last() != Some(&b'\n') {
-            let why = if line.len() >= MAX_ANSWER {
-                "a line is too long"
-            } else {
-                "it ended early"
-            };
+            let why = if line.len() >= MAX_ANSWER { "a line is too long" } else { "it ended early" };
             return Err(Error::Broken(why.into()));
         }
         match serde_json::from_slice(&line).map_err(|e| Error::Broken(e.to_string()))? {
@@ -462,56 +410,19 @@ mod tests {
     #[test]
     fn requests_as_they_are_written() {
         let cases = [
-            (
-                r#"{"op":"get","paths":["Device."]}"#,
-                Request::Get {
-                    paths: vec!["Device.".into()],
-                },
-            ),
-            (
-                r#"{"op":"set","values":[["a","b"]]}"#,
-                Request::Set {
-                    values: vec![("a".into(), "b".into())],
-                },
-            ),
-            (
-                r#"{"op":"add","path":"Device.X."}"#,
-                Request::Add {
-                    path: "Device.X.".into(),
-                },
-            ),
-            (
-                r#"{"op":"del","path":"Device.X.1."}"#,
-                Request::Del {
-                    path: "Device.X.1.".into(),
-                },
-            ),
-            (
-                r#"{"op":"names","path":""}"#,
-                Request::Names {
-                    path: String::new(),
-                    next_level: false,
-                },
-            ),
-            (
-                r#"{"op":"get","paths":["[[[[\\\"[{"]}"#,
-                Request::Get {
-                    paths: vec!["[[[[\\\"[{".into()],
-                },
-            ),
+            (r#"{"op":"get","paths":["Device."]}"#, Request::Get { paths: vec!["Device.".into()] }),
+            (r#"{"op":"set","values":[["a","b"]]}"#, Request::Set { values: vec![("a".into(), "b".into())] }),
+            (r#"{"op":"add","path":"Device.X."}"#, Request::Add { path: "Device.X.".into() }),
+            (r#"{"op":"del","path":"Device.X.1."}"#, Request::Del { path: "Device.X.1.".into() }),
+            (r#"{"op":"names","path":""}"#, Request::Names { path: String::new(), next_level: false }),
+            (r#"{"op":"get","paths":["[[[[\\\"[{"]}"#, Request::Get { paths: vec!["[[[[\\\"[{".into()] }),
             (r#"{"op":"inform"}"#, Request::Inform),
             (r#"{"op":"status"}"#, Request::Status),
         ];
         for (text, request) in cases {
-            assert_eq!(
-                Request::read(&mut format!("{text}\n").as_bytes()).unwrap(),
-                request
-            );
+            assert_eq!(Request::read(&mut format!("{text}\n").as_bytes()).unwrap(), request);
             let again = serde_json::to_string(&request).unwrap();
-            assert_eq!(
-                Request::read(&mut format!("{again}\nmore").as_bytes()).unwrap(),
-                request
-            );
+            assert_eq!(Request::read(&mut format!("{again}\nmore").as_bytes()).unwrap(), request);
         }
     }
 
@@ -529,54 +440,22 @@ mod tests {
             (long.as_str(), 9004),
             (deep.as_str(), 9003),
         ] {
-            assert_eq!(
-                Request::read(&mut text.as_bytes()).unwrap_err().code,
-                code,
-                "{text:.40}"
-            );
+            assert_eq!(Request::read(&mut text.as_bytes()).unwrap_err().code, code, "{text:.40}");
         }
     }
 
     #[test]
     fn lines_as_they_are_written() {
         let failure = Failure {
-            parameters: vec![BadParameter {
-                path: "a".into(),
-                code: 9007,
-                text: "no".into(),
-            }],
+            parameters: vec![BadParameter { path: "a".into(), code: 9007, text: "no".into() }],
             ..Failure::new(Code::INVALID_ARGUMENTS, "bad")
         };
         for (line, text) in [
-            (
-                Line::Value {
-                    path: "a".into(),
-                    value: "b\n".into(),
-                },
-                r#"{"path":"a","value":"b\n"}"#,
-            ),
-            (
-                Line::Name {
-                    path: "a.".into(),
-                    writable: true,
-                },
-                r#"{"path":"a.","writable":true}"#,
-            ),
-            (
-                Line::Instance {
-                    instance: 3,
-                    path: "a.3.".into(),
-                },
-                r#"{"instance":3,"path":"a.3."}"#,
-            ),
+            (Line::Value { path: "a".into(), value: "b\n".into() }, r#"{"path":"a","value":"b\n"}"#),
+            (Line::Name { path: "a.".into(), writable: true }, r#"{"path":"a.","writable":true}"#),
+            (Line::Instance { instance: 3, path: "a.3.".into() }, r#"{"instance":3,"path":"a.3."}"#),
             (Line::ok(), r#"{"ok":true}"#),
-            (
-                Line::Ok {
-                    ok: true,
-                    applied_later: 1,
-                },
-                r#"{"ok":true,"applied_later":1}"#,
-            ),
+            (Line::Ok { ok: true, applied_later: 1 }, r#"{"ok":true,"applied_later":1}"#),
             (
                 Line::Error { error: failure },
                 r#"{"error":{"code":9003,"text":"bad","parameters":[{"path":"a","code":9007,"text":"no"}]}}"#,
@@ -587,14 +466,9 @@ mod tests {
             assert_eq!(bytes, format!("{text}\n").as_bytes());
             assert_eq!(serde_json::from_slice::<Line>(&bytes).unwrap(), line);
         }
-        let status = Line::Status {
-            status: Box::default(),
-        };
+        let status = Line::Status { status: Box::default() };
         let text = serde_json::to_string(&status).unwrap();
         assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), status);
-        assert_eq!(
-            serde_json::from_str::<Line>(r#"{"status":{}}"#).unwrap(),
-            status
-        );
+        assert_eq!(serde_json::from_str::<Line>(r#"{"status":{}}"#).unwrap(), status);
     }
 }

@@ -103,7 +103,8 @@ impl Control {
 
     /// Whether a connection can be taken now: else, polling the socket would spin.
     pub fn has_place(&self) -> bool {
-        Arc::strong_count(&self.places) <= CONNECTIONS && self.paused.is_none_or(|until| Instant::now() >= until)
+        Arc::strong_count(&self.places) <= CONNECTIONS
+            && self.paused.is_none_or(|until| Instant::now() >= until)
     }
 }
 

@@ -247,7 +247,6 @@ impl Engine {
         self.core.keep_records();
     }
 
-
     fn begin(&mut self, now: Now) {
         self.kicked = false;
         self.sessions = self.sessions.wrapping_add(1);
@@ -283,7 +282,10 @@ impl Engine {
                 self.step(Incoming::Start);
                 // The Inform itself may have found that a value changed.
                 let codes: Vec<String> = self.core.queue.pending().map(|e| e.code.clone()).collect();
-                log::info!("Inform: {}", if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") });
+                log::info!(
+                    "Inform: {}",
+                    if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") }
+                );
                 if let Some(active) = &mut self.session {
                     active.events = codes;
                 }
@@ -373,11 +375,16 @@ impl Engine {
                 self.core.schedule.session_succeeded();
                 start::note_first_use(&mut self.core, now);
                 self.last = status::ended(&active.machine, active.started, now, &active.events, None);
-                log::info!("session ended: {} requests, {} faults", active.machine.rpcs(), active.machine.faults());
+                log::info!(
+                    "session ended: {} requests, {} faults",
+                    active.machine.rpcs(),
+                    active.machine.faults()
+                );
             }
             Some((why, longer)) => {
                 self.core.owed |= active.machine.is_delivered();
-                self.last = status::ended(&active.machine, active.started, now, &active.events, Some(why.clone()));
+                self.last =
+                    status::ended(&active.machine, active.started, now, &active.events, Some(why.clone()));
                 self.failed(now, &why, longer);
             }
         }
@@ -418,7 +425,9 @@ impl Engine {
         }
         let plan = start::door(&self.core, &self.door, local);
         match plan {
-            start::DoorPlan::Keep => self.mailbox.send(Task::Settings(start::door_settings(&self.core, &self.door))),
+            start::DoorPlan::Keep => {
+                self.mailbox.send(Task::Settings(start::door_settings(&self.core, &self.door)))
+            }
             start::DoorPlan::Close => {
                 self.door.address = None;
                 self.mailbox.send(Task::Listen(None));

@@ -14,19 +14,14 @@ pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String
         Some("URL") => Url::of_acs(value).map(drop).map_err(str::to_owned),
         // I-5
         Some("InformParameter.{i}.EventList") => {
-            match value
-                .split(',')
-                .any(|code| code.trim() == events::VALUE_CHANGE)
-            {
+            match value.split(',').any(|code| code.trim() == events::VALUE_CHANGE) {
                 true => Err("4 VALUE CHANGE cannot select parameters".to_owned()),
                 false => Ok(()),
             }
         }
         // I-6
         Some("InformParameter.{i}.ParameterName")
-            if value
-                .split('.')
-                .any(|part| part.contains('*') && part != "*") =>
+            if value.split('.').any(|part| part.contains('*') && part != "*") =>
         {
             Err("a * stands for an instance number, not for a part of a name".to_owned())
         }

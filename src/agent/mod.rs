@@ -94,15 +94,7 @@ pub fn run(config: Config, config_path: PathBuf) -> Result<(), RunError> {
     let (mut reactor, mailbox) =
         Reactor::new(&signals, engine_sender.clone(), control).map_err(io_error("reactor"))?;
 
-    let parts = engine::Parts {
-        config,
-        config_path,
-        journal,
-        inbox,
-        own: engine_sender,
-        mailbox,
-        snapshot,
-    };
+    let parts = engine::Parts { config, config_path, journal, inbox, own: engine_sender, mailbox, snapshot };
     let engine = thread::Builder::new()
         .name("engine".into())
         .stack_size(ENGINE_STACK)

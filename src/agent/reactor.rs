@@ -83,7 +83,11 @@ impl Reactor {
     ///
     /// # Errors
     /// No pipe or signal descriptor could be had.
-    pub fn new(signals: &SigSet, engine: Sender<Message>, control: Control) -> io::Result<(Reactor, Mailbox)> {
+    pub fn new(
+        signals: &SigSet,
+        engine: Sender<Message>,
+        control: Control,
+    ) -> io::Result<(Reactor, Mailbox)> {
         let (bell, ring) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)?;
         let (sender, tasks) = channel();
         let signals = SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;

@@ -55,7 +55,9 @@ fn walk(engine: &mut Engine, mut selection: Selection) -> Reply {
     while out.len() < PIECE {
         let more = engine.core.tree.next(&mut selection, &mut |item| {
             let line = match item {
-                Item::Value { path, value, .. } => Line::Value { path: path.to_owned(), value: value.to_owned() },
+                Item::Value { path, value, .. } => {
+                    Line::Value { path: path.to_owned(), value: value.to_owned() }
+                }
                 Item::Name { path, writable } => Line::Name { path: path.to_owned(), writable },
                 Item::Attributes { .. } => return,
             };

@@ -27,7 +27,8 @@ impl Settings {
     /// Reads them afresh.
     pub fn read(tree: &mut Tree) -> Settings {
         tree.begin_rpc();
-        let mut text = |name: &str| tree.value(&format!("Device.ManagementServer.{name}")).unwrap_or_default();
+        let mut text =
+            |name: &str| tree.value(&format!("Device.ManagementServer.{name}")).unwrap_or_default();
         let number = |text: String, default: u32| text.parse().unwrap_or(default);
         Settings {
             enable_cwmp: text("EnableCWMP") != "false",

@@ -63,9 +63,13 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         log::error!("overlay refused: {problem}");
     }
     let journal = Rc::new(RefCell::new(journal));
-    let facts = Rc::new(RefCell::new(AgentFacts { config_file: Some(config_path.to_owned()), ..AgentFacts::default() }));
+    let facts = Rc::new(RefCell::new(AgentFacts {
+        config_file: Some(config_path.to_owned()),
+        ..AgentFacts::default()
+    }));
     let handlers = handlers::all(&config.root, facts.clone());
-    let (mut tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
+    let (mut tree, said) =
+        Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
     tree.judge_with(judge);
     for note in &said {
         log::warn!("{note}");
@@ -112,7 +116,8 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     core.settings = Settings::read(&mut core.tree);
     let (marker, is_boot) = Marker::look(&core.config.run_dir);
     let record = core.journal.borrow().text(SCHEDULE).unwrap_or_default().to_owned();
-    core.schedule = Schedule::from_record(&record, is_boot, schedule_of(&core.settings), clock::now(), random());
+    core.schedule =
+        Schedule::from_record(&record, is_boot, schedule_of(&core.settings), clock::now(), random());
     if is_boot {
         booted(core);
     } else {
@@ -240,7 +245,8 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
     // Versions may be told anew; who the device is was journaled once and for all.
     identify(core);
     take_first_values(core);
-    waits.then(|| "platform, root and folders of the new configuration hold from the next start on".to_owned())
+    waits
+        .then(|| "platform, root and folders of the new configuration hold from the next start on".to_owned())
 }
 
 /// Tells the schedule what ManagementServer says.
@@ -315,7 +321,9 @@ pub fn door(core: &Core, door: &Door, local: Option<IpAddr>) -> DoorPlan {
         },
     };
     match door.address {
-        Some(now) if now.ip() == wanted.ip() && (wanted.port() == 0 || now.port() == wanted.port()) => DoorPlan::Keep,
+        Some(now) if now.ip() == wanted.ip() && (wanted.port() == 0 || now.port() == wanted.port()) => {
+            DoorPlan::Keep
+        }
         _ => DoorPlan::Open(wanted),
     }
 }

@@ -108,7 +108,9 @@ impl Line {
                 }
                 Order::Whole(bytes) => client.post(Body::Whole(&bytes)),
                 Order::Empty => client.post(Body::Empty),
-                Order::Stream(first) => client.post(Body::Stream(&mut Puller { line: &self, first: Some(first) })),
+                Order::Stream(first) => {
+                    client.post(Body::Stream(&mut Puller { line: &self, first: Some(first) }))
+                }
                 Order::Piece(_) => continue,
                 Order::Finish => return,
             };

@@ -50,9 +50,7 @@ pub(super) enum Word {
 }
 
 /// Parses the arguments behind the program's name.
-pub(super) fn parse(
-    arguments: impl IntoIterator<Item = OsString>,
-) -> Result<Parsed, lexopt::Error> {
+pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut config = PathBuf::from(DEFAULT_FILE);
     let (mut json, mut next_level) = (false, false);
@@ -81,11 +79,7 @@ pub(super) fn parse(
 
 fn word(first: &str, rest: Vec<String>, next_level: bool) -> Result<Word, lexopt::Error> {
     let alone = |word| {
-        if rest.is_empty() {
-            Ok(word)
-        } else {
-            Err(format!("{first} takes no argument"))
-        }
+        if rest.is_empty() { Ok(word) } else { Err(format!("{first} takes no argument")) }
     };
     let one = || match &rest[..] {
         [path] => Ok(path.clone()),
@@ -96,26 +90,16 @@ fn word(first: &str, rest: Vec<String>, next_level: bool) -> Result<Word, lexopt
         "check" => alone(Word::Check)?,
         "status" => alone(Word::Ask(Request::Status))?,
         "inform" => alone(Word::Ask(Request::Inform))?,
-        "names" if rest.is_empty() => Word::Ask(Request::Names {
-            path: String::new(),
-            next_level,
-        }),
-        "names" => Word::Ask(Request::Names {
-            path: one()?,
-            next_level,
-        }),
+        "names" if rest.is_empty() => Word::Ask(Request::Names { path: String::new(), next_level }),
+        "names" => Word::Ask(Request::Names { path: one()?, next_level }),
         "add" => Word::Ask(Request::Add { path: one()? }),
         "del" => Word::Ask(Request::Del { path: one()? }),
         "get" if rest.is_empty() => return Err("get takes at least one path".into()),
         "get" => Word::Ask(Request::Get { paths: rest }),
         "set" if rest.is_empty() => return Err("set takes at least one PATH=VALUE".into()),
         "set" => {
-            let pair = |text: &String| {
-                assignment(text).ok_or_else(|| format!("`{text}` is not PATH=VALUE"))
-            };
-            Word::Ask(Request::Set {
-                values: rest.iter().map(pair).collect::<Result<_, _>>()?,
-            })
+            let pair = |text: &String| assignment(text).ok_or_else(|| format!("`{text}` is not PATH=VALUE"));
+            Word::Ask(Request::Set { values: rest.iter().map(pair).collect::<Result<_, _>>()? })
         }
         _ => return Err(format!("there is no `{first}`").into()),
     })
@@ -142,10 +126,7 @@ mod tests {
 
     fn request(line: &str) -> Result<Request, String> {
         match parse(line.split(' ').map(OsString::from)) {
-            Ok(Parsed::Word(Arguments {
-                word: Word::Ask(request),
-                ..
-            })) => Ok(request),
+            Ok(Parsed::Word(Arguments { word: Word::Ask(request), .. })) => Ok(request),
             Ok(_) => Err("no request".into()),
             Err(e) => Err(e.to_string()),
         }
@@ -154,25 +135,11 @@ mod tests {
     #[test]
     fn words_become_requests() {
         let text = String::from;
-        assert_eq!(
-            request("get Device. A"),
-            Ok(Request::Get {
-                paths: vec![text("Device."), text("A")]
-            })
-        );
-        assert_eq!(
-            request("names"),
-            Ok(Request::Names {
-                path: text(""),
-                next_level: false
-            })
-        );
+        assert_eq!(request("get Device. A"), Ok(Request::Get { paths: vec![text("Device."), text("A")] }));
+        assert_eq!(request("names"), Ok(Request::Names { path: text(""), next_level: false }));
         assert_eq!(
             request("names A. --next-level"),
-            Ok(Request::Names {
-                path: text("A."),
-                next_level: true
-            })
+            Ok(Request::Names { path: text("A."), next_level: true })
         );
         assert_eq!(request("add A."), Ok(Request::Add { path: text("A.") }));
         assert_eq!(request("del A.1."), Ok(Request::Del { path: text("A.1.") }));

@@ -14,20 +14,11 @@ pub(super) fn check(file: &Path, json: bool, out: &mut impl Write) -> io::Result
         Ok(config) => {
             let (schema, refused) = overlay::load(builtin::builtin(), &config.overlay_dir);
             problems.extend(refused.iter().map(ToString::to_string));
-            warnings.extend(
-                config
-                    .warnings()
-                    .iter()
-                    .map(|w| format!("{}: warning: {w}", file.display())),
-            );
+            warnings.extend(config.warnings().iter().map(|w| format!("{}: warning: {w}", file.display())));
             served = Some(schema.counts(config.platform));
         }
     }
-    let exit = if problems.is_empty() {
-        Exit::Ok
-    } else {
-        Exit::Configuration
-    };
+    let exit = if problems.is_empty() { Exit::Ok } else { Exit::Configuration };
     if json {
         let (objects, parameters) = served.unzip();
         let report = serde_json::json!({
@@ -44,10 +35,7 @@ pub(super) fn check(file: &Path, json: bool, out: &mut impl Write) -> io::Result
         writeln!(out, "{}", plain(line, false))?;
     }
     if let Some((objects, parameters)) = served {
-        writeln!(
-            out,
-            "{objects} objects and {parameters} parameters are served"
-        )?;
+        writeln!(out, "{objects} objects and {parameters} parameters are served")?;
     }
     Ok(exit)
 }

@@ -52,21 +52,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let done = match parsed {
         Parsed::Help => out.write_all(arguments::HELP.as_bytes()).map(|()| Exit::Ok),
         Parsed::Version => writeln!(out, "cwmpd {}", env!("CARGO_PKG_VERSION")).map(|()| Exit::Ok),
-        Parsed::Word(Arguments {
-            word: Word::Run,
-            config,
-            ..
-        }) => return run(&config),
-        Parsed::Word(Arguments {
-            word: Word::Check,
-            config,
-            json,
-        }) => check::check(&config, json, &mut out),
-        Parsed::Word(Arguments {
-            word: Word::Ask(request),
-            config,
-            json,
-        }) => {
+        Parsed::Word(Arguments { word: Word::Run, config, .. }) => return run(&config),
+        Parsed::Word(Arguments { word: Word::Check, config, json }) => check::check(&config, json, &mut out),
+        Parsed::Word(Arguments { word: Word::Ask(request), config, json }) => {
             let socket = match Config::socket_of(&config) {
                 Ok(socket) => socket,
                 Err(e) => {
@@ -108,19 +96,10 @@ fn run(file: &std::path::Path) -> Exit {
     }
 }
 
-fn ask(
-    socket: &std::path::Path,
-    request: &Request,
-    json: bool,
-    out: &mut impl Write,
-) -> io::Result<Exit> {
+fn ask(socket: &std::path::Path, request: &Request, json: bool, out: &mut impl Write) -> io::Result<Exit> {
     let mut written = Ok(());
     let mut each = |line: Line| {
-        written = if json {
-            line.write(out)
-        } else {
-            show::line(&line, out)
-        };
+        written = if json { line.write(out) } else { show::line(&line, out) };
         written.is_ok()
     };
     let answer = control::ask(socket, request, &mut each);
@@ -129,13 +108,7 @@ fn ask(
         Ok(line) => {
             if json {
                 line.write(out)?;
-            } else if matches!(
-                line,
-                Line::Ok {
-                    applied_later: 1,
-                    ..
-                }
-            ) {
+            } else if matches!(line, Line::Ok { applied_later: 1, .. }) {
                 complain("takes effect when the session with the ACS has ended");
             }
             Ok(Exit::Ok)

@@ -36,33 +36,12 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
         "" => writeln!(out, "{:20}{}", "", plain(text, false)),
         _ => writeln!(out, "{name:18}  {}", plain(text, false)),
     };
-    say(
-        "Agent",
-        &format!(
-            "cwmpd {} on {}, up {}",
-            s.version,
-            s.platform,
-            duration(s.uptime)
-        ),
-    )?;
-    say(
-        "Device",
-        &format!(
-            "{} {} {}",
-            s.manufacturer, s.manufacturer_oui, s.product_class
-        ),
-    )?;
+    say("Agent", &format!("cwmpd {} on {}, up {}", s.version, s.platform, duration(s.uptime)))?;
+    say("Device", &format!("{} {} {}", s.manufacturer, s.manufacturer_oui, s.product_class))?;
     say("Serial number", &s.serial_number)?;
     say("Software version", &s.software_version)?;
-    say(
-        "Model",
-        &format!("{} objects, {} parameters", s.served.0, s.served.1),
-    )?;
-    let user = if s.acs_username.is_empty() {
-        String::new()
-    } else {
-        format!(" as {}", s.acs_username)
-    };
+    say("Model", &format!("{} objects, {} parameters", s.served.0, s.served.1))?;
+    let user = if s.acs_username.is_empty() { String::new() } else { format!(" as {}", s.acs_username) };
     say("ACS", &format!("{}{user}", s.acs_url))?;
     say("State", &s.state)?;
     match &s.last_session {
@@ -73,10 +52,7 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
                 Some(why) => format!("FAILED: {why}"),
             };
             let (seconds, rest) = (last.milliseconds / 1000, last.milliseconds % 1000);
-            say(
-                "Last session",
-                &format!("{} ({seconds}.{rest:03} s) {outcome}", last.began),
-            )?;
+            say("Last session", &format!("{} ({seconds}.{rest:03} s) {outcome}", last.began))?;
             say("", &format!("events: {}", last.events.join(", ")))?;
         }
     }
@@ -86,40 +62,20 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
     match &s.next_session {
         None => say("Next session", "none is planned")?,
         Some(next) => {
-            let at = if next.at.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", next.at)
-            };
-            say(
-                "Next session",
-                &format!("in {}{at}: {}", duration(next.seconds), next.why),
-            )?;
+            let at = if next.at.is_empty() { String::new() } else { format!(" ({})", next.at) };
+            say("Next session", &format!("in {}{at}: {}", duration(next.seconds), next.why))?;
         }
     }
     if s.pending_events.is_empty() {
         say("Pending events", "none")?;
     }
     for (i, (code, key)) in s.pending_events.iter().enumerate() {
-        let key = if key.is_empty() {
-            String::new()
-        } else {
-            format!(" (CommandKey {key})")
-        };
-        say(
-            if i == 0 { "Pending events" } else { "" },
-            &format!("{code}{key}"),
-        )?;
+        let key = if key.is_empty() { String::new() } else { format!(" (CommandKey {key})") };
+        say(if i == 0 { "Pending events" } else { "" }, &format!("{code}{key}"))?;
     }
-    let listener = s
-        .connection_request_url
-        .as_deref()
-        .unwrap_or("not listening");
+    let listener = s.connection_request_url.as_deref().unwrap_or("not listening");
     say("Connection request", listener)?;
-    say(
-        "Stored state",
-        s.state_problem.as_deref().unwrap_or("sound"),
-    )?;
+    say("Stored state", s.state_problem.as_deref().unwrap_or("sound"))?;
     for problem in &s.overlay_problems {
         say("Refused overlay", problem)?;
     }
@@ -147,13 +103,9 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (seconds, text) in [
-            (0, "0 s"),
-            (59, "59 s"),
-            (320, "5 min 20 s"),
-            (7260, "2 h 1 min"),
-            (183_600, "2 d 3 h"),
-        ] {
+        for (seconds, text) in
+            [(0, "0 s"), (59, "59 s"), (320, "5 min 20 s"), (7260, "2 h 1 min"), (183_600, "2 d 3 h")]
+        {
             assert_eq!(duration(seconds), text);
         }
     }
@@ -161,10 +113,7 @@ mod tests {
     #[test]
     fn values_cannot_steer_a_terminal() {
         let mut out = Vec::new();
-        let value = Line::Value {
-            path: "A".into(),
-            value: "x\u{1b}[2J\n=é".into(),
-        };
+        let value = Line::Value { path: "A".into(), value: "x\u{1b}[2J\n=é".into() };
         line(&value, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "A=x\\u{1b}[2J\\n=é\n");
     }
@@ -191,15 +140,8 @@ mod tests {
                 failure: Some("no TCP connection: refused".into()),
             }),
             retry_count: 2,
-            next_session: Some(NextReport {
-                seconds: 14,
-                at: String::new(),
-                why: "retry 2".into(),
-            }),
-            pending_events: vec![
-                ("1 BOOT".into(), String::new()),
-                ("M Reboot".into(), "k7".into()),
-            ],
+            next_session: Some(NextReport { seconds: 14, at: String::new(), why: "retry 2".into() }),
+            pending_events: vec![("1 BOOT".into(), String::new()), ("M Reboot".into(), "k7".into())],
             connection_request_url: None,
             served: (60, 350),
             state_problem: None,

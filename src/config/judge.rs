@@ -15,35 +15,23 @@ type Problem = (&'static str, String);
 
 /// The first thing that is wrong: its key, and the reason.
 pub(super) fn judge(config: &Config) -> Option<Problem> {
-    folders(config)
-        .or_else(|| device(config))
-        .or_else(|| acs(config))
-        .or_else(|| rest(config))
+    folders(config).or_else(|| device(config)).or_else(|| acs(config)).or_else(|| rest(config))
 }
 
 fn folders(config: &Config) -> Option<Problem> {
-    for (key, dir) in [
-        ("state_dir", &config.state_dir),
-        ("run_dir", &config.run_dir),
-    ] {
+    for (key, dir) in [("state_dir", &config.state_dir), ("run_dir", &config.run_dir)] {
         if !dir.is_absolute() {
             return Some((key, "not an absolute path".into()));
         }
     }
     if config.socket().as_os_str().len() > MAX_SOCKET {
-        return Some((
-            "run_dir",
-            format!("too long for the socket in it ({MAX_SOCKET} bytes in all)"),
-        ));
+        return Some(("run_dir", format!("too long for the socket in it ({MAX_SOCKET} bytes in all)")));
     }
     if !config.root.is_dir() {
         return Some(("root", format!("{} is not a folder", config.root.display())));
     }
     if config.overlay_dir.exists() && !config.overlay_dir.is_dir() {
-        return Some((
-            "overlay_dir",
-            format!("{} is not a folder", config.overlay_dir.display()),
-        ));
+        return Some(("overlay_dir", format!("{} is not a folder", config.overlay_dir.display())));
     }
     None
 }
@@ -84,11 +72,7 @@ fn acs(config: &Config) -> Option<Problem> {
     }
     for (key, file, what) in [
         ("acs.ca_file", &acs.ca_file, "CERTIFICATE-----"),
-        (
-            "acs.client_certificate",
-            &acs.client_certificate,
-            "CERTIFICATE-----",
-        ),
+        ("acs.client_certificate", &acs.client_certificate, "CERTIFICATE-----"),
         ("acs.client_key", &acs.client_key, "PRIVATE KEY-----"),
     ] {
         if let Some(Err(reason)) = file.as_deref().map(|file| pem(file, what)) {
@@ -97,16 +81,10 @@ fn acs(config: &Config) -> Option<Problem> {
     }
     match (&acs.client_certificate, &acs.client_key) {
         (Some(_), None) => {
-            return Some((
-                "acs.client_certificate",
-                "goes with acs.client_key, which is missing".into(),
-            ));
+            return Some(("acs.client_certificate", "goes with acs.client_key, which is missing".into()));
         }
         (None, Some(_)) => {
-            return Some((
-                "acs.client_key",
-                "goes with acs.client_certificate, which is missing".into(),
-            ));
+            return Some(("acs.client_key", "goes with acs.client_certificate, which is missing".into()));
         }
         _ => {}
     }
@@ -114,31 +92,13 @@ fn acs(config: &Config) -> Option<Problem> {
         // The kernel's own rule for names of interfaces.
         let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
         if name.is_empty() || name.len() > 15 || name == "." || name == ".." || name.contains(bad) {
-            return Some((
-                "acs.bind_interface",
-                format!("`{name}` is not the name of an interface"),
-            ));
+            return Some(("acs.bind_interface", format!("`{name}` is not the name of an interface")));
         }
     }
     numbers(&[
-        (
-            "acs.periodic_inform_interval",
-            acs.periodic_inform_interval,
-            1,
-            u32::MAX,
-        ),
-        (
-            "acs.retry_minimum_wait_interval",
-            acs.retry_minimum_wait_interval,
-            1,
-            65_535,
-        ),
-        (
-            "acs.retry_interval_multiplier",
-            acs.retry_interval_multiplier,
-            1000,
-            65_535,
-        ),
+        ("acs.periodic_inform_interval", acs.periodic_inform_interval, 1, u32::MAX),
+        ("acs.retry_minimum_wait_interval", acs.retry_minimum_wait_interval, 1, 65_535),
+        ("acs.retry_interval_multiplier", acs.retry_interval_multiplier, 1000, 65_535),
         ("acs.connect_timeout", acs.connect_timeout, 1, 86_400),
         ("acs.response_timeout", acs.response_timeout, 1, 86_400),
         ("acs.progress_timeout", acs.progress_timeout, 1, 86_400),
@@ -161,41 +121,24 @@ fn rest(config: &Config) -> Option<Problem> {
             return Some((key, "holds a control character".into()));
         }
     }
-    if cr.algorithms.is_empty()
-        || cr.algorithms.len() > 2
-        || cr.algorithms.first() == cr.algorithms.get(1)
-    {
-        return Some((
-            "connection_request.algorithms",
-            "not MD5, SHA-256 or both, each once".into(),
-        ));
+    if cr.algorithms.is_empty() || cr.algorithms.len() > 2 || cr.algorithms.first() == cr.algorithms.get(1) {
+        return Some(("connection_request.algorithms", "not MD5, SHA-256 or both, each once".into()));
     }
     let commands = &config.commands;
-    for (key, argv) in [
-        ("commands.reboot", &commands.reboot),
-        ("commands.factory_reset", &commands.factory_reset),
-    ] {
-        if argv
-            .first()
-            .is_some_and(|program| program.is_empty() || program.starts_with('{'))
-        {
+    for (key, argv) in
+        [("commands.reboot", &commands.reboot), ("commands.factory_reset", &commands.factory_reset)]
+    {
+        if argv.first().is_some_and(|program| program.is_empty() || program.starts_with('{')) {
             return Some((key, "the first word is not the name of a program".into()));
         }
         if argv.iter().any(|word| word.contains('\0')) {
             return Some((key, "a word holds a zero byte".into()));
         }
         let name = |word: &String| Some(word.strip_prefix('{')?.strip_suffix('}')?.to_owned());
-        if let Some(unknown) = argv
-            .iter()
-            .filter_map(name)
-            .find(|n| !COMMAND_WORDS.contains(&n.as_str()))
-        {
+        if let Some(unknown) = argv.iter().filter_map(name).find(|n| !COMMAND_WORDS.contains(&n.as_str())) {
             return Some((
                 key,
-                format!(
-                    "there is no {{{unknown}}}; known are {{{}}}",
-                    COMMAND_WORDS.join("}, {")
-                ),
+                format!("there is no {{{unknown}}}; known are {{{}}}", COMMAND_WORDS.join("}, {")),
             ));
         }
     }
@@ -206,14 +149,8 @@ fn rest(config: &Config) -> Option<Problem> {
 }
 
 fn numbers(all: &[(&'static str, u32, u32, u32)]) -> Option<Problem> {
-    let &(key, value, min, max) = all
-        .iter()
-        .find(|(_, value, min, max)| !(min..=max).contains(&value))?;
-    let bounds = if max == u32::MAX {
-        format!("{min} or more")
-    } else {
-        format!("{min} to {max}")
-    };
+    let &(key, value, min, max) = all.iter().find(|(_, value, min, max)| !(min..=max).contains(&value))?;
+    let bounds = if max == u32::MAX { format!("{min} or more") } else { format!("{min} to {max}") };
     Some((key, format!("{value} is not {bounds}")))
 }
 
@@ -236,7 +173,10 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     let acs = &config.acs;
     let https = Url::of_acs(&acs.url).is_ok_and(|url| url.https);
     if https && acs.ca_file.is_none() {
-        out.push("acs.url is https but acs.ca_file is not given: no ACS is trusted, every session will fail".into());
+        out.push(
+            "acs.url is https but acs.ca_file is not given: no ACS is trusted, every session will fail"
+                .into(),
+        );
     }
     if !https && acs.basic_over_http {
         out.push("acs.basic_over_http: the password goes over the network in clear".into());
@@ -246,8 +186,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     }
     if config.connection_request.username.is_empty() {
         out.push(
-            "connection_request.username is not given: requests are refused until the ACS sets it"
-                .into(),
+            "connection_request.username is not given: requests are refused until the ACS sets it".into(),
         );
     }
     if on_tmpfs(&config.state_dir) {

@@ -91,10 +91,7 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> LogSettings {
-        LogSettings {
-            target: LogTarget::Stderr,
-            level: log::LevelFilter::Info,
-        }
+        LogSettings { target: LogTarget::Stderr, level: log::LevelFilter::Info }
     }
 }
 
@@ -253,14 +250,9 @@ pub const COMMAND_WORDS: &[&str] = &["command_key", "state_dir", "run_dir"];
 pub fn expand(argv: &[String], values: &[(&str, &str)]) -> Vec<String> {
     let value = |word: &String| {
         let name = word.strip_prefix('{')?.strip_suffix('}')?;
-        values
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, v)| (*v).to_owned())
+        values.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
     };
-    argv.iter()
-        .map(|word| value(word).unwrap_or_else(|| word.clone()))
-        .collect()
+    argv.iter().map(|word| value(word).unwrap_or_else(|| word.clone())).collect()
 }
 
 /// What is wrong with the configuration: one line, without a secret in it.
@@ -356,18 +348,9 @@ impl Config {
         vec![
             ("Device.ManagementServer.URL", acs.url.clone()),
             ("Device.ManagementServer.Username", acs.username.clone()),
-            (
-                "Device.ManagementServer.Password",
-                acs.password.reveal().to_owned(),
-            ),
-            (
-                "Device.ManagementServer.PeriodicInformEnable",
-                acs.periodic_inform_enable.to_string(),
-            ),
-            (
-                "Device.ManagementServer.PeriodicInformInterval",
-                acs.periodic_inform_interval.to_string(),
-            ),
+            ("Device.ManagementServer.Password", acs.password.reveal().to_owned()),
+            ("Device.ManagementServer.PeriodicInformEnable", acs.periodic_inform_enable.to_string()),
+            ("Device.ManagementServer.PeriodicInformInterval", acs.periodic_inform_interval.to_string()),
             (
                 "Device.ManagementServer.CWMPRetryMinimumWaitInterval",
                 acs.retry_minimum_wait_interval.to_string(),
@@ -376,14 +359,8 @@ impl Config {
                 "Device.ManagementServer.CWMPRetryIntervalMultiplier",
                 acs.retry_interval_multiplier.to_string(),
             ),
-            (
-                "Device.ManagementServer.ConnectionRequestUsername",
-                cr.username.clone(),
-            ),
-            (
-                "Device.ManagementServer.ConnectionRequestPassword",
-                cr.password.reveal().to_owned(),
-            ),
+            ("Device.ManagementServer.ConnectionRequestUsername", cr.username.clone()),
+            ("Device.ManagementServer.ConnectionRequestPassword", cr.password.reveal().to_owned()),
         ]
     }
 }
@@ -403,11 +380,7 @@ impl Commands {
 
 fn read(file: &Path) -> Result<String, Error> {
     use std::io::Read;
-    let error = |reason| Error {
-        file: file.to_path_buf(),
-        line: None,
-        reason,
-    };
+    let error = |reason| Error { file: file.to_path_buf(), line: None, reason };
     let mut text = String::new();
     std::fs::File::open(file)
         .and_then(|f| f.take(MAX_FILE + 1).read_to_string(&mut text))
@@ -431,10 +404,7 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
         None => (key, None),
     };
     let name = |table: &toml::de::DeTable<'_>, word: &str| {
-        table
-            .keys()
-            .find(|k| k.get_ref().as_ref() == word)
-            .map(|k| k.span().start)
+        table.keys().find(|k| k.get_ref().as_ref() == word).map(|k| k.span().start)
     };
     let Some(rest) = rest else {
         return name(table, first).map(|at| line_at(text, at));
@@ -445,35 +415,21 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
 
 fn one_of<'de, D: Deserializer<'de>, T: Copy>(from: D, words: &[(&str, T)]) -> Result<T, D::Error> {
     let word = String::deserialize(from)?;
-    words
-        .iter()
-        .find(|(w, _)| *w == word)
-        .map(|(_, v)| *v)
-        .ok_or_else(|| {
-            let known: Vec<_> = words.iter().map(|(w, _)| format!("`{w}`")).collect();
-            serde::de::Error::custom(format!("`{word}` is not one of {}", known.join(", ")))
-        })
+    words.iter().find(|(w, _)| *w == word).map(|(_, v)| *v).ok_or_else(|| {
+        let known: Vec<_> = words.iter().map(|(w, _)| format!("`{w}`")).collect();
+        serde::de::Error::custom(format!("`{word}` is not one of {}", known.join(", ")))
+    })
 }
 
 fn platform<'de, D: Deserializer<'de>>(from: D) -> Result<Platform, D::Error> {
-    one_of(
-        from,
-        &[("linux", Platform::Linux), ("openwrt", Platform::OpenWrt)],
-    )
+    one_of(from, &[("linux", Platform::Linux), ("openwrt", Platform::OpenWrt)])
 }
 
 fn level<'de, D: Deserializer<'de>>(from: D) -> Result<log::LevelFilter, D::Error> {
     use log::LevelFilter::{Debug, Error, Info, Off, Trace, Warn};
     one_of(
         from,
-        &[
-            ("off", Off),
-            ("error", Error),
-            ("warn", Warn),
-            ("info", Info),
-            ("debug", Debug),
-            ("trace", Trace),
-        ],
+        &[("off", Off), ("error", Error), ("warn", Warn), ("info", Info), ("debug", Debug), ("trace", Trace)],
     )
 }
 
@@ -494,9 +450,7 @@ fn algorithms<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Algorithm>, D::E
     let known = |word: &String| match word.as_str() {
         "MD5" => Ok(Algorithm::Md5),
         "SHA-256" => Ok(Algorithm::Sha256),
-        _ => Err(serde::de::Error::custom(format!(
-            "`{word}` is not one of `MD5`, `SHA-256`"
-        ))),
+        _ => Err(serde::de::Error::custom(format!("`{word}` is not one of `MD5`, `SHA-256`"))),
     };
     words.iter().map(known).collect()
 }

@@ -28,10 +28,7 @@ fn only_the_url_is_required() {
     assert_eq!(config.commands.reboot, ["reboot"]);
     assert!(config.commands.factory_reset.is_empty());
     let error = parse("").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "/etc/cwmpd/cwmpd.toml: acs.url: no URL is given"
-    );
+    assert_eq!(error.to_string(), "/etc/cwmpd/cwmpd.toml: acs.url: no URL is given");
 }
 
 #[test]
@@ -76,33 +73,15 @@ reboot = ["/sbin/reboot", "{command_key}"]
     )
     .unwrap();
     assert_eq!(config.platform, Platform::OpenWrt);
-    assert_eq!(
-        config.log,
-        LogSettings {
-            target: LogTarget::Syslog,
-            level: log::LevelFilter::Debug
-        }
-    );
+    assert_eq!(config.log, LogSettings { target: LogTarget::Syslog, level: log::LevelFilter::Debug });
     assert_eq!(config.device.product_class.as_deref(), Some(""));
-    assert_eq!(
-        config.connection_request.listen,
-        Listen::Address("127.0.0.1:0".parse().unwrap())
-    );
-    assert_eq!(
-        config.connection_request.algorithms,
-        [Algorithm::Sha256, Algorithm::Md5]
-    );
+    assert_eq!(config.connection_request.listen, Listen::Address("127.0.0.1:0".parse().unwrap()));
+    assert_eq!(config.connection_request.algorithms, [Algorithm::Sha256, Algorithm::Md5]);
     assert_eq!(config.commands.factory_reset, ["firstboot", "-y"]);
     assert!(config.warnings().iter().any(|w| w.contains("ca_file")));
     let first = config.first_values();
-    assert!(first.contains(&(
-        "Device.ManagementServer.PeriodicInformInterval",
-        "30".into()
-    )));
-    assert!(first.contains(&(
-        "Device.ManagementServer.ConnectionRequestPassword",
-        "cp".into()
-    )));
+    assert!(first.contains(&("Device.ManagementServer.PeriodicInformInterval", "30".into())));
+    assert!(first.contains(&("Device.ManagementServer.ConnectionRequestPassword", "cp".into())));
 }
 
 #[test]
@@ -111,31 +90,11 @@ fn errors_cite_line_and_reason() {
         ("", "stat_dir = \"/s\"", 1, "unknown field `stat_dir`"),
         ("acs", "urll = \"x\"", 3, "unknown field `urll`"),
         ("tr069", "x = 1", 3, "unknown field `tr069`"),
-        (
-            "",
-            "platform = \"windows\"",
-            1,
-            "`windows` is not one of `linux`, `openwrt`",
-        ),
-        (
-            "",
-            "state_dir = \"state\"",
-            1,
-            "state_dir: not an absolute path",
-        ),
+        ("", "platform = \"windows\"", 1, "`windows` is not one of `linux`, `openwrt`"),
+        ("", "state_dir = \"state\"", 1, "state_dir: not an absolute path"),
         ("", "state_dir = 5", 1, "invalid type: integer `5`"),
-        (
-            "",
-            "root = \"/no/such/folder\"",
-            1,
-            "root: /no/such/folder is not a folder",
-        ),
-        (
-            "",
-            "overlay_dir = \"/dev/null\"",
-            1,
-            "overlay_dir: /dev/null is not a folder",
-        ),
+        ("", "root = \"/no/such/folder\"", 1, "root: /no/such/folder is not a folder"),
+        ("", "overlay_dir = \"/dev/null\"", 1, "overlay_dir: /dev/null is not a folder"),
         ("log", "target = \"file\"", 4, "unknown variant `file`"),
         ("log", "level = \"loud\"", 4, "`loud` is not one of"),
         (
@@ -144,122 +103,32 @@ fn errors_cite_line_and_reason() {
             4,
             "device.manufacturer_oui: `3c9066` is not six upper-case",
         ),
-        (
-            "device",
-            "manufacturer_oui = \"00D09\"",
-            4,
-            "six upper-case",
-        ),
-        (
-            "device",
-            "serial_number = \"\"",
-            4,
-            "device.serial_number: not of 1 to 64 characters",
-        ),
+        ("device", "manufacturer_oui = \"00D09\"", 4, "six upper-case"),
+        ("device", "serial_number = \"\"", 4, "device.serial_number: not of 1 to 64 characters"),
         ("device", "manufacturer = \"a\\nb\"", 4, "control character"),
-        (
-            "acs",
-            "ca_file = \"/no/such.pem\"",
-            3,
-            "acs.ca_file: /no/such.pem cannot be read",
-        ),
-        (
-            "acs",
-            "ca_file = \"/dev/null\"",
-            3,
-            "acs.ca_file: /dev/null holds no PEM block",
-        ),
-        (
-            "acs",
-            "client_key = \"/no/key.pem\"",
-            3,
-            "acs.client_key: /no/key.pem cannot be read",
-        ),
-        (
-            "acs",
-            "bind_interface = \"a name far too long\"",
-            3,
-            "not the name of an interface",
-        ),
-        (
-            "acs",
-            "periodic_inform_interval = 0",
-            3,
-            "acs.periodic_inform_interval: 0 is not 1 or more",
-        ),
-        (
-            "acs",
-            "retry_minimum_wait_interval = 65536",
-            3,
-            "65536 is not 1 to 65535",
-        ),
-        (
-            "acs",
-            "retry_interval_multiplier = 999",
-            3,
-            "999 is not 1000 to 65535",
-        ),
-        (
-            "acs",
-            "session_timeout = -1",
-            3,
-            "invalid value: integer `-1`",
-        ),
-        (
-            "acs",
-            "basic_over_http = \"yes\"",
-            3,
-            "invalid type: string",
-        ),
+        ("acs", "ca_file = \"/no/such.pem\"", 3, "acs.ca_file: /no/such.pem cannot be read"),
+        ("acs", "ca_file = \"/dev/null\"", 3, "acs.ca_file: /dev/null holds no PEM block"),
+        ("acs", "client_key = \"/no/key.pem\"", 3, "acs.client_key: /no/key.pem cannot be read"),
+        ("acs", "bind_interface = \"a name far too long\"", 3, "not the name of an interface"),
+        ("acs", "periodic_inform_interval = 0", 3, "acs.periodic_inform_interval: 0 is not 1 or more"),
+        ("acs", "retry_minimum_wait_interval = 65536", 3, "65536 is not 1 to 65535"),
+        ("acs", "retry_interval_multiplier = 999", 3, "999 is not 1000 to 65535"),
+        ("acs", "session_timeout = -1", 3, "invalid value: integer `-1`"),
+        ("acs", "basic_over_http = \"yes\"", 3, "invalid type: string"),
         ("acs", "url = \"http://b/\"", 3, "duplicate key"),
-        (
-            "connection_request",
-            "listen = \"7547\"",
-            4,
-            "`7547` is neither \"auto\" nor ADDRESS:PORT",
-        ),
-        (
-            "connection_request",
-            "algorithms = [\"SHA1\"]",
-            4,
-            "`SHA1` is not one of `MD5`, `SHA-256`",
-        ),
+        ("connection_request", "listen = \"7547\"", 4, "`7547` is neither \"auto\" nor ADDRESS:PORT"),
+        ("connection_request", "algorithms = [\"SHA1\"]", 4, "`SHA1` is not one of `MD5`, `SHA-256`"),
         (
             "connection_request",
             "algorithms = []",
             4,
             "connection_request.algorithms: not MD5, SHA-256 or both",
         ),
-        (
-            "connection_request",
-            "algorithms = [\"MD5\", \"MD5\"]",
-            4,
-            "each once",
-        ),
-        (
-            "connection_request",
-            "refill = 0",
-            4,
-            "connection_request.refill: 0 is not 1 to 3600",
-        ),
-        (
-            "commands",
-            "reboot = \"reboot\"",
-            4,
-            "invalid type: string \"reboot\", expected a sequence",
-        ),
-        (
-            "commands",
-            "factory_reset = [\"\"]",
-            4,
-            "commands.factory_reset: the first word",
-        ),
-        (
-            "commands",
-            "factory_reset = [\"x\", \"{y}\"]",
-            4,
-            "there is no {y}; known are {command_key}",
-        ),
+        ("connection_request", "algorithms = [\"MD5\", \"MD5\"]", 4, "each once"),
+        ("connection_request", "refill = 0", 4, "connection_request.refill: 0 is not 1 to 3600"),
+        ("commands", "reboot = \"reboot\"", 4, "invalid type: string \"reboot\", expected a sequence"),
+        ("commands", "factory_reset = [\"\"]", 4, "commands.factory_reset: the first word"),
+        ("commands", "factory_reset = [\"x\", \"{y}\"]", 4, "there is no {y}; known are {command_key}"),
         ("", "this is no TOML", 1, ""),
     ];
     for (table, line, number, reason) in cases {
@@ -267,12 +136,7 @@ fn errors_cite_line_and_reason() {
         assert_eq!(error.line, Some(number), "{line}: {error}");
         assert!(error.reason.contains(reason), "{line}: {error}");
         assert_eq!(error.to_string().lines().count(), 1, "one line: {error}");
-        assert!(
-            error
-                .to_string()
-                .starts_with(&format!("/etc/cwmpd/cwmpd.toml:{number}: ")),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with(&format!("/etc/cwmpd/cwmpd.toml:{number}: ")), "{error}");
     }
 }
 
@@ -289,10 +153,7 @@ fn no_error_and_no_debug_text_shows_a_password() {
     assert!(!format!("{config:?} {}", config.acs.password).contains("sesame"));
     assert_eq!(config.acs.password.reveal(), "sesame");
     let error = with("acs", "password = 12345678").unwrap_err();
-    assert_eq!(
-        (error.line, error.reason.as_str()),
-        (Some(3), "a password is a string in quotes")
-    );
+    assert_eq!((error.line, error.reason.as_str()), (Some(3), "a password is a string in quotes"));
     for line in [
         "password = [\"sesame\"]",
         "password = \"sesame",
@@ -306,13 +167,8 @@ fn no_error_and_no_debug_text_shows_a_password() {
 
 #[test]
 fn words_of_commands_are_replaced_whole() {
-    let argv: Vec<String> = ["x", "{command_key}", "a{command_key}", "{other}"]
-        .map(String::from)
-        .to_vec();
-    assert_eq!(
-        expand(&argv, &[("command_key", "a b; c")]),
-        ["x", "a b; c", "a{command_key}", "{other}"]
-    );
+    let argv: Vec<String> = ["x", "{command_key}", "a{command_key}", "{other}"].map(String::from).to_vec();
+    assert_eq!(expand(&argv, &[("command_key", "a b; c")]), ["x", "a b; c", "a{command_key}", "{other}"]);
 }
 
 #[test]

@@ -55,9 +55,7 @@ fn policy(code: &str) -> (Kept, DeliveredBy) {
     use DeliveredBy::{InformResponse, OwnResponse};
     match code {
         CONNECTION_REQUEST => (Kept::OneSession, InformResponse),
-        BOOTSTRAP | PERIODIC | SCHEDULED | M_REBOOT | M_SCHEDULE_INFORM => {
-            (Kept::Always, InformResponse)
-        }
+        BOOTSTRAP | PERIODIC | SCHEDULED | M_REBOOT | M_SCHEDULE_INFORM => (Kept::Always, InformResponse),
         "9 REQUEST DOWNLOAD" => (Kept::UntilReboot, OwnResponse),
         "7 TRANSFER COMPLETE"
         | "10 AUTONOMOUS TRANSFER COMPLETE"
@@ -133,8 +131,7 @@ impl Queue {
     /// The machine was started, or the agent for the first time since (V-11): what is kept until
     /// reboot goes, `1 BOOT` comes; with `bootstrap`, `0 BOOTSTRAP` before it (V-10).
     pub fn boot(&mut self, bootstrap: bool) {
-        self.entries
-            .retain(|e| policy(&e.event.code).0 == Kept::Always);
+        self.entries.retain(|e| policy(&e.event.code).0 == Kept::Always);
         if bootstrap {
             self.add(BOOTSTRAP, "");
         }
@@ -174,15 +171,13 @@ impl Queue {
     /// InformResponse came: what the Inform told is delivered, but for what waits for a response of
     /// its own (V-23).
     pub fn delivered(&mut self) {
-        self.entries
-            .retain(|e| !e.told || policy(&e.event.code).1 == DeliveredBy::OwnResponse);
+        self.entries.retain(|e| !e.told || policy(&e.event.code).1 == DeliveredBy::OwnResponse);
     }
 
     /// The session is over, well or not: what it told and did not deliver waits for the next, but for
     /// a connection request (V-15).
     pub fn end_session(&mut self) {
-        self.entries
-            .retain(|e| !e.told || policy(&e.event.code).0 > Kept::OneSession);
+        self.entries.retain(|e| !e.told || policy(&e.event.code).0 > Kept::OneSession);
         self.merge();
     }
 
@@ -201,23 +196,13 @@ impl Queue {
         }
         if self.entries.len() >= MAX_EVENTS {
             // V-2
-            match self
-                .entries
-                .iter()
-                .position(|e| !e.told && is_multiple(&e.event.code))
-            {
+            match self.entries.iter().position(|e| !e.told && is_multiple(&e.event.code)) {
                 Some(oldest) => drop(self.entries.remove(oldest)),
                 None => return,
             }
         }
         let command_key = if multiple { command_key } else { "" }.to_string();
-        self.entries.push(Entry {
-            event: Event {
-                code: code.to_string(),
-                command_key,
-            },
-            told: false,
-        });
+        self.entries.push(Entry { event: Event { code: code.to_string(), command_key }, told: false });
     }
 }
 

@@ -65,12 +65,6 @@ mod tests {
     #[test]
     fn damaged_lines_are_passed_over() {
         let back: Vec<[String; 2]> = lines("a\nb\tc\nd\te\tf\n\\x\ty\nz\\\ty\n\0\t\n").collect();
-        assert_eq!(
-            back,
-            [
-                ["b".to_string(), "c".to_string()],
-                ["\0".to_string(), String::new()]
-            ]
-        );
+        assert_eq!(back, [["b".to_string(), "c".to_string()], ["\0".to_string(), String::new()]]);
     }
 }

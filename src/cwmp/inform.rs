@@ -4,11 +4,7 @@ use super::rpc::{DeviceId, Event};
 
 /// Whether an InformParameter row with this EventList applies to an Inform with these events (I-5).
 pub fn selects(event_list: &str, events: &[Event]) -> bool {
-    let mut codes = event_list
-        .split(',')
-        .map(str::trim)
-        .filter(|c| !c.is_empty())
-        .peekable();
+    let mut codes = event_list.split(',').map(str::trim).filter(|c| !c.is_empty()).peekable();
     codes.peek().is_none() || codes.any(|code| events.iter().any(|e| e.code == code))
 }
 
@@ -29,11 +25,7 @@ pub fn default_username(device: &DeviceId) -> String {
                     name.push('%');
                     for digit in [byte >> 4, byte & 15] {
                         // A half of a byte is below 16.
-                        name.push(
-                            char::from_digit(digit.into(), 16)
-                                .unwrap_or('0')
-                                .to_ascii_uppercase(),
-                        );
+                        name.push(char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase());
                     }
                 }
             }
@@ -66,10 +58,7 @@ mod tests {
 
     #[test]
     fn event_lists_i5() {
-        let events = [Event {
-            code: "2 PERIODIC".to_string(),
-            command_key: String::new(),
-        }];
+        let events = [Event { code: "2 PERIODIC".to_string(), command_key: String::new() }];
         for (list, expected) in [
             ("", true),
             (" ", true),

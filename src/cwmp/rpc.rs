@@ -26,9 +26,7 @@ impl Namespace {
 
     /// The namespace with this URN.
     pub fn from_urn(urn: &str) -> Option<Namespace> {
-        [Namespace::V1_0, Namespace::V1_1, Namespace::V1_2]
-            .into_iter()
-            .find(|n| n.urn() == urn)
+        [Namespace::V1_0, Namespace::V1_1, Namespace::V1_2].into_iter().find(|n| n.urn() == urn)
     }
 }
 
@@ -70,10 +68,7 @@ pub enum Request {
     /// A.3.1.1
     GetRPCMethods,
     /// A.3.2.1
-    SetParameterValues {
-        list: Vec<ParameterValue>,
-        parameter_key: String,
-    },
+    SetParameterValues { list: Vec<ParameterValue>, parameter_key: String },
     /// A.3.2.2
     GetParameterValues { names: Vec<String> },
     /// A.3.2.3
@@ -83,32 +78,20 @@ pub enum Request {
     /// A.3.2.5
     GetParameterAttributes { names: Vec<String> },
     /// A.3.2.6
-    AddObject {
-        object: String,
-        parameter_key: String,
-    },
+    AddObject { object: String, parameter_key: String },
     /// A.3.2.7
-    DeleteObject {
-        object: String,
-        parameter_key: String,
-    },
+    DeleteObject { object: String, parameter_key: String },
     /// A.3.2.9
     Reboot { command_key: String },
     /// A.4.1.6
     FactoryReset,
     /// A.4.1.2
-    ScheduleInform {
-        delay_seconds: u32,
-        command_key: String,
-    },
+    ScheduleInform { delay_seconds: u32, command_key: String },
     /// A method the agent does not have: fault 9000 (R-GEN-1).
     Unknown { method: String },
     /// A known method with a missing, doubled or malformed argument (9003), or one beyond a limit
     /// of the reader (9004).
-    Invalid {
-        method: String,
-        fault: crate::model::fault::Fault,
-    },
+    Invalid { method: String, fault: crate::model::fault::Fault },
 }
 
 /// An answer of the ACS to a request of the agent.

@@ -104,18 +104,9 @@ pub struct Schedule {
 impl Schedule {
     /// The schedule of a record; `rebooted` when the monotonic clock began anew since it was made.
     /// `random` is any number.
-    pub fn from_record(
-        record: &str,
-        rebooted: bool,
-        settings: Settings,
-        now: Now,
-        random: u32,
-    ) -> Schedule {
-        let mut schedule = Schedule {
-            looked_at: now.mono,
-            recorded: record.to_string(),
-            ..Schedule::default()
-        };
+    pub fn from_record(record: &str, rebooted: bool, settings: Settings, now: Now, random: u32) -> Schedule {
+        let mut schedule =
+            Schedule { looked_at: now.mono, recorded: record.to_string(), ..Schedule::default() };
         for [wall, due, delay, command_key] in fields::lines(record) {
             let (Ok(due), Ok(delay)) = (due.parse(), delay.parse::<u32>()) else {
                 continue;
@@ -123,11 +114,7 @@ impl Schedule {
             if schedule.scheduled.len() < MAX_SCHEDULED && command_key.chars().count() <= 32 {
                 // Damaged or not, none waits longer than it was asked to.
                 let latest = now.mono + Duration::from_secs(delay.into());
-                let due = if rebooted {
-                    latest
-                } else {
-                    Duration::from_secs(due).min(latest)
-                };
+                let due = if rebooted { latest } else { Duration::from_secs(due).min(latest) };
                 schedule.scheduled.push(Scheduled {
                     command_key,
                     delay,
@@ -159,19 +146,11 @@ impl Schedule {
     /// The settings may have changed; those of the periodic Inform hold at once (I-11).
     pub fn set(&mut self, settings: Settings, now: Now, random: u32) {
         let part = |s: &Settings| (s.periodic_enable, s.periodic_interval, s.periodic_time);
-        if part(&settings) != part(&self.settings)
-            || settings.periodic_enable != self.periodic.is_some()
-        {
+        if part(&settings) != part(&self.settings) || settings.periodic_enable != self.periodic.is_some() {
             let interval = u64::from(settings.periodic_interval.max(1));
             self.periodic = settings.periodic_enable.then(|| {
                 let phase = now.mono.as_secs() + u64::from(random) % interval;
-                let mut p = Periodic {
-                    due: now.mono,
-                    last: None,
-                    phase,
-                    offset: offset(now),
-                    jumped: false,
-                };
+                let mut p = Periodic { due: now.mono, last: None, phase, offset: offset(now), jumped: false };
                 p.due = now.mono + until(&settings, &p, now);
                 p
             });
@@ -183,12 +162,7 @@ impl Schedule {
     ///
     /// # Errors
     /// 9004 when [`MAX_SCHEDULED`] wait already.
-    pub fn schedule_inform(
-        &mut self,
-        delay_seconds: u32,
-        command_key: &str,
-        now: Now,
-    ) -> Result<(), Fault> {
+    pub fn schedule_inform(&mut self, delay_seconds: u32, command_key: &str, now: Now) -> Result<(), Fault> {
         if self.scheduled.len() >= MAX_SCHEDULED {
             return Err(Fault::new(
                 Code::RESOURCES_EXCEEDED,
@@ -199,9 +173,7 @@ impl Schedule {
             command_key: command_key.to_string(),
             delay: delay_seconds,
             due: now.mono + Duration::from_secs(delay_seconds.into()),
-            wall: now
-                .clock_set
-                .then(|| now.wall.saturating_add(delay_seconds.into())),
+            wall: now.clock_set.then(|| now.wall.saturating_add(delay_seconds.into())),
             adrift: false,
         });
         Ok(())
@@ -243,13 +215,7 @@ impl Schedule {
                 if (p.jumped && wait < interval / 2) || (wait <= slip && interval > 2 * slip) {
                     wait += interval;
                 }
-                *p = Periodic {
-                    due: now.mono + wait,
-                    last: Some(now.mono),
-                    offset,
-                    jumped: false,
-                    ..*p
-                };
+                *p = Periodic { due: now.mono + wait, last: Some(now.mono), offset, jumped: false, ..*p };
             }
         }
         for s in &mut self.scheduled {
@@ -279,12 +245,9 @@ impl Schedule {
         let periodic = self.periodic.map(|p| p.due);
         let scheduled = self.scheduled.iter().map(|s| s.due).min();
         let by_clock = self.periodic.is_some() && self.settings.periodic_time.is_some();
-        let look = (by_clock || self.scheduled.iter().any(|s| s.adrift))
-            .then(|| self.looked_at + LOOK_AT_CLOCK);
-        [periodic, scheduled, self.retry_at, look]
-            .into_iter()
-            .flatten()
-            .min()
+        let look =
+            (by_clock || self.scheduled.iter().any(|s| s.adrift)).then(|| self.looked_at + LOOK_AT_CLOCK);
+        [periodic, scheduled, self.retry_at, look].into_iter().flatten().min()
     }
 
     /// A session begins: a wait is over, by a connection request perhaps (C-27).
@@ -296,11 +259,8 @@ impl Schedule {
     /// seconds (C-33); `random` any number.
     pub fn session_failed(&mut self, now: Now, retry_after: Option<u32>, random: u32) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        let (least, most) = retry_range(
-            self.failures,
-            self.settings.retry_minimum,
-            self.settings.retry_multiplier,
-        );
+        let (least, most) =
+            retry_range(self.failures, self.settings.retry_minimum, self.settings.retry_multiplier);
         let spread = (most - least).as_millis() * u128::from(random) / u128::from(u32::MAX);
         let asked = Duration::from_secs(retry_after.unwrap_or(0).min(MAX_RETRY_AFTER).into());
         // The spread is at most MAX_RETRY_WAIT in milliseconds.
@@ -361,8 +321,7 @@ pub fn retry_range(failures: u32, minimum: u32, multiplier: u32) -> (Duration, D
 }
 
 fn offset(now: Now) -> Option<i64> {
-    now.clock_set
-        .then(|| now.wall.saturating_sub_unsigned(now.mono.as_secs()))
+    now.clock_set.then(|| now.wall.saturating_sub_unsigned(now.mono.as_secs()))
 }
 
 /// How long until the next periodic Inform: more than nothing, at most an interval (I-10).

@@ -108,12 +108,7 @@ pub struct LongAnswer {
 
 impl LongAnswer {
     /// The answer to the request with this ID, of which nothing was walked yet.
-    pub fn new(
-        namespace: Namespace,
-        id: Option<&str>,
-        list: List,
-        selection: Selection,
-    ) -> LongAnswer {
+    pub fn new(namespace: Namespace, id: Option<&str>, list: List, selection: Selection) -> LongAnswer {
         LongAnswer {
             head: writer::head(namespace, id, list, selection.count),
             selection,
@@ -224,12 +219,8 @@ impl Session {
             }
             (State::Open, Incoming::Empty) => self.nothing_asked(),
             (state, Incoming::Envelope(bytes)) => match reader::read(bytes) {
-                Err(_) if state == State::Open && bytes.trim_ascii().is_empty() => {
-                    self.nothing_asked()
-                }
-                Err(error) => failed(&format!(
-                    "the ACS sent a message that cannot be read: {error}"
-                )),
+                Err(_) if state == State::Open && bytes.trim_ascii().is_empty() => self.nothing_asked(),
+                Err(error) => failed(&format!("the ACS sent a message that cannot be read: {error}")),
                 Ok(envelope) if state == State::Informed => self.answer_to_inform(envelope, host),
                 Ok(envelope) => self.message(envelope, host),
             },
@@ -243,10 +234,7 @@ impl Session {
     fn headers(&mut self, envelope: &Envelope) {
         // A header that is not there is false (C-12).
         self.hold_requests = envelope.hold_requests.unwrap_or(false);
-        if let Some(seconds) = envelope
-            .session_timeout
-            .filter(|s| *s >= MIN_SESSION_TIMEOUT)
-        {
+        if let Some(seconds) = envelope.session_timeout.filter(|s| *s >= MIN_SESSION_TIMEOUT) {
             self.timeout = Some(Duration::from_secs(seconds.into()));
         }
         if let Some(namespace) = envelope.namespace {
@@ -269,9 +257,7 @@ impl Session {
                 ));
             }
             Body::Response(_) | Body::Request(_) => {
-                return failed(
-                    "the ACS answered the Inform with something else than InformResponse",
-                );
+                return failed("the ACS answered the Inform with something else than InformResponse");
             }
         }
         self.headers(&envelope);
@@ -288,9 +274,7 @@ impl Session {
         }
         if let Some(header) = &envelope.not_understood {
             // A fault is no answer to a response (E-20).
-            warn!(
-                "the ACS sent a header in InformResponse that must be understood and is not: {header:.64}"
-            );
+            warn!("the ACS sent a header in InformResponse that must be understood and is not: {header:.64}");
         }
         self.state = State::Open;
         self.inform = Vec::new();
@@ -301,20 +285,11 @@ impl Session {
 
     fn message(&mut self, envelope: Envelope, host: &mut dyn Host) -> Outgoing {
         self.headers(&envelope);
-        let Envelope {
-            id,
-            not_understood,
-            body,
-            ..
-        } = envelope;
+        let Envelope { id, not_understood, body, .. } = envelope;
         match (body, not_understood) {
             (Body::Request(_), Some(header)) => {
                 self.faults += 1;
-                Outgoing::Whole(writer::must_understand(
-                    self.namespace,
-                    id.as_deref(),
-                    &header,
-                ))
+                Outgoing::Whole(writer::must_understand(self.namespace, id.as_deref(), &header))
             }
             (Body::Request(request), None) => self.request(id, request, host),
             (Body::Response(_) | Body::Fault(_), _) => {
@@ -332,11 +307,7 @@ impl Session {
     /// header, so it lifts HoldRequests too.
     fn nothing_asked(&mut self) -> Outgoing {
         self.hold_requests = false;
-        if self.said_no_more {
-            Outgoing::Done
-        } else {
-            self.empty_post()
-        }
+        if self.said_no_more { Outgoing::Done } else { self.empty_post() }
     }
 
     fn empty_post(&mut self) -> Outgoing {
@@ -379,10 +350,9 @@ impl Session {
     ) -> Result<Outgoing, Fault> {
         let answer = match request {
             Request::GetRPCMethods => Answer::GetRPCMethods(METHODS),
-            Request::SetParameterValues {
-                list,
-                parameter_key,
-            } => Answer::SetParameterValues(host.set(&list, &parameter_key)?),
+            Request::SetParameterValues { list, parameter_key } => {
+                Answer::SetParameterValues(host.set(&list, &parameter_key)?)
+            }
             Request::GetParameterValues { names } => {
                 return Ok(self.long(id, List::Values, host.values(&names)?));
             }
@@ -396,17 +366,13 @@ impl Session {
             Request::GetParameterAttributes { names } => {
                 return Ok(self.long(id, List::Attributes, host.attributes(&names)?));
             }
-            Request::AddObject {
-                object,
-                parameter_key,
-            } => {
+            Request::AddObject { object, parameter_key } => {
                 let (number, status) = host.add(&object, &parameter_key)?;
                 Answer::AddObject(number, status)
             }
-            Request::DeleteObject {
-                object,
-                parameter_key,
-            } => Answer::DeleteObject(host.delete(&object, &parameter_key)?),
+            Request::DeleteObject { object, parameter_key } => {
+                Answer::DeleteObject(host.delete(&object, &parameter_key)?)
+            }
             Request::Reboot { command_key } => {
                 host.reboot(&command_key)?;
                 Answer::Reboot
@@ -415,10 +381,7 @@ impl Session {
                 host.factory_reset()?;
                 Answer::FactoryReset
             }
-            Request::ScheduleInform {
-                delay_seconds,
-                command_key,
-            } => {
+            Request::ScheduleInform { delay_seconds, command_key } => {
                 host.schedule_inform(delay_seconds, &command_key)?;
                 Answer::ScheduleInform
             }

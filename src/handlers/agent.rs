@@ -76,12 +76,9 @@ impl Reading for Agent {
                 "SoftwareVersion" | "Version" => out.put(i, &id.software_version),
                 "ParameterKey" => out.put(i, &facts.parameter_key),
                 "ConnectionRequestURL" => out.put(i, &facts.connection_request_url),
-                "FirstUseDate" => out.put(
-                    i,
-                    facts
-                        .first_use
-                        .map_or(clock::UNKNOWN_TIME.to_owned(), clock::utc),
-                ),
+                "FirstUseDate" => {
+                    out.put(i, facts.first_use.map_or(clock::UNKNOWN_TIME.to_owned(), clock::utc))
+                }
                 _ => {}
             }
         }
@@ -101,32 +98,13 @@ mod tests {
         let read = |agent: &mut dyn Handler, path, name| {
             probe::get(agent, Path::new("/"), path, &[], &[name])[name].clone()
         };
-        assert_eq!(
-            read(&mut *agent, "Device.DeviceInfo.", "FirstUseDate"),
-            clock::UNKNOWN_TIME
-        );
-        assert_eq!(
-            read(
-                &mut *agent,
-                "Device.ManagementServer.",
-                "ConnectionRequestURL"
-            ),
-            ""
-        );
+        assert_eq!(read(&mut *agent, "Device.DeviceInfo.", "FirstUseDate"), clock::UNKNOWN_TIME);
+        assert_eq!(read(&mut *agent, "Device.ManagementServer.", "ConnectionRequestURL"), "");
         facts.borrow_mut().parameter_key = "k1".into();
         facts.borrow_mut().identity.manufacturer_oui = "000DB9".into();
         facts.borrow_mut().first_use = Some(1_700_000_000);
-        assert_eq!(
-            read(&mut *agent, "Device.ManagementServer.", "ParameterKey"),
-            "k1"
-        );
-        assert_eq!(
-            read(&mut *agent, "Device.DeviceInfo.", "ManufacturerOUI"),
-            "000DB9"
-        );
-        assert_eq!(
-            read(&mut *agent, "Device.DeviceInfo.", "FirstUseDate"),
-            "2023-11-14T22:13:20Z"
-        );
+        assert_eq!(read(&mut *agent, "Device.ManagementServer.", "ParameterKey"), "k1");
+        assert_eq!(read(&mut *agent, "Device.DeviceInfo.", "ManufacturerOUI"), "000DB9");
+        assert_eq!(read(&mut *agent, "Device.DeviceInfo.", "FirstUseDate"), "2023-11-14T22:13:20Z");
     }
 }

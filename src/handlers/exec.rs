@@ -39,11 +39,7 @@ impl Default for Exec {
 impl Exec {
     /// A handler whose scripts may take so long, and a monotonic clock for the time they are down.
     pub fn new(deadline: Duration, clock: Box<dyn Fn() -> Duration>) -> Exec {
-        Exec {
-            scripts: Vec::new(),
-            deadline,
-            clock,
-        }
+        Exec { scripts: Vec::new(), deadline, clock }
     }
 
     /// Asks a script and waits for its answer.
@@ -114,10 +110,7 @@ fn refer(out: &mut Fields, index: usize, value: &Value) {
     let Some(object) = value.get("object").and_then(Value::as_str) else {
         return;
     };
-    let keys = value
-        .get("keys")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
+    let keys = value.get("keys").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let keys: Vec<&str> = keys.iter().filter_map(Value::as_str).collect();
     out.refer(index, object, &keys);
 }
@@ -143,15 +136,8 @@ impl Handler for Exec {
         let groups = by_script(want.iter().map(|w| w.arg));
         let alone = groups.len() == 1;
         for (argv, members) in groups {
-            let names = wanted(
-                members
-                    .iter()
-                    .filter_map(|i| Some(want.get(*i)?.param.name())),
-            );
-            let ask = Ask {
-                op: "get",
-                ..Ask::default()
-            };
+            let names = wanted(members.iter().filter_map(|i| Some(want.get(*i)?.param.name())));
+            let ask = Ask { op: "get", ..Ask::default() };
             match self.ask(ctx, argv, &Place::of(row), ask, &names) {
                 Ok(answer) => {
                     for index in members {
@@ -162,22 +148,15 @@ impl Handler for Exec {
                     }
                 }
                 // The row went away.
-                Err(refusal)
-                    if refusal.said.is_some() && refusal.failure.code == Code::INVALID_NAME => {}
+                Err(refusal) if refusal.said.is_some() && refusal.failure.code == Code::INVALID_NAME => {}
                 Err(refusal) if alone => return Err(refusal.failure),
                 // The other scripts of the row are not to lose their values.
                 Err(refusal) => {
-                    let script = self
-                        .scripts
-                        .iter_mut()
-                        .find(|s| s.argv == argv && s.complained != ctx.epoch);
+                    let script =
+                        self.scripts.iter_mut().find(|s| s.argv == argv && s.complained != ctx.epoch);
                     if let Some(script) = script {
                         script.complained = ctx.epoch;
-                        log::warn!(
-                            "{} cannot be read: {}",
-                            row.object.path(),
-                            refusal.failure.text
-                        );
+                        log::warn!("{} cannot be read: {}", row.object.path(), refusal.failure.text);
                     }
                 }
             }
@@ -185,33 +164,21 @@ impl Handler for Exec {
         Ok(())
     }
 
-    fn check(
-        &mut self,
-        ctx: &Ctx<'_>,
-        row: &Row<'_>,
-        change: &Change<'_>,
-        bad: &mut Vec<(usize, Failure)>,
-    ) {
+    fn check(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
         match change {
             Change::Set(sets) => {
                 for (argv, members) in by_script(sets.iter().map(|s| s.arg)) {
                     let (values, refers) = new_values(sets, &members);
-                    let ask = Ask {
-                        op: "check",
-                        change: "set",
-                        refers,
-                        number: None,
-                    };
+                    let ask = Ask { op: "check", change: "set", refers, number: None };
                     let Err(refusal) = self.ask(ctx, argv, &Place::of(row), ask, &values) else {
                         continue;
                     };
                     if refusal.is_unknown() {
                         continue;
                     }
-                    let blamed = members.iter().find(|i| {
-                        sets.get(**i)
-                            .is_some_and(|s| s.param.name() == refusal.name)
-                    });
+                    let blamed = members
+                        .iter()
+                        .find(|i| sets.get(**i).is_some_and(|s| s.param.name() == refusal.name));
                     let index = blamed.or(members.first()).copied().unwrap_or(0);
                     bad.push((index, discreet(refusal.failure, sets)));
                 }
@@ -219,11 +186,7 @@ impl Handler for Exec {
             // `add_key` has asked.
             Change::Add => {}
             Change::Delete => {
-                let ask = Ask {
-                    op: "check",
-                    change: "del",
-                    ..Ask::default()
-                };
+                let ask = Ask { op: "check", change: "del", ..Ask::default() };
                 match self.ask(ctx, row.arg, &Place::of(row), ask, &Map::new()) {
                     Err(refusal) if !refusal.is_unknown() => bad.push((0, refusal.failure)),
                     _ => {}
@@ -232,23 +195,12 @@ impl Handler for Exec {
         }
     }
 
-    fn stage(
-        &mut self,
-        ctx: &Ctx<'_>,
-        row: &Row<'_>,
-        change: &Change<'_>,
-    ) -> Result<Vec<u8>, Failure> {
+    fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
         // By script, what its parameters hold now.
         let mut saved = Map::new();
         let mut save = |argv: &str, names: Map<String, Value>| {
-            let ask = Ask {
-                op: "get",
-                ..Ask::default()
-            };
-            let mut old = self
-                .ask(ctx, argv, &Place::of(row), ask, &names)
-                .map_err(|r| r.failure)?
-                .values;
+            let ask = Ask { op: "get", ..Ask::default() };
+            let mut old = self.ask(ctx, argv, &Place::of(row), ask, &names).map_err(|r| r.failure)?.values;
             old.retain(|name, _| names.contains_key(name));
             // What had no value is to have none again.
             for name in names.into_iter().map(|n| n.0) {
@@ -260,14 +212,7 @@ impl Handler for Exec {
         match change {
             Change::Set(sets) => {
                 for (argv, members) in by_script(sets.iter().map(|s| s.arg)) {
-                    save(
-                        argv,
-                        wanted(
-                            members
-                                .iter()
-                                .filter_map(|i| Some(sets.get(*i)?.param.name())),
-                        ),
-                    )?;
+                    save(argv, wanted(members.iter().filter_map(|i| Some(sets.get(*i)?.param.name()))))?;
                 }
             }
             Change::Add => {}
@@ -282,31 +227,17 @@ impl Handler for Exec {
             Change::Set(sets) => {
                 for (argv, members) in by_script(sets.iter().map(|s| s.arg)) {
                     let (values, refers) = new_values(sets, &members);
-                    let ask = Ask {
-                        op: "set",
-                        refers,
-                        ..Ask::default()
-                    };
-                    self.ask(ctx, argv, &place, ask, &values)
-                        .map_err(|r| discreet(r.failure, sets))?;
+                    let ask = Ask { op: "set", refers, ..Ask::default() };
+                    self.ask(ctx, argv, &place, ask, &values).map_err(|r| discreet(r.failure, sets))?;
                 }
             }
             Change::Add => {
-                let ask = Ask {
-                    op: "add",
-                    ..Ask::default()
-                };
-                let answer = self
-                    .ask(ctx, row.arg, &place, ask, &Map::new())
-                    .map_err(|r| r.failure)?;
+                let ask = Ask { op: "add", ..Ask::default() };
+                let answer = self.ask(ctx, row.arg, &place, ask, &Map::new()).map_err(|r| r.failure)?;
                 if let Some(key) = answer.key.filter(|k| *k != place.key) {
                     // The key was promised to the journal; a row of another one is somebody else.
                     let other = Place { key: &key, ..place };
-                    let ask = Ask {
-                        op: "del",
-                        change: "add",
-                        ..Ask::default()
-                    };
+                    let ask = Ask { op: "del", change: "add", ..Ask::default() };
                     let _ = self.ask(ctx, row.arg, &other, ask, &Map::new());
                     return Err(Failure::internal(format!(
                         "{} made another row than it was told to",
@@ -315,13 +246,8 @@ impl Handler for Exec {
                 }
             }
             Change::Delete => {
-                let ask = Ask {
-                    op: "del",
-                    change: "del",
-                    ..Ask::default()
-                };
-                self.ask(ctx, row.arg, &place, ask, &Map::new())
-                    .map_err(|r| r.failure)?;
+                let ask = Ask { op: "del", change: "del", ..Ask::default() };
+                self.ask(ctx, row.arg, &place, ask, &Map::new()).map_err(|r| r.failure)?;
             }
         }
         Ok(())
@@ -336,40 +262,20 @@ impl Handler for Exec {
     ) -> Result<(), Failure> {
         let place = Place::of(row);
         if matches!(change, Change::Add) {
-            let ask = Ask {
-                op: "del",
-                change: "add",
-                ..Ask::default()
-            };
-            return self
-                .ask(ctx, row.arg, &place, ask, &Map::new())
-                .map(drop)
-                .map_err(|r| r.failure);
+            let ask = Ask { op: "del", change: "add", ..Ask::default() };
+            return self.ask(ctx, row.arg, &place, ask, &Map::new()).map(drop).map_err(|r| r.failure);
         }
-        let saved: Map<String, Value> = serde_json::from_slice(saved)
-            .map_err(|_| Failure::internal("what was saved is damaged"))?;
+        let saved: Map<String, Value> =
+            serde_json::from_slice(saved).map_err(|_| Failure::internal("what was saved is damaged"))?;
         let mut failed = None;
         for (argv, old) in &saved {
             let Some(old) = old.as_object() else { continue };
             let deleted = matches!(change, Change::Delete);
-            let ask = Ask {
-                op: "undo",
-                change: if deleted { "del" } else { "set" },
-                ..Ask::default()
-            };
+            let ask = Ask { op: "undo", change: if deleted { "del" } else { "set" }, ..Ask::default() };
             let mut undone = self.ask(ctx, argv, &place, ask, old);
             if !deleted && undone.as_ref().is_err_and(Refusal::is_unknown) {
                 // A script that does not know better sets the old values.
-                undone = self.ask(
-                    ctx,
-                    argv,
-                    &place,
-                    Ask {
-                        op: "set",
-                        ..Ask::default()
-                    },
-                    old,
-                );
+                undone = self.ask(ctx, argv, &place, Ask { op: "set", ..Ask::default() }, old);
             }
             if let Err(refusal) = undone {
                 failed = failed.or(Some(refusal.failure));
@@ -379,12 +285,7 @@ impl Handler for Exec {
     }
 
     fn add_key(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, number: u32) -> Result<String, Failure> {
-        let ask = Ask {
-            op: "check",
-            change: "add",
-            number: Some(number),
-            ..Ask::default()
-        };
+        let ask = Ask { op: "check", change: "add", number: Some(number), ..Ask::default() };
         match self.ask(ctx, row.arg, &Place::table(row), ask, &Map::new()) {
             Ok(answer) => Ok(answer.key.unwrap_or_else(|| number.to_string())),
             Err(refusal) if refusal.is_unknown() => Ok(number.to_string()),
@@ -396,26 +297,15 @@ impl Handler for Exec {
 /// The parameters of a row that come from the same script as the row itself.
 fn own_params<'a>(row: &Row<'a>) -> Vec<&'a str> {
     let schema = row.object.schema;
-    let is_own = |id: &u16| {
-        schema
-            .source(*id)
-            .is_some_and(|s| s.kind == SourceKind::Exec && s.arg == row.arg)
-    };
-    row.object
-        .params()
-        .filter(|p| p.row().sources.iter().any(is_own))
-        .map(|p| p.name())
-        .collect()
+    let is_own =
+        |id: &u16| schema.source(*id).is_some_and(|s| s.kind == SourceKind::Exec && s.arg == row.arg);
+    row.object.params().filter(|p| p.row().sources.iter().any(is_own)).map(|p| p.name()).collect()
 }
 
 /// An error text must not repeat a hidden value.
 fn discreet(mut failure: Failure, sets: &[Set<'_>]) -> Failure {
     let hidden = |s: &&Set<'_>| s.param.has(flag::HIDDEN) && !s.value.is_empty();
-    if sets
-        .iter()
-        .filter(hidden)
-        .any(|s| failure.text.contains(s.value))
-    {
+    if sets.iter().filter(hidden).any(|s| failure.text.contains(s.value)) {
         failure.text = "the script refuses the value".to_owned();
     }
     failure

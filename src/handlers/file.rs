@@ -39,10 +39,7 @@ fn expand(pattern: &str, row: &Row<'_>) -> Result<String, Failure> {
             continue;
         };
         let at = |digits: &str| digits.parse::<usize>().ok()?.checked_sub(1);
-        let number = word
-            .strip_prefix('#')
-            .and_then(at)
-            .and_then(|i| row.numbers.get(i));
+        let number = word.strip_prefix('#').and_then(at).and_then(|i| row.numbers.get(i));
         match (number, at(word).and_then(|i| row.keys.get(i))) {
             (Some(number), _) => path.push_str(&number.to_string()),
             (None, Some(key)) if is_name(key) => path.push_str(key),
@@ -92,9 +89,9 @@ enum Old {
 /// What a file holds.
 fn old(ctx: &Ctx<'_>, path: &str) -> Result<Old, Failure> {
     match host::read_bytes(ctx.root, path, MAX_VALUE + 1) {
-        Ok(bytes) if bytes.len() as u64 > MAX_VALUE => Err(Failure::denied(format!(
-            "{path} is longer than {MAX_VALUE} bytes"
-        ))),
+        Ok(bytes) if bytes.len() as u64 > MAX_VALUE => {
+            Err(Failure::denied(format!("{path} is longer than {MAX_VALUE} bytes")))
+        }
         Ok(bytes) => Ok(Old::Bytes(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Old::Absent),
         // What cannot be read could not be put back.
@@ -157,11 +154,7 @@ fn write(ctx: &Ctx<'_>, path: &str, bytes: &[u8]) -> Result<(), Failure> {
 /// Whether a file could be written.
 fn can_write(ctx: &Ctx<'_>, path: &str) -> Result<(), Failure> {
     let real = real(ctx.root, path);
-    let place = if is_kernel_file(ctx.root, &real) {
-        real.as_path()
-    } else {
-        file::folder(&real)
-    };
+    let place = if is_kernel_file(ctx.root, &real) { real.as_path() } else { file::folder(&real) };
     if std::fs::metadata(&real).is_ok_and(|m| !m.is_file()) {
         return Err(Failure::denied(format!("{path} is no plain file")));
     }
@@ -173,9 +166,7 @@ fn can_write(ctx: &Ctx<'_>, path: &str) -> Result<(), Failure> {
 fn sets<'a>(change: &Change<'a>) -> Result<&'a [Set<'a>], Failure> {
     match change {
         Change::Set(sets) => Ok(sets),
-        _ => Err(Failure::denied(
-            "rows that files make are not added or deleted",
-        )),
+        _ => Err(Failure::denied("rows that files make are not added or deleted")),
     }
 }
 
@@ -183,26 +174,24 @@ impl Handler for FileValues {
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         // The star is looked for before keys take their places: theirs would be no pattern.
         let Some((before, after)) = row.arg.split_once('*') else {
-            return Err(Failure::internal(
-                "a table's file names its instances by one `*`",
-            ));
+            return Err(Failure::internal("a table's file names its instances by one `*`"));
         };
         let (folder, prefix) = before.rsplit_once('/').unwrap_or(("", before));
-        let (suffix, below) = after
-            .split_once('/')
-            .map_or((after, None), |(s, b)| (s, Some(b)));
+        let (suffix, below) = after.split_once('/').map_or((after, None), |(s, b)| (s, Some(b)));
         let folder = expand(folder, row)?;
         let prefix = expand(prefix, row)?;
         let suffix = expand(suffix, row)?;
         let below = below.map(|b| expand(b, row)).transpose()?;
         let mut names = host::names(ctx.root, &folder).into_iter().filter(|name| {
-            let fits = name.len() >= prefix.len() + suffix.len() && name.starts_with(&prefix) && name.ends_with(&suffix);
+            let fits = name.len() >= prefix.len() + suffix.len()
+                && name.starts_with(&prefix)
+                && name.ends_with(&suffix);
             let hidden = name.starts_with('.') && !prefix.starts_with('.');
             fits && !hidden
                 && is_name(name)
-                && below.as_ref().is_none_or(|b| {
-                    host::metadata(ctx.root, &format!("{folder}/{name}/{b}")).is_some()
-                })
+                && below
+                    .as_ref()
+                    .is_none_or(|b| host::metadata(ctx.root, &format!("{folder}/{name}/{b}")).is_some())
         });
         out.extend(names.by_ref().take(MAX_INSTANCES));
         if names.next().is_some() {
@@ -223,23 +212,14 @@ impl Handler for FileValues {
                 continue;
             };
             match host::read_bytes(ctx.root, &path, MAX_VALUE) {
-                Ok(bytes) => out.put(
-                    index,
-                    String::from_utf8_lossy(&bytes).trim_end_matches('\n'),
-                ),
+                Ok(bytes) => out.put(index, String::from_utf8_lossy(&bytes).trim_end_matches('\n')),
                 Err(error) => log::debug!("{path}: {error}"),
             }
         }
         Ok(())
     }
 
-    fn check(
-        &mut self,
-        ctx: &Ctx<'_>,
-        row: &Row<'_>,
-        change: &Change<'_>,
-        bad: &mut Vec<(usize, Failure)>,
-    ) {
+    fn check(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
         match sets(change) {
             Ok(sets) => {
                 for (index, set) in sets.iter().enumerate() {
@@ -251,12 +231,7 @@ impl Handler for FileValues {
         }
     }
 
-    fn stage(
-        &mut self,
-        ctx: &Ctx<'_>,
-        row: &Row<'_>,
-        change: &Change<'_>,
-    ) -> Result<Vec<u8>, Failure> {
+    fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
         let mut saved = Vec::new();
         for set in sets(change)? {
             let path = expand(set.arg, row)?;
@@ -267,22 +242,12 @@ impl Handler for FileValues {
 
     fn commit(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<(), Failure> {
         for set in sets(change)? {
-            write(
-                ctx,
-                &expand(set.arg, row)?,
-                format!("{}\n", set.value).as_bytes(),
-            )?;
+            write(ctx, &expand(set.arg, row)?, format!("{}\n", set.value).as_bytes())?;
         }
         Ok(())
     }
 
-    fn undo(
-        &mut self,
-        ctx: &Ctx<'_>,
-        _: &Row<'_>,
-        _: &Change<'_>,
-        saved: &[u8],
-    ) -> Result<(), Failure> {
+    fn undo(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, _: &Change<'_>, saved: &[u8]) -> Result<(), Failure> {
         let mut rest = saved;
         let mut failed = None;
         while !rest.is_empty() {
@@ -327,24 +292,14 @@ Knob  = { type = "unsignedInt", file = "/proc/sys/{1}", write = true }
 
     fn row<'a>(schema: &'a Schema, keys: &'a [&'a str], numbers: &'a [u32]) -> Row<'a> {
         let object = schema.find_object("Device.X_T.{i}.").unwrap();
-        Row {
-            object,
-            arg: "",
-            keys,
-            numbers,
-        }
+        Row { object, arg: "", keys, numbers }
     }
 
     fn get(root: &Path, row: &Row<'_>, name: &str, arg: &str) -> Option<String> {
         let mut out = Fields::default();
         out.reset(1);
-        let want = [Want {
-            param: row.object.param(name).unwrap(),
-            arg,
-        }];
-        FileValues
-            .get(&Ctx { epoch: 1, root }, row, &want, &mut out)
-            .unwrap();
+        let want = [Want { param: row.object.param(name).unwrap(), arg }];
+        FileValues.get(&Ctx { epoch: 1, root }, row, &want, &mut out).unwrap();
         out.get(0).map(str::to_owned)
     }
 
@@ -386,30 +341,13 @@ Knob  = { type = "unsignedInt", file = "/proc/sys/{1}", write = true }
         f.file("secret", "s");
         f.file("etc/x", "y");
         let schema = schema(ROWS);
-        for key in [
-            "../secret",
-            "..",
-            ".",
-            "",
-            "a/../../secret",
-            "x\0",
-            "/secret",
-            "x/y",
-        ] {
+        for key in ["../secret", "..", ".", "", "a/../../secret", "x\0", "/secret", "x/y"] {
             let keys = [key];
             let row = row(&schema, &keys, &[1]);
             assert_eq!(get(f.root(), &row, "Type", "/etc/{1}"), None, "{key:?}");
             let param = row.object.param("Knob").unwrap();
-            let sets = [Set {
-                param,
-                arg: "/etc/{1}",
-                value: "1",
-                refers: None,
-            }];
-            let ctx = Ctx {
-                epoch: 1,
-                root: f.root(),
-            };
+            let sets = [Set { param, arg: "/etc/{1}", value: "1", refers: None }];
+            let ctx = Ctx { epoch: 1, root: f.root() };
             let mut bad = Vec::new();
             FileValues.check(&ctx, &row, &Change::Set(&sets), &mut bad);
             assert_eq!(bad.len(), 1, "{key:?}");
@@ -421,23 +359,13 @@ Knob  = { type = "unsignedInt", file = "/proc/sys/{1}", write = true }
     #[test]
     fn names_of_a_folder_are_instances() {
         let f = Folder::new();
-        for name in [
-            "class/eth1/wireless",
-            "class/eth0/x",
-            "class/lo/x",
-            "class/.hidden/x",
-            "class/a..b/x",
-        ] {
+        for name in ["class/eth1/wireless", "class/eth0/x", "class/lo/x", "class/.hidden/x", "class/a..b/x"] {
             f.file(name, "");
         }
         assert_eq!(list(f.root(), "/class/*", &[]), ["eth0", "eth1", "lo"]);
         assert_eq!(list(f.root(), "/class/eth*", &[]), ["eth0", "eth1"]);
         assert_eq!(list(f.root(), "/class/e*1", &[]), ["eth1"]);
-        assert_eq!(
-            list(f.root(), "/class/eth0*eth0", &[]),
-            [""; 0],
-            "no letter counts twice"
-        );
+        assert_eq!(list(f.root(), "/class/eth0*eth0", &[]), [""; 0], "no letter counts twice");
         assert_eq!(list(f.root(), "/class/*/wireless", &[]), ["eth1"]);
         assert_eq!(list(f.root(), "/class/{1}/*", &["lo"]), ["x"]);
         assert_eq!(list(f.root(), "/none/*", &[]), [""; 0]);
@@ -445,45 +373,23 @@ Knob  = { type = "unsignedInt", file = "/proc/sys/{1}", write = true }
             std::fs::create_dir(f.root().join(format!("class/n{n:05}"))).unwrap();
         }
         let names = list(f.root(), "/class/n*", &[]);
-        assert_eq!(
-            (names.len(), names[MAX_INSTANCES - 1].as_str()),
-            (MAX_INSTANCES, "n04095")
-        );
+        assert_eq!((names.len(), names[MAX_INSTANCES - 1].as_str()), (MAX_INSTANCES, "n04095"));
     }
 
     #[test]
     fn a_set_takes_effect_and_is_put_back_to_the_byte() {
         let f = Folder::new();
         f.file("etc/limit", "  12");
-        std::fs::set_permissions(f.root().join("etc/limit"), PermissionsExt::from_mode(0o640))
-            .unwrap();
+        std::fs::set_permissions(f.root().join("etc/limit"), PermissionsExt::from_mode(0o640)).unwrap();
         f.file("proc/sys/knob", "0\n");
         let schema = schema(ROWS);
         let row = row(&schema, &["knob"], &[1]);
-        let ctx = Ctx {
-            epoch: 1,
-            root: f.root(),
-        };
+        let ctx = Ctx { epoch: 1, root: f.root() };
         let param = |name| row.object.param(name).unwrap();
         let sets = [
-            Set {
-                param: param("Limit"),
-                arg: "/etc/limit",
-                value: "99",
-                refers: None,
-            },
-            Set {
-                param: param("Limit"),
-                arg: "/etc/new",
-                value: "5",
-                refers: None,
-            },
-            Set {
-                param: param("Knob"),
-                arg: "/proc/sys/{1}",
-                value: "1",
-                refers: None,
-            },
+            Set { param: param("Limit"), arg: "/etc/limit", value: "99", refers: None },
+            Set { param: param("Limit"), arg: "/etc/new", value: "5", refers: None },
+            Set { param: param("Knob"), arg: "/proc/sys/{1}", value: "1", refers: None },
         ];
         let change = Change::Set(&sets);
         let mut bad = Vec::new();
@@ -491,43 +397,26 @@ Knob  = { type = "unsignedInt", file = "/proc/sys/{1}", write = true }
         assert_eq!(bad, []);
         let saved = FileValues.stage(&ctx, &row, &change).unwrap();
         assert_eq!(f.text("etc/limit"), "  12");
-        let inode = |p: &str| {
-            std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(f.root().join(p)).unwrap())
-        };
+        let inode =
+            |p: &str| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(f.root().join(p)).unwrap());
         let knob = inode("proc/sys/knob");
         for _ in 0..2 {
             FileValues.commit(&ctx, &row, &change).unwrap();
             assert_eq!(
-                (
-                    f.text("etc/limit"),
-                    f.text("etc/new"),
-                    f.text("proc/sys/knob")
-                ),
+                (f.text("etc/limit"), f.text("etc/new"), f.text("proc/sys/knob")),
                 ("99\n".into(), "5\n".into(), "1\n".into())
             );
         }
-        assert_eq!(
-            inode("proc/sys/knob"),
-            knob,
-            "the kernel's files are written in place"
-        );
+        assert_eq!(inode("proc/sys/knob"), knob, "the kernel's files are written in place");
         for _ in 0..2 {
             FileValues.undo(&ctx, &row, &change, &saved).unwrap();
-            assert_eq!(
-                (f.text("etc/limit"), f.text("proc/sys/knob")),
-                ("  12".into(), "0\n".into())
-            );
+            assert_eq!((f.text("etc/limit"), f.text("proc/sys/knob")), ("  12".into(), "0\n".into()));
             assert!(!f.root().join("etc/new").exists());
         }
-        let mode = std::fs::metadata(f.root().join("etc/limit"))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(f.root().join("etc/limit")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o640);
         assert!(
-            FileValues
-                .undo(&ctx, &row, &change, &saved[..saved.len() - 1])
-                .is_err(),
+            FileValues.undo(&ctx, &row, &change, &saved[..saved.len() - 1]).is_err(),
             "a damaged record is told"
         );
     }
@@ -539,32 +428,15 @@ Knob  = { type = "unsignedInt", file = "/proc/sys/{1}", write = true }
         f.file("etc/big", &"x".repeat(MAX_VALUE as usize + 1));
         let schema = schema(ROWS);
         let row = row(&schema, &["a"], &[1]);
-        let ctx = Ctx {
-            epoch: 1,
-            root: f.root(),
-        };
+        let ctx = Ctx { epoch: 1, root: f.root() };
         let param = row.object.param("Limit").unwrap();
         for arg in ["/none/x", "/etc/folder", "/proc/sys/none"] {
-            let sets = [Set {
-                param,
-                arg,
-                value: "1",
-                refers: None,
-            }];
+            let sets = [Set { param, arg, value: "1", refers: None }];
             let mut bad = Vec::new();
             FileValues.check(&ctx, &row, &Change::Set(&sets), &mut bad);
-            assert_eq!(
-                bad.first().map(|b| b.1.code),
-                Some(Code::REQUEST_DENIED),
-                "{arg}"
-            );
+            assert_eq!(bad.first().map(|b| b.1.code), Some(Code::REQUEST_DENIED), "{arg}");
         }
-        let sets = [Set {
-            param,
-            arg: "/etc/big",
-            value: "1",
-            refers: None,
-        }];
+        let sets = [Set { param, arg: "/etc/big", value: "1", refers: None }];
         assert!(
             FileValues.stage(&ctx, &row, &Change::Set(&sets)).is_err(),
             "what is not saved whole is not changed"

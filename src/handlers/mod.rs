@@ -28,8 +28,5 @@ pub fn all(_root: &Path, facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
         (SourceKind::Exec, Box::new(exec::Exec::default())),
         (SourceKind::Uci, Box::new(uci::Uci::default())),
     ];
-    Handlers {
-        by_kind,
-        natives: linux::providers(&facts),
-    }
+    Handlers { by_kind, natives: linux::providers(&facts) }
 }

@@ -13,11 +13,7 @@ impl Folder {
     /// A new empty one.
     pub fn new() -> Folder {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "cwmpd-root-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("cwmpd-root-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).expect("the temporary folder can be written");
         Folder(path)
@@ -68,32 +64,17 @@ impl Drop for Folder {
 /// The keys of a table below the parents with `keys`.
 pub fn list(handler: &mut dyn Handler, root: &Path, path: &str, keys: &[&str]) -> Vec<String> {
     let schema = builtin();
-    let object = schema
-        .find_object(path)
-        .unwrap_or_else(|| panic!("{path} is no row"));
+    let object = schema.find_object(path).unwrap_or_else(|| panic!("{path} is no row"));
     let numbers = vec![1; keys.len()];
-    let row = Row {
-        object,
-        arg: "",
-        keys,
-        numbers: &numbers,
-    };
+    let row = Row { object, arg: "", keys, numbers: &numbers };
     let mut out = Keys::default();
-    handler
-        .list(&Ctx { epoch: 1, root }, &row, &mut out)
-        .expect("a provider lists");
+    handler.list(&Ctx { epoch: 1, root }, &row, &mut out).expect("a provider lists");
     out.iter().map(str::to_owned).collect()
 }
 
 /// The values of one row, by name, each checked against its type; what was not filled is missing.
 /// A reference reads as `object<key,key>`.
-pub fn get(
-    handler: &mut dyn Handler,
-    root: &Path,
-    path: &str,
-    keys: &[&str],
-    params: &[&str],
-) -> Values {
+pub fn get(handler: &mut dyn Handler, root: &Path, path: &str, keys: &[&str], params: &[&str]) -> Values {
     get_at(handler, root, 1, path, keys, params)
 }
 
@@ -110,43 +91,27 @@ pub fn get_at(
     params: &[&str],
 ) -> Values {
     let schema = builtin();
-    let object = schema
-        .find_object(path)
-        .unwrap_or_else(|| panic!("{path} is no row"));
+    let object = schema.find_object(path).unwrap_or_else(|| panic!("{path} is no row"));
     let param = |name: &&str| {
         let param = object.params().find(|p| p.name() == *name);
-        Want {
-            param: param.unwrap_or_else(|| panic!("{path}{name} is no row")),
-            arg: "",
-        }
+        Want { param: param.unwrap_or_else(|| panic!("{path}{name} is no row")), arg: "" }
     };
     let want: Vec<Want<'_>> = params.iter().map(param).collect();
     let numbers = vec![1; keys.len()];
-    let row = Row {
-        object,
-        arg: "",
-        keys,
-        numbers: &numbers,
-    };
+    let row = Row { object, arg: "", keys, numbers: &numbers };
     let mut out = Fields::default();
     out.reset(want.len());
-    handler
-        .get(&Ctx { epoch, root }, &row, &want, &mut out)
-        .expect("a provider reads");
+    handler.get(&Ctx { epoch, root }, &row, &want, &mut out).expect("a provider reads");
     let mut values = BTreeMap::new();
     for (i, want) in want.iter().enumerate() {
         let name = want.param.name();
         if let Some(text) = out.get(i) {
             let fits = want.param.kind().check(text);
-            assert!(
-                text.is_empty() || fits.is_ok(),
-                "{path}{name} = {text:?}: {fits:?}"
-            );
+            assert!(text.is_empty() || fits.is_ok(), "{path}{name} = {text:?}: {fits:?}");
             values.insert(name.to_owned(), text.to_owned());
         } else if let Some(refs) = out.references(i) {
-            let refs: Vec<String> = refs
-                .map(|(object, keys)| format!("{object}<{}>", keys.join(",")))
-                .collect();
+            let refs: Vec<String> =
+                refs.map(|(object, keys)| format!("{object}<{}>", keys.join(","))).collect();
             values.insert(name.to_owned(), refs.join(" "));
         }
     }
@@ -155,9 +120,6 @@ pub fn get_at(
 
 /// The wanted values one behind the other, a bar between, `-` for what was not filled.
 pub fn line(values: &Values, params: &[&str]) -> String {
-    let texts: Vec<&str> = params
-        .iter()
-        .map(|p| values.get(*p).map_or("-", String::as_str))
-        .collect();
+    let texts: Vec<&str> = params.iter().map(|p| values.get(*p).map_or("-", String::as_str)).collect();
     texts.join("|")
 }

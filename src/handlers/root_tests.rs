@@ -11,17 +11,8 @@ use std::collections::BTreeMap;
 
 fn tree(root: &Path, platform: Platform) -> Tree {
     let journal = Rc::new(RefCell::new(Journal::in_memory()));
-    let (tree, notes) = Tree::open(
-        builtin(),
-        platform,
-        root.to_owned(),
-        journal,
-        all(root, Rc::default()),
-    );
-    assert!(
-        notes.iter().all(|n| !n.contains("nobody serves")),
-        "{notes:?}"
-    );
+    let (tree, notes) = Tree::open(builtin(), platform, root.to_owned(), journal, all(root, Rc::default()));
+    assert!(notes.iter().all(|n| !n.contains("nobody serves")), "{notes:?}");
     tree
 }
 
@@ -42,11 +33,7 @@ fn marks() -> Vec<String> {
     let live = Path::new("/");
     let uname = host::uname(live);
     let mut marks = vec![uname.release, uname.version, uname.machine];
-    marks.extend(
-        nix::unistd::gethostname()
-            .ok()
-            .and_then(|n| n.into_string().ok()),
-    );
+    marks.extend(nix::unistd::gethostname().ok().and_then(|n| n.into_string().ok()));
     marks.extend(host::line(live, "/etc/machine-id"));
     marks.extend(host::line(live, "/proc/sys/kernel/random/boot_id"));
     for name in host::names(live, "/sys/class/net") {
@@ -55,25 +42,16 @@ fn marks() -> Vec<String> {
     }
     for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
         let address = interface.address.and_then(|a| {
-            a.as_sockaddr_in()
-                .map(|a| a.ip().to_string())
-                .or(a.as_sockaddr_in6().map(|a| a.ip().to_string()))
+            a.as_sockaddr_in().map(|a| a.ip().to_string()).or(a.as_sockaddr_in6().map(|a| a.ip().to_string()))
         });
         marks.extend(address);
     }
     let cpu = host::read(live, "/proc/cpuinfo").unwrap_or_default();
-    marks.extend(cpu.lines().find_map(|l| {
-        Some(
-            l.strip_prefix("model name")?
-                .split_once(':')?
-                .1
-                .trim()
-                .to_owned(),
-        )
-    }));
     marks.extend(
-        host::line(live, "/proc/meminfo")
-            .and_then(|l| Some(l.split_ascii_whitespace().nth(1)?.to_owned())),
+        cpu.lines().find_map(|l| Some(l.strip_prefix("model name")?.split_once(':')?.1.trim().to_owned())),
+    );
+    marks.extend(
+        host::line(live, "/proc/meminfo").and_then(|l| Some(l.split_ascii_whitespace().nth(1)?.to_owned())),
     );
     marks.extend(
         host::read(live, "/etc/resolv.conf")
@@ -86,9 +64,7 @@ fn marks() -> Vec<String> {
 }
 
 fn is_mark(marks: &[String], value: &str) -> bool {
-    marks
-        .iter()
-        .any(|m| value.eq_ignore_ascii_case(m) || (m.len() > 7 && value.contains(m.as_str())))
+    marks.iter().any(|m| value.eq_ignore_ascii_case(m) || (m.len() > 7 && value.contains(m.as_str())))
 }
 
 #[test]
@@ -99,10 +75,7 @@ fn an_empty_root_has_nothing_of_this_machine() {
         let root = Folder::new();
         let seen = values(&mut tree(root.root(), platform));
         assert!(seen.len() > 50);
-        let shown: Vec<_> = seen
-            .iter()
-            .filter(|(_, value)| is_mark(&marks, value))
-            .collect();
+        let shown: Vec<_> = seen.iter().filter(|(_, value)| is_mark(&marks, value)).collect();
         assert!(shown.is_empty(), "{platform:?}: {shown:?}");
         // No row of a table but those that are always there.
         for (path, value) in &seen {
@@ -113,10 +86,7 @@ fn an_empty_root_has_nothing_of_this_machine() {
                 "Device.DeviceInfo.FirmwareImage",
             ];
             if path.ends_with("NumberOfEntries") && value != "0" {
-                assert!(
-                    fixed.iter().any(|f| path.starts_with(f)),
-                    "{platform:?}: {path}={value}"
-                );
+                assert!(fixed.iter().any(|f| path.starts_with(f)), "{platform:?}: {path}={value}");
             }
         }
     }
@@ -128,16 +98,11 @@ fn links_do_not_lead_out_of_the_root() {
     let marks = marks();
     for out in ["/", "/../../", "../../../../../../../../"] {
         let root = Folder::new();
-        for folder in [
-            "etc", "proc", "sys", "var", "tmp", "run", "home", "root", "dev", "lib", "usr",
-        ] {
+        for folder in ["etc", "proc", "sys", "var", "tmp", "run", "home", "root", "dev", "lib", "usr"] {
             root.link(folder, &format!("{out}{folder}"));
         }
         let seen = values(&mut tree(root.root(), Platform::Linux));
-        let shown: Vec<_> = seen
-            .iter()
-            .filter(|(_, value)| is_mark(&marks, value))
-            .collect();
+        let shown: Vec<_> = seen.iter().filter(|(_, value)| is_mark(&marks, value)).collect();
         assert!(shown.is_empty(), "{out}: {shown:?}");
 
         // The folders are there, and what is in them leads out.
@@ -174,16 +139,10 @@ fn links_do_not_lead_out_of_the_root() {
         let seen = values(&mut tree(root.root(), Platform::Linux));
         let shown: Vec<_> = seen
             .iter()
-            .filter(|(_, value)| {
-                is_mark(&marks, value) && !["lo", "eth0"].contains(&value.as_str())
-            })
+            .filter(|(_, value)| is_mark(&marks, value) && !["lo", "eth0"].contains(&value.as_str()))
             .collect();
         assert!(shown.is_empty(), "{out}: {shown:?}");
-        assert_eq!(
-            seen.get("Device.DeviceInfo.MemoryStatus.Total")
-                .map(String::as_str),
-            Some("0")
-        );
+        assert_eq!(seen.get("Device.DeviceInfo.MemoryStatus.Total").map(String::as_str), Some("0"));
     }
 }
 
@@ -195,10 +154,7 @@ fn what_is_not_writable_is_refused_everywhere() {
     use crate::model::request::ParameterValue;
     use crate::model::tree::Writer;
     let root = Folder::new();
-    root.file(
-        ".cwmpd/links",
-        "index=2 name=eth0 flags=up mac=02:00:00:00:00:02\n",
-    );
+    root.file(".cwmpd/links", "index=2 name=eth0 flags=up mac=02:00:00:00:00:02\n");
     let mut tree = tree(root.root(), Platform::Linux);
     let mut names = Vec::new();
     let mut selection = tree.names("", false).unwrap();
@@ -211,24 +167,14 @@ fn what_is_not_writable_is_refused_everywhere() {
         tree.begin_rpc();
         let code = if path.ends_with('.') {
             let table = tree.names(&path, true).is_ok()
-                && !path
-                    .trim_end_matches('.')
-                    .ends_with(|c: char| c.is_ascii_digit());
+                && !path.trim_end_matches('.').ends_with(|c: char| c.is_ascii_digit());
             let acs = Writer::Acs { parameter_key: "" };
-            let done = if table {
-                tree.add(&path, acs).map(drop)
-            } else {
-                tree.delete(&path, acs).map(drop)
-            };
+            let done = if table { tree.add(&path, acs).map(drop) } else { tree.delete(&path, acs).map(drop) };
             assert_eq!(done.is_ok(), writable, "{path}: {done:?}");
             continue;
         } else {
             // A value that no type has, so that nothing is changed: `string` takes it.
-            let list = [ParameterValue {
-                name: path.clone(),
-                value: "\u{1}".to_owned(),
-                xsi_type: None,
-            }];
+            let list = [ParameterValue { name: path.clone(), value: "\u{1}".to_owned(), xsi_type: None }];
             tree.set(&list, Writer::Local).unwrap_err().parameters[0].code
         };
         assert_eq!(code == Code::NOT_WRITABLE, !writable, "{path}: {code:?}");
@@ -256,11 +202,7 @@ fn hidden_values_show_nowhere() {
     for path in hidden.iter().filter(|p| !p.contains("{i}")) {
         tree.store(&[(path, "s3cret-value")]).unwrap();
     }
-    assert!(
-        values(&mut tree)
-            .values()
-            .all(|v| !v.contains("s3cret-value"))
-    );
+    assert!(values(&mut tree).values().all(|v| !v.contains("s3cret-value")));
     for (path, value) in [
         ("Device.ManagementServer.Password", "s3cret\u{1}"),
         ("Device.ManagementServer.Password", &"s3cret".repeat(50)),
@@ -270,9 +212,7 @@ fn hidden_values_show_nowhere() {
             value: value.into(),
             xsi_type: None,
         }];
-        let fault = tree
-            .set(&list, crate::model::tree::Writer::Local)
-            .unwrap_err();
+        let fault = tree.set(&list, crate::model::tree::Writer::Local).unwrap_err();
         assert!(!format!("{fault:?} {fault}").contains("s3cret"), "{fault}");
     }
 }
@@ -281,10 +221,7 @@ fn hidden_values_show_nowhere() {
 #[test]
 fn a_pipe_in_place_of_a_file_is_passed_over() {
     let root = Folder::new();
-    root.file(
-        ".cwmpd/links",
-        "index=2 name=eth0 flags=up mac=02:00:00:00:00:02\n",
-    );
+    root.file(".cwmpd/links", "index=2 name=eth0 flags=up mac=02:00:00:00:00:02\n");
     for file in [
         "tmp/dhcp.leases",
         "etc/resolv.conf",
@@ -319,24 +256,13 @@ fn a_pipe_in_place_of_a_file_is_passed_over() {
 #[test]
 fn without_routes_the_interfaces_stay() {
     let root = Folder::new();
-    root.file(
-        ".cwmpd/links",
-        "index=2 name=eth0 flags=up mac=02:00:00:00:00:02\n",
-    );
+    root.file(".cwmpd/links", "index=2 name=eth0 flags=up mac=02:00:00:00:00:02\n");
     root.file(".cwmpd/addresses", "dev=eth0 address=192.0.2.1/24\n");
-    root.file(
-        ".cwmpd/neighbours",
-        "dev=eth0 address=192.0.2.2 mac=02:00:00:00:00:22 state=reachable\n",
-    );
+    root.file(".cwmpd/neighbours", "dev=eth0 address=192.0.2.2 mac=02:00:00:00:00:22 state=reachable\n");
     let counts = |tree: &mut Tree| {
         let seen = values(tree);
-        [
-            "Ethernet.Interface",
-            "IP.Interface",
-            "IP.Interface.1.IPv4Address",
-            "Hosts.Host",
-        ]
-        .map(|table| seen[&format!("Device.{table}NumberOfEntries")].clone())
+        ["Ethernet.Interface", "IP.Interface", "IP.Interface.1.IPv4Address", "Hosts.Host"]
+            .map(|table| seen[&format!("Device.{table}NumberOfEntries")].clone())
     };
     let mut tree = tree(root.root(), Platform::Linux);
     assert_eq!(counts(&mut tree), ["1", "1", "1", "1"]);

@@ -70,24 +70,13 @@ impl Bench {
         root.file("state/mode", "Fast\n");
         root.file("state/rules/first", "one");
         let at = root.root().display();
-        root.file(
-            "overlays/acme.toml",
-            &OVERLAY.replace("SCRIPT", &format!("sh {at}/script {at}/state")),
-        );
+        root.file("overlays/acme.toml", &OVERLAY.replace("SCRIPT", &format!("sh {at}/script {at}/state")));
         let (schema, problems) = overlay::load(builtin(), &root.root().join("overlays"));
-        assert_eq!(
-            problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            [""; 0]
-        );
+        assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
         let journal = Rc::new(RefCell::new(Journal::in_memory()));
         let handlers = all(root.root(), Rc::default());
-        let (mut tree, notes) = Tree::open(
-            schema,
-            Platform::Linux,
-            root.root().to_owned(),
-            journal,
-            handlers,
-        );
+        let (mut tree, notes) =
+            Tree::open(schema, Platform::Linux, root.root().to_owned(), journal, handlers);
         assert_eq!(notes, [""; 0]);
         tree.begin_rpc();
         Bench { root, tree }
@@ -99,10 +88,7 @@ impl Bench {
         let mut out = Vec::new();
         while self.tree.next(&mut selection, &mut |item| {
             if let Item::Value { path, value, .. } = item {
-                out.push(format!(
-                    "{}={value}",
-                    path.trim_start_matches("Device.X_ACME_")
-                ));
+                out.push(format!("{}={value}", path.trim_start_matches("Device.X_ACME_")));
             }
         }) {}
         out
@@ -118,33 +104,17 @@ impl Bench {
             })
             .collect();
         self.tree.begin_rpc();
-        self.tree
-            .set(&list, Writer::Local)
-            .map_err(|f| f.to_string())
+        self.tree.set(&list, Writer::Local).map_err(|f| f.to_string())
     }
 }
 
 #[test]
 fn files_scripts_and_uci_are_one_tree() {
     let mut b = Bench::new();
-    assert_eq!(
-        b.read("Device.X_ACME_Box."),
-        ["Box.Limit=7", "Box.Mode=Fast", "Box.HostName=gw"]
-    );
+    assert_eq!(b.read("Device.X_ACME_Box."), ["Box.Limit=7", "Box.Mode=Fast", "Box.HostName=gw"]);
     let leds = b.read("Device.X_ACME_Led.");
-    assert_eq!(
-        leds,
-        [
-            "Led.1.Name=Power",
-            "Led.1.Brightness=255",
-            "Led.2.Name=",
-            "Led.2.Brightness=0"
-        ]
-    );
-    assert_eq!(
-        b.read("Device.X_ACME_LedNumberOfEntries"),
-        ["LedNumberOfEntries=2"]
-    );
+    assert_eq!(leds, ["Led.1.Name=Power", "Led.1.Brightness=255", "Led.2.Name=", "Led.2.Brightness=0"]);
+    assert_eq!(b.read("Device.X_ACME_LedNumberOfEntries"), ["LedNumberOfEntries=2"]);
     assert_eq!(b.read("Device.X_ACME_Rule.1.Text"), ["Rule.1.Text=one"]);
     let values = [
         ("Box.Limit", "9"),
@@ -154,16 +124,10 @@ fn files_scripts_and_uci_are_one_tree() {
         ("Rule.1.Text", "uno"),
     ];
     assert_eq!(b.set(&values), Ok(Status::Applied));
-    assert_eq!(
-        b.read("Device.X_ACME_Box."),
-        ["Box.Limit=9", "Box.Mode=Fast", "Box.HostName=home"]
-    );
+    assert_eq!(b.read("Device.X_ACME_Box."), ["Box.Limit=9", "Box.Mode=Fast", "Box.HostName=home"]);
     assert_eq!(b.root.text("sys/class/leds/wan/brightness"), "12\n");
     assert_eq!(b.root.text("etc/acme/limit"), "9\n");
-    assert_eq!(
-        b.root.text("etc/config/system"),
-        "config system\n\toption hostname 'home'\n"
-    );
+    assert_eq!(b.root.text("etc/config/system"), "config system\n\toption hostname 'home'\n");
     assert_eq!(b.read("Device.X_ACME_Rule.1.Text"), ["Rule.1.Text=uno"]);
 }
 
@@ -172,44 +136,22 @@ fn rows_of_a_script_come_and_go() {
     let mut b = Bench::new();
     let (number, _) = b.tree.add("Device.X_ACME_Rule.", Writer::Local).unwrap();
     assert_eq!(b.set(&[("Rule.2.Text", "two")]), Ok(Status::Applied));
-    assert_eq!(
-        (number, b.root.text("state/rules/2")),
-        (2, "two".to_owned())
-    );
+    assert_eq!((number, b.root.text("state/rules/2")), (2, "two".to_owned()));
     assert_eq!(
         b.read("Device.X_ACME_Rule."),
-        [
-            "Rule.1.Alias=cpe-1",
-            "Rule.1.Text=one",
-            "Rule.2.Alias=cpe-2",
-            "Rule.2.Text=two"
-        ]
+        ["Rule.1.Alias=cpe-1", "Rule.1.Text=one", "Rule.2.Alias=cpe-2", "Rule.2.Text=two"]
     );
     b.tree.begin_rpc();
-    b.tree
-        .delete("Device.X_ACME_Rule.1.", Writer::Local)
-        .unwrap();
-    assert_eq!(
-        b.read("Device.X_ACME_Rule."),
-        ["Rule.2.Alias=cpe-2", "Rule.2.Text=two"]
-    );
+    b.tree.delete("Device.X_ACME_Rule.1.", Writer::Local).unwrap();
+    assert_eq!(b.read("Device.X_ACME_Rule."), ["Rule.2.Alias=cpe-2", "Rule.2.Text=two"]);
 }
 
 #[test]
 fn what_one_place_refuses_no_place_does() {
     let mut b = Bench::new();
     // Refused in the check: every fault with its parameter, nothing done (R-SPV-4).
-    let fault = b
-        .set(&[
-            ("Box.Limit", "many"),
-            ("Box.Mode", "Slow"),
-            ("Box.HostName", "home"),
-        ])
-        .unwrap_err();
-    assert!(
-        fault.contains("Device.X_ACME_Box.Mode: 9007 too slow"),
-        "{fault}"
-    );
+    let fault = b.set(&[("Box.Limit", "many"), ("Box.Mode", "Slow"), ("Box.HostName", "home")]).unwrap_err();
+    assert!(fault.contains("Device.X_ACME_Box.Mode: 9007 too slow"), "{fault}");
     assert!(fault.contains("Device.X_ACME_Box.Limit: 900"), "{fault}");
     assert!(!fault.contains("HostName"), "{fault}");
     // Failed in the commit: what was committed before is put back (R-GEN-5).
@@ -221,19 +163,10 @@ fn what_one_place_refuses_no_place_does() {
         ("Led.2.Brightness", "1"),
     ];
     let fault = b.set(&values).unwrap_err();
-    assert!(
-        fault.starts_with("9002 ") && fault.contains("broken"),
-        "{fault}"
-    );
-    assert_eq!(
-        b.read("Device.X_ACME_Box."),
-        ["Box.Limit=7", "Box.Mode=Fast", "Box.HostName=gw"]
-    );
+    assert!(fault.starts_with("9002 ") && fault.contains("broken"), "{fault}");
+    assert_eq!(b.read("Device.X_ACME_Box."), ["Box.Limit=7", "Box.Mode=Fast", "Box.HostName=gw"]);
     assert_eq!(b.root.text("etc/acme/limit"), "7\n");
-    assert_eq!(
-        b.root.text("etc/config/system"),
-        "config system\n\toption hostname gw\n"
-    );
+    assert_eq!(b.root.text("etc/config/system"), "config system\n\toption hostname gw\n");
     assert_eq!(b.root.text("state/mode"), "Fast");
     assert_eq!(b.root.text("sys/class/leds/power/brightness"), "255\n");
     assert_eq!(b.root.text("sys/class/leds/wan/brightness"), "0\n");
@@ -242,9 +175,7 @@ fn what_one_place_refuses_no_place_does() {
 /// The examples of the vendors' documentation.
 fn example(language: &str) -> &'static str {
     let text = include_str!("../../datamodel/README.md");
-    let (_, from) = text
-        .split_once(&format!("```{language}\n"))
-        .expect("an example");
+    let (_, from) = text.split_once(&format!("```{language}\n")).expect("an example");
     from.split_once("```").expect("its end").0
 }
 
@@ -253,38 +184,20 @@ fn the_examples_of_the_documentation_work() {
     let root = Folder::new();
     root.file("script", example("sh"));
     let script = format!("sh {}/script", root.root().display());
-    let rows = "[\"Device.X_ACME_Up.\"]\nexec = \"SCRIPT\"\nUptime = { type = \"unsignedInt\", write = true }\n";
+    let rows =
+        "[\"Device.X_ACME_Up.\"]\nexec = \"SCRIPT\"\nUptime = { type = \"unsignedInt\", write = true }\n";
     root.file("overlays/a.toml", example("toml"));
     root.file("overlays/b.toml", &rows.replace("SCRIPT", &script));
     root.file("sys/class/leds/power/name", "Power\n");
     let (schema, problems) = overlay::load(builtin(), &root.root().join("overlays"));
-    assert_eq!(
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        [""; 0]
-    );
+    assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
     let journal = Rc::new(RefCell::new(Journal::in_memory()));
     let handlers = all(root.root(), Rc::default());
-    let (tree, _) = Tree::open(
-        schema,
-        Platform::Linux,
-        root.root().to_owned(),
-        journal,
-        handlers,
-    );
+    let (tree, _) = Tree::open(schema, Platform::Linux, root.root().to_owned(), journal, handlers);
     let mut b = Bench { root, tree };
-    assert_eq!(
-        b.read("Device.X_ACME_Led."),
-        [
-            "Led.1.Alias=cpe-1",
-            "Led.1.Name=Power",
-            "Led.1.Brightness=0"
-        ]
-    );
+    assert_eq!(b.read("Device.X_ACME_Led."), ["Led.1.Alias=cpe-1", "Led.1.Name=Power", "Led.1.Brightness=0"]);
     let uptime = b.read("Device.X_ACME_Up.Uptime").remove(0);
     assert_ne!(uptime, "Up.Uptime=0");
     // It knows neither check nor set: nothing has been changed, and the tree says why.
-    assert_eq!(
-        b.set(&[("Up.Uptime", "1")]).unwrap_err(),
-        "9002 Device.X_ACME_Up.: only get"
-    );
+    assert_eq!(b.set(&[("Up.Uptime", "1")]).unwrap_err(), "9002 Device.X_ACME_Up.: only get");
 }

@@ -37,29 +37,20 @@ fn option<'a>(arg: &'a str, row: &Row<'_>) -> Result<Place<'a>, Failure> {
     let (section, name) = rest.rsplit_once('.').ok_or_else(wrong)?;
     let mut section = Cow::Borrowed(section);
     for (at, (key, number)) in row.keys.iter().zip(row.numbers).enumerate() {
-        for (place, text) in [
-            (format!("{{{}}}", at + 1), *key),
-            (format!("{{#{}}}", at + 1), &number.to_string()),
-        ] {
+        for (place, text) in
+            [(format!("{{{}}}", at + 1), *key), (format!("{{#{}}}", at + 1), &number.to_string())]
+        {
             if section.contains(&place) {
                 section = section.replace(&place, text).into();
             }
         }
     }
-    Ok(Place {
-        package: package_name(package)?,
-        section,
-        name,
-    })
+    Ok(Place { package: package_name(package)?, section, name })
 }
 
 /// A package is a file of this name, and nothing that leads elsewhere.
 fn package_name(name: &str) -> Result<&str, Failure> {
-    match !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    {
+    match !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
         true => Ok(name),
         false => Err(Failure::internal(format!("`{name}` is no package"))),
     }
@@ -72,17 +63,11 @@ fn path(package: &str) -> String {
 fn refused(refused: Refused) -> Failure {
     let (code, text) = match refused {
         Refused::NoSection => (Code::REQUEST_DENIED, "there is no such section"),
-        Refused::List => (
-            Code::REQUEST_DENIED,
-            "the option is a list, and lists are not written yet",
-        ),
+        Refused::List => (Code::REQUEST_DENIED, "the option is a list, and lists are not written yet"),
         Refused::Value => (Code::INVALID_VALUE, "a zero byte cannot be written"),
         Refused::Name => (Code::INTERNAL_ERROR, "not the name of an option"),
     };
-    Failure {
-        code,
-        text: text.to_owned(),
-    }
+    Failure { code, text: text.to_owned() }
 }
 
 /// The words of UCI for a value; `None` removes the option.
@@ -181,10 +166,7 @@ fn sets<'a>(change: &Change<'a>) -> Result<&'a [Set<'a>], Failure> {
 impl Handler for Uci {
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         let Some((package, kind)) = row.arg.split_once(".@") else {
-            return Err(Failure::internal(format!(
-                "`{}` is not of the form package.@type",
-                row.arg
-            )));
+            return Err(Failure::internal(format!("`{}` is not of the form package.@type", row.arg)));
         };
         if let Some(package) = self.package(ctx, package_name(package)?)? {
             out.extend(package.keys(kind));
@@ -218,29 +200,18 @@ impl Handler for Uci {
         Ok(())
     }
 
-    fn check(
-        &mut self,
-        ctx: &Ctx<'_>,
-        row: &Row<'_>,
-        change: &Change<'_>,
-        bad: &mut Vec<(usize, Failure)>,
-    ) {
+    fn check(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
         let sets = match sets(change) {
             Ok(sets) => sets,
             Err(failure) => return bad.push((0, failure)),
         };
         for (index, set) in sets.iter().enumerate() {
-            let judged = option(set.arg, row).and_then(|option| {
-                match self.package(ctx, option.package)? {
-                    Some(package) => package
-                        .with(&option.section, option.name, to_uci(set.param, set.value))
-                        .map(drop)
-                        .map_err(refused),
-                    None => Err(Failure::denied(format!(
-                        "{} is not there",
-                        path(option.package)
-                    ))),
-                }
+            let judged = option(set.arg, row).and_then(|option| match self.package(ctx, option.package)? {
+                Some(package) => package
+                    .with(&option.section, option.name, to_uci(set.param, set.value))
+                    .map(drop)
+                    .map_err(refused),
+                None => Err(Failure::denied(format!("{} is not there", path(option.package)))),
             });
             bad.extend(judged.err().map(|failure| (index, failure)));
         }
@@ -248,12 +219,7 @@ impl Handler for Uci {
 
     /// For each value: package, section, option, and how the value stood in the file (nothing for an
     /// option that was not there), each ended by a zero byte; `+` or `-` tells an empty value apart.
-    fn stage(
-        &mut self,
-        ctx: &Ctx<'_>,
-        row: &Row<'_>,
-        change: &Change<'_>,
-    ) -> Result<Vec<u8>, Failure> {
+    fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
         let mut saved = String::new();
         for set in sets(change)? {
             let option = option(set.arg, row)?;
@@ -279,22 +245,15 @@ impl Handler for Uci {
         }
         // All options of one file are one write of it.
         while let Some(package) = left.first().map(|(o, _)| o.package) {
-            let (mine, others) = left
-                .into_iter()
-                .partition::<Vec<_>, _>(|(o, _)| o.package == package);
+            let (mine, others) = left.into_iter().partition::<Vec<_>, _>(|(o, _)| o.package == package);
             left = others;
             self.rewrite(ctx, package, |now| {
                 let mut text = now.text().to_owned();
                 for (option, value) in &mine {
-                    let now =
-                        Package::parse(&text).map_err(|e| Failure::internal(e.to_string()))?;
+                    let now = Package::parse(&text).map_err(|e| Failure::internal(e.to_string()))?;
                     // An option that holds the value already keeps the form it has.
-                    if now.get(&option.section, option.name)
-                        != value.map(|v| Held::One(v.to_owned()))
-                    {
-                        text = now
-                            .with(&option.section, option.name, *value)
-                            .map_err(refused)?;
+                    if now.get(&option.section, option.name) != value.map(|v| Held::One(v.to_owned())) {
+                        text = now.with(&option.section, option.name, *value).map_err(refused)?;
                     }
                 }
                 Ok(text)
@@ -303,21 +262,13 @@ impl Handler for Uci {
         Ok(())
     }
 
-    fn undo(
-        &mut self,
-        ctx: &Ctx<'_>,
-        _: &Row<'_>,
-        _: &Change<'_>,
-        saved: &[u8],
-    ) -> Result<(), Failure> {
+    fn undo(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, _: &Change<'_>, saved: &[u8]) -> Result<(), Failure> {
         let damaged = || Failure::internal("what was saved is damaged");
         let text = std::str::from_utf8(saved).map_err(|_| damaged())?;
         let mut words = text.split_terminator('\0');
         let mut failed = None;
         while let Some(package) = words.next() {
-            let (Some(section), Some(name), Some(held)) =
-                (words.next(), words.next(), words.next())
-            else {
+            let (Some(section), Some(name), Some(held)) = (words.next(), words.next(), words.next()) else {
                 return Err(damaged());
             };
             let raw = held.strip_prefix('+');
@@ -387,17 +338,8 @@ Bad   = { type = "string", uci = "nowhere.x.y", write = true }
         ) -> R {
             self.epoch += 1;
             let object = self.schema.find_object(path).unwrap();
-            let arg = |p: Param<'_>| {
-                self.schema
-                    .source(p.row().sources[0])
-                    .unwrap()
-                    .arg
-                    .to_owned()
-            };
-            let args: Vec<String> = values
-                .iter()
-                .map(|(name, _)| arg(object.param(name).unwrap()))
-                .collect();
+            let arg = |p: Param<'_>| self.schema.source(p.row().sources[0]).unwrap().arg.to_owned();
+            let args: Vec<String> = values.iter().map(|(name, _)| arg(object.param(name).unwrap())).collect();
             let sets: Vec<Set<'_>> = values
                 .iter()
                 .zip(&args)
@@ -408,18 +350,10 @@ Bad   = { type = "string", uci = "nowhere.x.y", write = true }
                     refers: None,
                 })
                 .collect();
-            let row = Row {
-                object,
-                arg: "network.@interface",
-                keys,
-                numbers: &[1][..keys.len()],
-            };
+            let row = Row { object, arg: "network.@interface", keys, numbers: &[1][..keys.len()] };
             call(
                 &mut self.uci,
-                &Ctx {
-                    epoch: self.epoch,
-                    root: self.folder.root(),
-                },
+                &Ctx { epoch: self.epoch, root: self.folder.root() },
                 &row,
                 &Change::Set(&sets),
             )
@@ -432,16 +366,7 @@ Bad   = { type = "string", uci = "nowhere.x.y", write = true }
                 };
                 let mut out = Fields::default();
                 out.reset(1);
-                uci.get(
-                    ctx,
-                    row,
-                    &[Want {
-                        param: sets[0].param,
-                        arg: sets[0].arg,
-                    }],
-                    &mut out,
-                )
-                .unwrap();
+                uci.get(ctx, row, &[Want { param: sets[0].param, arg: sets[0].arg }], &mut out).unwrap();
                 out.get(0).unwrap_or("-").to_owned()
             })
         }
@@ -474,14 +399,10 @@ Bad   = { type = "string", uci = "nowhere.x.y", write = true }
         let mut b = Bench::new();
         b.get(S, &[], "Host");
         b.epoch -= 1;
-        b.folder.file(
-            "etc/config/system",
-            "config system\n\toption hostname new\n",
-        );
+        b.folder.file("etc/config/system", "config system\n\toption hostname new\n");
         assert_eq!(b.get(S, &[], "Host"), "OpenWrt");
         assert_eq!(b.get(S, &[], "Host"), "new");
-        b.folder
-            .file("etc/config/system", "config system\n\toption 'hostname\n");
+        b.folder.file("etc/config/system", "config system\n\toption 'hostname\n");
         let failed = b.call(S, &[], &[("Host", "x")], |uci, ctx, row, change| {
             let mut bad = Vec::new();
             uci.check(ctx, row, change, &mut bad);
@@ -502,36 +423,23 @@ Bad   = { type = "string", uci = "nowhere.x.y", write = true }
             bad
         });
         assert_eq!(bad, []);
-        let saved = b
-            .call(T, &["lan"], &values, |u, c, r, ch| u.stage(c, r, ch))
-            .unwrap();
+        let saved = b.call(T, &["lan"], &values, |u, c, r, ch| u.stage(c, r, ch)).unwrap();
         assert_eq!(b.folder.text("etc/config/network"), NETWORK);
         for _ in 0..2 {
-            b.call(T, &["lan"], &values, |u, c, r, ch| u.commit(c, r, ch))
-                .unwrap();
+            b.call(T, &["lan"], &values, |u, c, r, ch| u.commit(c, r, ch)).unwrap();
             let expected = NETWORK.replace("static", "'pppoe'").replace("off", "'1'");
             assert_eq!(b.folder.text("etc/config/network"), expected);
         }
         // Somebody else's change of another option stays.
-        b.folder.file(
-            "etc/config/network",
-            &b.folder.text("etc/config/network").replace("dhcp", "none"),
-        );
+        b.folder.file("etc/config/network", &b.folder.text("etc/config/network").replace("dhcp", "none"));
         for _ in 0..2 {
-            b.call(T, &["lan"], &values, |u, c, r, ch| u.undo(c, r, ch, &saved))
-                .unwrap();
-            assert_eq!(
-                b.folder.text("etc/config/network"),
-                NETWORK.replace("dhcp", "none")
-            );
+            b.call(T, &["lan"], &values, |u, c, r, ch| u.undo(c, r, ch, &saved)).unwrap();
+            assert_eq!(b.folder.text("etc/config/network"), NETWORK.replace("dhcp", "none"));
         }
         assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o640);
         // A value that is there already keeps its form and its file.
         let inode = std::fs::metadata(&file).unwrap().ino();
-        b.call(T, &["lan"], &[("Proto", "static")], |u, c, r, ch| {
-            u.commit(c, r, ch)
-        })
-        .unwrap();
+        b.call(T, &["lan"], &[("Proto", "static")], |u, c, r, ch| u.commit(c, r, ch)).unwrap();
         assert_eq!(std::fs::metadata(&file).unwrap().ino(), inode);
     }
 
@@ -539,24 +447,14 @@ Bad   = { type = "string", uci = "nowhere.x.y", write = true }
     fn an_option_that_was_not_there_goes_again() {
         let mut b = Bench::new();
         let values = [("Zone", "Europe/Berlin"), ("Host", "")];
-        let saved = b
-            .call(S, &[], &values, |u, c, r, ch| u.stage(c, r, ch))
-            .unwrap();
-        b.call(S, &[], &values, |u, c, r, ch| u.commit(c, r, ch))
-            .unwrap();
-        assert_eq!(
-            b.folder.text("etc/config/system"),
-            "config system\n\toption zonename 'Europe/Berlin'\n"
-        );
+        let saved = b.call(S, &[], &values, |u, c, r, ch| u.stage(c, r, ch)).unwrap();
+        b.call(S, &[], &values, |u, c, r, ch| u.commit(c, r, ch)).unwrap();
+        assert_eq!(b.folder.text("etc/config/system"), "config system\n\toption zonename 'Europe/Berlin'\n");
         assert_eq!(b.get(S, &[], "Host"), "-");
-        b.call(S, &[], &values, |u, c, r, ch| u.undo(c, r, ch, &saved))
-            .unwrap();
+        b.call(S, &[], &values, |u, c, r, ch| u.undo(c, r, ch, &saved)).unwrap();
         assert_eq!(b.folder.text("etc/config/system"), SYSTEM);
         let damaged = &saved[..saved.len() - 12];
-        assert!(
-            b.call(S, &[], &values, |u, c, r, ch| u.undo(c, r, ch, damaged))
-                .is_err()
-        );
+        assert!(b.call(S, &[], &values, |u, c, r, ch| u.undo(c, r, ch, damaged)).is_err());
     }
 
     #[test]
@@ -573,14 +471,7 @@ Bad   = { type = "string", uci = "nowhere.x.y", write = true }
         assert_eq!(judge(T, &["gone"], "Proto", "x"), Some(9001));
         assert_eq!(judge(S, &[], "Bad", "x"), Some(9001));
         assert_eq!(judge(S, &[], "Host", "x"), None);
-        assert!(
-            b.call(T, &["lan"], &[], |u, c, r, _| u.stage(
-                c,
-                r,
-                &Change::Delete
-            ))
-            .is_err()
-        );
+        assert!(b.call(T, &["lan"], &[], |u, c, r, _| u.stage(c, r, &Change::Delete)).is_err());
     }
 
     #[test]

@@ -41,19 +41,15 @@ pub(super) struct Attributes {
 impl Attributes {
     fn decode(bytes: &[u8]) -> Option<Attributes> {
         match bytes {
-            [digit @ b'0'..=b'2', access] => Some(Attributes {
-                notification: digit - b'0',
-                subscriber: *access == b'S',
-            }),
+            [digit @ b'0'..=b'2', access] => {
+                Some(Attributes { notification: digit - b'0', subscriber: *access == b'S' })
+            }
             _ => None,
         }
     }
 
     fn encode(self) -> [u8; 2] {
-        [
-            b'0' + self.notification,
-            if self.subscriber { b'S' } else { b'-' },
-        ]
+        [b'0' + self.notification, if self.subscriber { b'S' } else { b'-' }]
     }
 }
 
@@ -70,11 +66,7 @@ pub(super) struct Watch {
 impl Watch {
     pub fn new(served: &Served) -> Watch {
         let forced = served.marked(flag::FORCE_ENABLED | flag::FORCE_DEFAULT);
-        Watch {
-            forced,
-            volatile: BTreeMap::new(),
-            told: BTreeMap::new(),
-        }
+        Watch { forced, volatile: BTreeMap::new(), told: BTreeMap::new() }
     }
 
     /// Forgets all below a row that was deleted.
@@ -86,9 +78,7 @@ impl Watch {
 
 /// FNV-1a, 64 bits.
 pub(super) fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A path with `{i}` for its instance numbers.
@@ -98,21 +88,14 @@ pub(super) fn general(path: &str) -> String {
         if at > 0 {
             general.push('.');
         }
-        general.push_str(if word.starts_with(|c: char| c.is_ascii_digit()) {
-            "{i}"
-        } else {
-            word
-        });
+        general.push_str(if word.starts_with(|c: char| c.is_ascii_digit()) { "{i}" } else { word });
     }
     general
 }
 
 impl Tree {
     fn default_attributes(&self, param: ParamId) -> Attributes {
-        Attributes {
-            notification: self.served.default_notification(param).0,
-            subscriber: true,
-        }
+        Attributes { notification: self.served.default_notification(param).0, subscriber: true }
     }
 
     /// What was set for a path; `None` where the model's default holds. `key` begins with `a/`.
@@ -126,33 +109,18 @@ impl Tree {
         let default = self.default_attributes(param);
         let set = self.set_for(&format!("a/{path}")).unwrap_or(default);
         match self.served.default_notification(param) {
-            (forced, false) => Attributes {
-                notification: forced,
-                ..set
-            },
+            (forced, false) => Attributes { notification: forced, ..set },
             _ => set,
         }
     }
 
     /// The attributes of one row of a selection.
-    pub(super) fn row_attributes(
-        &self,
-        plan: &Plan,
-        path: &mut String,
-        out: &mut dyn FnMut(Item<'_>),
-    ) {
+    pub(super) fn row_attributes(&self, plan: &Plan, path: &mut String, out: &mut dyn FnMut(Item<'_>)) {
         let base = path.len();
         for cell in &plan.cells {
             path.push_str(self.served.schema.param(cell.param).name());
-            let Attributes {
-                notification,
-                subscriber,
-            } = self.attributes_of(cell.param, path);
-            out(Item::Attributes {
-                path,
-                notification,
-                subscriber,
-            });
+            let Attributes { notification, subscriber } = self.attributes_of(cell.param, path);
+            out(Item::Attributes { path, notification, subscriber });
             path.truncate(base);
         }
     }
@@ -178,16 +146,12 @@ impl Tree {
                     return Err(Fault::new(Code::NOTIFICATION_REJECTED, why));
                 }
                 Some(n) => {
-                    return Err(Fault::new(
-                        Code::INVALID_ARGUMENTS,
-                        format!("{name}: Notification {n}"),
-                    ));
+                    return Err(Fault::new(Code::INVALID_ARGUMENTS, format!("{name}: Notification {n}")));
                 }
             }
             let entities = entry.access_list.as_deref().unwrap_or(&[]);
             if entities.iter().any(|e| e.chars().count() > MAX_ENTITY) {
-                let why =
-                    format!("{name}: a name in AccessList is longer than {MAX_ENTITY} characters");
+                let why = format!("{name}: a name in AccessList is longer than {MAX_ENTITY} characters");
                 return Err(Fault::new(Code::INVALID_ARGUMENTS, why));
             }
             let target = self.resolve(name, false)?;
@@ -215,10 +179,9 @@ impl Tree {
                         None => self.attributes_of(cell.param, &path),
                     };
                     let mut new = now;
-                    if let (Some(n), (_, true)) = (
-                        entry.notification,
-                        self.served.default_notification(cell.param),
-                    ) {
+                    if let (Some(n), (_, true)) =
+                        (entry.notification, self.served.default_notification(cell.param))
+                    {
                         new.notification = n as u8; // 0 to 2: checked above
                     }
                     if let Some(list) = &entry.access_list {
@@ -284,39 +247,22 @@ impl Tree {
         let mut targets: Vec<Target> = Vec::new();
         for (object, param) in self.watch.forced.clone() {
             let wild = !self.served.tables(object).is_empty();
-            targets.push(Target {
-                object,
-                numbers: [0; _],
-                table: false,
-                param: Some(param),
-                wild,
-            });
+            targets.push(Target { object, numbers: [0; _], table: false, param: Some(param), wild });
         }
         let set = |a: Attributes| a.notification > 0;
         let mut paths: Vec<String> = Vec::new();
         {
             let journal = self.journal.borrow();
-            let stored = journal
-                .scan("a/")
-                .filter(|(_, v)| Attributes::decode(v).is_some_and(set));
+            let stored = journal.scan("a/").filter(|(_, v)| Attributes::decode(v).is_some_and(set));
             paths.extend(stored.filter_map(|(k, _)| Some(k.get(2..)?.to_owned())));
-            paths.extend(
-                self.watch
-                    .volatile
-                    .iter()
-                    .filter(|(_, a)| set(**a))
-                    .map(|(k, _)| k.clone()),
-            );
+            paths.extend(self.watch.volatile.iter().filter(|(_, a)| set(**a)).map(|(k, _)| k.clone()));
         }
         for path in paths {
             // A row that is gone at present has nothing to tell.
             let Ok(target) = self.resolve(&path, false) else {
                 continue;
             };
-            if target
-                .param
-                .is_some_and(|p| self.served.default_notification(p).0 == 0)
-            {
+            if target.param.is_some_and(|p| self.served.default_notification(p).0 == 0) {
                 targets.push(target);
             }
         }
@@ -367,9 +313,7 @@ impl Tree {
     /// a sweep now and then is of use.
     pub fn watches_outside(&self) -> bool {
         let handled = |source: Option<Source<'_>>| {
-            source.is_some_and(|s| {
-                is_handled(s.kind) && !(s.kind == SourceKind::Native && s.arg == AGENT)
-            })
+            source.is_some_and(|s| is_handled(s.kind) && !(s.kind == SourceKind::Native && s.arg == AGENT))
         };
         let outside = |param: ParamId| {
             let counted = self.served.schema.param(param).counts();
@@ -377,18 +321,10 @@ impl Tree {
                 || counted.is_some_and(|table| handled(self.served.object_source(table.id)))
         };
         let journal = self.journal.borrow();
-        let set = journal
-            .scan("a/")
-            .filter_map(|(key, value)| Some((key.get(2..)?, Attributes::decode(value)?)));
-        let set = set.chain(
-            self.watch
-                .volatile
-                .iter()
-                .map(|(path, a)| (path.as_str(), *a)),
-        );
-        let active = set
-            .filter(|(_, a)| a.notification == 2)
-            .filter_map(|(path, _)| self.param_at(path));
+        let set =
+            journal.scan("a/").filter_map(|(key, value)| Some((key.get(2..)?, Attributes::decode(value)?)));
+        let set = set.chain(self.watch.volatile.iter().map(|(path, a)| (path.as_str(), *a)));
+        let active = set.filter(|(_, a)| a.notification == 2).filter_map(|(path, _)| self.param_at(path));
         let forced = self.watch.forced.iter().map(|(_, param)| *param);
         active.chain(forced).any(outside)
     }
@@ -452,10 +388,7 @@ impl Tree {
             let Ok(target) = self.resolve(path, false) else {
                 continue;
             };
-            if target
-                .param
-                .is_some_and(|p| self.attributes_of(p, path).notification > 0)
-            {
+            if target.param.is_some_and(|p| self.attributes_of(p, path).notification > 0) {
                 self.tell(target.object, path, hash(value), &mut batch);
             }
         }
@@ -464,7 +397,6 @@ impl Tree {
 
     /// Whether Subscriber may write.
     pub(super) fn is_open(&self, object: ObjectId, numbers: &Numbers, param: ParamId) -> bool {
-        self.attributes_of(param, &self.param_path(object, numbers, param))
-            .subscriber
+        self.attributes_of(param, &self.param_path(object, numbers, param)).subscriber
     }
 }

@@ -27,12 +27,7 @@ const fn t(at: u32, len: u16) -> Text {
 }
 
 const fn p(name: Text, flags: u16, kind: u16, sources: [u16; PLATFORMS]) -> ParamRow {
-    ParamRow {
-        name,
-        flags,
-        kind,
-        sources,
-    }
+    ParamRow { name, flags, kind, sources }
 }
 
 const fn s(kind: SourceKind, arg: Text) -> SourceRow {

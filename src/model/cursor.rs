@@ -259,12 +259,8 @@ impl Selection {
         for (wanted, number) in cursor.wanted.iter_mut().zip(numbers.iter().take(tables)) {
             *wanted = *number;
         }
-        let params = self
-            .params
-            .get(part.params.0 as usize..part.params.1 as usize)
-            .unwrap_or(&[]);
-        cursor.plan =
-            (!params.is_empty()).then(|| Rc::new(tree.plan_for(part.object, params, false)));
+        let params = self.params.get(part.params.0 as usize..part.params.1 as usize).unwrap_or(&[]);
+        cursor.plan = (!params.is_empty()).then(|| Rc::new(tree.plan_for(part.object, params, false)));
     }
 
     /// How many items a place of the walk yields.
@@ -279,19 +275,12 @@ impl Selection {
             (What::Values | What::Attributes, Node::Table(_)) => 0,
             (What::Values | What::Attributes, Node::Row(object)) => cells(tree, object),
             (What::Names, Node::Table(_)) => 1,
-            (What::Names, Node::Row(object)) => {
-                cells(tree, object) + usize::from(self.cursor.plan.is_none())
-            }
+            (What::Names, Node::Row(object)) => cells(tree, object) + usize::from(self.cursor.plan.is_none()),
             (What::NextLevel, Node::Table(_)) => 0,
             (What::NextLevel, Node::Row(_)) if part.is_some_and(|p| p.table) => 1,
             (What::NextLevel, Node::Row(object)) => {
                 let served = &tree.served;
-                let children = served
-                    .schema
-                    .object(object)
-                    .children()
-                    .filter(|c| served.has(c.id))
-                    .count();
+                let children = served.schema.object(object).children().filter(|c| served.has(c.id)).count();
                 children + cells(tree, object)
             }
         }
@@ -305,19 +294,16 @@ impl Selection {
         };
         let (mut count, mut walked) = (0, 0);
         // A path of many rows that is named again has as many entries again, and is not walked for it.
-        let mut known: BTreeMap<(ObjectId, bool, Option<ParamId>, Numbers), usize> =
-            BTreeMap::new();
+        let mut known: BTreeMap<(ObjectId, bool, Option<ParamId>, Numbers), usize> = BTreeMap::new();
         while let Some(part) = self.parts.get(self.at).copied() {
             // A part with wildcards names one parameter at most.
-            let param = (part.params.0 < part.params.1)
-                .then(|| self.params.get(part.params.0 as usize).copied());
+            let param =
+                (part.params.0 < part.params.1).then(|| self.params.get(part.params.0 as usize).copied());
             let many = param.is_none() || part.wild;
             let tables = tree.served.tables(part.object).len();
             let mut numbers: Numbers = [0; _];
-            for (to, from) in numbers
-                .iter_mut()
-                .zip(self.numbers.iter().skip(part.numbers as usize))
-                .take(tables)
+            for (to, from) in
+                numbers.iter_mut().zip(self.numbers.iter().skip(part.numbers as usize)).take(tables)
             {
                 *to = *from;
             }
@@ -353,21 +339,14 @@ impl Selection {
     }
 
     /// The next row, how it is read, and its path: for those who do not want items.
-    pub(super) fn next_row<'a>(
-        &'a mut self,
-        tree: &mut Tree,
-    ) -> Option<(ObjectId, Rc<Plan>, &'a str)> {
+    pub(super) fn next_row<'a>(&'a mut self, tree: &mut Tree) -> Option<(ObjectId, Rc<Plan>, &'a str)> {
         loop {
             let Some(node) = self.advance(tree) else {
                 self.unpin();
                 return None;
             };
             if let Node::Row(object) = node {
-                let plan = self
-                    .cursor
-                    .plan
-                    .clone()
-                    .unwrap_or_else(|| tree.plan(object));
+                let plan = self.cursor.plan.clone().unwrap_or_else(|| tree.plan(object));
                 return Some((object, plan, &self.cursor.path));
             }
         }
@@ -380,10 +359,7 @@ impl Selection {
         }
         if self.what == What::Root {
             self.yielded += 1;
-            out(Item::Name {
-                path: "Device.",
-                writable: false,
-            });
+            out(Item::Name { path: "Device.", writable: false });
             return true;
         }
         let node = loop {
@@ -444,10 +420,7 @@ fn row_names(
     let served = &tree.served;
     let (Node::Table(object) | Node::Row(object)) = node;
     if !single && !below {
-        out(Item::Name {
-            path,
-            writable: served.is_creatable(object),
-        });
+        out(Item::Name { path, writable: served.is_creatable(object) });
     }
     if matches!(node, Node::Table(_)) || (what == What::NextLevel && !below) {
         return;
@@ -456,38 +429,21 @@ fn row_names(
     for cell in &plan.cells {
         let param = served.schema.param(cell.param);
         path.push_str(param.name());
-        out(Item::Name {
-            path,
-            writable: param.is_writable(served.platform),
-        });
+        out(Item::Name { path, writable: param.is_writable(served.platform) });
         path.truncate(base);
     }
     if below {
-        for child in served
-            .schema
-            .object(object)
-            .children()
-            .filter(|c| served.has(c.id))
-        {
+        for child in served.schema.object(object).children().filter(|c| served.has(c.id)) {
             path.push_str(child.name());
             path.push('.');
-            out(Item::Name {
-                path,
-                writable: served.is_creatable(child.id),
-            });
+            out(Item::Name { path, writable: served.is_creatable(child.id) });
             path.truncate(base);
         }
     }
 }
 
 impl Cursor {
-    fn advance(
-        &mut self,
-        tree: &mut Tree,
-        goal: ObjectId,
-        table: bool,
-        shallow: bool,
-    ) -> Option<Node> {
+    fn advance(&mut self, tree: &mut Tree, goal: ObjectId, table: bool, shallow: bool) -> Option<Node> {
         let end = tree.served.schema.object(goal).row().end;
         let inside = |object: ObjectId| object >= goal && object < end;
         let mut step = match self.frames.last() {
@@ -506,11 +462,7 @@ impl Cursor {
                     let before = self.path.len() as u32;
                     self.path.push_str(object.name());
                     self.path.push('.');
-                    let slot = if is_table {
-                        tree.list(id, self.place.numbers)
-                    } else {
-                        0
-                    };
+                    let slot = if is_table { tree.list(id, self.place.numbers) } else { 0 };
                     self.frames.push(Frame {
                         object: id,
                         table: is_table,
@@ -560,10 +512,7 @@ impl Cursor {
                 Step::Skip(id) => {
                     let parent = self.frames.last()?.object;
                     let next = tree.served.schema.object(id).row().end;
-                    match inside(id)
-                        && id != goal
-                        && next < tree.served.schema.object(parent).row().end
-                    {
+                    match inside(id) && id != goal && next < tree.served.schema.object(parent).row().end {
                         true => Step::Enter(next),
                         false => Step::Up,
                     }
@@ -578,11 +527,7 @@ impl Cursor {
         let frame = self.frames.last_mut()?;
         let list = tree.index.list(frame.slot)?;
         // Tables below the goal have no wish of their own.
-        let wanted = if frame.object <= goal {
-            self.wanted.get(frame.depth).copied()?
-        } else {
-            0
-        };
+        let wanted = if frame.object <= goal { self.wanted.get(frame.depth).copied()? } else { 0 };
         let pos = match (wanted, frame.begun) {
             (0, false) => 0,
             (0, true) => frame.pos + 1,

@@ -226,7 +226,13 @@ pub trait Handler {
     ///
     /// # Errors
     /// The source cannot be read: all wanted parameters read neutral and the reason is logged.
-    fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) -> Result<(), Failure>;
+    fn get(
+        &mut self,
+        ctx: &Ctx<'_>,
+        row: &Row<'_>,
+        want: &[Want<'_>],
+        out: &mut Fields,
+    ) -> Result<(), Failure>;
 
     /// Judges a change beyond what the type says, on the final state of the row; pushes the index of
     /// each bad value with its reason. No effect.
@@ -251,7 +257,13 @@ pub trait Handler {
     ///
     /// # Errors
     /// It could not be put back: logged.
-    fn undo(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, saved: &[u8]) -> Result<(), Failure>;
+    fn undo(
+        &mut self,
+        ctx: &Ctx<'_>,
+        row: &Row<'_>,
+        change: &Change<'_>,
+        saved: &[u8],
+    ) -> Result<(), Failure>;
 
     /// Whether `undo` works for rows with this argument. At most one change that cannot be undone
     /// takes part in a transaction, and it is committed last.

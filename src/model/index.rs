@@ -80,10 +80,7 @@ impl List {
         if self.by_key.len() != self.numbers.len() {
             self.by_key = sorted(&self.keys);
         }
-        let at = self
-            .by_key
-            .binary_search_by(|pos| self.key(*pos as usize).cmp(key))
-            .ok()?;
+        let at = self.by_key.binary_search_by(|pos| self.key(*pos as usize).cmp(key)).ok()?;
         self.by_key.get(at).map(|pos| *pos as usize)
     }
 
@@ -106,9 +103,7 @@ impl List {
     /// order of their numbers already, as they mostly do, are taken over as they are.
     fn build(mut numbers: Vec<u32>, mut keys: Keys) -> List {
         let mut last = 0;
-        let ordered = numbers
-            .iter()
-            .all(|n| std::mem::replace(&mut last, *n) < *n);
+        let ordered = numbers.iter().all(|n| std::mem::replace(&mut last, *n) < *n);
         if ordered {
             keys.shrink();
         } else {
@@ -122,17 +117,11 @@ impl List {
             numbers.retain(|n| *n != 0);
             numbers.sort_unstable();
         }
-        List {
-            numbers,
-            keys,
-            ..List::default()
-        }
+        List { numbers, keys, ..List::default() }
     }
 
     fn bytes(&self) -> usize {
-        (self.numbers.capacity() + self.by_key.capacity()) * 4
-            + self.keys.bytes()
-            + size_of::<List>()
+        (self.numbers.capacity() + self.by_key.capacity()) * 4 + self.keys.bytes() + size_of::<List>()
     }
 }
 
@@ -203,10 +192,7 @@ impl Index {
     }
 
     fn volatile_bytes(&self) -> usize {
-        self.volatile
-            .values()
-            .map(|v| v.capacity() + size_of::<ListKey>() + size_of::<Vec<u8>>() + 8)
-            .sum()
+        self.volatile.values().map(|v| v.capacity() + size_of::<ListKey>() + size_of::<Vec<u8>>() + 8).sum()
     }
 
     /// Keeps the numbers of volatile tables within bounds. How far the numbers of a table have got
@@ -300,18 +286,10 @@ const NONE: u32 = u32::MAX;
 fn assign(known: &[u8], keys: &Keys) -> Assigned {
     // Mostly the source tells the same keys in the same order as the last time.
     let mut numbers = Vec::with_capacity(keys.len());
-    let same = keys
-        .iter()
-        .zip(record::entries(known))
-        .map_while(|(key, (n, old))| (key == old).then_some(n));
+    let same = keys.iter().zip(record::entries(known)).map_while(|(key, (n, old))| (key == old).then_some(n));
     numbers.extend(same);
     if numbers.len() == keys.len() {
-        return Assigned {
-            numbers,
-            record: None,
-            doubles: 0,
-            full: 0,
-        };
+        return Assigned { numbers, record: None, doubles: 0, full: 0 };
     }
     numbers.clear();
     numbers.resize(keys.len(), NONE);
@@ -358,11 +336,7 @@ fn assign(known: &[u8], keys: &Keys) -> Assigned {
     });
     let mut room = 4 + old.clone().map(|(_, key)| record::size(key)).sum::<usize>();
     let mut full = 0;
-    for (number, key) in numbers
-        .iter_mut()
-        .zip(keys.iter())
-        .filter(|(n, _)| **n == NONE)
-    {
+    for (number, key) in numbers.iter_mut().zip(keys.iter()).filter(|(n, _)| **n == NONE) {
         // A row whose number cannot be kept is not shown: another would have it after a restart.
         if next == NONE || room + record::size(key) > MAX_RECORD_BYTES {
             (*number, full) = (0, full + 1);
@@ -373,26 +347,12 @@ fn assign(known: &[u8], keys: &Keys) -> Assigned {
         next += 1;
     }
     if next == first {
-        return Assigned {
-            numbers,
-            record: None,
-            doubles,
-            full,
-        };
+        return Assigned { numbers, record: None, doubles, full };
     }
     // The new ones were given in the order of the keys, and are above all old ones.
-    let fresh = numbers
-        .iter()
-        .zip(keys.iter())
-        .filter(|(n, _)| **n >= first)
-        .map(|(n, key)| (*n, key));
+    let fresh = numbers.iter().zip(keys.iter()).filter(|(n, _)| **n >= first).map(|(n, key)| (*n, key));
     let record = record::encode(next, room, old.chain(fresh));
-    Assigned {
-        numbers,
-        record: Some(record),
-        doubles,
-        full,
-    }
+    Assigned { numbers, record: Some(record), doubles, full }
 }
 
 impl Tree {
@@ -500,10 +460,7 @@ impl Tree {
                         keys: names.get(..place.depth).unwrap_or(&[]),
                         numbers: place.numbers(),
                     };
-                    let ctx = Ctx {
-                        epoch: self.epoch,
-                        root: &self.root,
-                    };
+                    let ctx = Ctx { epoch: self.epoch, root: &self.root };
                     if let Some(handler) = self.handlers.get_mut(handler as usize)
                         && let Err(failure) = handler.list(&ctx, &row, &mut keys)
                     {
@@ -523,16 +480,10 @@ impl Tree {
         }
         let assigned = self.with_record(&key, |known| assign(known, &keys));
         if assigned.doubles > 0 {
-            log::warn!(
-                "{path}: {} instances left out: their keys are there twice",
-                assigned.doubles
-            );
+            log::warn!("{path}: {} instances left out: their keys are there twice", assigned.doubles);
         }
         if assigned.full > 0 {
-            log::warn!(
-                "{path}: {} instances left out: no room for their numbers",
-                assigned.full
-            );
+            log::warn!("{path}: {} instances left out: no room for their numbers", assigned.full);
         }
         if let Some(record) = assigned.record {
             if self.served.is_volatile(table) {
@@ -545,12 +496,7 @@ impl Tree {
     }
 
     fn stamp(&self, list: List) -> List {
-        List {
-            epoch: self.epoch,
-            touched: self.epoch,
-            session: self.session,
-            ..list
-        }
+        List { epoch: self.epoch, touched: self.epoch, session: self.session, ..list }
     }
 
     /// The place of a row, `numbers` being those of its `{i}`; `None` when there is no such row.

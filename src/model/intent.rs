@@ -47,10 +47,7 @@ pub fn encode<'a>(served: &Served, list: impl ExactSizeIterator<Item = &'a Plann
     let mut out = Vec::new();
     put_count(&mut out, list.len());
     for change in list {
-        put(
-            &mut out,
-            served.schema.object(change.object).path().as_bytes(),
-        );
+        put(&mut out, served.schema.object(change.object).path().as_bytes());
         put_count(&mut out, change.depth);
         for number in change.numbers.iter().take(change.depth) {
             out.extend(number.to_le_bytes());
@@ -93,10 +90,7 @@ fn decode_from(served: &Served, from: &mut &[u8], notes: &mut Vec<String>) -> Op
             *numbers.get_mut(at)? = take_count(from)? as u32;
         }
         let keys = take_texts(from)?;
-        let object = served
-            .schema
-            .find_object(&path)
-            .filter(|o| served.has(o.id));
+        let object = served.schema.find_object(&path).filter(|o| served.has(o.id));
         let (op, source) = match take_byte(from)? {
             b's' => {
                 let mut values = Vec::new();
@@ -109,15 +103,11 @@ fn decode_from(served: &Served, from: &mut &[u8], notes: &mut Vec<String>) -> Op
                     match param {
                         Some(param) => {
                             source = source.or(served.source(param.id));
-                            values.push(NewValue {
-                                param: param.id,
-                                value,
-                                refers,
-                            });
+                            values.push(NewValue { param: param.id, value, refers });
                         }
-                        None => notes.push(format!(
-                            "{path}{name} is no longer there; its change is forgotten"
-                        )),
+                        None => {
+                            notes.push(format!("{path}{name} is no longer there; its change is forgotten"))
+                        }
                     }
                 }
                 (Op::Set(values), source)
@@ -142,9 +132,7 @@ fn decode_from(served: &Served, from: &mut &[u8], notes: &mut Vec<String>) -> Op
                     saved,
                 });
             }
-            _ => notes.push(format!(
-                "{path}: nobody can take back or do its change any more"
-            )),
+            _ => notes.push(format!("{path}: nobody can take back or do its change any more")),
         }
     }
     Some(out)
@@ -161,11 +149,7 @@ pub fn encode_groups(served: &Served, groups: &[Vec<Planned>]) -> Vec<u8> {
 }
 
 /// Reads several transactions back.
-pub fn decode_groups(
-    served: &Served,
-    bytes: &[u8],
-    notes: &mut Vec<String>,
-) -> Option<Vec<Vec<Planned>>> {
+pub fn decode_groups(served: &Served, bytes: &[u8], notes: &mut Vec<String>) -> Option<Vec<Vec<Planned>>> {
     let mut from = bytes;
     let mut out = Vec::new();
     for _ in 0..take_count(&mut from)? {

@@ -15,10 +15,9 @@ impl Tree {
     /// Local changes of rows wait while an answer is under way: its count has been announced.
     fn refuse_while_answering(&self, writer: Writer<'_>) -> Result<(), Fault> {
         match writer {
-            Writer::Local if self.pins.any() => Err(Fault::new(
-                Code::REQUEST_DENIED,
-                "an answer to the ACS is under way; try again",
-            )),
+            Writer::Local if self.pins.any() => {
+                Err(Fault::new(Code::REQUEST_DENIED, "an answer to the ACS is under way; try again"))
+            }
             _ => Ok(()),
         }
     }
@@ -43,10 +42,7 @@ impl Tree {
         let (table, numbers) = (target.object, target.numbers);
         let slot = self.list(table, numbers);
         if self.index.list(slot).map_or(0, |l| l.len()) >= MAX_INSTANCES {
-            return Err(Fault::new(
-                Code::RESOURCES_EXCEEDED,
-                format!("{object}: the table is full"),
-            ));
+            return Err(Fault::new(Code::RESOURCES_EXCEEDED, format!("{object}: the table is full")));
         }
         let known = self.record(&(table, numbers));
         let number = record::next(&known);
@@ -56,15 +52,8 @@ impl Tree {
                 format!("{object}: no instance number is left, or no room for one"),
             ));
         }
-        let parent = self
-            .served
-            .schema
-            .object(table)
-            .parent()
-            .map_or(0, |p| p.id);
-        let above = self
-            .locate(parent, &numbers)
-            .ok_or_else(|| invalid("there is no such row"))?;
+        let parent = self.served.schema.object(table).parent().map_or(0, |p| p.id);
+        let above = self.locate(parent, &numbers).ok_or_else(|| invalid("there is no such row"))?;
         let mut place = above;
         let depth = above.depth;
         // A table lies at most MAX_DEPTH deep, so its parent has room for one more.
@@ -85,11 +74,7 @@ impl Tree {
         self.carry_out(&mut planned)?;
         let mut all: Vec<(u32, &str)> = record::entries(&known).filter(|e| e.1 != name).collect();
         all.push((number, &name));
-        let new = record::encode(
-            number + 1,
-            known.len() + 4 + record::size(&name),
-            all.into_iter(),
-        );
+        let new = record::encode(number + 1, known.len() + 4 + record::size(&name), all.into_iter());
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
         self.index.insert(&(table, numbers), number, &name);
@@ -105,21 +90,12 @@ impl Tree {
     ) -> Result<(), Fault> {
         let refused = |why: String| Fault::new(Code::INVALID_ARGUMENTS, format!("Alias: {why}"));
         let Some(param) = self.served.alias(table).map(|p| p.id) else {
-            return Err(Fault::new(
-                Code::INVALID_NAME,
-                "rows of this table have no Alias that can be given",
-            ));
+            return Err(Fault::new(Code::INVALID_NAME, "rows of this table have no Alias that can be given"));
         };
-        self.check_value(param, alias)
-            .map_err(|(_, why)| refused(why))?;
-        let own = format!(
-            "{AGENT_ALIAS}{}",
-            place.numbers().last().copied().unwrap_or(0)
-        );
+        self.check_value(param, alias).map_err(|(_, why)| refused(why))?;
+        let own = format!("{AGENT_ALIAS}{}", place.numbers().last().copied().unwrap_or(0));
         if alias.starts_with(AGENT_ALIAS) && alias != own {
-            return Err(refused(format!(
-                "only the agent gives names that begin with {AGENT_ALIAS}"
-            )));
+            return Err(refused(format!("only the agent gives names that begin with {AGENT_ALIAS}")));
         }
         if self.find_alias(table, numbers, alias).is_some() {
             return Err(refused("another row has it".to_owned()));
@@ -142,10 +118,7 @@ impl Tree {
             return Ok((number.to_string(), Vec::new()));
         }
         let Some(handler) = source.and_then(|s| self.served.handler(s)) else {
-            return Err(Fault::new(
-                Code::REQUEST_DENIED,
-                format!("{path}: no rows can be added here"),
-            ));
+            return Err(Fault::new(Code::REQUEST_DENIED, format!("{path}: no rows can be added here")));
         };
         let mut planned = Planned {
             object: table,
@@ -167,23 +140,15 @@ impl Tree {
         let taken = (0..self.index.list(slot).map_or(0, |l| l.len()))
             .any(|pos| self.index.list(slot).is_some_and(|l| l.key(pos) == key));
         if key.is_empty() || key.len() > MAX_KEY || taken {
-            return Err(Fault::new(
-                Code::INTERNAL_ERROR,
-                format!("{path}: the handler gave no usable key"),
-            ));
+            return Err(Fault::new(Code::INTERNAL_ERROR, format!("{path}: the handler gave no usable key")));
         }
         keys.push(key.clone());
         (planned.numbers, planned.depth, planned.keys) = (place.numbers, place.depth, keys.clone());
         planned.undoable = self.can_undo(&planned);
         let mut bad = Vec::new();
-        self.with(&planned, |h, ctx, row, change| {
-            h.check(ctx, row, change, &mut bad)
-        });
+        self.with(&planned, |h, ctx, row, change| h.check(ctx, row, change, &mut bad));
         match bad.into_iter().next() {
-            Some((_, failure)) => Err(Fault::new(
-                failure.code,
-                format!("{path}: {}", failure.text),
-            )),
+            Some((_, failure)) => Err(Fault::new(failure.code, format!("{path}: {}", failure.text))),
             None => Ok((key, vec![planned])),
         }
     }
@@ -201,18 +166,12 @@ impl Tree {
             return Err(invalid("no row that can be deleted"));
         }
         let table = target.object;
-        let place = self
-            .locate(table, &target.numbers)
-            .ok_or_else(|| invalid("there is no such row"))?;
+        let place = self.locate(table, &target.numbers).ok_or_else(|| invalid("there is no such row"))?;
         let Some(depth) = place.depth.checked_sub(1) else {
             return Err(invalid("no row"));
         };
         let mut planned = Vec::new();
-        if let Some(handler) = self
-            .served
-            .object_source(table)
-            .and_then(|s| self.served.handler(s))
-        {
+        if let Some(handler) = self.served.object_source(table).and_then(|s| self.served.handler(s)) {
             let mut change = Planned {
                 object: table,
                 numbers: place.numbers,
@@ -226,14 +185,9 @@ impl Tree {
             };
             change.undoable = self.can_undo(&change);
             let mut bad = Vec::new();
-            self.with(&change, |h, ctx, row, change| {
-                h.check(ctx, row, change, &mut bad)
-            });
+            self.with(&change, |h, ctx, row, change| h.check(ctx, row, change, &mut bad));
             if let Some((_, failure)) = bad.into_iter().next() {
-                return Err(Fault::new(
-                    failure.code,
-                    format!("{object}: {}", failure.text),
-                ));
+                return Err(Fault::new(failure.code, format!("{object}: {}", failure.text)));
             }
             planned.push(change);
         }

@@ -32,23 +32,13 @@ pub fn load(built_in: Schema, folder: &Path) -> (Schema, Vec<OverlayError>) {
         errors.push(whole_file(&path, format!("more than {MAX_FILES} overlays")));
     }
     let mut taken: Vec<Vec<ObjectSpec>> = Vec::new();
-    let options = Options {
-        natives: &[],
-        prefix: builtin::VENDOR_PREFIX,
-        overlay: true,
-    };
+    let options = Options { natives: &[], prefix: builtin::VENDOR_PREFIX, overlay: true };
     for path in files {
         match text(&path) {
             Ok(text) => {
                 let mut specs = Vec::new();
                 let before = errors.len();
-                grammar::read(
-                    &path.display().to_string(),
-                    &text,
-                    &options,
-                    &mut specs,
-                    &mut errors,
-                );
+                grammar::read(&path.display().to_string(), &text, &options, &mut specs, &mut errors);
                 if errors.len() == before && !specs.is_empty() {
                     taken.push(specs);
                 }
@@ -64,11 +54,7 @@ pub fn load(built_in: Schema, folder: &Path) -> (Schema, Vec<OverlayError>) {
             Err(problems) => problems,
         };
         let before = taken.len();
-        taken.retain(|specs| {
-            !specs
-                .iter()
-                .any(|s| problems.iter().any(|p| p.at.file == s.at.file))
-        });
+        taken.retain(|specs| !specs.iter().any(|s| problems.iter().any(|p| p.at.file == s.at.file)));
         if taken.len() == before {
             // A limit of the tables, which no one file broke: the last one goes.
             taken.pop();
@@ -79,13 +65,7 @@ pub fn load(built_in: Schema, folder: &Path) -> (Schema, Vec<OverlayError>) {
 }
 
 fn whole_file(path: &Path, reason: String) -> OverlayError {
-    Problem {
-        at: At {
-            file: path.display().to_string().into(),
-            line: 0,
-        },
-        reason,
-    }
+    Problem { at: At { file: path.display().to_string().into(), line: 0 }, reason }
 }
 
 /// The overlays of a folder in name order.
@@ -111,9 +91,7 @@ fn text(path: &Path) -> io::Result<String> {
         return Err(io::Error::other("not a file"));
     }
     let mut text = String::new();
-    File::open(path)?
-        .take(MAX_FILE + 1)
-        .read_to_string(&mut text)?;
+    File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_FILE {
         return Err(io::Error::other(format!("larger than {MAX_FILE} bytes")));
     }
@@ -145,8 +123,7 @@ Value = { type = "list(enum(A,B@readOnly))", items = "..2", list_size = 20, linu
 
     impl Folder {
         fn new(name: &str, files: &[(&str, &str)]) -> Folder {
-            let path =
-                std::env::temp_dir().join(format!("cwmpd-overlay-{}-{name}", std::process::id()));
+            let path = std::env::temp_dir().join(format!("cwmpd-overlay-{}-{name}", std::process::id()));
             fs::create_dir_all(&path).unwrap();
             for (file, text) in files {
                 fs::write(path.join(file), text).unwrap();
@@ -170,13 +147,7 @@ Value = { type = "list(enum(A,B@readOnly))", items = "..2", list_size = 20, linu
         let folder = Folder::new(name, files);
         let (schema, errors) = load(base(), &folder.0);
         let prefix = format!("{}/", folder.0.display());
-        (
-            schema,
-            errors
-                .iter()
-                .map(|e| e.to_string().replace(&prefix, ""))
-                .collect(),
-        )
+        (schema, errors.iter().map(|e| e.to_string().replace(&prefix, "")).collect())
     }
 
     #[test]
@@ -184,10 +155,7 @@ Value = { type = "list(enum(A,B@readOnly))", items = "..2", list_size = 20, linu
         let (schema, errors) = load(builtin::builtin(), Path::new("/nonexistent/cwmpd"));
         assert!(errors.is_empty());
         assert!(matches!(schema.params, Cow::Borrowed(_)));
-        let (_, errors) = with(
-            "empty",
-            &[("readme.md", "no overlay"), ("a.toml", "# nothing\n")],
-        );
+        let (_, errors) = with("empty", &[("readme.md", "no overlay"), ("a.toml", "# nothing\n")]);
         assert!(errors.is_empty());
     }
 
@@ -234,45 +202,17 @@ X_ACME_Other = { type = "boolean", openwrt = "uci acme.main.other" }
         assert_eq!(errors, Vec::<String>::new());
         let fan = schema.find_object("Device.X_ACME_Fan.{i}.").unwrap();
         assert_eq!(fan.source(Platform::Linux).unwrap().kind, SourceKind::File);
-        let counter = schema
-            .find_param("Device.X_ACME_FanNumberOfEntries")
-            .unwrap();
-        assert_eq!(
-            counter.source(Platform::Linux).unwrap().kind,
-            SourceKind::Entries
-        );
+        let counter = schema.find_param("Device.X_ACME_FanNumberOfEntries").unwrap();
+        assert_eq!(counter.source(Platform::Linux).unwrap().kind, SourceKind::Entries);
         assert_eq!(counter.counts().unwrap().path(), fan.path());
         let colour = format!("Device.Interface.{{i}}.{}Colour", builtin::VENDOR_PREFIX);
-        assert_eq!(
-            schema
-                .find_param(&colour)
-                .unwrap()
-                .source(Platform::OpenWrt)
-                .unwrap()
-                .arg,
-            "grey"
-        );
+        assert_eq!(schema.find_param(&colour).unwrap().source(Platform::OpenWrt).unwrap().arg, "grey");
         let name = schema.find_param("Device.Interface.{i}.Name").unwrap();
         assert_eq!(name.source(Platform::Linux).unwrap().arg, "port");
         // An object that held nothing on a platform exists there when the overlay gives it something.
-        assert!(
-            !base()
-                .find_object("Device.Held.")
-                .unwrap()
-                .exists(Platform::OpenWrt)
-        );
-        assert!(
-            schema
-                .find_object("Device.Held.")
-                .unwrap()
-                .exists(Platform::OpenWrt)
-        );
-        assert!(
-            !schema
-                .find_param("Device.Held.Below.Value")
-                .unwrap()
-                .exists(Platform::OpenWrt)
-        );
+        assert!(!base().find_object("Device.Held.").unwrap().exists(Platform::OpenWrt));
+        assert!(schema.find_object("Device.Held.").unwrap().exists(Platform::OpenWrt));
+        assert!(!schema.find_param("Device.Held.Below.Value").unwrap().exists(Platform::OpenWrt));
     }
 
     #[test]
@@ -318,16 +258,10 @@ A = { type = "string", const = "a" }
             ("[\"Device.X_ACME_Bad.\"\n", "bad.toml:1: "),
         ];
         for (i, (bad, expected)) in cases.iter().enumerate() {
-            let (schema, errors) = with(
-                &format!("bad{i}"),
-                &[("bad.toml", bad), ("good.toml", good)],
-            );
+            let (schema, errors) = with(&format!("bad{i}"), &[("bad.toml", bad), ("good.toml", good)]);
             assert!(errors[0].starts_with(expected), "{errors:?}");
-            let refused = if expected.starts_with("good") {
-                "Device.X_ACME_Bad."
-            } else {
-                "Device.X_ACME_T.{i}."
-            };
+            let refused =
+                if expected.starts_with("good") { "Device.X_ACME_Bad." } else { "Device.X_ACME_T.{i}." };
             assert!(schema.find_object(refused).is_none(), "{bad}");
             assert!(schema.find_param("Device.X_ACME_Good.A").is_some(), "{bad}");
         }
@@ -338,18 +272,9 @@ A = { type = "string", const = "a" }
         let (schema, errors) = with(
             "chain",
             &[
-                (
-                    "a.toml",
-                    "[\"Device.X_ACME_T.{i}.\"]\nconst = \"a\"\nentries = \"Missing\"",
-                ),
-                (
-                    "b.toml",
-                    "[\"Device.X_ACME_T.{i}.More.\"]\nA = { type = \"string\", const = \"a\" }",
-                ),
-                (
-                    "c.toml",
-                    "[\"Device.X_ACME_C.\"]\nA = { type = \"string\", const = \"a\" }",
-                ),
+                ("a.toml", "[\"Device.X_ACME_T.{i}.\"]\nconst = \"a\"\nentries = \"Missing\""),
+                ("b.toml", "[\"Device.X_ACME_T.{i}.More.\"]\nA = { type = \"string\", const = \"a\" }"),
+                ("c.toml", "[\"Device.X_ACME_C.\"]\nA = { type = \"string\", const = \"a\" }"),
             ],
         );
         assert_eq!(
@@ -377,12 +302,6 @@ A = { type = "string", const = "a" }
         let many: Vec<String> = (0..MAX_FILES + 2).map(|n| format!("{n:03}.toml")).collect();
         let files: Vec<(&str, &str)> = many.iter().map(|n| (n.as_str(), "")).collect();
         let (_, errors) = with("many", &files);
-        assert_eq!(
-            errors,
-            [
-                "256.toml: more than 256 overlays",
-                "257.toml: more than 256 overlays"
-            ]
-        );
+        assert_eq!(errors, ["256.toml: more than 256 overlays", "257.toml: more than 256 overlays"]);
     }
 }

@@ -105,8 +105,19 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_path() {
-        for bad in [".", "Device..X", ".Device", "Device.0.", "Device.01.", "Device.[].", "Device.[a", "Device.[a]b",
-            "Device.4294967296.", "Device.a b", "Device.\u{e9}"] {
+        for bad in [
+            ".",
+            "Device..X",
+            ".Device",
+            "Device.0.",
+            "Device.01.",
+            "Device.[].",
+            "Device.[a",
+            "Device.[a]b",
+            "Device.4294967296.",
+            "Device.a b",
+            "Device.\u{e9}",
+        ] {
             assert!(Path::parse(bad).is_err(), "{bad}");
         }
         assert!(Path::parse(&"a".repeat(257)).is_err());

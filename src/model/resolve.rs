@@ -37,13 +37,7 @@ impl Tree {
     fn find(&mut self, name: &str, wildcards: bool) -> Result<Target, &'static str> {
         const UNKNOWN: &str = "there is no such parameter or object";
         let path = Path::parse(name)?;
-        let mut target = Target {
-            object: 0,
-            numbers: [0; _],
-            table: false,
-            param: None,
-            wild: false,
-        };
+        let mut target = Target { object: 0, numbers: [0; _], table: false, param: None, wild: false };
         let mut segments = path.segments.iter().enumerate();
         match segments.next() {
             None => return Ok(target),
@@ -76,10 +70,7 @@ impl Tree {
                 Segment::Number(number) if target.table && target.wild => *number,
                 Segment::Number(number) if target.table => {
                     let slot = self.list(target.object, target.numbers);
-                    self.index
-                        .list(slot)
-                        .and_then(|l| l.find(*number))
-                        .ok_or("there is no such instance")?;
+                    self.index.list(slot).and_then(|l| l.find(*number)).ok_or("there is no such instance")?;
                     *number
                 }
                 Segment::Alias(_) if target.wild => return Err("an alias behind a wildcard"),
@@ -99,17 +90,9 @@ impl Tree {
     }
 
     /// The number of the instance with this Alias.
-    pub(super) fn find_alias(
-        &mut self,
-        table: ObjectId,
-        numbers: Numbers,
-        alias: &str,
-    ) -> Option<u32> {
+    pub(super) fn find_alias(&mut self, table: ObjectId, numbers: Numbers, alias: &str) -> Option<u32> {
         let param = self.served.params(table).find(|p| p.name() == "Alias")?.id;
-        let kept = self
-            .served
-            .source(param)
-            .is_some_and(|s| s.kind == SourceKind::Alias);
+        let kept = self.served.source(param).is_some_and(|s| s.kind == SourceKind::Alias);
         let slot = self.list(table, numbers);
         let len = self.index.list(slot)?.len();
         let depth = self.served.tables(table).len().checked_sub(1)?;
@@ -123,10 +106,7 @@ impl Tree {
             place.depth = depth + 1;
             let found = match kept {
                 true => self.alias(table, &place) == alias,
-                false => self
-                    .read(table, &place, &[param], false)
-                    .first()
-                    .is_some_and(|v| v == alias),
+                false => self.read(table, &place, &[param], false).first().is_some_and(|v| v == alias),
             };
             if found {
                 return Some(number);

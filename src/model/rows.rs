@@ -73,9 +73,7 @@ impl Tree {
         let params: Vec<ParamId> = self.served.params(object).map(|p| p.id).collect();
         let plan = Rc::new(self.plan_for(object, &params, false));
         if self.buffers.plans.len() <= object as usize {
-            self.buffers
-                .plans
-                .resize(self.served.schema.objects.len(), None);
+            self.buffers.plans.resize(self.served.schema.objects.len(), None);
         }
         if let Some(place) = self.buffers.plans.get_mut(object as usize) {
             *place = Some(plan.clone());
@@ -99,19 +97,14 @@ impl Tree {
                         SourceKind::Const => Origin::Const,
                         SourceKind::Store => Origin::Store,
                         SourceKind::Alias => Origin::Alias,
-                        SourceKind::Entries => param
-                            .counts()
-                            .map_or(Origin::Neutral, |t| Origin::Entries(t.id)),
+                        SourceKind::Entries => {
+                            param.counts().map_or(Origin::Neutral, |t| Origin::Entries(t.id))
+                        }
                         kind if is_handled(kind) => match self.served.handler(source) {
                             Some(handler) => {
-                                let at = groups
-                                    .iter()
-                                    .position(|g| g.handler == handler)
-                                    .unwrap_or_else(|| {
-                                        groups.push(Group {
-                                            handler,
-                                            wants: Vec::new(),
-                                        });
+                                let at =
+                                    groups.iter().position(|g| g.handler == handler).unwrap_or_else(|| {
+                                        groups.push(Group { handler, wants: Vec::new() });
                                         groups.len() - 1
                                     });
                                 let wants = &mut groups[at].wants; // at: just found or pushed
@@ -126,11 +119,7 @@ impl Tree {
                 Cell { param: *id, origin }
             })
             .collect();
-        Plan {
-            object,
-            cells,
-            groups,
-        }
+        Plan { object, cells, groups }
     }
 
     /// Reads a row and gives each of its values. `path` is the row's path with its final dot, and is
@@ -162,9 +151,7 @@ impl Tree {
                 Value::Const => self.served.source(cell.param).map_or("", |s| s.arg),
                 Value::Neutral => kind.neutral(),
                 Value::Field(group, index) => {
-                    let given = fields
-                        .get(group as usize)
-                        .and_then(|f| f.get(index as usize));
+                    let given = fields.get(group as usize).and_then(|f| f.get(index as usize));
                     out(Item::Value {
                         path,
                         xsi_type: kind.xsi_type(),
@@ -174,11 +161,7 @@ impl Tree {
                     continue;
                 }
             };
-            out(Item::Value {
-                path,
-                xsi_type: kind.xsi_type(),
-                value,
-            });
+            out(Item::Value { path, xsi_type: kind.xsi_type(), value });
             path.truncate(base);
         }
         self.buffers.fields = fields;
@@ -192,10 +175,7 @@ impl Tree {
         let want: Vec<Want<'_>> = group
             .wants
             .iter()
-            .map(|id| Want {
-                param: served.schema.param(*id),
-                arg: served.source(*id).map_or("", |s| s.arg),
-            })
+            .map(|id| Want { param: served.schema.param(*id), arg: served.source(*id).map_or("", |s| s.arg) })
             .collect();
         let mut names = [""; MAX_DEPTH];
         self.index.keys(place, &mut names);
@@ -205,10 +185,7 @@ impl Tree {
             keys: names.get(..place.depth).unwrap_or(&[]),
             numbers: place.numbers(),
         };
-        let ctx = Ctx {
-            epoch: self.epoch,
-            root: &self.root,
-        };
+        let ctx = Ctx { epoch: self.epoch, root: &self.root };
         let Some(handler) = self.handlers.get_mut(group.handler as usize) else {
             return;
         };
@@ -254,11 +231,7 @@ impl Tree {
             Origin::Store => {
                 let journal = self.journal.borrow();
                 // The key is built where the value goes: it is not needed afterwards.
-                let _ = write!(
-                    text,
-                    "v/{path}{}",
-                    self.served.schema.param(cell.param).name()
-                );
+                let _ = write!(text, "v/{path}{}", self.served.schema.param(cell.param).name());
                 let found = journal.text(text);
                 text.clear();
                 let kind = self.served.schema.param(cell.param).kind();
@@ -282,11 +255,7 @@ impl Tree {
                 text.clear();
                 match found {
                     Some(alias) => text.push_str(alias),
-                    None => drop(write!(
-                        text,
-                        "cpe-{}",
-                        place.numbers().last().copied().unwrap_or(0)
-                    )),
+                    None => drop(write!(text, "cpe-{}", place.numbers().last().copied().unwrap_or(0))),
                 }
                 Value::Text
             }

@@ -20,14 +20,9 @@ pub fn schema(text: &str, natives: &[&str]) -> Schema {
     match grammar::schema_from(&[("sample.toml", text)], natives) {
         Ok(schema) => schema,
         // A test's own text.
-        Err(problems) => panic!(
-            "{}",
-            problems
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n")
-        ),
+        Err(problems) => {
+            panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        }
     }
 }
 
@@ -35,13 +30,7 @@ pub fn schema(text: &str, natives: &[&str]) -> Schema {
 pub fn tree(text: &str, journal: &Rc<RefCell<Journal>>, handlers: Handlers) -> (Tree, Vec<String>) {
     let natives: Vec<&str> = handlers.natives.iter().map(|n| n.0).collect();
     let schema = schema(text, &natives);
-    Tree::open(
-        schema,
-        Platform::Linux,
-        PathBuf::from("/"),
-        journal.clone(),
-        handlers,
-    )
+    Tree::open(schema, Platform::Linux, PathBuf::from("/"), journal.clone(), handlers)
 }
 
 /// What a [`MemoryHandler`] holds, shared with the test.
@@ -75,11 +64,7 @@ impl Memory {
         let call = format!("{what} {name}");
         let fails = self.failing.contains(&call);
         self.log.push(call);
-        if fails {
-            Err(Failure::internal("it was told to fail"))
-        } else {
-            Ok(())
-        }
+        if fails { Err(Failure::internal("it was told to fail")) } else { Ok(()) }
     }
 }
 
@@ -97,14 +82,8 @@ fn name(row: &Row<'_>) -> String {
 
 /// The table of a row, with the keys of its parents.
 fn table(row: &Row<'_>) -> String {
-    let parents = row
-        .keys
-        .split_last()
-        .map_or(&[][..], |(_, parents)| parents);
-    name(&Row {
-        keys: parents,
-        ..*row
-    })
+    let parents = row.keys.split_last().map_or(&[][..], |(_, parents)| parents);
+    name(&Row { keys: parents, ..*row })
 }
 
 impl Handler for MemoryHandler {
@@ -126,18 +105,11 @@ impl Handler for MemoryHandler {
         let name = name(row);
         memory.call("get", &name)?;
         for (at, want) in want.iter().enumerate() {
-            if let Some(value) = memory
-                .rows
-                .get(&name)
-                .and_then(|r| r.get(want.param.name()))
-            {
+            if let Some(value) = memory.rows.get(&name).and_then(|r| r.get(want.param.name())) {
                 out.put(at, value);
             }
-            for (object, keys) in memory
-                .references
-                .get(&format!("{name} {}", want.param.name()))
-                .into_iter()
-                .flatten()
+            for (object, keys) in
+                memory.references.get(&format!("{name} {}", want.param.name())).into_iter().flatten()
             {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 out.refer(at, object, &keys);
@@ -146,13 +118,7 @@ impl Handler for MemoryHandler {
         Ok(())
     }
 
-    fn check(
-        &mut self,
-        _: &Ctx<'_>,
-        _: &Row<'_>,
-        change: &Change<'_>,
-        bad: &mut Vec<(usize, Failure)>,
-    ) {
+    fn check(&mut self, _: &Ctx<'_>, _: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
         let Change::Set(sets) = change else { return };
         let memory = self.0.borrow();
         for (at, set) in sets.iter().enumerate() {
@@ -168,12 +134,7 @@ impl Handler for MemoryHandler {
         }
     }
 
-    fn stage(
-        &mut self,
-        _: &Ctx<'_>,
-        row: &Row<'_>,
-        change: &Change<'_>,
-    ) -> Result<Vec<u8>, Failure> {
+    fn stage(&mut self, _: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
         let mut memory = self.0.borrow_mut();
         let name = name(row);
         memory.call("stage", &name)?;
@@ -189,10 +150,9 @@ impl Handler for MemoryHandler {
                     }
                 }
             }
-            Change::Delete => old
-                .into_iter()
-                .flatten()
-                .for_each(|(k, v)| saved.push_str(&format!("+{k} {v}\n"))),
+            Change::Delete => {
+                old.into_iter().flatten().for_each(|(k, v)| saved.push_str(&format!("+{k} {v}\n")))
+            }
             Change::Add => {}
         }
         Ok(saved.into_bytes())
@@ -206,9 +166,7 @@ impl Handler for MemoryHandler {
         match change {
             Change::Set(sets) => {
                 for set in *sets {
-                    memory
-                        .row(&name)
-                        .insert(set.param.name().to_owned(), set.value.to_owned());
+                    memory.row(&name).insert(set.param.name().to_owned(), set.value.to_owned());
                 }
             }
             Change::Add => keys.push(row.key().to_owned()),
@@ -220,30 +178,20 @@ impl Handler for MemoryHandler {
         Ok(())
     }
 
-    fn undo(
-        &mut self,
-        _: &Ctx<'_>,
-        row: &Row<'_>,
-        change: &Change<'_>,
-        saved: &[u8],
-    ) -> Result<(), Failure> {
+    fn undo(&mut self, _: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, saved: &[u8]) -> Result<(), Failure> {
         let mut memory = self.0.borrow_mut();
         let (name, table) = (name(row), table(row));
         memory.call("undo", &name)?;
         for line in String::from_utf8_lossy(saved).lines() {
             match line.split_once(' ') {
-                Some((param, value)) => memory
-                    .row(&name)
-                    .insert(param[1..].to_owned(), value.to_owned()),
+                Some((param, value)) => memory.row(&name).insert(param[1..].to_owned(), value.to_owned()),
                 None => memory.row(&name).remove(&line[1..]),
             };
         }
         let keys = memory.keys.entry(table).or_default();
         match change {
             Change::Add => keys.retain(|k| k != row.key()),
-            Change::Delete if !keys.iter().any(|k| k == row.key()) => {
-                keys.push(row.key().to_owned())
-            }
+            Change::Delete if !keys.iter().any(|k| k == row.key()) => keys.push(row.key().to_owned()),
             _ => {}
         }
         Ok(())

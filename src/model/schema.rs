@@ -280,25 +280,18 @@ impl Schema {
     /// A source by its index; `None` for [`NONE`].
     pub fn source(&self, id: u16) -> Option<Source<'_>> {
         let row = self.sources.get(id as usize)?;
-        Some(Source {
-            id,
-            kind: row.kind,
-            arg: self.text(row.arg),
-        })
+        Some(Source { id, kind: row.kind, arg: self.text(row.arg) })
     }
 
     /// The words of a range of [`Schema::words`].
     pub fn words(&self, range: (u16, u16)) -> impl Iterator<Item = &str> + Clone {
-        self.words[range.0 as usize..range.1 as usize]
-            .iter()
-            .map(|w| self.text(*w))
+        self.words[range.0 as usize..range.1 as usize].iter().map(|w| self.text(*w))
     }
 
     /// The object with this path, `{i}` included and with its final dot.
     pub fn find_object(&self, path: &str) -> Option<Object<'_>> {
-        let mut at = (!self.objects.is_empty())
-            .then(|| self.object(0))
-            .filter(|o| path.starts_with(o.path()))?;
+        let mut at =
+            (!self.objects.is_empty()).then(|| self.object(0)).filter(|o| path.starts_with(o.path()))?;
         while at.path().len() < path.len() {
             at = at.children().find(|o| path.starts_with(o.path()))?;
         }
@@ -396,12 +389,10 @@ impl<'a> Object<'a> {
 
     /// The unique keys: whether it is functional, and the names of its parameters joined by `+`.
     pub fn keys(self) -> impl Iterator<Item = (bool, &'a str)> + Clone {
-        self.schema
-            .words(self.row().keys)
-            .map(|key| match key.strip_prefix("nf:") {
-                Some(names) => (false, names),
-                None => (true, key),
-            })
+        self.schema.words(self.row().keys).map(|key| match key.strip_prefix("nf:") {
+            Some(names) => (false, names),
+            None => (true, key),
+        })
     }
 
     /// Where its row or its instances come from; `None` when it does not exist on the platform.
@@ -433,10 +424,7 @@ impl<'a> Param<'a> {
 
     /// Its type.
     pub fn kind(self) -> super::kind::Kind<'a> {
-        super::kind::Kind {
-            schema: self.schema,
-            row: &self.schema.kinds[self.row().kind as usize],
-        }
+        super::kind::Kind { schema: self.schema, row: &self.schema.kinds[self.row().kind as usize] }
     }
 
     /// Whether one of its [`flag`] bits is set.
@@ -463,21 +451,13 @@ impl<'a> Param<'a> {
     pub fn object(self) -> Object<'a> {
         // Parameters lie in the order of their objects; an object without any has an empty range
         // and is never the last one that begins at or before this parameter.
-        let after = self
-            .schema
-            .objects
-            .partition_point(|o| o.params.0 <= self.id);
-        let id = (0..after)
-            .rev()
-            .find(|i| self.schema.objects[*i].params.1 > self.id)
-            .unwrap_or(0);
+        let after = self.schema.objects.partition_point(|o| o.params.0 <= self.id);
+        let id = (0..after).rev().find(|i| self.schema.objects[*i].params.1 > self.id).unwrap_or(0);
         self.schema.object(id as ObjectId)
     }
 
     /// For `…NumberOfEntries`, the table it counts.
     pub fn counts(self) -> Option<Object<'a>> {
-        self.object()
-            .children()
-            .find(|o| o.row().entries == self.id)
+        self.object().children().find(|o| o.row().entries == self.id)
     }
 }

@@ -54,9 +54,7 @@ impl Served {
         let mut objects: Vec<bool> = Vec::with_capacity(schema.objects.len());
         for id in 0..schema.objects.len() as ObjectId {
             let object = schema.object(id);
-            let parent = object
-                .parent()
-                .is_none_or(|p| objects.get(p.id as usize).copied().unwrap_or(false));
+            let parent = object.parent().is_none_or(|p| objects.get(p.id as usize).copied().unwrap_or(false));
             let deep = object.depth() > MAX_DEPTH;
             if deep {
                 notes.push(format!(
@@ -66,12 +64,7 @@ impl Served {
             }
             objects.push(parent && !deep && object.source(platform).is_some());
         }
-        let served = Served {
-            schema,
-            platform,
-            objects,
-            handlers: by_source,
-        };
+        let served = Served { schema, platform, objects, handlers: by_source };
         served.note_unserved(&mut notes);
         (served, list, notes)
     }
@@ -80,15 +73,9 @@ impl Served {
         let mut said = Vec::new();
         let mut look = |place: &str, source: Option<Source<'_>>| {
             let Some(source) = source else { return };
-            if is_handled(source.kind)
-                && self.handler(source).is_none()
-                && !said.contains(&source.id)
-            {
+            if is_handled(source.kind) && self.handler(source).is_none() && !said.contains(&source.id) {
                 said.push(source.id);
-                notes.push(format!(
-                    "{place}: nobody serves {:?} \"{}\"",
-                    source.kind, source.arg
-                ));
+                notes.push(format!("{place}: nobody serves {:?} \"{}\"", source.kind, source.arg));
             }
         };
         for id in 0..self.schema.objects.len() as ObjectId {
@@ -119,10 +106,7 @@ impl Served {
 
     /// The index of the handler that serves a source.
     pub fn handler(&self, source: Source<'_>) -> Option<u16> {
-        self.handlers
-            .get(source.id as usize)
-            .copied()
-            .filter(|h| *h != NO_HANDLER)
+        self.handlers.get(source.id as usize).copied().filter(|h| *h != NO_HANDLER)
     }
 
     /// The argument of a row: that of its object when the same handler serves it, or else `other`.
@@ -135,10 +119,7 @@ impl Served {
 
     /// The object one level below of this name.
     pub fn child(&self, object: ObjectId, name: &str) -> Option<Object<'_>> {
-        self.schema
-            .object(object)
-            .children()
-            .find(|o| o.name() == name && self.has(o.id))
+        self.schema.object(object).children().find(|o| o.name() == name && self.has(o.id))
     }
 
     /// The parameter of this name.
@@ -148,10 +129,7 @@ impl Served {
 
     /// The parameters that exist here, in order.
     pub fn params(&self, object: ObjectId) -> impl Iterator<Item = Param<'_>> {
-        self.schema
-            .object(object)
-            .params()
-            .filter(|p| p.source(self.platform).is_some())
+        self.schema.object(object).params().filter(|p| p.source(self.platform).is_some())
     }
 
     /// Whether rows may be added and deleted here.
@@ -174,10 +152,7 @@ impl Served {
 
     /// The tables that an object lies in, itself included, outermost first.
     pub fn tables(&self, object: ObjectId) -> Tables {
-        let mut out = Tables {
-            ids: [0; MAX_DEPTH],
-            len: 0,
-        };
+        let mut out = Tables { ids: [0; MAX_DEPTH], len: 0 };
         let mut at = Some(self.schema.object(object));
         while let Some(object) = at {
             if object.is_table() {
@@ -195,10 +170,7 @@ impl Served {
 
     /// The Alias parameter of a table, when the tree keeps it.
     pub fn alias(&self, table: ObjectId) -> Option<Param<'_>> {
-        self.params(table).find(|p| {
-            p.source(self.platform)
-                .is_some_and(|s| s.kind == SourceKind::Alias)
-        })
+        self.params(table).find(|p| p.source(self.platform).is_some_and(|s| s.kind == SourceKind::Alias))
     }
 
     /// The parameters that exist here and have one of these flags, each with its object.
@@ -213,10 +185,7 @@ impl Served {
     /// Notification by the model: 2 for forced and default active, and whether it can change.
     pub fn default_notification(&self, param: ParamId) -> (u8, bool) {
         let param = self.schema.param(param);
-        match (
-            param.has(flag::FORCE_ENABLED),
-            param.has(flag::FORCE_DEFAULT),
-        ) {
+        match (param.has(flag::FORCE_ENABLED), param.has(flag::FORCE_DEFAULT)) {
             (true, _) => (2, false),
             (false, true) => (2, true),
             _ => (0, true),
@@ -263,10 +232,6 @@ impl std::ops::Deref for Tables {
 pub fn is_handled(kind: SourceKind) -> bool {
     matches!(
         kind,
-        SourceKind::File
-            | SourceKind::Exec
-            | SourceKind::Uci
-            | SourceKind::Ubus
-            | SourceKind::Native
+        SourceKind::File | SourceKind::Exec | SourceKind::Uci | SourceKind::Ubus | SourceKind::Native
     )
 }

@@ -37,11 +37,7 @@ type Staged = BTreeMap<(ParamId, Numbers), String>;
 
 impl Tree {
     /// Checks a text against the type of a parameter and gives its canonical form.
-    pub(super) fn check_value(
-        &self,
-        param: ParamId,
-        value: &str,
-    ) -> Result<String, (Code, String)> {
+    pub(super) fn check_value(&self, param: ParamId, value: &str) -> Result<String, (Code, String)> {
         let kind = self.served.schema.param(param).kind();
         match kind.check(value) {
             Ok(value) => Ok(value.into_owned()),
@@ -59,10 +55,7 @@ impl Tree {
     pub fn set(&mut self, list: &[ParameterValue], writer: Writer<'_>) -> Result<Status, Fault> {
         let key = parameter_key(writer)?;
         if list.len() > MAX_SET {
-            return Err(Fault::new(
-                Code::RESOURCES_EXCEEDED,
-                format!("more than {MAX_SET} parameters"),
-            ));
+            return Err(Fault::new(Code::RESOURCES_EXCEEDED, format!("more than {MAX_SET} parameters")));
         }
         let mut faults: Vec<ParameterFault> = Vec::new();
         let mut checked: Vec<(usize, Checked)> = Vec::new();
@@ -76,25 +69,17 @@ impl Tree {
                     }
                     checked.push((at, one));
                 }
-                Err((code, text)) => faults.push(ParameterFault {
-                    name: entry.name.clone(),
-                    code,
-                    text,
-                }),
+                Err((code, text)) => faults.push(ParameterFault { name: entry.name.clone(), code, text }),
             }
         }
-        let staged: Staged = checked
-            .iter()
-            .map(|(_, c)| ((c.param, c.place.numbers), c.value.clone()))
-            .collect();
+        let staged: Staged =
+            checked.iter().map(|(_, c)| ((c.param, c.place.numbers), c.value.clone())).collect();
         let mut bad: BTreeMap<usize, (Code, String)> = BTreeMap::new();
         self.check_unique(&checked, &staged, &mut bad);
         let (mut planned, members, kept) = self.plan_set(&checked);
         for (planned, members) in planned.iter().zip(&members) {
             let mut judged: Vec<(usize, Failure)> = Vec::new();
-            self.with(planned, |h, ctx, row, change| {
-                h.check(ctx, row, change, &mut judged)
-            });
+            self.with(planned, |h, ctx, row, change| h.check(ctx, row, change, &mut judged));
             for (index, failure) in judged {
                 let Some(at) = members.get(index).or(members.first()) else {
                     continue;
@@ -121,11 +106,7 @@ impl Tree {
             });
         }
         // What takes the place of an old value needs room for a moment only; it is counted in full.
-        self.check_room(
-            kept.iter()
-                .map(|(path, value)| path.len() + value.len())
-                .sum(),
-        )?;
+        self.check_room(kept.iter().map(|(path, value)| path.len() + value.len()).sum())?;
         self.carry_out(&mut planned)?;
         let mut batch = Batch::default();
         for (path, value) in kept {
@@ -138,18 +119,10 @@ impl Tree {
     }
 
     /// What an entry asks for, by itself.
-    fn check_entry(
-        &mut self,
-        entry: &ParameterValue,
-        writer: Writer<'_>,
-    ) -> Result<Checked, (Code, String)> {
-        let target = self
-            .resolve(&entry.name, false)
-            .map_err(|f| (f.code, f.text))?;
+    fn check_entry(&mut self, entry: &ParameterValue, writer: Writer<'_>) -> Result<Checked, (Code, String)> {
+        let target = self.resolve(&entry.name, false).map_err(|f| (f.code, f.text))?;
         let unknown = |why: &str| (Code::INVALID_NAME, why.to_owned());
-        let param = target
-            .param
-            .ok_or_else(|| unknown("a partial path cannot be set"))?;
+        let param = target.param.ok_or_else(|| unknown("a partial path cannot be set"))?;
         let place = self
             .locate(target.object, &target.numbers)
             .ok_or_else(|| unknown("there is no such instance"))?;
@@ -158,22 +131,12 @@ impl Tree {
             return Err((Code::NOT_WRITABLE, Code::NOT_WRITABLE.words().to_owned()));
         }
         if writer == Writer::Local && !self.is_open(target.object, &target.numbers, param) {
-            return Err((
-                Code::REQUEST_DENIED,
-                "the ACS has taken this parameter for itself".to_owned(),
-            ));
+            return Err((Code::REQUEST_DENIED, "the ACS has taken this parameter for itself".to_owned()));
         }
         let row = self.served.schema.param(param);
-        if let Some(word) = entry
-            .xsi_type
-            .as_deref()
-            .filter(|t| !row.kind().accepts_xsi(t))
-        {
+        if let Some(word) = entry.xsi_type.as_deref().filter(|t| !row.kind().accepts_xsi(t)) {
             let word: String = word.chars().take(32).collect();
-            return Err((
-                Code::INVALID_TYPE,
-                format!("{word} is not {}", row.kind().xsi_type()),
-            ));
+            return Err((Code::INVALID_TYPE, format!("{word} is not {}", row.kind().xsi_type())));
         }
         let mut value = self.check_value(param, &entry.value)?;
         let mut refers = None;
@@ -182,36 +145,17 @@ impl Tree {
             (value, refers) = self.check_references(param, &value)?;
         }
         let schema = &self.served.schema;
-        let general = format!(
-            "{}{}",
-            schema.object(target.object).path(),
-            schema.param(param).name()
-        );
+        let general = format!("{}{}", schema.object(target.object).path(), schema.param(param).name());
         (self.judge)(self, &general, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
-        if self
-            .served
-            .source(param)
-            .is_some_and(|s| s.kind == SourceKind::Alias)
-        {
-            self.check_alias(target.object, &place, &value)
-                .map_err(|why| (Code::INVALID_VALUE, why))?;
+        if self.served.source(param).is_some_and(|s| s.kind == SourceKind::Alias) {
+            self.check_alias(target.object, &place, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
         }
-        Ok(Checked {
-            object: target.object,
-            place,
-            param,
-            value,
-            refers,
-        })
+        Ok(Checked { object: target.object, place, param, value, refers })
     }
 
     /// R-SPV-17: each reference names a row that exists, of a table that it may point into. Gives the
     /// references in their canonical form, and the keys of the row where there is one reference.
-    fn check_references(
-        &mut self,
-        param: ParamId,
-        value: &str,
-    ) -> Result<References, (Code, String)> {
+    fn check_references(&mut self, param: ParamId, value: &str) -> Result<References, (Code, String)> {
         let refused = |why: &str| (Code::INVALID_VALUE, why.to_owned());
         let mut paths: Vec<String> = Vec::new();
         let mut keys = None;
@@ -230,13 +174,11 @@ impl Tree {
             if !fits {
                 return Err(refused("a row of this table cannot be referred to here"));
             }
-            let place = self
-                .locate(target.object, &target.numbers)
-                .ok_or_else(|| refused("there is no such row"))?;
+            let place =
+                self.locate(target.object, &target.numbers).ok_or_else(|| refused("there is no such row"))?;
             keys = Some(self.keys_of(&place));
             let mut path = String::new();
-            self.served
-                .write_path(target.object, place.numbers(), &mut path);
+            self.served.write_path(target.object, place.numbers(), &mut path);
             path.pop();
             paths.push(path);
         }
@@ -248,24 +190,14 @@ impl Tree {
     pub(super) fn keys_of(&self, place: &Place) -> Vec<String> {
         let mut names = [""; MAX_DEPTH];
         self.index.keys(place, &mut names);
-        names
-            .iter()
-            .take(place.depth)
-            .map(|k| (*k).to_owned())
-            .collect()
+        names.iter().take(place.depth).map(|k| (*k).to_owned()).collect()
     }
 
     /// N-10: what an Alias that somebody else chooses must be, beyond its type.
     fn check_alias(&self, table: ObjectId, place: &Place, alias: &str) -> Result<(), String> {
-        let own = alias
-            == format!(
-                "{AGENT_ALIAS}{}",
-                place.numbers().last().copied().unwrap_or(0)
-            );
+        let own = alias == format!("{AGENT_ALIAS}{}", place.numbers().last().copied().unwrap_or(0));
         if alias.starts_with(AGENT_ALIAS) && !own && alias != self.alias(table, place) {
-            return Err(format!(
-                "only the agent gives names that begin with {AGENT_ALIAS}"
-            ));
+            return Err(format!("only the agent gives names that begin with {AGENT_ALIAS}"));
         }
         Ok(())
     }
@@ -287,30 +219,21 @@ impl Tree {
                 continue;
             }
             let touched = |p: ParamId| {
-                let same = |c: &&(usize, Checked)| {
-                    c.1.param == p && c.1.place.numbers == one.place.numbers
-                };
+                let same = |c: &&(usize, Checked)| c.1.param == p && c.1.place.numbers == one.place.numbers;
                 checked.iter().find(same).map(|c| c.0)
             };
             for (nth, (names, enable)) in self.unique_keys(one.object).into_iter().enumerate() {
-                let blamed = names
-                    .iter()
-                    .find_map(|p| touched(*p))
-                    .map(|at| (at, Code::INVALID_VALUE));
+                let blamed = names.iter().find_map(|p| touched(*p)).map(|at| (at, Code::INVALID_VALUE));
                 let blamed = blamed.or_else(|| Some((touched(enable?)?, Code::REQUEST_DENIED)));
                 let Some((at, code)) = blamed else { continue };
                 let mine = self.final_key(one.object, &one.place, &names, enable, staged);
                 let list = one.place.at.get(one.place.depth.saturating_sub(1));
                 let keys = known
                     .entry((list.map_or(0, |l| l.0), nth))
-                    .or_insert_with(|| {
-                        self.final_keys(one.object, &one.place, &names, enable, staged)
-                    });
+                    .or_insert_with(|| self.final_keys(one.object, &one.place, &names, enable, staged));
                 if mine.is_some_and(|mine| keys.get(&mine).is_some_and(|rows| *rows > 1)) {
-                    let words: Vec<&str> = names
-                        .iter()
-                        .map(|p| self.served.schema.param(*p).name())
-                        .collect();
+                    let words: Vec<&str> =
+                        names.iter().map(|p| self.served.schema.param(*p).name()).collect();
                     let why = format!("another row has the same {}", words.join(" and "));
                     bad.entry(at).or_insert((code, why));
                 }
@@ -322,16 +245,11 @@ impl Tree {
     /// be true for it to count.
     fn unique_keys(&self, table: ObjectId) -> Vec<(Vec<ParamId>, Option<ParamId>)> {
         let object = self.served.schema.object(table);
-        let enable = object
-            .enable()
-            .map(|p| p.id)
-            .filter(|p| self.served.source(*p).is_some());
+        let enable = object.enable().map(|p| p.id).filter(|p| self.served.source(*p).is_some());
         let mut keys: Vec<(Vec<ParamId>, Option<ParamId>)> = Vec::new();
         for (functional, names) in object.keys() {
-            let params: Option<Vec<ParamId>> = names
-                .split('+')
-                .map(|n| self.served.param(table, n).map(|p| p.id))
-                .collect();
+            let params: Option<Vec<ParamId>> =
+                names.split('+').map(|n| self.served.param(table, n).map(|p| p.id)).collect();
             if let Some(params) = params {
                 keys.push((params, enable.filter(|_| functional)));
             }
@@ -412,8 +330,7 @@ impl Tree {
                 }
                 SourceKind::Alias => {
                     let mut key = String::from("l/");
-                    self.served
-                        .write_path(one.object, one.place.numbers(), &mut key);
+                    self.served.write_path(one.object, one.place.numbers(), &mut key);
                     kept.push((key, one.value.clone()));
                 }
                 _ => {
@@ -437,18 +354,10 @@ impl Tree {
                         });
                         planned.len() - 1
                     });
-                    let value = NewValue {
-                        param: one.param,
-                        value: one.value.clone(),
-                        refers: one.refers.clone(),
-                    };
-                    if let (
-                        Some(Planned {
-                            op: Op::Set(values),
-                            ..
-                        }),
-                        Some(list),
-                    ) = (planned.get_mut(index), members.get_mut(index))
+                    let value =
+                        NewValue { param: one.param, value: one.value.clone(), refers: one.refers.clone() };
+                    if let (Some(Planned { op: Op::Set(values), .. }), Some(list)) =
+                        (planned.get_mut(index), members.get_mut(index))
                     {
                         values.push(value);
                         list.push(*at);
@@ -463,12 +372,7 @@ impl Tree {
     }
 
     /// I-9, R-SPV-26: what the ACS wrote is known to it: the new values, as they now read.
-    fn tell_written(
-        &mut self,
-        checked: &[(usize, Checked)],
-        planned: &[Planned],
-        batch: &mut Batch,
-    ) {
+    fn tell_written(&mut self, checked: &[(usize, Checked)], planned: &[Planned], batch: &mut Batch) {
         for (_, one) in checked {
             let path = self.param_path(one.object, &one.place.numbers, one.param);
             if self.attributes_of(one.param, &path).notification == 0 {
@@ -480,17 +384,13 @@ impl Tree {
                     && p.numbers == one.place.numbers
                     && matches!(&p.op, Op::Set(values) if values.iter().any(|v| v.param == one.param))
             });
-            let handled = self
-                .served
-                .source(one.param)
-                .is_some_and(|s| self.served.handler(s).is_some());
+            let handled = self.served.source(one.param).is_some_and(|s| self.served.handler(s).is_some());
             let value = match () {
                 () if param.has(flag::HIDDEN) => String::new(),
                 // A handler may read back another form than the one written.
-                () if handled && !promised => self
-                    .read(one.object, &one.place, &[one.param], false)
-                    .pop()
-                    .unwrap_or_default(),
+                () if handled && !promised => {
+                    self.read(one.object, &one.place, &[one.param], false).pop().unwrap_or_default()
+                }
                 () => one.value.clone(),
             };
             self.tell(one.object, &path, hash(&value), batch);

@@ -58,18 +58,11 @@ impl Tree {
         };
         let row = Row {
             object: served.schema.object(planned.object),
-            arg: served.row_arg(
-                planned.object,
-                planned.handler,
-                sets.first().map_or("", |s| s.arg),
-            ),
+            arg: served.row_arg(planned.object, planned.handler, sets.first().map_or("", |s| s.arg)),
             keys: &keys,
             numbers: planned.numbers.get(..planned.depth).unwrap_or(&[]),
         };
-        let ctx = Ctx {
-            epoch: self.epoch,
-            root: &self.root,
-        };
+        let ctx = Ctx { epoch: self.epoch, root: &self.root };
         let handler = self.handlers.get_mut(planned.handler as usize)?;
         Some(call(handler.as_mut(), &ctx, &row, &change))
     }
@@ -77,8 +70,7 @@ impl Tree {
     /// The path of the row that a change is about, for a text.
     fn place_of(&self, planned: &Planned) -> String {
         let mut path = String::new();
-        self.served
-            .write_path(planned.object, &planned.numbers, &mut path);
+        self.served.write_path(planned.object, &planned.numbers, &mut path);
         path
     }
 
@@ -117,14 +109,10 @@ impl Tree {
             match self.with(planned, |h, ctx, row, change| h.stage(ctx, row, change)) {
                 Some(Ok(saved)) => planned.saved = saved,
                 failed => {
-                    let failure = failed
-                        .and_then(Result::err)
-                        .unwrap_or_else(|| Failure::internal("no handler"));
+                    let failure =
+                        failed.and_then(Result::err).unwrap_or_else(|| Failure::internal("no handler"));
                     let place = self.place_of(planned);
-                    return Err(Fault::new(
-                        failure.code,
-                        format!("{place}: {}", failure.text),
-                    ));
+                    return Err(Fault::new(failure.code, format!("{place}: {}", failure.text)));
                 }
             }
         }
@@ -183,20 +171,13 @@ impl Tree {
 
     /// Undoes one change; why it could not be.
     fn take_back(&mut self, planned: &Planned) -> Option<String> {
-        let undone = self.with(planned, |h, ctx, row, change| {
-            h.undo(ctx, row, change, &planned.saved)
-        });
+        let undone = self.with(planned, |h, ctx, row, change| h.undo(ctx, row, change, &planned.saved));
         match undone {
             Some(Ok(())) => None,
-            Some(Err(failure)) => Some(format!(
-                "{} could not be put back: {}",
-                self.place_of(planned),
-                failure.text
-            )),
-            None => Some(format!(
-                "{} could not be put back: no handler",
-                self.place_of(planned)
-            )),
+            Some(Err(failure)) => {
+                Some(format!("{} could not be put back: {}", self.place_of(planned), failure.text))
+            }
+            None => Some(format!("{} could not be put back: no handler", self.place_of(planned))),
         }
     }
 
@@ -280,18 +261,11 @@ impl Tree {
 
     /// Forgets promises about rows at or below one that is being deleted, and what of the others
     /// refers to it.
-    pub(super) fn forget_promises(
-        &mut self,
-        object: u16,
-        numbers: &[u32],
-        path: &str,
-        batch: &mut Batch,
-    ) {
+    pub(super) fn forget_promises(&mut self, object: u16, numbers: &[u32], path: &str, batch: &mut Batch) {
         let end = self.served.schema.object(object).row().end;
         let below = |o: u16, n: &[u32]| (object..end).contains(&o) && n.starts_with(numbers);
         let schema = &self.served.schema;
-        self.overlay
-            .retain(|(param, n), _| !below(schema.param(*param).object().id, n));
+        self.overlay.retain(|(param, n), _| !below(schema.param(*param).object().id, n));
         let mut promised = std::mem::take(&mut self.promised);
         let mut changed = false;
         for group in &mut promised {
@@ -303,13 +277,11 @@ impl Tree {
                     continue;
                 };
                 for value in values {
-                    let Some(left) =
-                        without(&value.value, path).filter(|_| self.is_reference(value.param))
+                    let Some(left) = without(&value.value, path).filter(|_| self.is_reference(value.param))
                     else {
                         continue;
                     };
-                    self.overlay
-                        .insert((value.param, planned.numbers), left.clone());
+                    self.overlay.insert((value.param, planned.numbers), left.clone());
                     (value.value, value.refers) = (left, None);
                     changed = true;
                 }
@@ -320,10 +292,7 @@ impl Tree {
         match (changed, self.promised.is_empty()) {
             (false, _) => {}
             (true, true) => batch.delete(PROMISED),
-            (true, false) => batch.put(
-                PROMISED,
-                intent::encode_groups(&self.served, &self.promised),
-            ),
+            (true, false) => batch.put(PROMISED, intent::encode_groups(&self.served, &self.promised)),
         }
     }
 
@@ -336,9 +305,7 @@ impl Tree {
                 let fits = self.check_value(v.param, &v.value).is_ok();
                 if !fits {
                     let name = self.served.schema.param(v.param).name();
-                    notes.push(format!(
-                        "{place}{name}: what was promised is no value any more"
-                    ));
+                    notes.push(format!("{place}{name}: what was promised is no value any more"));
                 }
                 fits
             });
@@ -349,10 +316,7 @@ impl Tree {
     pub(super) fn recover(&mut self, notes: &mut Vec<String>) {
         let (intent, promised) = {
             let journal = self.journal.borrow();
-            (
-                journal.get(INTENT).map(<[u8]>::to_vec),
-                journal.get(PROMISED).map(<[u8]>::to_vec),
-            )
+            (journal.get(INTENT).map(<[u8]>::to_vec), journal.get(PROMISED).map(<[u8]>::to_vec))
         };
         if let Some(bytes) = intent {
             match intent::decode(&self.served, &bytes, notes) {
@@ -361,9 +325,7 @@ impl Tree {
                         planned.undoable = self.can_undo(planned);
                         let place = self.place_of(planned);
                         if !planned.undoable {
-                            notes.push(format!(
-                                "{place} may have been changed and cannot be put back"
-                            ));
+                            notes.push(format!("{place} may have been changed and cannot be put back"));
                             continue;
                         }
                         notes.push(self.take_back(planned).unwrap_or_else(|| {
@@ -371,9 +333,9 @@ impl Tree {
                         }));
                     }
                 }
-                None => notes.push(
-                    "the record of a transaction is damaged; it cannot be taken back".to_owned(),
-                ),
+                None => {
+                    notes.push("the record of a transaction is damaged; it cannot be taken back".to_owned())
+                }
             }
             let mut batch = Batch::default();
             batch.delete(INTENT);
@@ -382,24 +344,18 @@ impl Tree {
         if let Some(bytes) = promised {
             match intent::decode_groups(&self.served, &bytes, notes) {
                 Some(mut groups) => {
-                    groups
-                        .iter_mut()
-                        .flatten()
-                        .for_each(|p| self.drop_misfits(p, notes));
+                    groups.iter_mut().flatten().for_each(|p| self.drop_misfits(p, notes));
                     for planned in groups.iter_mut().flatten() {
                         planned.undoable = self.can_undo(planned);
-                        notes.push(format!(
-                            "{}: a promised change is made now",
-                            self.place_of(planned)
-                        ));
+                        notes.push(format!("{}: a promised change is made now", self.place_of(planned)));
                     }
                     self.promised = groups;
                     self.keep_promises(true, notes);
                     self.reload_services();
                 }
-                None => notes.push(
-                    "the record of promised changes is damaged; they are forgotten".to_owned(),
-                ),
+                None => {
+                    notes.push("the record of promised changes is damaged; they are forgotten".to_owned())
+                }
             }
             let mut batch = Batch::default();
             batch.delete(PROMISED);

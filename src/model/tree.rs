@@ -168,15 +168,10 @@ impl Tree {
             for (key, _) in self.journal.borrow().scan(kind) {
                 let path = key.get(2..).unwrap_or("");
                 // A table without its instance is the object of its instances.
-                let object = path
-                    .rfind('.')
-                    .and_then(|dot| path.get(..=dot))
-                    .map(general);
+                let object = path.rfind('.').and_then(|dot| path.get(..=dot)).map(general);
                 let object = object.and_then(|o| {
                     let schema = &self.served.schema;
-                    schema
-                        .find_object(&o)
-                        .or_else(|| schema.find_object(&format!("{o}{{i}}.")))
+                    schema.find_object(&o).or_else(|| schema.find_object(&format!("{o}{{i}}.")))
                 });
                 if object.is_some_and(|o| self.served.is_volatile(o.id)) {
                     batch.delete(key);
@@ -247,10 +242,7 @@ impl Tree {
 
     /// Lets services take over what was committed.
     pub(super) fn reload_services(&mut self) {
-        let ctx = Ctx {
-            epoch: self.epoch,
-            root: &self.root,
-        };
+        let ctx = Ctx { epoch: self.epoch, root: &self.root };
         for handler in &mut self.handlers {
             handler.session_ended(&ctx);
         }
@@ -280,16 +272,10 @@ impl Tree {
 
     fn select(&mut self, what: What, names: &[String]) -> Result<Selection, Fault> {
         if names.is_empty() {
-            return Err(Fault::new(
-                Code::INVALID_ARGUMENTS,
-                "ParameterNames is empty",
-            ));
+            return Err(Fault::new(Code::INVALID_ARGUMENTS, "ParameterNames is empty"));
         }
         if names.len() > MAX_NAMES {
-            return Err(Fault::new(
-                Code::RESOURCES_EXCEEDED,
-                format!("more than {MAX_NAMES} names"),
-            ));
+            return Err(Fault::new(Code::RESOURCES_EXCEEDED, format!("more than {MAX_NAMES} names")));
         }
         let mut selection = Selection::new(what, self.pins.clone());
         for name in names {
@@ -312,27 +298,18 @@ impl Tree {
             self.new_epoch();
         }
         self.refreshing = true;
-        let answer = known
-            .or_else(|_| self.resolve(path, true))
-            .and_then(|t| self.select_names(path, &t, next_level));
+        let answer =
+            known.or_else(|_| self.resolve(path, true)).and_then(|t| self.select_names(path, &t, next_level));
         self.refreshing = false;
         answer
     }
 
-    fn select_names(
-        &mut self,
-        path: &str,
-        target: &Target,
-        next_level: bool,
-    ) -> Result<Selection, Fault> {
+    fn select_names(&mut self, path: &str, target: &Target, next_level: bool) -> Result<Selection, Fault> {
         let what = match next_level {
             false => What::Names,
             true if path.is_empty() => What::Root,
             true if target.param.is_some() => {
-                return Err(Fault::new(
-                    Code::INVALID_ARGUMENTS,
-                    format!("{path}: NextLevel of a parameter"),
-                ));
+                return Err(Fault::new(Code::INVALID_ARGUMENTS, format!("{path}: NextLevel of a parameter")));
             }
             true => What::NextLevel,
         };
@@ -354,9 +331,7 @@ impl Tree {
     pub fn value(&mut self, path: &str) -> Option<String> {
         let target = self.resolve(path, false).ok()?;
         let place = self.locate(target.object, &target.numbers)?;
-        let value = self
-            .read(target.object, &place, &[target.param?], true)
-            .pop();
+        let value = self.read(target.object, &place, &[target.param?], true).pop();
         self.flush_numbers();
         value
     }
@@ -370,27 +345,14 @@ impl Tree {
         let mut batch = Batch::default();
         for (path, value) in values {
             let target = self.resolve(path, false)?;
-            let stored = |id: &ParamId| {
-                self.served
-                    .source(*id)
-                    .is_some_and(|s| s.kind == SourceKind::Store)
-            };
+            let stored = |id: &ParamId| self.served.source(*id).is_some_and(|s| s.kind == SourceKind::Store);
             let Some(param) = target.param.filter(stored) else {
-                return Err(Fault::new(
-                    Code::INVALID_NAME,
-                    format!("{path} is not stored"),
-                ));
+                return Err(Fault::new(Code::INVALID_NAME, format!("{path} is not stored")));
             };
             let value = self
                 .check_value(param, value)
                 .map_err(|(code, why)| Fault::new(code, format!("{path}: {why}")))?;
-            batch.put(
-                format!(
-                    "v/{}",
-                    self.param_path(target.object, &target.numbers, param)
-                ),
-                value,
-            );
+            batch.put(format!("v/{}", self.param_path(target.object, &target.numbers, param)), value);
         }
         self.write(batch);
         self.new_epoch();

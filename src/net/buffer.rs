@@ -147,11 +147,7 @@ mod tests {
     fn tidied(text: &str) -> String {
         let mut buffer = Buffer::default();
         buffer.make_room(text.len());
-        buffer
-            .input
-            .get_mut(..text.len())
-            .expect("room")
-            .copy_from_slice(text.as_bytes());
+        buffer.input.get_mut(..text.len()).expect("room").copy_from_slice(text.as_bytes());
         buffer.input_appended(text.len());
         buffer.tidy_head();
         String::from_utf8(buffer.unconsumed().to_vec()).expect("text")
@@ -161,14 +157,8 @@ mod tests {
     fn t17_t18_heads_are_made_plain() {
         let table = [
             ("", ""),
-            (
-                "HTTP/1.1 200 OK\r\nA: b\r\n\tc\r\n\r\nx\r\n y",
-                "HTTP/1.1 200 OK\r\nA: b  \tc\r\n\r\nx\r\n y",
-            ),
-            (
-                "HTTP/1.1 200 OK\nA: b\n c\n\nx\n y",
-                "HTTP/1.1 200 OK\nA: b  c\n\nx\n y",
-            ),
+            ("HTTP/1.1 200 OK\r\nA: b\r\n\tc\r\n\r\nx\r\n y", "HTTP/1.1 200 OK\r\nA: b  \tc\r\n\r\nx\r\n y"),
+            ("HTTP/1.1 200 OK\nA: b\n c\n\nx\n y", "HTTP/1.1 200 OK\nA: b  c\n\nx\n y"),
             ("HTTP/1.1 200 OK\r\nA: b\r\n", "HTTP/1.1 200 OK\r\nA: b\r\n"),
             ("HTTP/1.1 100 C\r\nA: b\r\n\r\nHTTP/1.1 20", "HTTP/1.1 20"),
             ("\r\nHTTP/1.1 103 C\r\n\r\n\r\nHTTP/1.1 1", "\r\nHTTP/1.1 1"),
@@ -188,10 +178,7 @@ mod tests {
         assert_eq!(length, BUFFER);
         buffer.input_appended(length);
         assert!(!buffer.can_use_input());
-        assert!(
-            !buffer.input_append_buf().is_empty(),
-            "it grows when nothing was consumed"
-        );
+        assert!(!buffer.input_append_buf().is_empty(), "it grows when nothing was consumed");
         buffer.input_consume(length);
         assert!(!buffer.can_use_input());
         assert_eq!(buffer.input_append_buf().len(), BUFFER);

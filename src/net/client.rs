@@ -191,9 +191,7 @@ impl Client {
     pub fn new(options: Options, wake: OwnedFd) -> Result<Client, Error> {
         let url = Url::parse(&options.url).map_err(|why| Error::Url(why.to_string()))?;
         if !options.user_agent.bytes().all(|b| matches!(b, b' '..=b'~')) {
-            return Err(Error::Credentials(
-                "the user agent's name is not ASCII".to_string(),
-            ));
+            return Err(Error::Credentials("the user agent's name is not ASCII".to_string()));
         }
         let credentials = Credentials::new(&options, url.https)?;
         let shared = Arc::new(Shared::new(wake, options.timeouts));
@@ -243,11 +241,7 @@ impl Client {
                     redirects += 1;
                     let target = self.target(answer.headers(), redirects)?;
                     self.ignore(answer)?;
-                    log::info!(
-                        "the ACS redirects to {}://{}",
-                        target.scheme(),
-                        target.authority()
-                    );
+                    log::info!("the ACS redirects to {}://{}", target.scheme(), target.authority());
                     if target.https {
                         self.opener.prepare_tls(&self.options)?;
                     }
@@ -318,10 +312,7 @@ impl Client {
 
     fn send(&mut self, body: &mut Body<'_>) -> Result<Answer, ureq::Error> {
         let ready = self.shared.note().ready.take();
-        *self.shared.note() = Note {
-            ready,
-            ..Default::default()
-        };
+        *self.shared.note() = Note { ready, ..Default::default() };
         let mut request = self
             .agent
             .post(self.url.to_string())
@@ -337,23 +328,17 @@ impl Client {
             request = request.header_raw("Cookie", value.as_bytes());
         }
         if !matches!(body, Body::Empty) {
-            request = request
-                .header_raw("SOAPAction", b"")
-                .header_raw("Content-Type", b"text/xml; charset=utf-8");
+            request =
+                request.header_raw("SOAPAction", b"").header_raw("Content-Type", b"text/xml; charset=utf-8");
         }
         match body {
             Body::Empty => request.header_raw("Content-Length", b"0").send_empty(),
             Body::Whole(bytes) => {
                 let length = bytes.len().to_string();
-                request
-                    .header_raw("Content-Length", length.as_bytes())
-                    .send(&**bytes)
+                request.header_raw("Content-Length", length.as_bytes()).send(&**bytes)
             }
             Body::Stream(pieces) => {
-                let mut reader = PieceReader {
-                    pieces: &mut **pieces,
-                    piece: io::Cursor::default(),
-                };
+                let mut reader = PieceReader { pieces: &mut **pieces, piece: io::Cursor::default() };
                 request
                     .header_raw("Transfer-Encoding", b"chunked")
                     .send(ureq::SendBody::from_reader(&mut reader))
@@ -365,10 +350,7 @@ impl Client {
         for text in texts(headers, header::SET_COOKIE) {
             self.cookies.store(&text, &self.url);
         }
-        for text in texts(
-            headers,
-            header::HeaderName::from_static("authentication-info"),
-        ) {
+        for text in texts(headers, header::HeaderName::from_static("authentication-info")) {
             self.credentials.next_nonce(&self.url, &text);
         }
     }
@@ -522,12 +504,8 @@ fn retry_after(headers: &HeaderMap) -> Option<u32> {
 /// An error of ureq's own, where the connection had none to tell.
 fn plain(error: ureq::Error) -> Error {
     match error {
-        ureq::Error::Timeout(ureq::Timeout::RecvResponse) => {
-            Error::Timeout("waiting for the response")
-        }
-        ureq::Error::LargeResponseHeader(..) => {
-            Error::TooLarge("the head of a response".to_string())
-        }
+        ureq::Error::Timeout(ureq::Timeout::RecvResponse) => Error::Timeout("waiting for the response"),
+        ureq::Error::LargeResponseHeader(..) => Error::TooLarge("the head of a response".to_string()),
         ureq::Error::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
             Error::Broken("the ACS closed the connection without a response".to_string())
         }

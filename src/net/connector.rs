@@ -40,12 +40,7 @@ pub struct Opener {
 impl Opener {
     /// Opens nothing yet.
     pub fn new(options: &Options, shared: Arc<Shared>) -> Opener {
-        Opener {
-            shared,
-            bind_interface: options.bind_interface.clone(),
-            tls: None,
-            known: None,
-        }
+        Opener { shared, bind_interface: options.bind_interface.clone(), tls: None, known: None }
     }
 
     /// Reads the CA file and the client certificate, once.
@@ -131,12 +126,9 @@ impl Opener {
                 drop(done); // wakes who waits
             })
             .map_err(failed)?;
-        self.shared
-            .wait(finished.as_fd(), PollFlags::POLLIN, until, "name lookup")?;
+        self.shared.wait(finished.as_fd(), PollFlags::POLLIN, until, "name lookup")?;
         match receiver.try_recv() {
-            Ok(Ok(list)) if list.is_empty() => {
-                Err(Error::Resolve(format!("{host} has no address")))
-            }
+            Ok(Ok(list)) if list.is_empty() => Err(Error::Resolve(format!("{host} has no address"))),
             Ok(found) => found.map_err(failed),
             Err(_) => Err(Error::Resolve(format!("lookup of {host} broke off"))),
         }
@@ -151,15 +143,13 @@ impl Opener {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(family, SockType::Stream, flags, None).map_err(failed)?;
         if let Some(interface) = &self.bind_interface {
-            setsockopt(&socket, sockopt::BindToDevice, &interface.into()).map_err(|e| {
-                Error::Connect(format!("bind to interface {interface}: {}", e.desc()))
-            })?;
+            setsockopt(&socket, sockopt::BindToDevice, &interface.into())
+                .map_err(|e| Error::Connect(format!("bind to interface {interface}: {}", e.desc())))?;
         }
         match connect(socket.as_raw_fd(), &SockaddrStorage::from(address)) {
             Ok(()) => {}
             Err(Errno::EINPROGRESS | Errno::EINTR) => {
-                self.shared
-                    .wait(socket.as_fd(), PollFlags::POLLOUT, until, "TCP connect")?;
+                self.shared.wait(socket.as_fd(), PollFlags::POLLOUT, until, "TCP connect")?;
                 let code = nix::sys::socket::getsockopt(&socket, sockopt::SocketError);
                 match code.map_err(failed)? {
                     0 => {}
@@ -181,11 +171,7 @@ pub struct Handover(pub Arc<Shared>);
 impl Connector for Handover {
     type Out = Line;
 
-    fn connect(
-        &self,
-        _: &ConnectionDetails<'_>,
-        _: Option<()>,
-    ) -> Result<Option<Line>, ureq::Error> {
+    fn connect(&self, _: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Line>, ureq::Error> {
         let mut note = self.0.note();
         let line = note.ready.take();
         note.wanted = line.is_none();
@@ -204,12 +190,7 @@ impl std::fmt::Debug for Handover {
 pub struct NoLookup;
 
 impl Resolver for NoLookup {
-    fn resolve(
-        &self,
-        _: &Uri,
-        _: &Config,
-        _: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         Ok(self.empty())
     }
 }
@@ -225,9 +206,8 @@ mod tests {
     fn t40_t41_addresses_are_tried_in_order_and_the_good_one_is_kept() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let good = listener.local_addr().expect("address");
-        let refused = TcpListener::bind("127.0.0.1:0")
-            .and_then(|l| l.local_addr())
-            .expect("a port that is free again");
+        let refused =
+            TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port that is free again");
         let other_family = SocketAddr::new("::1".parse().expect("an address"), refused.port());
         let (_waker, wake) = UnixStream::pair().expect("a pair");
         let shared = Arc::new(Shared::new(wake.into(), Timeouts::default()));

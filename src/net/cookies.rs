@@ -44,12 +44,9 @@ impl Jar {
         let Some(cookie) = read(header, url, now) else {
             return;
         };
-        let same = |c: &Cookie| {
-            c.name == cookie.name && c.domain == cookie.domain && c.path == cookie.path
-        };
+        let same = |c: &Cookie| c.name == cookie.name && c.domain == cookie.domain && c.path == cookie.path;
         let place = self.cookies.iter().position(same);
-        self.cookies
-            .retain(|c| !same(c) && c.expires.is_none_or(|at| at > now));
+        self.cookies.retain(|c| !same(c) && c.expires.is_none_or(|at| at > now));
         if cookie.expires.is_some_and(|at| at <= now) || cookie.size() > MAX_COOKIE {
             return;
         }
@@ -64,11 +61,7 @@ impl Jar {
     pub fn header(&self, url: &Url) -> Option<String> {
         let now = since_1970();
         let due = |c: &&Cookie| {
-            let host = if c.host_only {
-                c.domain == url.host
-            } else {
-                domain_matches(&url.host, &c.domain)
-            };
+            let host = if c.host_only { c.domain == url.host } else { domain_matches(&url.host, &c.domain) };
             host && path_matches(url.path(), &c.path)
                 && (url.https || !c.secure)
                 && c.expires.is_none_or(|at| at > now)
@@ -90,9 +83,7 @@ impl Jar {
 }
 
 fn since_1970() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn read(header: &str, url: &Url, now: Duration) -> Option<Cookie> {
@@ -222,9 +213,8 @@ pub fn date(text: &str) -> Option<i64> {
 }
 
 fn month_number(name: &str) -> Option<i64> {
-    const NAMES: [&str; 12] = [
-        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-    ];
+    const NAMES: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
     let name = name.to_ascii_lowercase();
     let place = NAMES.iter().position(|n| name.starts_with(n))?;
     i64::try_from(place + 1).ok()
@@ -232,11 +222,7 @@ fn month_number(name: &str) -> Option<i64> {
 
 /// Days since 1970-01-01 of a date of the Gregorian calendar, years counted from March.
 fn days(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
@@ -269,44 +255,19 @@ mod tests {
             ("a=1; Domain=x.y", "http://h.x.y/", "http://hx.y/", ""),
             ("a=1; Domain=z.y", "http://h.x.y/", "http://h.x.y/", ""),
             ("a=1; Domain=y", "http://h.x.y/", "http://h.x.y/", ""),
-            (
-                "a=1; Domain=0.0.1",
-                "http://127.0.0.1/",
-                "http://127.0.0.1/",
-                "",
-            ),
-            (
-                "a=1; Domain=127.0.0.1",
-                "http://127.0.0.1/",
-                "http://127.0.0.1/",
-                "a=1",
-            ),
+            ("a=1; Domain=0.0.1", "http://127.0.0.1/", "http://127.0.0.1/", ""),
+            ("a=1; Domain=127.0.0.1", "http://127.0.0.1/", "http://127.0.0.1/", "a=1"),
             ("a=1; Path=/p", "http://h/", "http://h/p/q", "a=1"),
             ("a=1; Path=/p", "http://h/", "http://h/pq", ""),
             ("a=1; Path=p", "http://h/d/e", "http://h/d/f", "a=1"),
             ("a=1", "http://h/d/e", "http://h/f", ""),
             ("a=1; Secure", "https://h/", "http://h/", ""),
-            (
-                "a=1; Secure; HttpOnly",
-                "https://h/",
-                "https://h/?q=/",
-                "a=1",
-            ),
+            ("a=1; Secure; HttpOnly", "https://h/", "https://h/?q=/", "a=1"),
             ("a = b c ; x", "http://h/", "http://h/", "a=b c"),
             ("a=\"q\"", "http://h/", "http://h/", "a=\"q\""),
-            (
-                "a=1; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
-                "http://h/",
-                "http://h/",
-                "a=1",
-            ),
+            ("a=1; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "http://h/", "http://h/", "a=1"),
             ("a=1; Expires=nonsense", "http://h/", "http://h/", "a=1"),
-            (
-                "a=1; Max-Age=99999999999999999999",
-                "http://h/",
-                "http://h/",
-                "a=1",
-            ),
+            ("a=1; Max-Age=99999999999999999999", "http://h/", "http://h/", "a=1"),
             ("a=1; Max-Age=0", "http://h/", "http://h/", ""),
             ("a=1; Max-Age=-5", "http://h/", "http://h/", ""),
             ("=1", "http://h/", "http://h/", ""),
@@ -339,30 +300,19 @@ mod tests {
         let large = format!("a={}", "v".repeat(MAX_COOKIE));
         assert_eq!(sent(&["b=1", &large], h, h), "b=1");
         let big = |n: &str| format!("{n}={}", "v".repeat(3500));
-        assert_eq!(
-            sent(&[&big("a"), &big("b"), &big("c")], h, h).len(),
-            2 * 3502 + 2
-        );
+        assert_eq!(sent(&[&big("a"), &big("b"), &big("c")], h, h).len(), 2 * 3502 + 2);
     }
 
     #[test]
     fn dates_in_three_forms() {
         let day = 784_111_777;
-        for text in [
-            "Sun, 06 Nov 1994 08:49:37 GMT",
-            "Sunday, 06-Nov-94 08:49:37 GMT",
-            "Sun Nov  6 08:49:37 1994",
-        ] {
+        for text in
+            ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
+        {
             assert_eq!(date(text), Some(day), "{text}");
         }
         assert_eq!(date("29 Feb 2024 00:00:00"), Some(1_709_164_800));
-        for text in [
-            "",
-            "06 Nov",
-            "06 Nov 1994",
-            "06 Nov 1994 25:00:00",
-            "1:2 06 Nov 1994",
-        ] {
+        for text in ["", "06 Nov", "06 Nov 1994", "06 Nov 1994 25:00:00", "1:2 06 Nov 1994"] {
             assert_eq!(date(text), None, "{text}");
         }
     }

@@ -108,10 +108,7 @@ impl Credentials {
         }
         let challenges: Vec<Challenge> = headers.iter().flat_map(|h| digest::parse(h)).collect();
         let strongest = strongest(&challenges, &self.cnonce);
-        let stale = |c: &Challenge| {
-            c.get("stale")
-                .is_some_and(|v| v.eq_ignore_ascii_case("true"))
-        };
+        let stale = |c: &Challenge| c.get("stale").is_some_and(|v| v.eq_ignore_ascii_case("true"));
         let is_stale = strongest.as_ref().is_some_and(|(c, _)| stale(c)) && self.answered;
         if self.answered && (!is_stale || self.refreshed) {
             let text = format!("{} refused our user name or password (401)", url.host);
@@ -138,10 +135,7 @@ impl Credentials {
             let schemes: Vec<&str> = challenges.iter().map(|c| c.scheme.as_str()).collect();
             return refused(match schemes.as_slice() {
                 [] => format!("{host} answered 401 without a challenge"),
-                list => format!(
-                    "{host} asks in ways that are not known: {}",
-                    list.join(", ")
-                ),
+                list => format!("{host} asks in ways that are not known: {}", list.join(", ")),
             });
         }
         if (self.clear || !url.https) && !self.basic_over_http {
@@ -150,9 +144,7 @@ impl Credentials {
             ));
         }
         if self.username.contains(':') {
-            return refused(format!(
-                "{host} asks for Basic, and the user name holds a colon"
-            ));
+            return refused(format!("{host} asks for Basic, and the user name holds a colon"));
         }
         let pair = format!("{}:{}", self.username, self.password);
         Ok(format!("Basic {}", STANDARD.encode(pair)))

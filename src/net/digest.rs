@@ -175,8 +175,7 @@ impl Algorithm {
     pub fn named(name: &str) -> Option<Algorithm> {
         use Algorithm::*;
         let all = [Md5, Md5Sess, Sha256, Sha256Sess];
-        all.into_iter()
-            .find(|a| name.eq_ignore_ascii_case(a.name()))
+        all.into_iter().find(|a| name.eq_ignore_ascii_case(a.name()))
     }
 
     /// Its name as the header writes it.
@@ -289,10 +288,7 @@ impl Answering {
         if challenge.scheme != "digest" {
             return None;
         }
-        let qop = challenge
-            .get("qop")
-            .map(str::trim)
-            .filter(|q| !q.is_empty());
+        let qop = challenge.get("qop").map(str::trim).filter(|q| !q.is_empty());
         let auth = |q: &str| q.split(',').any(|q| q.trim().eq_ignore_ascii_case("auth"));
         if qop.is_some_and(|q| !auth(q)) {
             return None;
@@ -333,13 +329,7 @@ impl Answering {
     }
 
     /// The value of `Authorization` for the next request.
-    pub fn authorization(
-        &mut self,
-        username: &str,
-        password: &str,
-        method: &str,
-        uri: &str,
-    ) -> String {
+    pub fn authorization(&mut self, username: &str, password: &str, method: &str, uri: &str) -> String {
         self.count = self.count.wrapping_add(1);
         let nc = format!("{:08x}", self.count);
         let response = response(&Inputs {
@@ -401,10 +391,7 @@ mod tests {
         // RFC 7616 3.9.1
         let nonce = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v";
         let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
-        assert_eq!(
-            response(&inputs(Algorithm::Md5, nonce, cnonce)),
-            "8ca523f5e9506fed4657c9700eebdbec"
-        );
+        assert_eq!(response(&inputs(Algorithm::Md5, nonce, cnonce)), "8ca523f5e9506fed4657c9700eebdbec");
         assert_eq!(
             response(&inputs(Algorithm::Sha256, nonce, cnonce)),
             "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"
@@ -413,11 +400,7 @@ mod tests {
         let rfc2617 = Inputs {
             realm: "testrealm@host.com",
             password: "Circle Of Life",
-            ..inputs(
-                Algorithm::Md5,
-                "dcd98b7102dd2f0e8b11d0f600bfb0c093",
-                "0a4f113b",
-            )
+            ..inputs(Algorithm::Md5, "dcd98b7102dd2f0e8b11d0f600bfb0c093", "0a4f113b")
         };
         assert_eq!(response(&rfc2617), "6629fae49393a05397450978507c4ef1");
         // RFC 2069 has no qop; the value is the one of its errata
@@ -434,10 +417,7 @@ mod tests {
     fn s16_sess_binds_nonce_and_cnonce() {
         let i = inputs(Algorithm::Md5Sess, "n", "c");
         let md5 = |t: &str| Algorithm::Md5.hash(&[t]);
-        let ha1 = md5(&format!(
-            "{}:n:c",
-            md5("Mufasa:http-auth@example.org:Circle of Life")
-        ));
+        let ha1 = md5(&format!("{}:n:c", md5("Mufasa:http-auth@example.org:Circle of Life")));
         let ha2 = md5("GET:/dir/index.html");
         assert_eq!(response(&i), md5(&format!("{ha1}:n:00000001:c:auth:{ha2}")));
     }
@@ -494,8 +474,7 @@ mod tests {
 
     #[test]
     fn s17_s19_authorization_counts_and_echoes() {
-        let challenge =
-            parse(r#"Digest realm="r\"r", nonce="n", opaque="o\\", qop="auth""#).remove(0);
+        let challenge = parse(r#"Digest realm="r\"r", nonce="n", opaque="o\\", qop="auth""#).remove(0);
         let mut a = Answering::new(&challenge, "c").expect("a good challenge");
         a.authorization("u", "p", "POST", "/x");
         let second = parse(&a.authorization("u", "p", "POST", "/x")).remove(0);
@@ -505,10 +484,7 @@ mod tests {
         assert_eq!(second.get("algorithm"), None);
         a.set_nonce("m");
         let third = parse(&a.authorization("u", "p", "POST", "/x")).remove(0);
-        assert_eq!(
-            (third.get("nonce"), third.get("nc")),
-            (Some("m"), Some("00000001"))
-        );
+        assert_eq!((third.get("nonce"), third.get("nc")), (Some("m"), Some("00000001")));
     }
 
     #[test]
@@ -526,9 +502,6 @@ mod tests {
         let without_qop = parse(r#"Digest realm="r", nonce="n""#).remove(0);
         let mut a = Answering::new(&without_qop, "c").expect("RFC 2069");
         let answer = parse(&a.authorization("u", "p", "POST", "/")).remove(0);
-        assert_eq!(
-            (answer.get("qop"), answer.get("nc"), answer.get("cnonce")),
-            (None, None, None)
-        );
+        assert_eq!((answer.get("qop"), answer.get("nc"), answer.get("cnonce")), (None, None, None));
     }
 }

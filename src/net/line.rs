@@ -52,12 +52,7 @@ pub struct Note {
 impl Shared {
     /// The session begins now.
     pub fn new(wake: OwnedFd, timeouts: Timeouts) -> Shared {
-        Shared {
-            wake,
-            timeouts,
-            end: after(timeouts.session),
-            note: Mutex::new(Note::default()),
-        }
+        Shared { wake, timeouts, end: after(timeouts.session), note: Mutex::new(Note::default()) }
     }
 
     /// The note; one thread only ever takes it.
@@ -88,10 +83,7 @@ impl Shared {
             let left = until.min(self.end).saturating_duration_since(now);
             // rounded up, so that the deadline has passed when poll says so
             let left = i32::try_from(left.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
-            let mut fds = [
-                PollFd::new(fd, events),
-                PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
-            ];
+            let mut fds = [PollFd::new(fd, events), PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             match poll(&mut fds, timeout) {
                 Ok(0) if Instant::now() >= self.end => return Err(Error::Timeout("session")),
@@ -114,8 +106,7 @@ impl Shared {
 /// A deadline from now; one that cannot be told is a year away.
 pub fn after(wait: Duration) -> Instant {
     let now = Instant::now();
-    now.checked_add(wait)
-        .unwrap_or_else(|| now + Duration::from_secs(365 * 86_400)) // a year fits any clock
+    now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(365 * 86_400)) // a year fits any clock
 }
 
 /// A connection. Dropping it closes it, after a word of goodbye where there is TLS.
@@ -165,8 +156,7 @@ impl Line {
                     Ok(_) => {}
                     Err(e) if e.kind() == ErrorKind::Interrupted => {}
                     Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                        self.shared
-                            .wait(self.socket.as_fd(), PollFlags::POLLOUT, until, PHASE)?;
+                        self.shared.wait(self.socket.as_fd(), PollFlags::POLLOUT, until, PHASE)?;
                     }
                     Err(e) => return Err(Error::Tls(format!("{PHASE} with {}: {e}", self.host))),
                 }
@@ -188,8 +178,7 @@ impl Line {
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    self.shared
-                        .wait(self.socket.as_fd(), PollFlags::POLLIN, until, PHASE)?;
+                    self.shared.wait(self.socket.as_fd(), PollFlags::POLLIN, until, PHASE)?;
                 }
                 Err(e) => return Err(Error::Tls(format!("{PHASE} with {}: {e}", self.host))),
             }
@@ -321,11 +310,7 @@ impl Line {
     }
 
     fn receive(&mut self, until: Instant, is_head: bool) -> Result<bool, Trouble> {
-        let phase = if is_head {
-            "waiting for the response"
-        } else {
-            "reading the response"
-        };
+        let phase = if is_head { "waiting for the response" } else { "reading the response" };
         loop {
             self.shared.check().map_err(Trouble::Fatal)?;
             match self.take_in() {
@@ -417,11 +402,7 @@ impl Transport for Line {
             self.buffer.tidy_head();
             return Ok(true);
         }
-        let until = if is_head {
-            after(*timeout.after)
-        } else {
-            after(self.shared.timeouts.progress)
-        };
+        let until = if is_head { after(*timeout.after) } else { after(self.shared.timeouts.progress) };
         let result = self.receive(until, is_head);
         result.map_err(|trouble| self.fail(trouble))
     }

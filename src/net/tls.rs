@@ -9,8 +9,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
-    SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
 use super::client::{Error, Options};
@@ -24,27 +23,19 @@ pub fn config(options: &Options) -> Result<Arc<ClientConfig>, Error> {
         Error::Credentials("https needs acs.ca_file, the trusted roots, and there is none".into())
     })?;
     let provider = Arc::new(ring::default_provider());
-    let verifier = WebPkiServerVerifier::builder_with_provider(
-        Arc::new(roots(ca_file)?),
-        Arc::clone(&provider),
-    );
-    let inner = verifier
-        .build()
-        .map_err(|e| Error::Credentials(format!("{}: {e}", ca_file.display())))?;
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots(ca_file)?), Arc::clone(&provider));
+    let inner = verifier.build().map_err(|e| Error::Credentials(format!("{}: {e}", ca_file.display())))?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|e| Error::Tls(e.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Verifier {
-            inner,
-            clock_set: options.clock_set,
-        }));
+        .with_custom_certificate_verifier(Arc::new(Verifier { inner, clock_set: options.clock_set }));
     let config = match &options.client_certificate {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|e| unreadable(key, "private key", &e))?;
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|e| unreadable(key, "private key", &e))?;
             builder
                 .with_client_auth_cert(chain, key)
                 .map_err(|e| Error::Credentials(format!("{}: {e}", certificate.display())))?
@@ -150,13 +141,8 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let mut at = now;
         for _ in 0..MAX_DATES {
-            let verdict = self.inner.verify_server_cert(
-                end_entity,
-                intermediates,
-                server_name,
-                ocsp_response,
-                at,
-            );
+            let verdict =
+                self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at);
             // A date at which the certificate in question is valid; all else is checked again.
             at = match &verdict {
                 _ if self.clock_set => return verdict,

@@ -38,12 +38,7 @@ impl Url {
             "" => default_port(https),
             digits => number(digits).ok_or("its port is no number from 1 to 65535")?,
         };
-        Ok(Url {
-            https,
-            host,
-            port,
-            target: encoded_target(target)?,
-        })
+        Ok(Url { https, host, port, target: encoded_target(target)? })
     }
 
     /// Reads ManagementServer.URL as a person or an ACS writes it: stricter than [`Url::parse`], which
@@ -92,10 +87,7 @@ impl Url {
             _ => {}
         }
         let target = encoded_target(&target)?;
-        let url = Url {
-            target,
-            ..self.clone()
-        };
+        let url = Url { target, ..self.clone() };
         if url.to_string().len() > MAX_URL {
             return Err("it is longer than 2048 characters");
         }
@@ -114,16 +106,8 @@ impl Url {
 
     /// What the Host header says: the port only where it is not the scheme's own.
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
-        if self.port == default_port(self.https) {
-            host
-        } else {
-            format!("{host}:{}", self.port)
-        }
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == default_port(self.https) { host } else { format!("{host}:{}", self.port) }
     }
 
     /// Whether requests to both go to the same server: scheme, host and port.
@@ -159,14 +143,10 @@ fn authority_parts(authority: &str) -> Result<(String, &str), &'static str> {
     }
     if let Some(rest) = authority.strip_prefix('[') {
         let (literal, port) = rest.split_once(']').ok_or("its address has no ]")?;
-        let address: Ipv6Addr = literal
-            .parse()
-            .map_err(|_| "its IPv6 address is malformed")?;
+        let address: Ipv6Addr = literal.parse().map_err(|_| "its IPv6 address is malformed")?;
         let port = match port {
             "" => "",
-            port => port
-                .strip_prefix(':')
-                .ok_or("something follows its address")?,
+            port => port.strip_prefix(':').ok_or("something follows its address")?,
         };
         return Ok((address.to_string(), port));
     }
@@ -229,19 +209,11 @@ mod tests {
     fn t38_t40_good_urls() {
         let table = [
             ("http://acs.example", "http://acs.example/", 80),
-            (
-                "HTTPS://ACS.Example:7548/a?b=c#d",
-                "https://acs.example:7548/a?b=c",
-                7548,
-            ),
+            ("HTTPS://ACS.Example:7548/a?b=c#d", "https://acs.example:7548/a?b=c", 7548),
             ("http://[::1]:7547/", "http://[::1]:7547/", 7547),
             ("https://[2001:DB8:0::1]", "https://[2001:db8::1]/", 443),
             ("http://10.0.0.1:80?x", "http://10.0.0.1/?x", 80),
-            (
-                "http://a_b.example:/ü {}",
-                "http://a_b.example/%C3%BC%20%7B%7D",
-                80,
-            ),
+            ("http://a_b.example:/ü {}", "http://a_b.example/%C3%BC%20%7B%7D", 80),
         ];
         for (text, want, port) in table {
             let url = Url::parse(text).expect(text);
@@ -297,10 +269,7 @@ mod tests {
             ("/x\ny", ""),
         ];
         for (location, want) in table {
-            let got = base
-                .join(location)
-                .map(|u| u.to_string())
-                .unwrap_or_default();
+            let got = base.join(location).map(|u| u.to_string()).unwrap_or_default();
             assert_eq!(got, want, "{location}");
         }
     }

@@ -31,19 +31,13 @@ pub const MAX_HEADER: usize = 4096;
 /// See [`Error`].
 pub fn read(bytes: &[u8]) -> Result<Envelope, Error> {
     if bytes.len() > MAX_BODY {
-        return Err(Error::Limit(format!(
-            "a message larger than {MAX_BODY} bytes"
-        )));
+        return Err(Error::Limit(format!("a message larger than {MAX_BODY} bytes")));
     }
     let text = decode(bytes)?;
     let mut doc = Document::new(&text);
-    let root = doc
-        .child()?
-        .ok_or_else(|| Error::NotSoap("it has no element".to_string()))?;
+    let root = doc.child()?.ok_or_else(|| Error::NotSoap("it has no element".to_string()))?;
     if root.name() != "Envelope" || !matches!(root.ns, Ns::Envelope | Ns::None) {
-        return Err(Error::NotSoap(
-            "its root is not a SOAP 1.1 Envelope".to_string(),
-        ));
+        return Err(Error::NotSoap("its root is not a SOAP 1.1 Envelope".to_string()));
     }
     let mut envelope = Envelope {
         id: None,
@@ -52,9 +46,7 @@ pub fn read(bytes: &[u8]) -> Result<Envelope, Error> {
         use_cwmp_version: None,
         not_understood: None,
         namespace: None,
-        body: Body::Response(Response::Other {
-            name: String::new(),
-        }),
+        body: Body::Response(Response::Other { name: String::new() }),
     };
     let mut found = false;
     while let Some(element) = doc.child()? {
@@ -88,12 +80,8 @@ fn headers(doc: &mut Document<'_>, envelope: &mut Envelope) -> Result<(), Error>
         match element.name() {
             "ID" if known => envelope.id = Some(header(doc)?),
             "HoldRequests" if known => envelope.hold_requests = boolean(&header(doc)?),
-            "SessionTimeout" if known => {
-                envelope.session_timeout = header(doc)?.trim().parse().ok()
-            }
-            "UseCWMPVersion" if known => {
-                envelope.use_cwmp_version = Some(header(doc)?.trim().to_string())
-            }
+            "SessionTimeout" if known => envelope.session_timeout = header(doc)?.trim().parse().ok(),
+            "UseCWMPVersion" if known => envelope.use_cwmp_version = Some(header(doc)?.trim().to_string()),
             // Sent by old ACSs (CWMP 1.0), without meaning for us.
             "NoMoreRequests" if known => doc.leave(depth)?,
             name => {
@@ -124,18 +112,13 @@ fn for_us(doc: &Document<'_>, element: &Element<'_>) -> bool {
 fn header(doc: &mut Document<'_>) -> Result<String, Error> {
     let text = doc.text()?;
     if text.len() > MAX_HEADER {
-        return Err(Error::Limit(format!(
-            "a header longer than {MAX_HEADER} bytes"
-        )));
+        return Err(Error::Limit(format!("a header longer than {MAX_HEADER} bytes")));
     }
     Ok(text)
 }
 
 /// Reads the Body; breaks when a limit was met, behind which nothing is read any more.
-fn body(
-    doc: &mut Document<'_>,
-    envelope: &mut Envelope,
-) -> Result<std::ops::ControlFlow<()>, Error> {
+fn body(doc: &mut Document<'_>, envelope: &mut Envelope) -> Result<std::ops::ControlFlow<()>, Error> {
     let Some(element) = doc.child()? else {
         return Err(Error::NotSoap("its Body is empty".to_string()));
     };
@@ -148,25 +131,17 @@ fn body(
     envelope.body = if name == "Fault" && fault_ns {
         Body::Fault(acs_fault(doc)?)
     } else if !is_cwmp(element.ns) {
-        Body::Request(Request::Unknown {
-            method: name.to_string(),
-        })
+        Body::Request(Request::Unknown { method: name.to_string() })
     } else if let Some(method) = name.strip_suffix("Response") {
         Body::Response(response(doc, method)?)
     } else {
         match arguments::request(doc, name) {
             Ok(request) => Body::Request(request),
-            Err(Problem::Fault(fault)) => Body::Request(Request::Invalid {
-                method: name.to_string(),
-                fault,
-            }),
+            Err(Problem::Fault(fault)) => Body::Request(Request::Invalid { method: name.to_string(), fault }),
             // The head is known, so this can still be answered: R-GEN-3.
             Err(Problem::Error(Error::Limit(text))) => {
                 let fault = Fault::new(Code::RESOURCES_EXCEEDED, text);
-                envelope.body = Body::Request(Request::Invalid {
-                    method: name.to_string(),
-                    fault,
-                });
+                envelope.body = Body::Request(Request::Invalid { method: name.to_string(), fault });
                 return Ok(std::ops::ControlFlow::Break(()));
             }
             Err(Problem::Error(error)) => return Err(error),
@@ -179,9 +154,7 @@ fn body(
         left => left?,
     }
     if doc.child()?.is_some() {
-        return Err(Error::NotSoap(
-            "its Body has more than one child".to_string(),
-        ));
+        return Err(Error::NotSoap("its Body has more than one child".to_string()));
     }
     Ok(std::ops::ControlFlow::Continue(()))
 }
@@ -204,17 +177,12 @@ fn response(doc: &mut Document<'_>, method: &str) -> Result<Response, Error> {
             }
             Response::GetRPCMethods { methods }
         }
-        _ => Response::Other {
-            name: format!("{method}Response"),
-        },
+        _ => Response::Other { name: format!("{method}Response") },
     })
 }
 
 fn acs_fault(doc: &mut Document<'_>) -> Result<AcsFault, Error> {
-    let mut fault = AcsFault {
-        code: 0,
-        text: String::new(),
-    };
+    let mut fault = AcsFault { code: 0, text: String::new() };
     while let Some(element) = doc.child()? {
         let depth = doc.depth();
         match element.name() {
@@ -222,11 +190,7 @@ fn acs_fault(doc: &mut Document<'_>) -> Result<AcsFault, Error> {
             "detail" => {
                 while let Some(element) = doc.child()? {
                     let depth = doc.depth();
-                    while let Some(part) = if element.name() == "Fault" {
-                        doc.child()?
-                    } else {
-                        None
-                    } {
+                    while let Some(part) = if element.name() == "Fault" { doc.child()? } else { None } {
                         let depth = doc.depth();
                         match part.name() {
                             "FaultCode" => fault.code = doc.text()?.trim().parse().unwrap_or(0),
@@ -240,12 +204,7 @@ fn acs_fault(doc: &mut Document<'_>) -> Result<AcsFault, Error> {
             _ => doc.leave(depth)?,
         }
     }
-    fault.text = fault
-        .text
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(256)
-        .collect();
+    fault.text = fault.text.chars().filter(|c| !c.is_control()).take(256).collect();
     Ok(fault)
 }
 

@@ -79,21 +79,9 @@ pub fn inform(ns: Namespace, id: &str, facts: &InformFacts) -> Vec<u8> {
     out.extend_from_slice(b"</Event><MaxEnvelopes>1</MaxEnvelopes>");
     element(&mut out, "CurrentTime", &facts.current_time);
     element(&mut out, "RetryCount", &facts.retry_count.to_string());
-    array(
-        &mut out,
-        "ParameterList",
-        "cwmp:ParameterValueStruct",
-        facts.parameters.len(),
-    );
+    array(&mut out, "ParameterList", "cwmp:ParameterValueStruct", facts.parameters.len());
     for (path, xsi_type, value) in &facts.parameters {
-        item(
-            &mut out,
-            Item::Value {
-                path,
-                xsi_type,
-                value,
-            },
-        );
+        item(&mut out, Item::Value { path, xsi_type, value });
     }
     out.extend_from_slice(b"</ParameterList></cwmp:Inform>");
     close(&mut out);
@@ -118,9 +106,7 @@ pub fn answer(ns: Namespace, id: Option<&str>, answer: Answer<'_>) -> Vec<u8> {
             element(&mut out, "Status", status_text(status));
             out.extend_from_slice(b"</cwmp:SetParameterValuesResponse>");
         }
-        Answer::SetParameterAttributes => {
-            out.extend_from_slice(b"<cwmp:SetParameterAttributesResponse/>")
-        }
+        Answer::SetParameterAttributes => out.extend_from_slice(b"<cwmp:SetParameterAttributesResponse/>"),
         Answer::AddObject(number, status) => {
             out.extend_from_slice(b"<cwmp:AddObjectResponse>");
             element(&mut out, "InstanceNumber", &number.to_string());
@@ -166,9 +152,7 @@ pub fn fault(ns: Namespace, id: Option<&str>, fault: &Fault) -> Vec<u8> {
 pub fn must_understand(ns: Namespace, id: Option<&str>, header: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     open(&mut out, ns, id, false);
-    out.extend_from_slice(
-        b"<soap-env:Fault><faultcode>soap-env:MustUnderstand</faultcode><faultstring>",
-    );
+    out.extend_from_slice(b"<soap-env:Fault><faultcode>soap-env:MustUnderstand</faultcode><faultstring>");
     escape(&mut out, "Header not understood: ");
     escape(&mut out, header);
     out.extend_from_slice(b"</faultstring></soap-env:Fault>");
@@ -200,11 +184,7 @@ pub fn tail(list: List) -> Vec<u8> {
 /// One item of a long answer, appended.
 pub fn item(out: &mut Vec<u8>, item: Item<'_>) {
     match item {
-        Item::Value {
-            path,
-            xsi_type,
-            value,
-        } => {
+        Item::Value { path, xsi_type, value } => {
             out.extend_from_slice(b"<ParameterValueStruct><Name>");
             escape(out, path);
             out.extend_from_slice(b"</Name><Value xsi:type=\"");
@@ -220,11 +200,7 @@ pub fn item(out: &mut Vec<u8>, item: Item<'_>) {
             out.push(if writable { b'1' } else { b'0' });
             out.extend_from_slice(b"</Writable></ParameterInfoStruct>");
         }
-        Item::Attributes {
-            path,
-            notification,
-            subscriber,
-        } => {
+        Item::Attributes { path, notification, subscriber } => {
             out.extend_from_slice(b"<ParameterAttributeStruct><Name>");
             escape(out, path);
             out.extend_from_slice(b"</Name><Notification>");
@@ -244,10 +220,7 @@ static SPECIAL: [bool; 256] = {
     let mut special = [false; 256];
     let mut at = 0;
     while at < 256 {
-        special[at] = matches!(
-            at as u8,
-            0..=0x1F | b'&' | b'<' | b'>' | b'"' | b'\'' | 0xEF
-        );
+        special[at] = matches!(at as u8, 0..=0x1F | b'&' | b'<' | b'>' | b'"' | b'\'' | 0xEF);
         at += 1;
     }
     special
@@ -260,10 +233,7 @@ pub fn escape(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let (mut from, mut at) = (0, 0);
     // Nearly every text of an answer of millions is without: one look at a table for each byte.
-    while let Some(ahead) = bytes
-        .get(at..)
-        .and_then(|rest| rest.iter().position(|b| SPECIAL[*b as usize]))
-    {
+    while let Some(ahead) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| SPECIAL[*b as usize])) {
         at += ahead;
         let (with, len): (&[u8], usize) = match bytes[at] {
             b'&' => (b"&amp;", 1),
@@ -276,9 +246,7 @@ pub fn escape(out: &mut Vec<u8>, text: &str) {
             b'\r' => (b"&#13;", 1),
             0..=0x1F => (b"\xEF\xBF\xBD", 1),
             // U+FFFE and U+FFFF
-            0xEF if matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])) => {
-                (b"\xEF\xBF\xBD", 3)
-            }
+            0xEF if matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])) => (b"\xEF\xBF\xBD", 3),
             _ => {
                 at += 1;
                 continue;
@@ -295,13 +263,9 @@ pub fn escape(out: &mut Vec<u8>, text: &str) {
 
 fn open(out: &mut Vec<u8>, ns: Namespace, id: Option<&str>, is_inform: bool) {
     out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap-env:Envelope");
-    for (prefix, urn) in [
-        ("soap-env", ENVELOPE),
-        ("soap-enc", ENCODING),
-        ("xsd", XSD),
-        ("xsi", XSI),
-        ("cwmp", ns.urn()),
-    ] {
+    for (prefix, urn) in
+        [("soap-env", ENVELOPE), ("soap-enc", ENCODING), ("xsd", XSD), ("xsi", XSI), ("cwmp", ns.urn())]
+    {
         for part in [" xmlns:", prefix, "=\"", urn, "\""] {
             out.extend_from_slice(part.as_bytes());
         }
@@ -336,15 +300,7 @@ fn element(out: &mut Vec<u8>, name: &str, text: &str) {
 }
 
 fn array(out: &mut Vec<u8>, name: &str, entry: &str, count: usize) {
-    for part in [
-        "<",
-        name,
-        " soap-enc:arrayType=\"",
-        entry,
-        "[",
-        &count.to_string(),
-        "]\">",
-    ] {
+    for part in ["<", name, " soap-enc:arrayType=\"", entry, "[", &count.to_string(), "]\">"] {
         out.extend_from_slice(part.as_bytes());
     }
 }

@@ -101,9 +101,7 @@ impl<'i> Document<'i> {
     pub fn new(text: &'i str) -> Document<'i> {
         let mut reader = NsReader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
-        reader
-            .resolver_mut()
-            .set_max_namespace_bindings(MAX_NAMESPACES);
+        reader.resolver_mut().set_max_namespace_bindings(MAX_NAMESPACES);
         Document { reader, depth: 0 }
     }
 
@@ -196,9 +194,7 @@ impl<'i> Document<'i> {
             Event::Start(tag) => {
                 self.depth += 1;
                 if self.depth > MAX_DEPTH {
-                    return Err(Error::Limit(format!(
-                        "elements nested deeper than {MAX_DEPTH}"
-                    )));
+                    return Err(Error::Limit(format!("elements nested deeper than {MAX_DEPTH}")));
                 }
                 if tag.name().into_inner().len() > MAX_ELEMENT_NAME {
                     return Err(Error::Limit(format!(
@@ -208,9 +204,7 @@ impl<'i> Document<'i> {
             }
             Event::End(_) => self.depth = self.depth.saturating_sub(1),
             Event::DocType(_) => {
-                return Err(Error::NotSoap(
-                    "it has a document type (DOCTYPE)".to_string(),
-                ));
+                return Err(Error::NotSoap("it has a document type (DOCTYPE)".to_string()));
             }
             Event::Eof if self.depth > 0 => {
                 return Err(Error::Malformed("it ends inside an element".to_string()));
@@ -237,30 +231,22 @@ impl<'i> Document<'i> {
 /// The text of a message: UTF-8 (also with a byte order mark), or ISO-8859-1 or US-ASCII when its
 /// XML declaration says so.
 pub fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
-    let bytes = bytes
-        .strip_prefix(b"\xEF\xBB\xBF")
-        .unwrap_or(bytes)
-        .trim_ascii_start();
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start();
     if bytes.starts_with(b"\xFE\xFF") || bytes.starts_with(b"\xFF\xFE") {
-        return Err(Error::Malformed(
-            "UTF-16 is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string(),
-        ));
+        return Err(Error::Malformed("UTF-16 is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string()));
     }
     let declared = declared_encoding(bytes).map(|e| e.to_ascii_lowercase());
     match declared.as_deref() {
         None | Some("utf-8" | "utf8" | "us-ascii" | "ascii") => match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Cow::Borrowed(text)),
-            Err(e) => Err(Error::Malformed(format!(
-                "bytes that are not UTF-8 at byte {}",
-                e.valid_up_to()
-            ))),
+            Err(e) => Err(Error::Malformed(format!("bytes that are not UTF-8 at byte {}", e.valid_up_to()))),
         },
         Some("iso-8859-1" | "latin1" | "iso_8859-1") => {
             Ok(Cow::Owned(bytes.iter().map(|b| *b as char).collect()))
         }
-        Some(_) => Err(Error::Malformed(
-            "its encoding is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string(),
-        )),
+        Some(_) => {
+            Err(Error::Malformed("its encoding is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string()))
+        }
     }
 }
 
@@ -268,12 +254,7 @@ fn declared_encoding(bytes: &[u8]) -> Option<&str> {
     let rest = bytes.strip_prefix(b"<?xml")?;
     let end = rest.iter().take(256).position(|b| *b == b'>')?;
     let declaration = std::str::from_utf8(rest.get(..end)?).ok()?;
-    let value = declaration
-        .split_once("encoding")?
-        .1
-        .trim_start()
-        .strip_prefix('=')?
-        .trim_start();
+    let value = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     Some(value.get(1..)?.split_once(quote)?.0.trim())
 }

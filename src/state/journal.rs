@@ -65,11 +65,7 @@ pub struct Locked {
 
 impl std::fmt::Display for Locked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "another cwmpd is using the state folder {}",
-            self.dir.display()
-        )
+        write!(f, "another cwmpd is using the state folder {}", self.dir.display())
     }
 }
 
@@ -106,15 +102,10 @@ impl Journal {
     /// # Errors
     /// Another daemon has it open.
     pub fn open(dir: &Path) -> Result<Journal, Locked> {
-        let mut journal = Journal {
-            dir: dir.to_path_buf(),
-            ..Journal::in_memory()
-        };
+        let mut journal = Journal { dir: dir.to_path_buf(), ..Journal::in_memory() };
         match journal.prepare() {
             Err(Prepare::Locked) => {
-                return Err(Locked {
-                    dir: dir.to_path_buf(),
-                });
+                return Err(Locked { dir: dir.to_path_buf() });
             }
             Err(Prepare::Io(e)) => {
                 journal.failed(&e);
@@ -128,11 +119,7 @@ impl Journal {
                 journal.keep_aside = false;
                 journal.replay(file);
             }
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) => {}
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(e) => journal.damaged(format!("the journal cannot be read: {e}")),
         }
         if journal.file.is_none() {
@@ -172,10 +159,7 @@ impl Journal {
     /// All keys that begin with `prefix`, in order.
     pub fn scan<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         self.map
-            .range::<str, _>((
-                std::ops::Bound::Included(prefix),
-                std::ops::Bound::Unbounded,
-            ))
+            .range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded))
             .take_while(move |(k, _)| k.starts_with(prefix))
             .map(|(k, v)| (k.as_str(), v.as_slice()))
     }
@@ -262,9 +246,7 @@ impl Journal {
             return;
         }
         self.live -= old.map_or(0, |v| record::size(&key, Some(v)) as u64);
-        self.live += value
-            .as_ref()
-            .map_or(0, |v| record::size(&key, Some(v)) as u64);
+        self.live += value.as_ref().map_or(0, |v| record::size(&key, Some(v)) as u64);
         match value {
             Some(value) => self.map.insert(key.clone(), value),
             None => self.map.remove(&key),
@@ -287,10 +269,7 @@ impl Journal {
             return self.rewrite();
         };
         let bytes = bytes.finish();
-        if let Err(e) = file
-            .write_all_at(&bytes, self.len)
-            .and_then(|()| file.sync_data())
-        {
+        if let Err(e) = file.write_all_at(&bytes, self.len).and_then(|()| file.sync_data()) {
             // Half a record must not stand before later ones. After a failed fsync nobody knows what
             // is on disk, so this file is not used again.
             let _ = file.set_len(self.len).and_then(|()| file.sync_data());
@@ -368,13 +347,7 @@ impl Journal {
             // Some file systems have no links, and a folder in the journal's place can only be moved.
             .or_else(|_| std::fs::copy(&from, &to).map(drop))
             .or_else(|_| std::fs::rename(&from, &to))
-            .or_else(|e| {
-                if e.kind() == io::ErrorKind::NotFound {
-                    Ok(())
-                } else {
-                    Err(e)
-                }
-            })
+            .or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
     }
 
     /// The folder is there, with its mode, and ours alone.
@@ -386,8 +359,7 @@ impl Journal {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(self.dir.join("lock")).map_err(Prepare::Io)?;
-        file.set_permissions(Permissions::from_mode(0o600))
-            .map_err(Prepare::Io)?;
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(Prepare::Io)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => {
                 self.lock = Some(lock);
@@ -410,11 +382,7 @@ impl Journal {
         }
         let mut reader = BufReader::new(&file);
         let mut magic = Vec::new();
-        match reader
-            .by_ref()
-            .take(MAGIC.len() as u64)
-            .read_to_end(&mut magic)
-        {
+        match reader.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic) {
             Ok(_) if magic == MAGIC => {}
             Ok(_) if MAGIC.starts_with(&magic) => return, // cut in its first line: nothing was in it
             Ok(_) => return self.damaged("the journal has another format".into()),
@@ -435,11 +403,7 @@ impl Journal {
                 other => break other,
             }
         };
-        self.live = self
-            .map
-            .iter()
-            .map(|(k, v)| record::size(k, Some(v)) as u64)
-            .sum();
+        self.live = self.map.iter().map(|(k, v)| record::size(k, Some(v)) as u64).sum();
         match end {
             Ok(Next::Broken) if !torn(&file, self.len) => {
                 self.damaged(format!(
@@ -447,32 +411,22 @@ impl Journal {
                     self.len
                 ));
             }
-            Err(e) => self.damaged(format!(
-                "the journal cannot be read beyond byte {}: {e}",
-                self.len
-            )),
+            Err(e) => self.damaged(format!("the journal cannot be read beyond byte {}: {e}", self.len)),
             Ok(_) => self.append_to(),
         }
     }
 
     /// Opens the file for appending behind its last whole record.
     fn append_to(&mut self) {
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.path())
-            .and_then(|file| {
-                if file.metadata()?.len() > self.len {
-                    log::info!(
-                        "state: the last write was cut short; {} bytes are whole",
-                        self.len
-                    );
-                    file.set_len(self.len)?;
-                    file.sync_all()?;
-                }
-                file.set_permissions(Permissions::from_mode(0o600))?;
-                Ok(file)
-            });
+        let opened = OpenOptions::new().read(true).write(true).open(self.path()).and_then(|file| {
+            if file.metadata()?.len() > self.len {
+                log::info!("state: the last write was cut short; {} bytes are whole", self.len);
+                file.set_len(self.len)?;
+                file.sync_all()?;
+            }
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            Ok(file)
+        });
         match opened {
             Ok(file) => {
                 self.file = Some(file);
@@ -483,10 +437,7 @@ impl Journal {
     }
 
     fn damaged(&mut self, what: String) {
-        log::error!(
-            "state: {what} (the old file becomes {})",
-            self.aside().display()
-        );
+        log::error!("state: {what} (the old file becomes {})", self.aside().display());
         self.damage = Some(format!("{what} (see {})", self.aside().display()));
         self.keep_aside = true;
     }
@@ -529,10 +480,7 @@ fn own_folder(dir: &Path) -> io::Result<()> {
     if names.all(|e| e.is_ok_and(|e| FILES.iter().any(|f| e.file_name() == *f))) {
         std::fs::set_permissions(dir, Permissions::from_mode(0o700))?;
     } else {
-        log::warn!(
-            "state: {} holds files of others, its mode stays as it is",
-            dir.display()
-        );
+        log::warn!("state: {} holds files of others, its mode stays as it is", dir.display());
     }
     Ok(())
 }

@@ -48,8 +48,7 @@ impl Record {
         self.0.extend_from_slice(&(key.len() as u16).to_le_bytes());
         self.0.extend_from_slice(key.as_bytes());
         if let Some(value) = value {
-            self.0
-                .extend_from_slice(&(value.len() as u32).to_le_bytes());
+            self.0.extend_from_slice(&(value.len() as u32).to_le_bytes());
             self.0.extend_from_slice(value);
         }
     }
@@ -115,8 +114,7 @@ pub fn any_whole(bytes: &[u8]) -> bool {
             return false;
         };
         // The form is judged first because it is cheap: almost every place fails it.
-        rest.get(HEAD..HEAD + len)
-            .is_some_and(|p| operations(p).is_some() && crc32fast::hash(p) == crc)
+        rest.get(HEAD..HEAD + len).is_some_and(|p| operations(p).is_some() && crc32fast::hash(p) == crc)
     })
 }
 
@@ -169,25 +167,15 @@ mod tests {
         );
         let bytes = record.finish();
         let mut file = &bytes[..];
-        let Next::Record(payload) = next(&mut file).unwrap() else {
-            panic!("whole")
-        };
+        let Next::Record(payload) = next(&mut file).unwrap() else { panic!("whole") };
         assert_eq!(
             operations(&payload).unwrap(),
-            [
-                ("k", Some(&b"key"[..])),
-                ("t/intent", None),
-                ("v/Device.X", Some(b""))
-            ]
+            [("k", Some(&b"key"[..])), ("t/intent", None), ("v/Device.X", Some(b""))]
         );
         assert_eq!(next(&mut file).unwrap(), Next::End);
         assert!(any_whole(&[b"xyz", &bytes[..]].concat()));
         for cut in 1..bytes.len() {
-            assert_eq!(
-                next(&mut &bytes[..cut]).unwrap(),
-                Next::Broken,
-                "cut at {cut}"
-            );
+            assert_eq!(next(&mut &bytes[..cut]).unwrap(), Next::Broken, "cut at {cut}");
             assert!(!any_whole(&bytes[..cut]), "cut at {cut}");
         }
     }

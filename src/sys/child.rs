@@ -129,11 +129,7 @@ impl Child {
     ///
     /// # Errors
     /// Every [`Error`] but `Start`; the child is of no use afterwards.
-    pub fn hear(
-        &mut self,
-        deadline: Instant,
-        tell: &mut dyn FnMut(&str),
-    ) -> Result<Vec<u8>, Error> {
+    pub fn hear(&mut self, deadline: Instant, tell: &mut dyn FnMut(&str)) -> Result<Vec<u8>, Error> {
         loop {
             let end = self.heard.iter().position(|b| *b == b'\n');
             if end.unwrap_or(self.heard.len()) > MAX_LINE {
@@ -162,37 +158,23 @@ impl Child {
     pub fn is_open(&mut self) -> bool {
         let mut waits = [PollFd::new(self.output.as_fd(), PollFlags::POLLIN)];
         match poll(&mut waits, PollTimeout::ZERO) {
-            Ok(_) => !waits[0]
-                .revents()
-                .is_some_and(|e| e.intersects(PollFlags::POLLHUP | PollFlags::POLLERR)),
+            Ok(_) => {
+                !waits[0].revents().is_some_and(|e| e.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))
+            }
             Err(_) => false,
         }
     }
 
     /// Waits for any of the pipes and moves what can be moved.
-    fn turn(
-        &mut self,
-        left: Duration,
-        read: bool,
-        tell: &mut dyn FnMut(&str),
-    ) -> Result<(), Error> {
+    fn turn(&mut self, left: Duration, read: bool, tell: &mut dyn FnMut(&str)) -> Result<(), Error> {
         let (mut may_write, mut may_read, mut may_log) = (false, false, false);
         {
             let mut waits = Vec::with_capacity(3);
             let input = self.input.as_ref().filter(|_| !self.unsent.is_empty());
             let wanted = |fd, events| PollFd::new(fd, events);
             waits.extend(input.map(|p| (&mut may_write, wanted(p.as_fd(), PollFlags::POLLOUT))));
-            waits.extend(read.then(|| {
-                (
-                    &mut may_read,
-                    wanted(self.output.as_fd(), PollFlags::POLLIN),
-                )
-            }));
-            waits.extend(
-                self.errors
-                    .as_ref()
-                    .map(|p| (&mut may_log, wanted(p.as_fd(), PollFlags::POLLIN))),
-            );
+            waits.extend(read.then(|| (&mut may_read, wanted(self.output.as_fd(), PollFlags::POLLIN))));
+            waits.extend(self.errors.as_ref().map(|p| (&mut may_log, wanted(p.as_fd(), PollFlags::POLLIN))));
             let (flags, mut fds): (Vec<&mut bool>, Vec<PollFd<'_>>) = waits.into_iter().unzip();
             // A part of a millisecond counts as a whole one, or the last one would be spent spinning.
             let ms = left.as_millis().saturating_add(1);
@@ -236,8 +218,7 @@ impl Child {
             Ok(0) => Err(Error::Closed),
             // A read gives no more than it was asked for.
             Ok(got) => {
-                self.heard
-                    .extend_from_slice(chunk.get(..got).unwrap_or_default());
+                self.heard.extend_from_slice(chunk.get(..got).unwrap_or_default());
                 Ok(())
             }
             Err(error) if is_later(&error) => Ok(()),
@@ -253,8 +234,7 @@ impl Child {
         let mut chunk = [0; CHUNK];
         match errors.read(&mut chunk) {
             Ok(got) if got > 0 => {
-                self.complaint
-                    .take(chunk.get(..got).unwrap_or_default(), tell);
+                self.complaint.take(chunk.get(..got).unwrap_or_default(), tell);
                 true
             }
             Err(error) if is_later(&error) => false,
@@ -289,29 +269,19 @@ impl Drop for Child {
             }
         }
         // It hangs in the kernel (a dead network file system): nobody else is to wait for it.
-        let reaper = thread::Builder::new()
-            .name("reaper".into())
-            .stack_size(16 * 1024);
+        let reaper = thread::Builder::new().name("reaper".into()).stack_size(16 * 1024);
         let _ = reaper.spawn(move || waitpid(pid, None));
     }
 }
 
 fn is_later(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 fn spawn(argv: &[&str], variables: &[(&str, &OsStr)]) -> io::Result<Child> {
-    let program = argv
-        .first()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command"))?;
+    let program = argv.first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command"))?;
     let program = CString::new(*program)?;
-    let argv: Vec<CString> = argv
-        .iter()
-        .map(|word| CString::new(*word))
-        .collect::<Result<_, _>>()?;
+    let argv: Vec<CString> = argv.iter().map(|word| CString::new(*word)).collect::<Result<_, _>>()?;
     let environment = environment(variables)?;
     let (child_input, input) = io::pipe()?;
     let (output, child_output) = io::pipe()?;
@@ -320,11 +290,9 @@ fn spawn(argv: &[&str], variables: &[(&str, &OsStr)]) -> io::Result<Child> {
         fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     }
     let mut actions = PosixSpawnFileActions::init()?;
-    for (end, place) in [
-        (child_input.as_raw_fd(), 0),
-        (child_output.as_raw_fd(), 1),
-        (child_errors.as_raw_fd(), 2),
-    ] {
+    for (end, place) in
+        [(child_input.as_raw_fd(), 0), (child_output.as_raw_fd(), 1), (child_errors.as_raw_fd(), 2)]
+    {
         actions.add_dup2(end, place)?;
     }
     let mut attributes = PosixSpawnAttr::init()?;
@@ -354,11 +322,7 @@ fn spawn(argv: &[&str], variables: &[(&str, &OsStr)]) -> io::Result<Child> {
 /// The agent's environment, with `variables` in place of its own of these names.
 fn environment(variables: &[(&str, &OsStr)]) -> io::Result<Vec<CString>> {
     let own = std::env::vars_os().filter(|(name, _)| !variables.iter().any(|v| name == v.0));
-    let all = own.chain(
-        variables
-            .iter()
-            .map(|(name, value)| (name.into(), (*value).to_owned())),
-    );
+    let all = own.chain(variables.iter().map(|(name, value)| (name.into(), (*value).to_owned())));
     let mut out = Vec::new();
     for (name, value) in all {
         let mut entry = name.as_bytes().to_vec();
@@ -414,43 +378,25 @@ mod tests {
         child.say(&vec![b'x'; MAX_LINE]);
         assert_eq!(child.hear(soon(), &mut |_| {}).unwrap().len(), MAX_LINE);
         child.say(&vec![b'x'; MAX_LINE + 1]);
-        assert!(matches!(
-            child.hear(soon(), &mut |_| {}),
-            Err(Error::Overlong)
-        ));
+        assert!(matches!(child.hear(soon(), &mut |_| {}), Err(Error::Overlong)));
         let mut child = shell("while :; do printf 0123456789abcdef; done");
-        assert!(matches!(
-            child.hear(soon(), &mut |_| {}),
-            Err(Error::Overlong)
-        ));
+        assert!(matches!(child.hear(soon(), &mut |_| {}), Err(Error::Overlong)));
     }
 
     #[test]
     fn what_hangs_ends_or_is_missing_is_told_apart() {
         let short = || Instant::now() + Duration::from_millis(30);
-        assert!(matches!(
-            shell("sleep 600").hear(short(), &mut |_| {}),
-            Err(Error::Deadline)
-        ));
+        assert!(matches!(shell("sleep 600").hear(short(), &mut |_| {}), Err(Error::Deadline)));
         // It takes nothing, and a pipe does not hold so much.
         let mut child = shell("sleep 600");
         child.say(&[b'x'; 3 * MAX_LINE]);
-        assert!(matches!(
-            child.hear(short(), &mut |_| {}),
-            Err(Error::Deadline)
-        ));
+        assert!(matches!(child.hear(short(), &mut |_| {}), Err(Error::Deadline)));
         let mut told = Vec::new();
         let mut child = shell("echo why >&2; exit 3");
-        assert!(matches!(
-            child.hear(soon(), &mut |l| told.push(l.to_owned())),
-            Err(Error::Closed)
-        ));
+        assert!(matches!(child.hear(soon(), &mut |l| told.push(l.to_owned())), Err(Error::Closed)));
         assert_eq!(told, ["why"]);
         assert!(!child.is_open());
-        assert!(matches!(
-            Child::start(&["/no/such/program"], &[]),
-            Err(Error::Start(_))
-        ));
+        assert!(matches!(Child::start(&["/no/such/program"], &[]), Err(Error::Start(_))));
         assert!(matches!(Child::start(&[], &[]), Err(Error::Start(_))));
     }
 
@@ -458,9 +404,7 @@ mod tests {
     fn a_flood_of_complaints_does_not_outlast_the_deadline() {
         let mut child = shell("while :; do echo 'a long complaint about nothing' >&2; done");
         let mut told = 0;
-        let answer = child.hear(Instant::now() + Duration::from_millis(50), &mut |_| {
-            told += 1
-        });
+        let answer = child.hear(Instant::now() + Duration::from_millis(50), &mut |_| told += 1);
         assert!(matches!(answer, Err(Error::Deadline)));
         assert!(told > 0);
         let mut complaint = Complaint::default();
@@ -479,8 +423,7 @@ mod tests {
         // It is somebody else's child by now, who may be slow to bury it: dead is enough.
         let until = soon();
         loop {
-            let stat =
-                std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
+            let stat = std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
             let state = stat.rsplit_once(") ").map_or("", |s| s.1);
             if state.is_empty() || state.starts_with(['Z', 'X']) {
                 break;

@@ -44,10 +44,7 @@ const fn decimal(text: &str) -> i64 {
     let mut value = 0;
     let mut i = 0;
     while i < bytes.len() {
-        assert!(
-            bytes[i].is_ascii_digit(),
-            "SOURCE_DATE_EPOCH is not a number"
-        );
+        assert!(bytes[i].is_ascii_digit(), "SOURCE_DATE_EPOCH is not a number");
         value = value * 10 + (bytes[i] - b'0') as i64;
         i += 1;
     }
@@ -57,11 +54,7 @@ const fn decimal(text: &str) -> i64 {
 /// The present moment.
 pub fn now() -> Now {
     let wall = wall();
-    Now {
-        mono: mono(),
-        wall,
-        clock_set: believed(wall),
-    }
+    Now { mono: mono(), wall, clock_set: believed(wall) }
 }
 
 fn mono() -> Duration {
@@ -99,11 +92,7 @@ pub fn utc(seconds: i64) -> String {
 /// and OpenWrt's `/etc/TZ` are looked for. Without either the offset is `+00:00`.
 pub fn local(seconds: i64, root: &Path) -> String {
     let offset = zone(root)
-        .and_then(|zone| {
-            zone.find_local_time_type(seconds)
-                .ok()
-                .map(|t| t.ut_offset())
-        })
+        .and_then(|zone| zone.find_local_time_type(seconds).ok().map(|t| t.ut_offset()))
         .unwrap_or(0);
     // Old zones were off by odd seconds; dateTime knows minutes only.
     let minutes = i64::from(offset.div_euclid(60));
@@ -119,19 +108,13 @@ pub fn local(seconds: i64, root: &Path) -> String {
 
 fn digits(t: &UtcDateTime) -> String {
     let (year, month, day) = (t.year(), t.month(), t.month_day());
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
-        t.hour(),
-        t.minute(),
-        t.second()
-    )
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", t.hour(), t.minute(), t.second())
 }
 
 /// The zone of the machine whose files lie below `root`.
 fn zone(root: &Path) -> Option<TimeZone> {
     let file = |name| host::read_bytes(root, name, MAX_ZONE).ok();
-    if let Some(zone) = file("/etc/localtime").and_then(|bytes| TimeZone::from_tz_data(&bytes).ok())
-    {
+    if let Some(zone) = file("/etc/localtime").and_then(|bytes| TimeZone::from_tz_data(&bytes).ok()) {
         return Some(zone);
     }
     posix_zone(std::str::from_utf8(&file("/etc/TZ")?).ok()?.trim())
@@ -168,24 +151,13 @@ pub fn parse(text: &str) -> Option<i64> {
     };
     let [hour, minute, second] = fields(time, ':', [2, 2, 2])?;
     // 24:00:00 is the end of a day (XML Schema 3.2.7); the 60th second is not in the type.
-    let (hour, next_day) = if (hour, minute, second) == (24, 0, 0) {
-        (0, 86_400)
-    } else {
-        (hour, 0)
-    };
+    let (hour, next_day) = if (hour, minute, second) == (24, 0, 0) { (0, 86_400) } else { (hour, 0) };
     if second > 59 {
         return None;
     }
-    let moment = UtcDateTime::new(
-        i32::from(year),
-        month as u8,
-        day as u8,
-        hour as u8,
-        minute as u8,
-        second as u8,
-        0,
-    )
-    .ok()?;
+    let moment =
+        UtcDateTime::new(i32::from(year), month as u8, day as u8, hour as u8, minute as u8, second as u8, 0)
+            .ok()?;
     let seconds = moment.unix_time() + next_day - offset(zone)?;
     (year >= 1000 || seconds == UNKNOWN).then_some(seconds)
 }
@@ -218,8 +190,7 @@ fn offset(zone: &str) -> Option<i64> {
     let (hours, minutes) = zone.split_once(':')?;
     let (hours, minutes) = (i64::from(number(hours, 2)?), i64::from(number(minutes, 2)?));
     // XML Schema 3.2.7.3
-    (minutes < 60 && hours * 60 + minutes <= 14 * 60)
-        .then_some(sign * (hours * 3600 + minutes * 60))
+    (minutes < 60 && hours * 60 + minutes <= 14 * 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
 #[cfg(test)]
@@ -310,53 +281,17 @@ mod tests {
         std::fs::create_dir_all(&etc).unwrap();
         const JULY: i64 = 1_782_907_200; // 2026-07-01T12:00:00Z
         const JANUARY: i64 = 1_767_268_800; // 2026-01-01T12:00:00Z
-        assert_eq!(
-            local(JULY, &root),
-            "2026-07-01T12:00:00+00:00",
-            "no zone is known"
-        );
+        assert_eq!(local(JULY, &root), "2026-07-01T12:00:00+00:00", "no zone is known");
         for (rule, july, january) in [
-            (
-                "CET-1CEST,M3.5.0,M10.5.0/3\n",
-                "2026-07-01T14:00:00+02:00",
-                "2026-01-01T13:00:00+01:00",
-            ),
-            (
-                "EST5EDT,M3.2.0,M11.1.0\n",
-                "2026-07-01T08:00:00-04:00",
-                "2026-01-01T07:00:00-05:00",
-            ),
-            (
-                "<-0330>3:30\n",
-                "2026-07-01T08:30:00-03:30",
-                "2026-01-01T08:30:00-03:30",
-            ),
-            (
-                "<+0545>-5:45",
-                "2026-07-01T17:45:00+05:45",
-                "2026-01-01T17:45:00+05:45",
-            ),
-            (
-                "IST-2IDT,M3.4.4/26,M10.5.0",
-                "2026-07-01T15:00:00+03:00",
-                "2026-01-01T14:00:00+02:00",
-            ),
-            (
-                "GMT0",
-                "2026-07-01T12:00:00+00:00",
-                "2026-01-01T12:00:00+00:00",
-            ),
-            (
-                "UTC",
-                "2026-07-01T12:00:00+00:00",
-                "2026-01-01T12:00:00+00:00",
-            ),
+            ("CET-1CEST,M3.5.0,M10.5.0/3\n", "2026-07-01T14:00:00+02:00", "2026-01-01T13:00:00+01:00"),
+            ("EST5EDT,M3.2.0,M11.1.0\n", "2026-07-01T08:00:00-04:00", "2026-01-01T07:00:00-05:00"),
+            ("<-0330>3:30\n", "2026-07-01T08:30:00-03:30", "2026-01-01T08:30:00-03:30"),
+            ("<+0545>-5:45", "2026-07-01T17:45:00+05:45", "2026-01-01T17:45:00+05:45"),
+            ("IST-2IDT,M3.4.4/26,M10.5.0", "2026-07-01T15:00:00+03:00", "2026-01-01T14:00:00+02:00"),
+            ("GMT0", "2026-07-01T12:00:00+00:00", "2026-01-01T12:00:00+00:00"),
+            ("UTC", "2026-07-01T12:00:00+00:00", "2026-01-01T12:00:00+00:00"),
             ("", "2026-07-01T12:00:00+00:00", "2026-01-01T12:00:00+00:00"),
-            (
-                "nonsense,,,",
-                "2026-07-01T12:00:00+00:00",
-                "2026-01-01T12:00:00+00:00",
-            ),
+            ("nonsense,,,", "2026-07-01T12:00:00+00:00", "2026-01-01T12:00:00+00:00"),
         ] {
             std::fs::write(etc.join("TZ"), rule).unwrap();
             assert_eq!(
@@ -377,18 +312,13 @@ mod tests {
         // A zone file goes before it.
         let head = |version: u8| {
             let mut bytes = [&b"TZif"[..], &[version], &[0; 15]].concat();
-            [0u32, 0, 0, 0, 1, 4]
-                .iter()
-                .for_each(|n| bytes.extend_from_slice(&n.to_be_bytes()));
+            [0u32, 0, 0, 0, 1, 4].iter().for_each(|n| bytes.extend_from_slice(&n.to_be_bytes()));
             bytes.extend_from_slice(&[0, 0, 0, 0, 0, 0]);
             bytes.extend_from_slice(b"UTC\0");
             bytes
         };
-        std::fs::write(
-            root.join("tmp/zone"),
-            [head(b'2'), head(b'2'), b"\n<-03>3\n".to_vec()].concat(),
-        )
-        .unwrap();
+        std::fs::write(root.join("tmp/zone"), [head(b'2'), head(b'2'), b"\n<-03>3\n".to_vec()].concat())
+            .unwrap();
         std::os::unix::fs::symlink("../tmp/zone", etc.join("localtime")).unwrap();
         assert_eq!(local(JULY, &root), "2026-07-01T09:00:00-03:00");
         // A link that leads to itself ends too.

@@ -68,7 +68,8 @@ pub fn run(argv: &[String], deadline: Duration) -> Result<(), Error> {
             Ok(Some(status)) => {
                 // A grandchild may hold the pipe open: what is there in time is shown.
                 let kept = output.filter(waited).and_then(|t| t.join().ok()).unwrap_or_default();
-                let text: String = String::from_utf8_lossy(&kept).split_whitespace().collect::<Vec<_>>().join(" ");
+                let text: String =
+                    String::from_utf8_lossy(&kept).split_whitespace().collect::<Vec<_>>().join(" ");
                 return Err(Error::Status(status, text));
             }
             Ok(None) if since.elapsed() < deadline => thread::sleep(LOOK.min(deadline)),

@@ -26,27 +26,15 @@ impl Replacement {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&temporary)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&temporary)?;
         let out = Some(BufWriter::new(file));
-        let made = Replacement {
-            target: path.to_path_buf(),
-            temporary,
-            out,
-        };
+        let made = Replacement { target: path.to_path_buf(), temporary, out };
         made.file()?.set_permissions(Permissions::from_mode(mode))?;
         Ok(made)
     }
 
     fn file(&self) -> io::Result<&File> {
-        self.out
-            .as_ref()
-            .map(BufWriter::get_ref)
-            .ok_or_else(|| io::Error::other("already in its place"))
+        self.out.as_ref().map(BufWriter::get_ref).ok_or_else(|| io::Error::other("already in its place"))
     }
 
     /// Makes what was written durable, but does not put it in its place yet.
@@ -66,10 +54,7 @@ impl Replacement {
     pub fn commit(mut self) -> io::Result<File> {
         self.sync()?;
         std::fs::rename(&self.temporary, &self.target)?;
-        let out = self
-            .out
-            .take()
-            .ok_or_else(|| io::Error::other("already in its place"))?;
+        let out = self.out.take().ok_or_else(|| io::Error::other("already in its place"))?;
         sync_folder(folder(&self.target))?;
         out.into_inner().map_err(io::IntoInnerError::into_error)
     }

@@ -110,8 +110,7 @@ pub fn read_bytes(root: &Path, path: &str, max: u64) -> io::Result<Vec<u8>> {
 pub fn read(root: &Path, path: &str) -> io::Result<String> {
     let bytes = read_bytes(root, path, MAX_FILE)?;
     // Text that is whole is not copied.
-    Ok(String::from_utf8(bytes)
-        .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
+    Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
 /// The first line of a small file, trimmed of white space and zero bytes; `None` when there is
@@ -148,11 +147,7 @@ pub fn names(root: &Path, path: &str) -> Vec<String> {
 pub fn metadata(root: &Path, path: &str) -> Option<fs::Metadata> {
     fs::symlink_metadata(below(root, path)).ok().and_then(|m| {
         // On a live system the link is followed by the kernel; below a root it was followed already.
-        if m.is_symlink() && is_live(root) {
-            fs::metadata(below(root, path)).ok()
-        } else {
-            Some(m)
-        }
+        if m.is_symlink() && is_live(root) { fs::metadata(below(root, path)).ok() } else { Some(m) }
     })
 }
 
@@ -230,22 +225,13 @@ pub fn space(root: &Path, mount: &str) -> Option<Space> {
         #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
         let kib = |blocks: u64| blocks.saturating_mul(stat.fragment_size() as u64) / 1024;
         #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
-        return Some(Space {
-            total: kib(stat.blocks() as u64),
-            free: kib(stat.blocks_available() as u64),
-        });
+        return Some(Space { total: kib(stat.blocks() as u64), free: kib(stat.blocks_available() as u64) });
     }
-    read(root, "/.cwmpd/statvfs")
-        .ok()?
-        .lines()
-        .find_map(|line| {
-            let mut words = line.split_ascii_whitespace();
-            (words.next()? == mount).then_some(())?;
-            Some(Space {
-                total: words.next()?.parse().ok()?,
-                free: words.next()?.parse().ok()?,
-            })
-        })
+    read(root, "/.cwmpd/statvfs").ok()?.lines().find_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        (words.next()? == mount).then_some(())?;
+        Some(Space { total: words.next()?.parse().ok()?, free: words.next()?.parse().ok()? })
+    })
 }
 
 /// The size of a memory page in KiB; 4 where it cannot be asked.
@@ -270,16 +256,11 @@ pub struct Mount {
 
 /// The mounts in force, in the order they were made.
 pub fn mounts(root: &Path) -> Vec<Mount> {
-    let text = read(root, "/proc/self/mounts")
-        .or_else(|_| read(root, "/proc/mounts"))
-        .unwrap_or_default();
+    let text = read(root, "/proc/self/mounts").or_else(|_| read(root, "/proc/mounts")).unwrap_or_default();
     text.lines()
         .filter_map(|line| {
             let mut words = line.split_ascii_whitespace().skip(1);
-            Some(Mount {
-                point: words.next()?.replace("\\040", " "),
-                kind: words.next()?.to_owned(),
-            })
+            Some(Mount { point: words.next()?.replace("\\040", " "), kind: words.next()?.to_owned() })
         })
         .collect()
 }
@@ -308,18 +289,10 @@ mod tests {
         f.link("etc/climbs", "../../../../../../../../usr/lib/os-release");
         f.link("etc/loop", "loop");
         f.link("lib", "/usr/lib");
-        for name in [
-            "/etc/os-release",
-            "/etc/absolute",
-            "/etc/climbs",
-            "/lib/os-release",
-            "etc/../lib/os-release",
-        ] {
-            assert_eq!(
-                read(f.root(), name).ok().as_deref(),
-                Some("ID=inside\n"),
-                "{name}"
-            );
+        for name in
+            ["/etc/os-release", "/etc/absolute", "/etc/climbs", "/lib/os-release", "etc/../lib/os-release"]
+        {
+            assert_eq!(read(f.root(), name).ok().as_deref(), Some("ID=inside\n"), "{name}");
         }
         assert!(read(f.root(), "/etc/loop").is_err());
         // The host has this file, the root has not.
@@ -337,10 +310,7 @@ mod tests {
         f.bytes("big", &vec![b'x'; MAX_FILE as usize + 10]);
         f.file("empty", "");
         assert_eq!(line(f.root(), "/bad").as_deref(), Some("\u{fffd}\u{fffd}a"));
-        assert_eq!(
-            read(f.root(), "/big").map(|t| t.len() as u64).ok(),
-            Some(MAX_FILE)
-        );
+        assert_eq!(read(f.root(), "/big").map(|t| t.len() as u64).ok(), Some(MAX_FILE));
         assert_eq!(line(f.root(), "/empty"), None);
         assert!(read(f.root(), "/").is_err(), "a folder is no file");
         nix::unistd::mkfifo(&f.root().join("pipe"), nix::sys::stat::Mode::S_IRWXU)
@@ -355,27 +325,12 @@ mod tests {
     #[test]
     fn files_stand_in_for_system_calls() {
         let f = Folder::new();
-        f.file(
-            ".cwmpd/uname",
-            "sysname=Linux\nrelease = 5.15.134\nmachine=mips\nnonsense\n",
-        );
-        f.file(
-            ".cwmpd/statvfs",
-            "/ 100 0\nbad\n/overlay 8192 4096\n/x y z\n",
-        );
+        f.file(".cwmpd/uname", "sysname=Linux\nrelease = 5.15.134\nmachine=mips\nnonsense\n");
+        f.file(".cwmpd/statvfs", "/ 100 0\nbad\n/overlay 8192 4096\n/x y z\n");
         f.file("proc/uptime", "350735.47 234388.90\n");
         let u = uname(f.root());
-        assert_eq!(
-            (u.release.as_str(), u.machine.as_str(), u.version.as_str()),
-            ("5.15.134", "mips", "")
-        );
-        assert_eq!(
-            space(f.root(), "/overlay"),
-            Some(Space {
-                total: 8192,
-                free: 4096
-            })
-        );
+        assert_eq!((u.release.as_str(), u.machine.as_str(), u.version.as_str()), ("5.15.134", "mips", ""));
+        assert_eq!(space(f.root(), "/overlay"), Some(Space { total: 8192, free: 4096 }));
         assert_eq!(space(f.root(), "/x"), None);
         assert_eq!(uptime(f.root()).map(|d| d.as_secs()), Some(350_735));
         f.file("proc/uptime", "-1 nan\n");
@@ -385,7 +340,10 @@ mod tests {
     #[test]
     fn a_log_on_tmpfs_is_volatile() {
         let f = Folder::new();
-        f.file("proc/self/mounts", "/dev/root / squashfs ro 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/a /tmp/a\\040b ext4 rw 0 0\nshort\n");
+        f.file(
+            "proc/self/mounts",
+            "/dev/root / squashfs ro 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/a /tmp/a\\040b ext4 rw 0 0\nshort\n",
+        );
         let m = mounts(f.root());
         assert!(is_volatile(&m, "/tmp/log/messages"));
         assert!(!is_volatile(&m, "/tmp/a b/log"));

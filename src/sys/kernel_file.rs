@@ -10,11 +10,7 @@ const MAX: u64 = 4096;
 /// value (`speed` of a link that is down).
 pub fn read(path: &Path) -> Option<String> {
     let mut text = String::new();
-    std::fs::File::open(path)
-        .ok()?
-        .take(MAX)
-        .read_to_string(&mut text)
-        .ok()?;
+    std::fs::File::open(path).ok()?.take(MAX).read_to_string(&mut text).ok()?;
     text.truncate(text.trim_end().len());
     Some(text)
 }
@@ -29,9 +25,6 @@ pub fn number<T: std::str::FromStr>(path: &Path) -> Option<T> {
 /// # Errors
 /// There is no such file, or the kernel refuses the value.
 pub fn write(path: &Path, value: &str) -> io::Result<()> {
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(path)?;
+    let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(path)?;
     file.write_all(format!("{value}\n").as_bytes())
 }

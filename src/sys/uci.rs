@@ -89,16 +89,12 @@ impl Package {
     /// # Errors
     /// The first thing that libuci would refuse, too.
     pub fn parse(text: &str) -> Result<Package, ParseError> {
-        let mut package = Package {
-            text: text.to_owned(),
-            sections: Vec::new(),
-            entries: Vec::new(),
-        };
+        let mut package = Package { text: text.to_owned(), sections: Vec::new(), entries: Vec::new() };
         let mut reader = Reader { text, at: 0 };
         while let Some(words) = reader.statement()? {
-            package.take(&words).map_err(|reason| {
-                reader.error(words.first().map_or(0, |w| w.span.start), reason)
-            })?;
+            package
+                .take(&words)
+                .map_err(|reason| reader.error(words.first().map_or(0, |w| w.span.start), reason))?;
         }
         Ok(package)
     }
@@ -115,19 +111,12 @@ impl Package {
                 if !is_name(&kind.text, true) || !(name.is_empty() || is_name(&name, false)) {
                     return Err("a section's type or name is no name");
                 }
-                self.sections.push(Section {
-                    kind: kind.text.clone(),
-                    name,
-                    span: whole,
-                });
+                self.sections.push(Section { kind: kind.text.clone(), name, span: whole });
                 Ok(())
             }
             (word @ ("option" | "o" | "list" | "l"), [name, value]) => {
-                let section = self
-                    .sections
-                    .len()
-                    .checked_sub(1)
-                    .ok_or("an option before the first section")?;
+                let section =
+                    self.sections.len().checked_sub(1).ok_or("an option before the first section")?;
                 if !is_name(&name.text, false) {
                     return Err("an option's name is no name");
                 }
@@ -181,19 +170,13 @@ impl Package {
         let index = |wanted: &Section| self.sections.iter().position(|s| std::ptr::eq(s, wanted));
         let Some(inner) = key.strip_prefix('@') else {
             let named = |s: &Section| !s.name.is_empty() && s.name == key;
-            return (0..self.sections.len())
-                .filter(|i| self.sections.get(*i).is_some_and(named))
-                .collect();
+            return (0..self.sections.len()).filter(|i| self.sections.get(*i).is_some_and(named)).collect();
         };
         let found = || {
             let (kind, n) = inner.strip_suffix(']')?.split_once('[')?;
             let all: Vec<&Section> = self.of_kind(kind).collect();
             let n: isize = n.parse().ok()?;
-            let n = if n < 0 {
-                all.len().checked_add_signed(n)?
-            } else {
-                n as usize
-            };
+            let n = if n < 0 { all.len().checked_add_signed(n)? } else { n as usize };
             let section = all.get(n)?;
             match section.name.as_str() {
                 "" => Some(vec![index(section)?]),
@@ -210,9 +193,7 @@ impl Package {
 
     fn entries_of(&self, key: &str, option: &str) -> impl Iterator<Item = &Entry> {
         let sections = self.find(key);
-        self.entries
-            .iter()
-            .filter(move |e| e.name == option && sections.contains(&e.section))
+        self.entries.iter().filter(move |e| e.name == option && sections.contains(&e.section))
     }
 
     /// What an option holds; `None` when it is not there.
@@ -235,8 +216,7 @@ impl Package {
 
     /// The value of an option as it stands in the file, quotes and all.
     pub fn raw(&self, key: &str, option: &str) -> Option<&str> {
-        self.text
-            .get(self.entries_of(key, option).last()?.value_span.clone())
+        self.text.get(self.entries_of(key, option).last()?.value_span.clone())
     }
 
     /// The file with another value of an option, in quotes; with `None` the file without it.
@@ -267,34 +247,20 @@ impl Package {
         match (raw, present.last()) {
             (Some(raw), Some(last)) => text.replace_range(last.value_span.clone(), raw),
             (Some(raw), None) => {
-                let behind = self
-                    .entries
-                    .iter()
-                    .rfind(|e| e.section == section)
-                    .map(|e| &e.span);
-                let behind = behind
-                    .or(self.sections.get(section).map(|s| &s.span))
-                    .map_or(0, |s| s.end);
-                let indent = self
-                    .entries
-                    .iter()
-                    .rfind(|e| e.section == section)
-                    .map(|e| self.indent(e.span.start));
+                let behind = self.entries.iter().rfind(|e| e.section == section).map(|e| &e.span);
+                let behind = behind.or(self.sections.get(section).map(|s| &s.span)).map_or(0, |s| s.end);
+                let indent =
+                    self.entries.iter().rfind(|e| e.section == section).map(|e| self.indent(e.span.start));
                 let (at, start) = match self.text.get(behind..).and_then(|t| t.find('\n')) {
                     Some(end) => (behind + end + 1, ""),
                     None => (self.text.len(), "\n"),
                 };
                 // Where `;` puts another statement on the line, the end of the line may be another section.
-                let shared = self
-                    .sections
-                    .iter()
-                    .any(|s| (behind..at).contains(&s.span.start));
+                let shared = self.sections.iter().any(|s| (behind..at).contains(&s.span.start));
                 match shared {
                     true => text.insert_str(behind, &format!("; option {option} {raw}")),
-                    false => text.insert_str(
-                        at,
-                        &format!("{start}{}option {option} {raw}\n", indent.unwrap_or("\t")),
-                    ),
+                    false => text
+                        .insert_str(at, &format!("{start}{}option {option} {raw}\n", indent.unwrap_or("\t"))),
                 }
             }
             (None, _) => {
@@ -309,9 +275,7 @@ impl Package {
     /// White space before a statement, when nothing else stands before it on its line.
     fn indent(&self, at: usize) -> &str {
         let before = self.text.get(..at).unwrap_or("");
-        let line = before
-            .rfind('\n')
-            .map_or(before, |n| before.get(n + 1..).unwrap_or(""));
+        let line = before.rfind('\n').map_or(before, |n| before.get(n + 1..).unwrap_or(""));
         if line.trim().is_empty() { line } else { "\t" }
     }
 
@@ -320,16 +284,9 @@ impl Package {
         let before = self.text.get(..span.start).unwrap_or("");
         let behind = self.text.get(span.end..).unwrap_or("");
         let start = before.rfind('\n').map_or(0, |n| n + 1);
-        let end = behind
-            .find('\n')
-            .map_or(self.text.len(), |n| span.end + n + 1);
+        let end = behind.find('\n').map_or(self.text.len(), |n| span.end + n + 1);
         let rest = self.text.get(span.end..end).unwrap_or("").trim();
-        let alone = self
-            .text
-            .get(start..span.start)
-            .unwrap_or("x")
-            .trim()
-            .is_empty();
+        let alone = self.text.get(start..span.start).unwrap_or("x").trim().is_empty();
         match alone && (rest.is_empty() || rest.starts_with('#')) {
             true => start..end,
             false => span.clone(),
@@ -345,11 +302,7 @@ fn quoted(value: &str) -> String {
 /// A name of libuci: letters, digits and `_`; a type may have more.
 fn is_name(text: &str, kind: bool) -> bool {
     let fits = |b: u8| {
-        if kind {
-            (33..=126).contains(&b)
-        } else {
-            b.is_ascii_alphanumeric() || b == b'_' || b == b'-'
-        }
+        if kind { (33..=126).contains(&b) } else { b.is_ascii_alphanumeric() || b == b'_' || b == b'-' }
     };
     !text.is_empty() && text.bytes().all(fits)
 }
@@ -366,14 +319,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&self, at: usize, reason: &'static str) -> ParseError {
-        let line = self
-            .text
-            .as_bytes()
-            .iter()
-            .take(at)
-            .filter(|b| **b == b'\n')
-            .count()
-            + 1;
+        let line = self.text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1;
         ParseError { line, reason }
     }
 
@@ -394,9 +340,7 @@ impl Reader<'_> {
                 }
                 Some(b'#') => self.skip_line(),
                 Some(b) if b.is_ascii_whitespace() => self.at += 1,
-                Some(b'\\') if self.text.as_bytes().get(self.at + 1) == Some(&b'\n') => {
-                    self.at += 2
-                }
+                Some(b'\\') if self.text.as_bytes().get(self.at + 1) == Some(&b'\n') => self.at += 2,
                 Some(_) => words.push(self.word()?),
             }
         }
@@ -427,10 +371,7 @@ impl Reader<'_> {
             }
         }
         // Cut at ASCII only, so what was text still is.
-        Ok(Word {
-            text: String::from_utf8_lossy(&bytes).into_owned(),
-            span: start..self.at,
-        })
+        Ok(Word { text: String::from_utf8_lossy(&bytes).into_owned(), span: start..self.at })
     }
 
     fn quote(&mut self, mark: u8, bytes: &mut Vec<u8>) -> Result<(), ParseError> {

@@ -139,15 +139,8 @@ fn time(der: &mut Der<'_>) -> Option<String> {
         _ => return None,
     };
     let part = |from: usize| long.get(from..from + 2);
-    let text = format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        long.get(..4)?,
-        part(4)?,
-        part(6)?,
-        part(8)?,
-        part(10)?,
-        part(12)?
-    );
+    let text =
+        format!("{}-{}-{}T{}:{}:{}Z", long.get(..4)?, part(4)?, part(6)?, part(8)?, part(10)?, part(12)?);
     clock::parse(&text).map(|_| text)
 }
 
@@ -158,9 +151,7 @@ fn oid(bytes: &[u8]) -> Option<String> {
     let mut number = 0_u64;
     let mut open = true;
     for byte in bytes {
-        number = number
-            .checked_mul(128)?
-            .checked_add(u64::from(byte & 0x7f))?;
+        number = number.checked_mul(128)?.checked_add(u64::from(byte & 0x7f))?;
         open = byte & 0x80 != 0;
         if open {
             continue;
@@ -243,9 +234,7 @@ fn directory_string(tag: u8, bytes: &[u8]) -> String {
                 [a, b] => u16::from_be_bytes([*a, *b]),
                 _ => 0,
             });
-            char::decode_utf16(units)
-                .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-                .collect()
+            char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
         }
         _ => bytes.iter().map(|b| char::from(*b)).collect(),
     }
@@ -299,9 +288,7 @@ fn general_name(tag: u8, bytes: &[u8]) -> Option<String> {
         }
         IP => <[u8; 4]>::try_from(bytes)
             .map(|b| std::net::Ipv4Addr::from(b).to_string())
-            .or_else(|_| {
-                <[u8; 16]>::try_from(bytes).map(|b| std::net::Ipv6Addr::from(b).to_string())
-            })
+            .or_else(|_| <[u8; 16]>::try_from(bytes).map(|b| std::net::Ipv6Addr::from(b).to_string()))
             .ok(),
         _ => None,
     }
@@ -314,14 +301,11 @@ mod tests {
 
     fn certificate() -> Vec<u8> {
         let mut p = CertificateParams::new(vec!["cpe.example".to_owned()]).unwrap();
-        p.subject_alt_names
-            .push(SanType::IpAddress([192, 0, 2, 1].into()));
-        p.subject_alt_names
-            .push(SanType::IpAddress("2001:db8::1".parse().unwrap()));
+        p.subject_alt_names.push(SanType::IpAddress([192, 0, 2, 1].into()));
+        p.subject_alt_names.push(SanType::IpAddress("2001:db8::1".parse().unwrap()));
         p.distinguished_name = rcgen::DistinguishedName::new();
         p.distinguished_name.push(DnType::CountryName, "DE");
-        p.distinguished_name
-            .push(DnType::OrganizationName, " Müller, Söhne + Co ");
+        p.distinguished_name.push(DnType::OrganizationName, " Müller, Söhne + Co ");
         p.distinguished_name.push(DnType::CommonName, "#1");
         p.serial_number = Some(SerialNumber::from_slice(&[0x80, 0x01, 0xff]));
         p.not_before = rcgen::date_time_ymd(1999, 12, 31);
@@ -340,9 +324,7 @@ mod tests {
             subject: name.into(),
             not_before: "1999-12-31T00:00:00Z".into(),
             not_after: "2050-01-02T00:00:00Z".into(),
-            alternatives: ["cpe.example", "192.0.2.1", "2001:db8::1"]
-                .map(String::from)
-                .to_vec(),
+            alternatives: ["cpe.example", "192.0.2.1", "2001:db8::1"].map(String::from).to_vec(),
             algorithm: "ecdsa-with-SHA256".into(),
         };
         assert_eq!(got, expected);
@@ -387,27 +369,12 @@ mod tests {
         let text = |t: &str| Some(t.to_owned());
         assert_eq!(at(UTC_TIME, "491231235959Z"), text("2049-12-31T23:59:59Z"));
         assert_eq!(at(UTC_TIME, "500101000000Z"), text("1950-01-01T00:00:00Z"));
-        assert_eq!(
-            at(GENERALIZED_TIME, "99991231235959Z"),
-            text("9999-12-31T23:59:59Z")
-        );
-        for bad in [
-            "491331235959Z",
-            "4912312359Z",
-            "491231235959",
-            "49123123595éZ",
-            "+91231235959Z",
-        ] {
+        assert_eq!(at(GENERALIZED_TIME, "99991231235959Z"), text("9999-12-31T23:59:59Z"));
+        for bad in ["491331235959Z", "4912312359Z", "491231235959", "49123123595éZ", "+91231235959Z"] {
             assert_eq!(at(UTC_TIME, bad), None, "{bad}");
         }
-        for bad in [
-            &[][..],
-            &[0x30],
-            &[0x30, 0x80],
-            &[0x30, 0x84, 0, 0, 0, 0],
-            &[0x1f, 1, 0],
-            &[0x30, 5, 0],
-        ] {
+        for bad in [&[][..], &[0x30], &[0x30, 0x80], &[0x30, 0x84, 0, 0, 0, 0], &[0x1f, 1, 0], &[0x30, 5, 0]]
+        {
             assert_eq!(Der(bad).next(), None, "{bad:?}");
         }
     }

@@ -35,18 +35,9 @@ impl Inform {
 
     pub fn read(envelope: &Envelope, xml: &str) -> Result<Inform, String> {
         let m = &envelope.method;
-        let list = |name| {
-            m.child(name)
-                .ok_or(format!("Inform has no {name}"))?
-                .items()
-        };
+        let list = |name| m.child(name).ok_or(format!("Inform has no {name}"))?.items();
         let device = m.child("DeviceId").ok_or("Inform has no DeviceId")?;
-        let event = |e: &Element| {
-            (
-                e.text_of("EventCode").to_string(),
-                e.text_of("CommandKey").to_string(),
-            )
-        };
+        let event = |e: &Element| (e.text_of("EventCode").to_string(), e.text_of("CommandKey").to_string());
         Ok(Inform {
             manufacturer: device.text_of("Manufacturer").to_string(),
             oui: device.text_of("OUI").to_string(),
@@ -56,10 +47,7 @@ impl Inform {
             max_envelopes: m.text_of("MaxEnvelopes").to_string(),
             current_time: m.text_of("CurrentTime").to_string(),
             retry_count: number(m, "RetryCount")?,
-            parameters: list("ParameterList")?
-                .iter()
-                .map(Value::read)
-                .collect::<Result<_, _>>()?,
+            parameters: list("ParameterList")?.iter().map(Value::read).collect::<Result<_, _>>()?,
             id: envelope.id.clone(),
             xml: xml.to_string(),
         })
@@ -77,16 +65,10 @@ pub struct Value {
 
 impl Value {
     pub fn read(element: &Element) -> Result<Value, String> {
-        let value = element
-            .child("Value")
-            .ok_or("a ParameterValueStruct without Value")?;
+        let value = element.child("Value").ok_or("a ParameterValueStruct without Value")?;
         let (xsi_type, text) = value.typed()?;
         let name = element.text_of("Name").to_string();
-        Ok(Value {
-            name,
-            xsi_type: xsi_type.to_string(),
-            value: text.to_string(),
-        })
+        Ok(Value { name, xsi_type: xsi_type.to_string(), value: text.to_string() })
     }
 }
 
@@ -118,41 +100,22 @@ impl Fault {
         let side = side.rsplit(':').next().unwrap_or_default().to_string();
         let Some(detail) = fault.child("detail").and_then(|d| d.child("Fault")) else {
             let text = fault.text_of("faultstring").to_string();
-            return Ok(Fault {
-                code: 0,
-                text,
-                side,
-                parameters: Vec::new(),
-            });
+            return Ok(Fault { code: 0, text, side, parameters: Vec::new() });
         };
         let mut parameters = Vec::new();
-        for p in detail
-            .children
-            .iter()
-            .filter(|c| c.name == "SetParameterValuesFault")
-        {
+        for p in detail.children.iter().filter(|c| c.name == "SetParameterValuesFault") {
             let name = p.text_of("ParameterName").to_string();
-            parameters.push((
-                name,
-                number(p, "FaultCode")?,
-                p.text_of("FaultString").to_string(),
-            ));
+            parameters.push((name, number(p, "FaultCode")?, p.text_of("FaultString").to_string()));
         }
         let code = number(detail, "FaultCode")?;
-        Ok(Fault {
-            code,
-            text: detail.text_of("FaultString").to_string(),
-            side,
-            parameters,
-        })
+        Ok(Fault { code, text: detail.text_of("FaultString").to_string(), side, parameters })
     }
 }
 
 /// The text of a child, as a number.
 pub fn number<T: std::str::FromStr>(element: &Element, name: &str) -> Result<T, String> {
     let text = element.text_of(name);
-    text.parse()
-        .map_err(|_| format!("{name} of {} is {text:?}", element.name))
+    text.parse().map_err(|_| format!("{name} of {} is {text:?}", element.name))
 }
 
 /// A boolean as XML Schema writes it.

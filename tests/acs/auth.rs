@@ -91,14 +91,9 @@ impl Guard {
         let algorithms = match asked {
             Authentication::None => return Ok(()),
             Authentication::Basic => {
-                let pair = base64::engine::general_purpose::STANDARD
-                    .encode(format!("{username}:{password}"));
+                let pair = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
                 let good = authorization == Some(&format!("Basic {pair}"));
-                return if good {
-                    Ok(())
-                } else {
-                    Err("no good Basic answer".to_string())
-                };
+                return if good { Ok(()) } else { Err("no good Basic answer".to_string()) };
             }
             Authentication::Digest(algorithms) => algorithms,
         };
@@ -114,19 +109,13 @@ impl Guard {
         must("qop", "auth")?;
         must("opaque", "o\"p")?;
         let named = fields.get("algorithm").unwrap_or("MD5");
-        let algorithm = algorithms
-            .iter()
-            .find(|a| a.name() == named)
-            .ok_or("algorithm not offered")?;
+        let algorithm = algorithms.iter().find(|a| a.name() == named).ok_or("algorithm not offered")?;
         let nonce = fields.get("nonce").unwrap_or_default();
         let nc = fields.get("nc").unwrap_or_default();
         let cnonce = fields.get("cnonce").unwrap_or_default();
         let count = u32::from_str_radix(nc, 16).map_err(|_| "nc is no number")?;
         let ha1 = (username, password, REALM);
-        must(
-            "response",
-            &response(*algorithm, ha1, nonce, (nc, cnonce), "POST", target),
-        )?;
+        must("response", &response(*algorithm, ha1, nonce, (nc, cnonce), "POST", target))?;
         let last = self.nonces.get_mut(nonce).ok_or("not a nonce of ours")?;
         if count <= std::mem::replace(last, count) {
             return Err(format!("nc {nc} was used"));
@@ -137,13 +126,7 @@ impl Guard {
 
 /// The answer to the challenge of a `WWW-Authenticate` header; `None` for one that is not Digest
 /// with `qop=auth`.
-pub fn answer(
-    challenge: &str,
-    username: &str,
-    password: &str,
-    method: &str,
-    uri: &str,
-) -> Option<String> {
+pub fn answer(challenge: &str, username: &str, password: &str, method: &str, uri: &str) -> Option<String> {
     let fields = Fields::read(challenge.strip_prefix("Digest ")?);
     let (realm, nonce) = (fields.get("realm")?, fields.get("nonce")?);
     fields.get("qop")?.split(',').find(|q| q.trim() == "auth")?;
@@ -192,11 +175,7 @@ impl Fields {
             let mut value = String::new();
             if chars.next_if_eq(&'"').is_some() {
                 while let Some(c) = chars.next().filter(|c| *c != '"') {
-                    value.push(if c == '\\' {
-                        chars.next().unwrap_or(c)
-                    } else {
-                        c
-                    });
+                    value.push(if c == '\\' { chars.next().unwrap_or(c) } else { c });
                 }
                 chars.by_ref().take_while(|c| *c != ',').for_each(drop);
             } else {

@@ -23,15 +23,10 @@ pub fn connection_request(url: &str, username: &str, password: &str) -> u16 {
 /// One GET on a connection of its own; gives the head of the answer.
 pub fn get(url: &str, authorization: Option<&str>) -> Head {
     let (host, path) = split(url);
-    let authorization = authorization
-        .map(|a| format!("Authorization: {a}\r\n"))
-        .unwrap_or_default();
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}Connection: close\r\n\r\n");
+    let authorization = authorization.map(|a| format!("Authorization: {a}\r\n")).unwrap_or_default();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}Connection: close\r\n\r\n");
     let mut stream = connect(host);
-    stream
-        .write_all(request.as_bytes())
-        .expect("the request goes out");
+    stream.write_all(request.as_bytes()).expect("the request goes out");
     let head = http::read_head(&mut BufReader::new(stream)).expect("an answer in time");
     head.unwrap_or_else(|| panic!("{host} closed the connection without an answer"))
 }
@@ -49,16 +44,13 @@ pub fn raw(url: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn connect(host: &str) -> TcpStream {
-    let stream =
-        TcpStream::connect(host).unwrap_or_else(|e| panic!("no connection to {host}: {e}"));
+    let stream = TcpStream::connect(host).unwrap_or_else(|e| panic!("no connection to {host}: {e}"));
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream
 }
 
 /// `host:port` and path of an http URL.
 fn split(url: &str) -> (&str, &str) {
-    let rest = url
-        .strip_prefix("http://")
-        .unwrap_or_else(|| panic!("{url} is no http URL"));
+    let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("{url} is no http URL"));
     rest.split_at(rest.find('/').unwrap_or(rest.len()))
 }

@@ -22,10 +22,7 @@ impl Head {
 
     /// The values of all fields of this name.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        let named = self
-            .headers
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str()).collect()
     }
 
@@ -54,19 +51,13 @@ pub fn read_head(input: &mut impl BufRead) -> io::Result<Option<Head>> {
         let mut line = String::new();
         if input.read_line(&mut line)? == 0 {
             let nothing_came = head.line.is_empty();
-            return if nothing_came {
-                Ok(None)
-            } else {
-                Err(malformed("the head breaks off"))
-            };
+            return if nothing_came { Ok(None) } else { Err(malformed("the head breaks off")) };
         }
         let line = line.trim_end_matches(['\r', '\n']);
         match line.split_once(':') {
             _ if head.line.is_empty() => head.line = line.to_string(),
             _ if line.is_empty() => return Ok(Some(head)),
-            Some((name, value)) => head
-                .headers
-                .push((name.to_string(), value.trim().to_string())),
+            Some((name, value)) => head.headers.push((name.to_string(), value.trim().to_string())),
             None => return Err(malformed("a header line without a colon")),
         }
     }
@@ -80,12 +71,7 @@ pub fn body<'a>(head: &Head, input: &'a mut dyn BufRead) -> io::Result<Body<'a>>
         Some(length) => length.parse().map_err(|_| malformed("Content-Length"))?,
         None => 0,
     };
-    Ok(Body {
-        input,
-        left,
-        chunked,
-        begun: false,
-    })
+    Ok(Body { input, left, chunked, begun: false })
 }
 
 /// See [`body`].
@@ -130,9 +116,7 @@ impl Read for Body<'_> {
         if self.left == 0 && self.chunked {
             self.next_chunk()?;
         }
-        let room = out
-            .len()
-            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let room = out.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         if room == 0 {
             return Ok(0);
         }
@@ -159,23 +143,13 @@ pub struct Reply {
 impl Reply {
     /// A reply without body.
     pub fn status(status: u16) -> Reply {
-        Reply {
-            status,
-            ..Reply::default()
-        }
+        Reply { status, ..Reply::default() }
     }
 
     /// 200 with an envelope.
     pub fn envelope(xml: impl Into<Vec<u8>>) -> Reply {
-        let kind = (
-            "Content-Type".to_string(),
-            "text/xml; charset=utf-8".to_string(),
-        );
-        Reply {
-            status: 200,
-            headers: vec![kind],
-            body: xml.into(),
-        }
+        let kind = ("Content-Type".to_string(), "text/xml; charset=utf-8".to_string());
+        Reply { status: 200, headers: vec![kind], body: xml.into() }
     }
 
     /// With one more header field.
@@ -212,9 +186,7 @@ pub fn write(output: &mut dyn Write, reply: &Reply, manner: Manner) -> io::Resul
         add("Connection", "close".to_string());
     }
     if manner.lower_case {
-        headers
-            .iter_mut()
-            .for_each(|(name, _)| name.make_ascii_lowercase());
+        headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
     }
     let line = format!("HTTP/1.1 {} {}", reply.status, reason(reply.status));
     let mut bytes = Vec::new();

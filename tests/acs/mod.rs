@@ -133,18 +133,8 @@ pub struct Message {
 
 impl std::fmt::Display for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let arrow = if self.direction == Direction::FromAgent {
-            "<"
-        } else {
-            ">"
-        };
-        write!(
-            f,
-            "{}{arrow} {} ({} bytes)",
-            self.connection,
-            self.head.line,
-            self.body.len()
-        )
+        let arrow = if self.direction == Direction::FromAgent { "<" } else { ">" };
+        write!(f, "{}{arrow} {} ({} bytes)", self.connection, self.head.line, self.body.len())
     }
 }
 
@@ -156,18 +146,12 @@ pub struct Acs {
 impl Acs {
     /// Starts it.
     pub fn start(options: Options) -> Acs {
-        Acs {
-            server: Server::start(options),
-        }
+        Acs { server: Server::start(options) }
     }
 
     /// What the agent needs as ManagementServer.URL.
     pub fn url(&self) -> String {
-        let scheme = if self.server.identity.is_some() {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = if self.server.identity.is_some() { "https" } else { "http" };
         format!("{scheme}://{}/acs", self.server.address)
     }
 
@@ -178,9 +162,7 @@ impl Acs {
 
     /// Changes its behaviour from the next POST on (address and TLS stay).
     pub fn change(&self, change: impl FnOnce(&mut Options)) {
-        self.server
-            .shared
-            .change(|state| change(&mut state.options));
+        self.server.shared.change(|state| change(&mut state.options));
     }
 
     /// The n-th POST of a session (the Inform is the first) will meet an incident, once. It does
@@ -220,10 +202,7 @@ impl Acs {
     #[track_caller]
     pub fn wait_for(&self, what: &str, deadline: Duration, look: impl Fn(&[Message]) -> bool) {
         let shared = &self.server.shared;
-        if shared
-            .wait(deadline, |state| look(&state.log).then_some(()))
-            .is_none()
-        {
+        if shared.wait(deadline, |state| look(&state.log).then_some(())).is_none() {
             panic!("no {what} within {deadline:?}: {}", shared.state().story());
         }
     }

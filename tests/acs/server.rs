@@ -50,12 +50,7 @@ impl Server {
                 }
             })
         };
-        Server {
-            address,
-            identity,
-            shared,
-            thread: Some(thread),
-        }
+        Server { address, identity, shared, thread: Some(thread) }
     }
 }
 
@@ -125,12 +120,7 @@ impl Connection {
                 Box::new(rustls::StreamOwned::new(tls, stream))
             }
         };
-        Ok(Connection {
-            shared,
-            number,
-            peer,
-            stream: BufReader::new(stream),
-        })
+        Ok(Connection { shared, number, peer, stream: BufReader::new(stream) })
     }
 
     fn serve(mut self) {
@@ -141,10 +131,7 @@ impl Connection {
             }
         });
         if let Err(e) = result {
-            let head = Head {
-                line: format!("(connection broke: {e})"),
-                headers: Vec::new(),
-            };
+            let head = Head { line: format!("(connection broke: {e})"), headers: Vec::new() };
             self.log(Direction::FromAgent, head, b"");
         }
     }
@@ -153,17 +140,14 @@ impl Connection {
     fn exchange_all(&mut self) -> io::Result<()> {
         while let Some(head) = http::read_head(&mut self.stream)? {
             if head.says("Expect", "100-continue") {
-                self.stream
-                    .get_mut()
-                    .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+                self.stream.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
             }
             let refusal = self.refusal(&head);
             let post = self.read_post(&head, refusal.is_none())?;
             let outcome = match (refusal, post) {
                 (Some(refusal), _) => Outcome::Reply(refusal),
                 (None, Err(what)) => {
-                    self.shared
-                        .change(|state| state.last = format!("broke off: {what}"));
+                    self.shared.change(|state| state.last = format!("broke off: {what}"));
                     Outcome::Reply(Reply::status(400))
                 }
                 (None, Ok(post)) => self.judge(&head, post),
@@ -193,19 +177,9 @@ impl Connection {
     fn refusal(&self, head: &Head) -> Option<Reply> {
         let state = &mut *self.shared.state();
         let asked = &state.options.authentication;
-        let credentials = (
-            state.options.username.as_str(),
-            state.options.password.as_str(),
-        );
-        let verdict = state.guard.check(
-            asked,
-            credentials,
-            head.target(),
-            head.header("Authorization"),
-        );
-        verdict
-            .err()
-            .map(|_| challenge(asked, &mut state.guard, false))
+        let credentials = (state.options.username.as_str(), state.options.password.as_str());
+        let verdict = state.guard.check(asked, credentials, head.target(), head.header("Authorization"));
+        verdict.err().map(|_| challenge(asked, &mut state.guard, false))
     }
 
     fn read_post(&mut self, head: &Head, good: bool) -> io::Result<Result<Post, String>> {
@@ -213,10 +187,7 @@ impl Connection {
         let counting = good && live(&self.shared.state());
         let mut body = http::body(head, &mut self.stream)?;
         if counting {
-            let mut counted = BufReader::new(Counted {
-                input: &mut body,
-                bytes: 0,
-            });
+            let mut counted = BufReader::new(Counted { input: &mut body, bytes: 0 });
             let count = soap::count(&mut counted);
             let bytes = counted.get_ref().bytes;
             io::copy(&mut body, &mut io::sink())?;
@@ -228,10 +199,7 @@ impl Connection {
         let rest = io::copy(&mut body, &mut io::sink())?;
         self.log(Direction::FromAgent, head.clone(), &bytes);
         if rest > 0 {
-            return Ok(Err(format!(
-                "a body of {} bytes",
-                bytes.len() as u64 + rest
-            )));
+            return Ok(Err(format!("a body of {} bytes", bytes.len() as u64 + rest)));
         }
         if bytes.is_empty() {
             return Ok(Ok(Post::Empty));
@@ -272,9 +240,7 @@ impl Connection {
                 let cookies = begins && state.options.cookies;
                 let reply = if cookies {
                     let own = format!("{}; Path=/", session_cookie(number));
-                    reply
-                        .with("Set-Cookie", own)
-                        .with("Set-Cookie", format!("{ROUTE_COOKIE}; HttpOnly"))
+                    reply.with("Set-Cookie", own).with("Set-Cookie", format!("{ROUTE_COOKIE}; HttpOnly"))
                 } else {
                     reply
                 };
@@ -293,11 +259,7 @@ impl Connection {
     fn incident(&self, post: &Post, begins: bool) -> Option<Outcome> {
         let incident = {
             let state = &mut *self.shared.state();
-            let number = if begins {
-                1
-            } else {
-                state.live.as_ref().map_or(1, |l| l.posts + 1)
-            };
+            let number = if begins { 1 } else { state.live.as_ref().map_or(1, |l| l.posts + 1) };
             let at = state.incidents.iter().position(|(n, _)| *n == number)?;
             state.incidents.remove(at).1
         };
@@ -320,9 +282,7 @@ impl Connection {
             Incident::Drop => return Some(Outcome::Drop),
             Incident::Silence => {
                 let forever = Duration::from_secs(3600);
-                self.shared.wait(forever, |state| {
-                    (state.released || state.stopping).then_some(())
-                });
+                self.shared.wait(forever, |state| (state.released || state.stopping).then_some(()));
                 return None;
             }
         }))
@@ -353,13 +313,7 @@ impl Connection {
             keep(body);
         }
         let body = String::from_utf8_lossy(&body[..body.len().min(MAX_LOGGED)]).into_owned();
-        let message = Message {
-            direction,
-            connection: self.number,
-            peer: self.peer,
-            head,
-            body,
-        };
+        let message = Message { direction, connection: self.number, peer: self.peer, head, body };
         self.shared.change(|state| state.log.push(message));
     }
 }

@@ -39,19 +39,9 @@ impl Session {
     /// Takes up an Inform, which is not answered yet.
     #[track_caller]
     pub(super) fn new(shared: Arc<Shared>, number: usize, inform: Post) -> Session {
-        let Post::Envelope(envelope, xml) = inform else {
-            unreachable!("a session begins with an Inform")
-        };
+        let Post::Envelope(envelope, xml) = inform else { unreachable!("a session begins with an Inform") };
         let inform = Inform::read(&envelope, &xml).unwrap_or_else(|e| panic!("{e}\n{xml}"));
-        Session {
-            shared,
-            number,
-            inform,
-            requests: Vec::new(),
-            asked: 0,
-            ended: false,
-            doomed: false,
-        }
+        Session { shared, number, inform, requests: Vec::new(), asked: 0, ended: false, doomed: false }
     }
 
     /// Whether the agent may be killed during this session: when it is gone, the dialogue then unwinds
@@ -87,10 +77,7 @@ impl Session {
         };
         let items: Vec<String> = values.iter().map(item).collect();
         let list = self.array("ParameterList", "{c}:ParameterValueStruct", &items);
-        let answer = self.ask(
-            "SetParameterValues",
-            &(list + &element("ParameterKey", key)),
-        )?;
+        let answer = self.ask("SetParameterValues", &(list + &element("ParameterKey", key)))?;
         Ok(self.must(number(&answer, "Status")))
     }
 
@@ -118,28 +105,14 @@ impl Session {
     pub fn get_count(&mut self, names: &[&str]) -> Counted {
         let list = self.names_list(names);
         self.ready();
-        self.shared
-            .state()
-            .live
-            .iter_mut()
-            .for_each(|l| l.counting = true);
+        self.shared.state().live.iter_mut().for_each(|l| l.counting = true);
         let started = Instant::now();
         let post = self.exchange("GetParameterValues", &list);
         let time = started.elapsed();
         match post {
-            Post::Counted(
-                Count {
-                    values,
-                    declared,
-                    method,
-                },
-                bytes,
-            ) if method.ends_with("Response") => Counted {
-                values,
-                declared,
-                bytes,
-                time,
-            },
+            Post::Counted(Count { values, declared, method }, bytes) if method.ends_with("Response") => {
+                Counted { values, declared, bytes, time }
+            }
             other => panic!("GetParameterValues was answered by {other:?}"),
         }
     }
@@ -150,20 +123,14 @@ impl Session {
         let level = u8::from(next_level).to_string();
         let arguments = element("ParameterPath", path) + &element("NextLevel", &level);
         let answer = self.ask("GetParameterNames", &arguments)?;
-        Ok(self.list(&answer, |e| {
-            Ok((e.text_of("Name").to_string(), truth(e.text_of("Writable"))?))
-        }))
+        Ok(self.list(&answer, |e| Ok((e.text_of("Name").to_string(), truth(e.text_of("Writable"))?))))
     }
 
     /// SetParameterAttributes.
     #[track_caller]
     pub fn set_attributes(&mut self, attributes: &[Attributes]) -> Result<(), Fault> {
         let item = |a: &Attributes| {
-            let strings = |list: &Vec<String>| {
-                list.iter()
-                    .map(|s| element("string", s))
-                    .collect::<Vec<_>>()
-            };
+            let strings = |list: &Vec<String>| list.iter().map(|s| element("string", s)).collect::<Vec<_>>();
             let access = self.array(
                 "AccessList",
                 "xsd:string",
@@ -172,21 +139,12 @@ impl Session {
             let notification = a.notification.unwrap_or(0).to_string();
             let arguments = [
                 element("Name", &a.name),
-                element(
-                    "NotificationChange",
-                    if a.notification.is_some() { "1" } else { "0" },
-                ),
+                element("NotificationChange", if a.notification.is_some() { "1" } else { "0" }),
                 element("Notification", &notification),
-                element(
-                    "AccessListChange",
-                    if a.access_list.is_some() { "1" } else { "0" },
-                ),
+                element("AccessListChange", if a.access_list.is_some() { "1" } else { "0" }),
                 access,
             ];
-            format!(
-                "<SetParameterAttributesStruct>{}</SetParameterAttributesStruct>",
-                arguments.concat()
-            )
+            format!("<SetParameterAttributesStruct>{}</SetParameterAttributesStruct>", arguments.concat())
         };
         let items: Vec<String> = attributes.iter().map(item).collect();
         let list = self.array("ParameterList", "{c}:SetParameterAttributesStruct", &items);
@@ -213,10 +171,7 @@ impl Session {
     pub fn add(&mut self, object: &str, key: &str) -> Result<(u32, u32), Fault> {
         let arguments = element("ObjectName", object) + &element("ParameterKey", key);
         let answer = self.ask("AddObject", &arguments)?;
-        Ok((
-            self.must(number(&answer, "InstanceNumber")),
-            self.must(number(&answer, "Status")),
-        ))
+        Ok((self.must(number(&answer, "InstanceNumber")), self.must(number(&answer, "Status"))))
     }
 
     /// DeleteObject: Status.
@@ -230,8 +185,7 @@ impl Session {
     /// Reboot.
     #[track_caller]
     pub fn reboot(&mut self, command_key: &str) -> Result<(), Fault> {
-        self.ask("Reboot", &element("CommandKey", command_key))
-            .map(drop)
+        self.ask("Reboot", &element("CommandKey", command_key)).map(drop)
     }
 
     /// FactoryReset.
@@ -244,20 +198,14 @@ impl Session {
     #[track_caller]
     pub fn schedule_inform(&mut self, seconds: u32, command_key: &str) -> Result<(), Fault> {
         let delay = element("DelaySeconds", &seconds.to_string());
-        self.ask(
-            "ScheduleInform",
-            &(delay + &element("CommandKey", command_key)),
-        )
-        .map(drop)
+        self.ask("ScheduleInform", &(delay + &element("CommandKey", command_key))).map(drop)
     }
 
     /// GetRPCMethods.
     #[track_caller]
     pub fn get_rpc_methods(&mut self) -> Result<Vec<String>, Fault> {
         let answer = self.ask("GetRPCMethods", "")?;
-        let list = answer
-            .child("MethodList")
-            .ok_or("no MethodList".to_string());
+        let list = answer.child("MethodList").ok_or("no MethodList".to_string());
         let list = self.must(list.and_then(Element::items));
         Ok(list.iter().map(|s| s.text.clone()).collect())
     }
@@ -342,9 +290,7 @@ impl Session {
     fn ready(&mut self) {
         loop {
             match self.peek() {
-                Post::Envelope(envelope, _) if envelope.is_request() => {
-                    self.answer_request(*envelope)
-                }
+                Post::Envelope(envelope, _) if envelope.is_request() => self.answer_request(*envelope),
                 _ => return,
             }
         }
@@ -356,8 +302,7 @@ impl Session {
         let body = match method.as_str() {
             "Inform" => return self.answer_inform(),
             "GetRPCMethods" => {
-                let methods =
-                    ["Inform", "GetRPCMethods", "TransferComplete"].map(|m| element("string", m));
+                let methods = ["Inform", "GetRPCMethods", "TransferComplete"].map(|m| element("string", m));
                 self.array("MethodList", "xsd:string", &methods)
             }
             _ => String::new(),
@@ -373,11 +318,7 @@ impl Session {
     fn answer(&mut self, id: Option<&str>, body: &str) {
         let xml = {
             let dialect = &self.shared.state().options.dialect;
-            let id = if dialect.id == soap::Id::Other {
-                Some("an ID of the ACS")
-            } else {
-                id
-            };
+            let id = if dialect.id == soap::Id::Other { Some("an ID of the ACS") } else { id };
             dialect.envelope(id, body)
         };
         self.reply(Reply::envelope(xml));
@@ -391,19 +332,13 @@ impl Session {
         let body = format!("<{{c}}:{method}>{arguments}</{{c}}:{method}>");
         let (xml, has_id) = {
             let dialect = &self.shared.state().options.dialect;
-            (
-                dialect.envelope(Some(&id), &body),
-                dialect.id != soap::Id::Missing,
-            )
+            (dialect.envelope(Some(&id), &body), dialect.id != soap::Id::Missing)
         };
         self.reply(Reply::envelope(xml));
         let post = self.peek();
         if let Post::Envelope(envelope, xml) = &post {
             let expected = Some(id).filter(|_| has_id);
-            assert!(
-                envelope.id == expected,
-                "E-10: the ID is not {expected:?}\n{xml}"
-            );
+            assert!(envelope.id == expected, "E-10: the ID is not {expected:?}\n{xml}");
         }
         post
     }
@@ -419,9 +354,7 @@ impl Session {
 
     #[track_caller]
     fn list<T>(&self, answer: &Element, read: impl Fn(&Element) -> Result<T, String>) -> Vec<T> {
-        let list = answer
-            .child("ParameterList")
-            .ok_or("no ParameterList".to_string());
+        let list = answer.child("ParameterList").ok_or("no ParameterList".to_string());
         let items = self.must(list.and_then(Element::items));
         items.iter().map(|e| self.must(read(e))).collect()
     }

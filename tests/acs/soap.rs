@@ -40,10 +40,7 @@ impl Element {
     }
 
     fn attribute(&self, namespace: &str, name: &str) -> Option<&str> {
-        let found = self
-            .attributes
-            .iter()
-            .find(|(s, n, _)| s == namespace && n == name)?;
+        let found = self.attributes.iter().find(|(s, n, _)| s == namespace && n == name)?;
         Some(&found.2)
     }
 
@@ -52,16 +49,11 @@ impl Element {
     /// # Errors
     /// When its `arrayType` has another count (E-4).
     pub fn items(&self) -> Result<&[Element], String> {
-        let kind = self
-            .attribute(ENCODING, "arrayType")
-            .ok_or_else(|| format!("{} has no arrayType", self.name))?;
+        let kind =
+            self.attribute(ENCODING, "arrayType").ok_or_else(|| format!("{} has no arrayType", self.name))?;
         match array_length(kind) {
             Some(n) if n == self.children.len() => Ok(&self.children),
-            _ => Err(format!(
-                "{} says {kind} and has {}",
-                self.name,
-                self.children.len()
-            )),
+            _ => Err(format!("{} says {kind} and has {}", self.name, self.children.len())),
         }
     }
 
@@ -70,9 +62,7 @@ impl Element {
     /// # Errors
     /// When it has no `xsi:type` (E-5).
     pub fn typed(&self) -> Result<(&str, &str), String> {
-        let kind = self
-            .attribute(XSI, "type")
-            .ok_or_else(|| format!("{} has no xsi:type", self.name))?;
+        let kind = self.attribute(XSI, "type").ok_or_else(|| format!("{} has no xsi:type", self.name))?;
         Ok((kind, &self.text))
     }
 }
@@ -104,10 +94,7 @@ pub fn envelope(xml: &[u8]) -> Result<Envelope, String> {
     if (root.namespace.as_str(), root.name.as_str()) != (SOAP, "Envelope") {
         return Err(format!("the root is {{{}}}{}", root.namespace, root.name));
     }
-    let headers = root
-        .child("Header")
-        .map(|h| h.children.clone())
-        .unwrap_or_default();
+    let headers = root.child("Header").map(|h| h.children.clone()).unwrap_or_default();
     let bodies: Vec<&Element> = root.children.iter().filter(|c| c.name == "Body").collect();
     let [body] = bodies.as_slice() else {
         return Err(format!("{} bodies", bodies.len()));
@@ -115,33 +102,16 @@ pub fn envelope(xml: &[u8]) -> Result<Envelope, String> {
     let [method] = body.children.as_slice() else {
         return Err(format!("{} elements in the body", body.children.len()));
     };
-    let expected = if method.name == "Fault" {
-        SOAP
-    } else {
-        "urn:dslforum-org:cwmp-1-"
-    };
+    let expected = if method.name == "Fault" { SOAP } else { "urn:dslforum-org:cwmp-1-" };
     if !method.namespace.starts_with(expected) {
-        return Err(format!(
-            "{} is in the namespace {:?}",
-            method.name, method.namespace
-        ));
+        return Err(format!("{} is in the namespace {:?}", method.name, method.namespace));
     }
     let qualified = method.children.iter().find(|c| !c.namespace.is_empty());
     if let Some(argument) = qualified.filter(|_| method.name != "Fault") {
-        return Err(format!(
-            "the argument {} has a namespace (E-3)",
-            argument.name
-        ));
+        return Err(format!("the argument {} has a namespace (E-3)", argument.name));
     }
-    let id = headers
-        .iter()
-        .find(|h| h.name == "ID")
-        .map(|h| h.text.clone());
-    Ok(Envelope {
-        id,
-        headers,
-        method: method.clone(),
-    })
+    let id = headers.iter().find(|h| h.name == "ID").map(|h| h.text.clone());
+    Ok(Envelope { id, headers, method: method.clone() })
 }
 
 /// Reads any document.
@@ -160,10 +130,7 @@ fn parse(xml: &[u8]) -> Result<Element, String> {
             }
             Event::End(_) => {
                 let element = open.pop().ok_or("more ends than starts")?;
-                open.last_mut()
-                    .ok_or("more ends than starts")?
-                    .children
-                    .push(element);
+                open.last_mut().ok_or("more ends than starts")?.children.push(element);
             }
             Event::Text(t) => innermost.text.push_str(&t.xml_content(Implicit1_0)),
             Event::CData(t) => innermost.text.push_str(&t.xml_content(Implicit1_0)),
@@ -172,8 +139,7 @@ fn parse(xml: &[u8]) -> Result<Element, String> {
                 match r.resolve_char_ref().map_err(|e| e.to_string())? {
                     Some(c) => innermost.text.push(c),
                     None => innermost.text.push_str(
-                        quick_xml::escape::resolve_predefined_entity(&name)
-                            .ok_or(format!("&{name};"))?,
+                        quick_xml::escape::resolve_predefined_entity(&name).ok_or(format!("&{name};"))?,
                     ),
                 }
             }
@@ -182,23 +148,16 @@ fn parse(xml: &[u8]) -> Result<Element, String> {
             _ => {}
         }
     }
-    let document = open
-        .pop()
-        .filter(|_| open.is_empty())
-        .ok_or("an element is not closed")?;
-    let [root] = <[Element; 1]>::try_from(document.children)
-        .map_err(|all| format!("{} roots", all.len()))?;
+    let document = open.pop().filter(|_| open.is_empty()).ok_or("an element is not closed")?;
+    let [root] = <[Element; 1]>::try_from(document.children).map_err(|all| format!("{} roots", all.len()))?;
     Ok(root)
 }
 
 fn begin(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, String> {
     let resolver = reader.resolver();
     let (bound, name) = resolver.resolve_element(start.name());
-    let mut element = Element {
-        namespace: namespace(bound)?,
-        name: name.into_inner().to_string(),
-        ..Element::default()
-    };
+    let mut element =
+        Element { namespace: namespace(bound)?, name: name.into_inner().to_string(), ..Element::default() };
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|e| e.to_string())?;
         if attribute.key.as_namespace_binding().is_some() {
@@ -206,10 +165,7 @@ fn begin(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, St
         }
         let (bound, name) = resolver.resolve_attribute(attribute.key);
         let (bound, name) = (namespace(bound)?, name.into_inner().to_string());
-        let mut value = attribute
-            .normalized_value(Implicit1_0)
-            .map_err(|e| e.to_string())?
-            .into_owned();
+        let mut value = attribute.normalized_value(Implicit1_0).map_err(|e| e.to_string())?.into_owned();
         if (bound.as_str(), name.as_str()) == (XSI, "type") {
             let (of, local) = resolver.resolve(QName(&value), true);
             if namespace(of)? == XSD {
@@ -255,10 +211,7 @@ pub fn count(input: impl BufRead) -> Result<Count, String> {
     let (mut buffer, mut found) = (Vec::new(), Count::default());
     let (mut depth, mut in_body) = (0, false);
     loop {
-        match reader
-            .read_event_into(&mut buffer)
-            .map_err(|e| e.to_string())?
-        {
+        match reader.read_event_into(&mut buffer).map_err(|e| e.to_string())? {
             Event::Start(start) => {
                 depth += 1;
                 match start.local_name().into_inner() {
@@ -267,8 +220,7 @@ pub fn count(input: impl BufRead) -> Result<Count, String> {
                     "ParameterValueStruct" => found.values += 1,
                     "ParameterList" => {
                         let mut attributes = start.attributes().flatten();
-                        let kind =
-                            attributes.find(|a| a.key.local_name().into_inner() == "arrayType");
+                        let kind = attributes.find(|a| a.key.local_name().into_inner() == "arrayType");
                         found.declared = kind.and_then(|a| array_length(&a.value));
                     }
                     _ => {}
@@ -344,19 +296,12 @@ impl Dialect {
             header += &format!("<{c}:ID {must}>{}</{c}:ID>", escape(id));
         }
         if let Some(hold) = self.hold_requests {
-            header += &format!(
-                "<{c}:HoldRequests {must}>{}</{c}:HoldRequests>",
-                u8::from(hold)
-            );
+            header += &format!("<{c}:HoldRequests {must}>{}</{c}:HoldRequests>", u8::from(hold));
         }
         if let Some(seconds) = self.session_timeout {
             header += &format!("<{c}:SessionTimeout>{seconds}</{c}:SessionTimeout>");
         }
-        if let Some(version) = self
-            .use_cwmp_version
-            .as_ref()
-            .filter(|_| body.contains("InformResponse"))
-        {
+        if let Some(version) = self.use_cwmp_version.as_ref().filter(|_| body.contains("InformResponse")) {
             header += &format!("<{c}:UseCWMPVersion {must}>{version}</{c}:UseCWMPVersion>");
         }
         let more = match self.declared {
@@ -375,15 +320,8 @@ impl Dialect {
 
     /// An array element with its items.
     pub fn array(&self, name: &str, kind: &str, items: &[String]) -> String {
-        let count = if self.true_counts {
-            items.len()
-        } else {
-            items.len() + 7
-        };
-        format!(
-            "<{name} soap-enc:arrayType=\"{kind}[{count}]\">{}</{name}>",
-            items.concat()
-        )
+        let count = if self.true_counts { items.len() } else { items.len() + 7 };
+        format!("<{name} soap-enc:arrayType=\"{kind}[{count}]\">{}</{name}>", items.concat())
     }
 
     /// A fault of the ACS, as a body.
@@ -398,12 +336,6 @@ impl Dialect {
 
 /// A text for XML; what stands for CWMP's prefix in a body is left no meaning.
 pub fn escape(text: &str) -> String {
-    let escaped = text
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    escaped
-        .replace('"', "&quot;")
-        .replace('{', "&#123;")
-        .replace('\r', "&#13;")
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    escaped.replace('"', "&quot;").replace('{', "&#123;").replace('\r', "&#13;")
 }

@@ -78,9 +78,7 @@ pub struct Shared {
 impl Shared {
     /// The state, also when a test panicked while it held it.
     pub fn state(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Changes the state, and wakes everyone who waits for it.
@@ -91,11 +89,7 @@ impl Shared {
     }
 
     /// Waits until `look` finds something; `None` when the time is over.
-    pub fn wait<T>(
-        &self,
-        time: Duration,
-        mut look: impl FnMut(&mut State) -> Option<T>,
-    ) -> Option<T> {
+    pub fn wait<T>(&self, time: Duration, mut look: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
         let end = Instant::now() + time;
         let mut state = self.state();
         loop {
@@ -104,9 +98,7 @@ impl Shared {
                 self.changed.notify_all();
                 return Some(found);
             }
-            let left = end
-                .checked_duration_since(Instant::now())
-                .filter(|d| !d.is_zero())?;
+            let left = end.checked_duration_since(Instant::now()).filter(|d| !d.is_zero())?;
             state = match self.changed.wait_timeout(state, left) {
                 Ok((state, _)) => state,
                 Err(poisoned) => poisoned.into_inner().0,
@@ -120,10 +112,7 @@ impl Shared {
     /// There is no such POST, or the agent did not take the reply.
     pub fn reply(&self, number: usize, reply: Reply) -> Result<(), String> {
         let time = self.change(|state| {
-            let live = state
-                .live
-                .as_mut()
-                .filter(|l| l.number == number && l.post.is_some());
+            let live = state.live.as_mut().filter(|l| l.number == number && l.post.is_some());
             live.ok_or("the session is over")?.reply = Some(reply);
             Ok::<_, String>(state.options.patience)
         })?;
@@ -144,12 +133,7 @@ impl State {
         self.sessions += 1;
         let number = self.sessions;
         self.informs.push_back((number, inform.clone()));
-        self.live = Some(Live {
-            number,
-            posts: 1,
-            post: Some(inform),
-            ..Live::default()
-        });
+        self.live = Some(Live { number, posts: 1, post: Some(inform), ..Live::default() });
         number
     }
 
@@ -159,18 +143,11 @@ impl State {
             self.last = format!("broke off: {} came without a session", post.name());
             return Err(Reply::status(400));
         };
-        let sent: Vec<&str> = head
-            .all("Cookie")
-            .into_iter()
-            .flat_map(|c| c.split(';'))
-            .map(str::trim)
-            .collect();
+        let sent: Vec<&str> =
+            head.all("Cookie").into_iter().flat_map(|c| c.split(';')).map(str::trim).collect();
         let due = [session_cookie(live.number), ROUTE_COOKIE.to_string()];
         if self.options.cookies && !due.iter().all(|c| sent.contains(&c.as_str())) {
-            self.last = format!(
-                "broke off: {} came with the cookies {sent:?}, not {due:?}",
-                post.name()
-            );
+            self.last = format!("broke off: {} came with the cookies {sent:?}, not {due:?}", post.name());
             return Err(Reply::status(400));
         }
         if live.over {
@@ -192,24 +169,9 @@ impl State {
 
     /// What happened lately, for panics.
     pub fn story(&self) -> String {
-        let last = if self.last.is_empty() {
-            "no session ended yet"
-        } else {
-            &self.last
-        };
-        let tail: Vec<String> = self
-            .log
-            .iter()
-            .rev()
-            .take(6)
-            .rev()
-            .map(Message::to_string)
-            .collect();
-        format!(
-            "{last}; {} sessions began; the last messages: [{}]",
-            self.sessions,
-            tail.join(" | ")
-        )
+        let last = if self.last.is_empty() { "no session ended yet" } else { &self.last };
+        let tail: Vec<String> = self.log.iter().rev().take(6).rev().map(Message::to_string).collect();
+        format!("{last}; {} sessions began; the last messages: [{}]", self.sessions, tail.join(" | "))
     }
 }
 
@@ -224,7 +186,5 @@ pub fn session_cookie(number: usize) -> String {
 
 pub fn challenge(asked: &Authentication, guard: &mut Guard, stale: bool) -> Reply {
     let challenges = guard.challenges(asked, stale);
-    challenges.into_iter().fold(Reply::status(401), |reply, c| {
-        reply.with("WWW-Authenticate", c)
-    })
+    challenges.into_iter().fold(Reply::status(401), |reply, c| reply.with("WWW-Authenticate", c))
 }

@@ -22,15 +22,8 @@ pub struct Tls {
 
 impl Default for Tls {
     fn default() -> Tls {
-        let names = ["localhost", "127.0.0.1", "::1"]
-            .map(str::to_string)
-            .to_vec();
-        Tls {
-            names,
-            years: (2020, 2090),
-            only_1_2: false,
-            client_certificate: false,
-        }
+        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_string).to_vec();
+        Tls { names, years: (2020, 2090), only_1_2: false, client_certificate: false }
     }
 }
 
@@ -48,9 +41,7 @@ pub fn prepare(tls: &Tls) -> (Arc<ServerConfig>, Identity) {
     let authority_key = KeyPair::generate().expect("a key");
     let mut authority = named("scripted CA");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_certificate = authority
-        .self_signed(&authority_key)
-        .expect("a certificate");
+    let authority_certificate = authority.self_signed(&authority_key).expect("a certificate");
     let issuer = Issuer::new(authority, authority_key);
 
     let key = KeyPair::generate().expect("a key");
@@ -60,39 +51,26 @@ pub fn prepare(tls: &Tls) -> (Arc<ServerConfig>, Identity) {
     let certificate = server.signed_by(&key, &issuer).expect("a certificate");
 
     let client_key = KeyPair::generate().expect("a key");
-    let client = named("scripted agent")
-        .signed_by(&client_key, &issuer)
-        .expect("a certificate");
+    let client = named("scripted agent").signed_by(&client_key, &issuer).expect("a certificate");
 
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = if tls.only_1_2 {
-        &[&rustls::version::TLS12][..]
-    } else {
-        rustls::DEFAULT_VERSIONS
-    };
+    let versions = if tls.only_1_2 { &[&rustls::version::TLS12][..] } else { rustls::DEFAULT_VERSIONS };
     let config = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions)
         .expect("versions that ring has");
     let config = if tls.client_certificate {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(authority_certificate.der().clone())
-            .expect("our own CA");
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        roots.add(authority_certificate.der().clone()).expect("our own CA");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
         config.with_client_cert_verifier(verifier.expect("a verifier"))
     } else {
         config.with_no_client_auth()
     };
     let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = config
-        .with_single_cert(chain, key)
-        .expect("a key that fits");
-    let identity = Identity {
-        ca: authority_certificate.pem(),
-        client: (client.pem(), client_key.serialize_pem()),
-    };
+    let config = config.with_single_cert(chain, key).expect("a key that fits");
+    let identity =
+        Identity { ca: authority_certificate.pem(), client: (client.pem(), client_key.serialize_pem()) };
     (Arc::new(config), identity)
 }
 

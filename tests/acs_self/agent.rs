@@ -23,31 +23,20 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> &str {
-        let found = self
-            .headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name));
+        let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map_or("", |(_, value)| value)
     }
 }
 
 impl Agent {
     pub fn new(url: &str) -> Agent {
-        let host = url
-            .strip_prefix("http://")
-            .and_then(|u| u.split('/').next())
-            .expect("an http URL");
+        let host = url.strip_prefix("http://").and_then(|u| u.split('/').next()).expect("an http URL");
         Agent::over(host, Box::new(connect(host)))
     }
 
     pub fn over(host: &str, stream: Box<dyn Stream>) -> Agent {
         let (cookies, authorization) = (Vec::new(), String::new());
-        Agent {
-            host: host.to_string(),
-            stream: BufReader::new(stream),
-            cookies,
-            authorization,
-        }
+        Agent { host: host.to_string(), stream: BufReader::new(stream), cookies, authorization }
     }
 
     pub fn reconnect(&mut self) {
@@ -68,35 +57,18 @@ impl Agent {
             head += &format!("Authorization: {}\r\n", self.authorization);
         }
         let stream = self.stream.get_mut();
-        stream
-            .write_all((head + framing_and_body).as_bytes())
-            .expect("the ACS reads");
+        stream.write_all((head + framing_and_body).as_bytes()).expect("the ACS reads");
         stream.flush().expect("the ACS reads");
         loop {
             let line = self.line()?;
-            let status: u16 = line
-                .get(9..12)
-                .expect("a status line")
-                .parse()
-                .expect("a status");
+            let status: u16 = line.get(9..12).expect("a status line").parse().expect("a status");
             let headers = std::iter::from_fn(|| self.line().filter(|l| !l.is_empty()))
-                .map(|l| {
-                    l.split_once(": ")
-                        .map(|(n, v)| (n.to_string(), v.to_string()))
-                        .expect("a header")
-                })
+                .map(|l| l.split_once(": ").map(|(n, v)| (n.to_string(), v.to_string())).expect("a header"))
                 .collect();
             if status != 100 {
-                let mut answer = Answer {
-                    status,
-                    headers,
-                    body: String::new(),
-                };
+                let mut answer = Answer { status, headers, body: String::new() };
                 answer.body = self.body(&answer);
-                let set = answer
-                    .headers
-                    .iter()
-                    .filter(|(n, _)| n.eq_ignore_ascii_case("Set-Cookie"));
+                let set = answer.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case("Set-Cookie"));
                 let cookies = set.map(|(_, v)| v.split(';').next().unwrap_or_default().to_string());
                 self.cookies.extend(cookies);
                 return Some(answer);
@@ -106,10 +78,7 @@ impl Agent {
 
     pub fn line(&mut self) -> Option<String> {
         let mut line = String::new();
-        let n = self
-            .stream
-            .read_line(&mut line)
-            .expect("the ACS answers in time");
+        let n = self.stream.read_line(&mut line).expect("the ACS answers in time");
         (n > 0).then(|| line.trim_end().to_string())
     }
 
@@ -122,8 +91,7 @@ impl Agent {
         };
         if answer.header("Transfer-Encoding") == "chunked" {
             loop {
-                let size =
-                    usize::from_str_radix(&self.line().expect("a chunk"), 16).expect("a size");
+                let size = usize::from_str_radix(&self.line().expect("a chunk"), 16).expect("a size");
                 piece(self, size);
                 assert_eq!(self.line().as_deref(), Some(""));
                 if size == 0 {

@@ -21,12 +21,7 @@ fn parameter(request: &Request, name: &str) -> Option<String> {
 
 #[test]
 fn t5_s13_s16_s17_the_answer_goes_by_the_same_connection_and_stays() {
-    for algorithm in [
-        "",
-        ", algorithm=MD5",
-        ", algorithm=MD5-sess",
-        ", algorithm=SHA-256",
-    ] {
+    for algorithm in ["", ", algorithm=MD5", ", algorithm=MD5-sess", ", algorithm=SHA-256"] {
         let challenge = format!(r#"Digest realm="acs", nonce="n", qop="auth,auth-int"{algorithm}"#);
         let peer = guarded(challenge.leak(), "n");
         let (mut client, _waker) = client(options(peer.url("/acs?x")));
@@ -35,31 +30,16 @@ fn t5_s13_s16_s17_the_answer_goes_by_the_same_connection_and_stays() {
         }
         let requests = peer.requests();
         assert_eq!(requests.len(), 4);
-        assert!(
-            requests
-                .iter()
-                .all(|r| r.connection == 0 && r.body == b"<Inform/>")
-        );
+        assert!(requests.iter().all(|r| r.connection == 0 && r.body == b"<Inform/>"));
         assert!(requests[0].authorization().is_none());
         let counts: Vec<_> = requests[1..].iter().map(|r| parameter(r, "nc")).collect();
         let want = ["00000001", "00000002", "00000003"].map(|c| Some(c.to_string()));
         assert_eq!(counts, want);
         let cnonce = parameter(&requests[1], "cnonce");
         assert!(cnonce.as_ref().is_some_and(|c| c.len() >= 16));
-        assert!(
-            requests[1..]
-                .iter()
-                .all(|r| parameter(r, "cnonce") == cnonce)
-        );
-        assert!(
-            requests[1..]
-                .iter()
-                .all(|r| parameter(r, "uri").as_deref() == Some("/acs?x"))
-        );
-        assert_eq!(
-            parameter(&requests[1], "algorithm").is_some(),
-            !algorithm.is_empty()
-        );
+        assert!(requests[1..].iter().all(|r| parameter(r, "cnonce") == cnonce));
+        assert!(requests[1..].iter().all(|r| parameter(r, "uri").as_deref() == Some("/acs?x")));
+        assert_eq!(parameter(&requests[1], "algorithm").is_some(), !algorithm.is_empty());
     }
 }
 
@@ -90,10 +70,7 @@ fn s17_a_new_connection_has_a_new_cnonce_and_the_count_goes_on() {
     }
     let requests = peer.requests();
     let answers = &requests[1..];
-    assert_eq!(
-        answers.iter().map(|r| r.connection).collect::<Vec<_>>(),
-        [0, 1, 2]
-    );
+    assert_eq!(answers.iter().map(|r| r.connection).collect::<Vec<_>>(), [0, 1, 2]);
     let mut cnonces: Vec<_> = answers.iter().map(|r| parameter(r, "cnonce")).collect();
     cnonces.dedup();
     assert_eq!(cnonces.len(), 3);
@@ -133,24 +110,15 @@ fn s18_a_stale_nonce_is_replaced_silently() {
             used += 1;
             return Reply::ok("in");
         }
-        let stale = if r.authorization().is_some() {
-            ", stale=true"
-        } else {
-            ""
-        };
-        Reply::challenge(&[&format!(
-            r#"Digest realm="r", nonce="{nonce}", qop="auth"{stale}"#
-        )])
+        let stale = if r.authorization().is_some() { ", stale=true" } else { "" };
+        Reply::challenge(&[&format!(r#"Digest realm="r", nonce="{nonce}", qop="auth"{stale}"#)])
     });
     let (mut client, _waker) = client(options(peer.url("/")));
     for _ in 0..5 {
         assert_eq!(post_ok(&mut client, b"x"), "in");
     }
     let requests = peer.requests();
-    let counts: Vec<_> = requests
-        .iter()
-        .map(|r| parameter(r, "nc").unwrap_or_default())
-        .collect();
+    let counts: Vec<_> = requests.iter().map(|r| parameter(r, "nc").unwrap_or_default()).collect();
     let (one, two, three) = ("00000001", "00000002", "00000003");
     assert_eq!(counts, ["", one, two, three, one, two, three, one]);
 }
@@ -171,10 +139,7 @@ fn s19_the_strongest_known_challenge_is_answered() {
         });
         let (mut client, _waker) = client(options(peer.url("/")));
         assert_eq!(post_ok(&mut client, b"x"), "in");
-        assert_eq!(
-            parameter(&peer.requests()[1], "opaque").as_deref(),
-            Some("o\"p")
-        );
+        assert_eq!(parameter(&peer.requests()[1], "opaque").as_deref(), Some("o\"p"));
     }
 }
 
@@ -183,14 +148,10 @@ fn s20_nextnonce_is_used() {
     let mut turn = 0;
     let peer = Peer::start(move |r| {
         if !r.digest_is_right(&format!("n{turn}")) {
-            return Reply::challenge(&[&format!(
-                r#"Digest realm="r", nonce="n{turn}", qop="auth""#
-            )]);
+            return Reply::challenge(&[&format!(r#"Digest realm="r", nonce="n{turn}", qop="auth""#)]);
         }
         turn += 1;
-        Reply::ok("in").with_header(&format!(
-            "authentication-info: qop=auth, nextnonce=\"n{turn}\""
-        ))
+        Reply::ok("in").with_header(&format!("authentication-info: qop=auth, nextnonce=\"n{turn}\""))
     });
     let (mut client, _waker) = client(options(peer.url("/")));
     for _ in 0..3 {
@@ -203,10 +164,7 @@ fn s20_nextnonce_is_used() {
 fn s12_basic_over_http_only_when_asked_for() {
     let replies = || [Reply::challenge(&["Basic realm=\"r\""]), Reply::ok("in")];
     let (result, requests) = one(replies());
-    assert!(
-        matches!(result, Err(Error::Authentication(_))),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(Error::Authentication(_))), "{result:?}");
     assert_eq!(requests.len(), 1);
 
     let peer = scripted(replies().into_iter().chain([Reply::ok("again")]));
@@ -215,27 +173,17 @@ fn s12_basic_over_http_only_when_asked_for() {
     let (mut client, _waker) = client(allowed);
     assert_eq!(post_ok(&mut client, b"x"), "in");
     assert_eq!(post_ok(&mut client, b"x"), "again");
-    let sent: Vec<_> = peer
-        .requests()
-        .iter()
-        .map(|r| r.header("Authorization").map(str::to_string))
-        .collect();
+    let sent: Vec<_> =
+        peer.requests().iter().map(|r| r.header("Authorization").map(str::to_string)).collect();
     let basic = Some("Basic dTpw".to_string());
     assert_eq!(sent, [None, basic.clone(), basic]);
 }
 
 #[test]
 fn s18_challenges_that_cannot_be_answered() {
-    for challenges in [
-        &[][..],
-        &["Bearer realm=\"r\""],
-        &["\"", "Digest realm=\"r"],
-    ] {
+    for challenges in [&[][..], &["Bearer realm=\"r\""], &["\"", "Digest realm=\"r"]] {
         let (result, requests) = one([Reply::challenge(challenges)]);
-        assert!(
-            matches!(result, Err(Error::Authentication(_))),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(Error::Authentication(_))), "{result:?}");
         assert_eq!(requests.len(), 1);
     }
     let peer = scripted([Reply::challenge(&[r#"Digest realm="r", nonce="n""#])]);
@@ -243,18 +191,12 @@ fn s18_challenges_that_cannot_be_answered() {
     nobody.username.clear();
     nobody.password.clear();
     let (mut client, _waker) = client(nobody);
-    assert!(matches!(
-        post(&mut client, b"x"),
-        Err(Error::Authentication(_))
-    ));
+    assert!(matches!(post(&mut client, b"x"), Err(Error::Authentication(_))));
 }
 
 #[test]
 fn credentials_go_to_another_host_only_when_it_asks() {
-    let other = guarded(
-        r#"Digest realm="other", nonce="other", qop="auth""#,
-        "other",
-    );
+    let other = guarded(r#"Digest realm="other", nonce="other", qop="auth""#, "other");
     let there = other.url("/there");
     let peer = Peer::start(move |r| match r.digest_is_right("n") {
         true => Reply::redirect("302 Found", &there),
@@ -319,14 +261,6 @@ fn s12_an_https_that_http_led_to_is_no_place_for_basic() {
     from_http.ca_file = Some(authority.file.clone());
     let (mut client, _waker) = client(from_http);
     let result = post(&mut client, b"x");
-    assert!(
-        matches!(result, Err(Error::Authentication(_))),
-        "{result:?}"
-    );
-    assert!(
-        other
-            .requests()
-            .iter()
-            .all(|r| r.header("Authorization").is_none())
-    );
+    assert!(matches!(result, Err(Error::Authentication(_))), "{result:?}");
+    assert!(other.requests().iter().all(|r| r.header("Authorization").is_none()));
 }

@@ -31,11 +31,7 @@ fn by_name(peer: &Peer) -> String {
     format!("https://localhost:{}/", peer.address.port())
 }
 
-fn refusal(
-    identity: &Identity,
-    change: impl FnOnce(&mut Options),
-    authority: &Authority,
-) -> String {
+fn refusal(identity: &Identity, change: impl FnOnce(&mut Options), authority: &Authority) -> String {
     let peer = server(identity);
     let mut options = trusting(by_name(&peer), authority);
     change(&mut options);
@@ -101,33 +97,22 @@ fn s5_s6_s8_certificates_that_are_refused() {
     let authority = Authority::new();
     let other = authority.sign(&["other.example", "*.example.net"], |_| {});
     let text = refusal(&other, |_| {}, &authority);
-    assert_eq!(
-        text,
-        "the certificate of localhost is for other.example, *.example.net"
-    );
+    assert_eq!(text, "the certificate of localhost is for other.example, *.example.net");
 
     let by_address = authority.sign(&["127.0.0.1"], |_| {});
     let text = refusal(&by_address, |_| {}, &authority);
-    assert!(
-        text.starts_with("the certificate of localhost is for "),
-        "{text}"
-    );
+    assert!(text.starts_with("the certificate of localhost is for "), "{text}");
 
     let nameless = authority.sign(&[], |p| {
-        p.distinguished_name
-            .push(rcgen::DnType::CommonName, "localhost");
+        p.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
     });
     refusal(&nameless, |_| {}, &authority);
 
-    let expired = authority.sign(&["localhost"], |p| {
-        p.not_after = rcgen::date_time_ymd(2020, 1, 1)
-    });
+    let expired = authority.sign(&["localhost"], |p| p.not_after = rcgen::date_time_ymd(2020, 1, 1));
     let text = refusal(&expired, |_| {}, &authority);
     assert_eq!(text, "the certificate of localhost has expired");
 
-    let early = authority.sign(&["localhost"], |p| {
-        p.not_before = rcgen::date_time_ymd(3000, 1, 1)
-    });
+    let early = authority.sign(&["localhost"], |p| p.not_before = rcgen::date_time_ymd(3000, 1, 1));
     let text = refusal(&early, |_| {}, &authority);
     assert_eq!(text, "the certificate of localhost is not valid yet");
 
@@ -136,10 +121,7 @@ fn s5_s6_s8_certificates_that_are_refused() {
     assert!(text.contains("localhost"), "{text}");
 
     let text = refusal(&Identity::self_signed(&["localhost"]), |_| {}, &authority);
-    assert_eq!(
-        text,
-        "the certificate of localhost is not signed by a trusted root"
-    );
+    assert_eq!(text, "the certificate of localhost is not signed by a trusted root");
 }
 
 /// The name in the client hello when a host is reached whose server has a certificate; nothing is
@@ -185,12 +167,7 @@ fn s4_s6_names_and_wildcards() {
     let wildcard = authority.sign(&["*.example.net"], |_| {});
     let told = handshake("acs.example.net", &wildcard, &authority);
     assert_eq!(told, Ok(Some("acs.example.net".to_string())));
-    for other in [
-        "a.acs.example.net",
-        "example.net",
-        "acs.example.com",
-        "192.0.2.1",
-    ] {
+    for other in ["a.acs.example.net", "example.net", "acs.example.com", "192.0.2.1"] {
         assert!(handshake(other, &wildcard, &authority).is_err(), "{other}");
     }
     let addresses = authority.sign(&["192.0.2.1", "2001:db8::1"], |_| {});
@@ -210,12 +187,8 @@ fn s6_addresses() {
 #[test]
 fn s7_dates_are_ignored_only_while_the_clock_is_not_set() {
     let authority = Authority::new();
-    let expired = authority.sign(&["localhost"], |p| {
-        p.not_after = rcgen::date_time_ymd(2020, 1, 1)
-    });
-    let early = authority.sign(&["localhost"], |p| {
-        p.not_before = rcgen::date_time_ymd(3000, 1, 1)
-    });
+    let expired = authority.sign(&["localhost"], |p| p.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let early = authority.sign(&["localhost"], |p| p.not_before = rcgen::date_time_ymd(3000, 1, 1));
     for identity in [&expired, &early] {
         let peer = server(identity);
         let mut unset = trusting(by_name(&peer), &authority);
@@ -226,17 +199,9 @@ fn s7_dates_are_ignored_only_while_the_clock_is_not_set() {
     // all the rest is still checked
     let unset = |o: &mut Options| o.clock_set = false;
     let change = |p: &mut rcgen::CertificateParams| p.not_after = rcgen::date_time_ymd(2020, 1, 1);
-    let text = refusal(
-        &authority.sign(&["other.example"], change),
-        unset,
-        &authority,
-    );
+    let text = refusal(&authority.sign(&["other.example"], change), unset, &authority);
     assert_eq!(text, "the certificate of localhost is for other.example");
-    refusal(
-        &Authority::new().sign(&["localhost"], change),
-        unset,
-        &authority,
-    );
+    refusal(&Authority::new().sign(&["localhost"], change), unset, &authority);
     refusal(&Identity::self_signed(&["localhost"]), unset, &authority);
 }
 
@@ -320,10 +285,7 @@ fn t29_t30_redirects_over_tls() {
 
     let clear = scripted([]);
     let identity = authority.sign(&["localhost"], |_| {});
-    let down = server_with(
-        &identity,
-        vec![Reply::redirect("302 Found", &clear.url("/"))],
-    );
+    let down = server_with(&identity, vec![Reply::redirect("302 Found", &clear.url("/"))]);
     let (mut down, _waker) = client(trusting(by_name(&down), &authority));
     match post(&mut down, b"x") {
         Err(Error::Redirect(text)) => assert!(text.contains("https to http"), "{text}"),
@@ -342,9 +304,7 @@ fn s12_s13_basic_over_tls_and_secure_cookies() {
     assert_eq!(post_ok(&mut client, b"x"), "1");
     assert_eq!(post_ok(&mut client, b"x"), "2");
     let requests = peer.requests();
-    let basic = requests[1..]
-        .iter()
-        .all(|r| r.header("Authorization") == Some("Basic dTpw"));
+    let basic = requests[1..].iter().all(|r| r.header("Authorization") == Some("Basic dTpw"));
     assert!(basic && requests.iter().all(|r| r.connection == 0));
     assert_eq!(requests[1].header("Cookie"), Some("s=1"));
 }

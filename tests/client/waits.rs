@@ -37,10 +37,7 @@ impl BlackHole {
             queue.push(socket);
             assert!(queue.len() < 100, "the queue has no end");
         }
-        BlackHole {
-            listener,
-            _queue: queue,
-        }
+        BlackHole { listener, _queue: queue }
     }
 
     fn address(&self) -> SocketAddr {
@@ -107,16 +104,10 @@ fn t7_each_phase_has_its_deadline() {
     short.timeouts.response = SHORT;
     let (mut two, _waker) = client(short);
     let result = post(&mut two, b"x");
-    let ended = matches!(
-        result,
-        Err(Error::Timeout("waiting for the response") | Error::TooLarge(_))
-    );
+    let ended = matches!(result, Err(Error::Timeout("waiting for the response") | Error::TooLarge(_)));
     assert!(ended, "{result:?}");
 
-    let stuck = scripted([
-        Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
-        Reply::hang(),
-    ]);
+    let stuck = scripted([Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), Reply::hang()]);
     let mut short = options(stuck.url("/"));
     short.timeouts.progress = SHORT;
     let (mut three, _waker) = client(short);
@@ -140,10 +131,7 @@ fn t7_a_request_that_is_not_read_has_a_deadline() {
     short.timeouts.progress = SHORT;
     let (mut client, _waker) = client(short);
     let large = vec![b'x'; 32 * 1024 * 1024];
-    assert_eq!(
-        timeout(client.post(Body::Whole(&large))),
-        "sending the request"
-    );
+    assert_eq!(timeout(client.post(Body::Whole(&large))), "sending the request");
     drop(hold);
 }
 
@@ -166,11 +154,7 @@ fn wait_connecting(address: SocketAddr) {
         let fields: Vec<&str> = line.split_whitespace().collect();
         fields.get(2).is_some_and(|f| f.ends_with(&port)) && fields.get(3) == Some(&"02")
     };
-    while !std::fs::read_to_string("/proc/net/tcp")
-        .expect("tcp")
-        .lines()
-        .any(connecting)
-    {
+    while !std::fs::read_to_string("/proc/net/tcp").expect("tcp").lines().any(connecting) {
         assert!(started.elapsed() < PATIENCE, "no connection is being made");
         std::thread::yield_now();
     }
@@ -184,9 +168,7 @@ fn every_wait_can_be_woken() {
 
     let (sender, hello) = mpsc::channel();
     let mute = Peer::raw(move |_, mut socket| {
-        socket
-            .read_exact(&mut [0; 5])
-            .expect("the begin of a handshake");
+        socket.read_exact(&mut [0; 5]).expect("the begin of a handshake");
         let _ = sender.send(());
         let _ = socket.read_to_end(&mut Vec::new());
     });

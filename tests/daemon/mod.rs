@@ -53,7 +53,8 @@ impl Daemon {
     /// Writes the configuration anew.
     pub fn configure(&self, acs: &str, rest: &str) {
         let dir = self.folder.0.display();
-        let commands = if rest.contains("[commands]") { "" } else { "[commands]\nreboot = []\nfactory_reset = []\n" };
+        let commands =
+            if rest.contains("[commands]") { "" } else { "[commands]\nreboot = []\nfactory_reset = []\n" };
         let text = format!(
             "state_dir = \"{dir}/state\"\nrun_dir = \"{dir}/run\"\noverlay_dir = \"{dir}/overlays\"\n\
              [log]\nlevel = \"debug\"\n[acs]\n{acs}\n{rest}\n{commands}"
@@ -69,7 +70,8 @@ impl Daemon {
     /// Starts the daemon; what it logs is appended to `log` in its folder.
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "it runs already");
-        let log = File::options().create(true).append(true).open(self.folder.0.join("log")).expect("a log file");
+        let log =
+            File::options().create(true).append(true).open(self.folder.0.join("log")).expect("a log file");
         let child = Command::new(&self.binary)
             .args(["run", "--config"])
             .arg(self.config())

@@ -20,12 +20,8 @@ const ODD: &str = " <a href=\"x\">'&amp;'</a>\t\r\n\u{1}é\u{1F600} ";
 const ODD_READ: &str = " <a href=\"x\">'&amp;'</a>\t\r\n\u{FFFD}é\u{1F600} ";
 
 fn inform(namespace: Namespace) -> Vec<u8> {
-    let event = |code: &str, key: &str| Event {
-        code: code.to_string(),
-        command_key: key.to_string(),
-    };
-    let parameter =
-        |path: &str, xsi_type, value: &str| (path.to_string(), xsi_type, value.to_string());
+    let event = |code: &str, key: &str| Event { code: code.to_string(), command_key: key.to_string() };
+    let parameter = |path: &str, xsi_type, value: &str| (path.to_string(), xsi_type, value.to_string());
     let facts = InformFacts {
         device_id: DeviceId {
             manufacturer: "Smith & Sons".to_string(),
@@ -33,22 +29,14 @@ fn inform(namespace: Namespace) -> Vec<u8> {
             product_class: String::new(),
             serial_number: "S<1>".to_string(),
         },
-        events: vec![
-            event("0 BOOTSTRAP", ""),
-            event("1 BOOT", ""),
-            event("M Reboot", "k & é"),
-        ],
+        events: vec![event("0 BOOTSTRAP", ""), event("1 BOOT", ""), event("M Reboot", "k & é")],
         current_time: "2026-11-22T11:28:55+01:00".to_string(),
         retry_count: 3,
         parameters: vec![
             parameter("Device.RootDataModelVersion", "xsd:string", "2.19"),
             parameter("Device.DeviceInfo.ProvisioningCode", "xsd:string", ODD),
             parameter("Device.ManagementServer.ParameterKey", "xsd:string", ""),
-            parameter(
-                "Device.ManagementServer.AliasBasedAddressing",
-                "xsd:boolean",
-                "false",
-            ),
+            parameter("Device.ManagementServer.AliasBasedAddressing", "xsd:boolean", "false"),
         ],
     };
     writer::inform(namespace, "17.1", &facts)
@@ -71,16 +59,8 @@ fn parameter_faults() -> Fault {
     };
     Fault {
         parameters: vec![
-            line(
-                "Device.No.Such",
-                Code::INVALID_NAME,
-                "there is no such parameter",
-            ),
-            line(
-                "Device.<b>",
-                Code::INVALID_VALUE,
-                "longer than 64 characters",
-            ),
+            line("Device.No.Such", Code::INVALID_NAME, "there is no such parameter"),
+            line("Device.<b>", Code::INVALID_VALUE, "longer than 64 characters"),
         ],
         ..Fault::new(Code::INVALID_ARGUMENTS, "2 of 3 parameters cannot be set")
     }
@@ -88,46 +68,21 @@ fn parameter_faults() -> Fault {
 
 fn envelopes() -> Vec<(&'static str, Vec<u8>)> {
     let answer = |a| writer::answer(V, Some("7"), a);
-    let value = |path, xsi_type, value| Item::Value {
-        path,
-        xsi_type,
-        value,
-    };
+    let value = |path, xsi_type, value| Item::Value { path, xsi_type, value };
     vec![
         ("inform", inform(V)),
         ("inform-1-0", inform(Namespace::V1_0)),
         ("inform-1-1", inform(Namespace::V1_1)),
-        (
-            "get-rpc-methods-response",
-            answer(Answer::GetRPCMethods(METHODS)),
-        ),
-        (
-            "set-parameter-values-response",
-            answer(Answer::SetParameterValues(Status::AtSessionEnd)),
-        ),
-        (
-            "set-parameter-attributes-response",
-            answer(Answer::SetParameterAttributes),
-        ),
-        (
-            "add-object-response",
-            answer(Answer::AddObject(4_294_967_295, Status::Applied)),
-        ),
-        (
-            "delete-object-response",
-            answer(Answer::DeleteObject(Status::Applied)),
-        ),
+        ("get-rpc-methods-response", answer(Answer::GetRPCMethods(METHODS))),
+        ("set-parameter-values-response", answer(Answer::SetParameterValues(Status::AtSessionEnd))),
+        ("set-parameter-attributes-response", answer(Answer::SetParameterAttributes)),
+        ("add-object-response", answer(Answer::AddObject(4_294_967_295, Status::Applied))),
+        ("delete-object-response", answer(Answer::DeleteObject(Status::Applied))),
         ("reboot-response", answer(Answer::Reboot)),
         ("factory-reset-response", answer(Answer::FactoryReset)),
         ("schedule-inform-response", answer(Answer::ScheduleInform)),
-        (
-            "response-without-id",
-            writer::answer(Namespace::V1_0, None, Answer::Reboot),
-        ),
-        (
-            "response-with-odd-id",
-            writer::answer(V, Some(ODD), Answer::Reboot),
-        ),
+        ("response-without-id", writer::answer(Namespace::V1_0, None, Answer::Reboot)),
+        ("response-with-odd-id", writer::answer(V, Some(ODD), Answer::Reboot)),
         (
             "get-parameter-values-response",
             long(
@@ -135,19 +90,11 @@ fn envelopes() -> Vec<(&'static str, Vec<u8>)> {
                 &[
                     value("Device.DeviceInfo.ProvisioningCode", "xsd:string", ODD),
                     value("Device.DeviceInfo.UpTime", "xsd:unsignedInt", "4294967295"),
-                    value(
-                        "Device.Time.CurrentLocalTime",
-                        "xsd:dateTime",
-                        "2026-11-22T10:28:55Z",
-                    ),
+                    value("Device.Time.CurrentLocalTime", "xsd:dateTime", "2026-11-22T10:28:55Z"),
                     value("Device.Time.Enable", "xsd:boolean", "true"),
                     value("Device.X.Int", "xsd:int", "-1"),
                     value("Device.X.Long", "xsd:long", "-9223372036854775808"),
-                    value(
-                        "Device.X.UnsignedLong",
-                        "xsd:unsignedLong",
-                        "18446744073709551615",
-                    ),
+                    value("Device.X.UnsignedLong", "xsd:unsignedLong", "18446744073709551615"),
                     value("Device.X.Decimal", "xsd:decimal", "-0.5"),
                     value("Device.X.Base64", "xsd:base64Binary", "AAE="),
                     value("Device.X.HexBinary", "xsd:hexBinary", "00FF"),
@@ -155,23 +102,14 @@ fn envelopes() -> Vec<(&'static str, Vec<u8>)> {
                 ],
             ),
         ),
-        (
-            "get-parameter-values-response-empty",
-            long(List::Values, &[]),
-        ),
+        ("get-parameter-values-response-empty", long(List::Values, &[])),
         (
             "get-parameter-names-response",
             long(
                 List::Names,
                 &[
-                    Item::Name {
-                        path: "Device.Users.User.",
-                        writable: true,
-                    },
-                    Item::Name {
-                        path: "Device.Users.UserNumberOfEntries",
-                        writable: false,
-                    },
+                    Item::Name { path: "Device.Users.User.", writable: true },
+                    Item::Name { path: "Device.Users.UserNumberOfEntries", writable: false },
                 ],
             ),
         ),
@@ -180,11 +118,7 @@ fn envelopes() -> Vec<(&'static str, Vec<u8>)> {
             long(
                 List::Attributes,
                 &[
-                    Item::Attributes {
-                        path: "Device.Time.Enable",
-                        notification: 0,
-                        subscriber: true,
-                    },
+                    Item::Attributes { path: "Device.Time.Enable", notification: 0, subscriber: true },
                     Item::Attributes {
                         path: "Device.DeviceInfo.SoftwareVersion",
                         notification: 2,
@@ -201,22 +135,9 @@ fn envelopes() -> Vec<(&'static str, Vec<u8>)> {
                 &Fault::new(Code::METHOD_NOT_SUPPORTED, "Method not supported: Download"),
             ),
         ),
-        (
-            "fault-9003-list",
-            writer::fault(V, Some("7"), &parameter_faults()),
-        ),
-        (
-            "fault-9005-1-0",
-            writer::fault(
-                Namespace::V1_0,
-                Some("7"),
-                &Fault::new(Code::INVALID_NAME, ODD),
-            ),
-        ),
-        (
-            "fault-must-understand",
-            writer::must_understand(V, Some("7"), "Secret"),
-        ),
+        ("fault-9003-list", writer::fault(V, Some("7"), &parameter_faults())),
+        ("fault-9005-1-0", writer::fault(Namespace::V1_0, Some("7"), &Fault::new(Code::INVALID_NAME, ODD))),
+        ("fault-must-understand", writer::must_understand(V, Some("7"), "Secret")),
     ]
 }
 
@@ -236,19 +157,9 @@ fn as_they_were() {
             wrong.push(format!("{name}: {}", String::from_utf8_lossy(&bytes)));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "differs from tests/golden:\n{}",
-        wrong.join("\n")
-    );
-    let golden = std::fs::read_dir(here().join("tests/golden"))
-        .unwrap()
-        .count();
-    assert_eq!(
-        golden,
-        envelopes().len(),
-        "a golden file that nothing writes"
-    );
+    assert!(wrong.is_empty(), "differs from tests/golden:\n{}", wrong.join("\n"));
+    let golden = std::fs::read_dir(here().join("tests/golden")).unwrap().count();
+    assert_eq!(golden, envelopes().len(), "a golden file that nothing writes");
 }
 
 fn understood(name: &str) -> peer::Envelope {
@@ -265,8 +176,7 @@ fn body(name: &str) -> peer::BodyElement {
 #[test]
 fn as_another_codec_understands_the_inform() {
     for (name, minor) in [("inform", 2), ("inform-1-0", 0), ("inform-1-1", 1)] {
-        let event =
-            |code: &str, key: &str| peer::EventStruct::new(code.to_string(), key.to_string());
+        let event = |code: &str, key: &str| peer::EventStruct::new(code.to_string(), key.to_string());
         let parameter = |path: &str, xsi_type: &str, value: &str| {
             peer::ParameterValue::new(path.to_string(), xsi_type.to_string(), value.to_string())
         };
@@ -277,11 +187,7 @@ fn as_another_codec_understands_the_inform() {
                 String::new(),
                 "S<1>".to_string(),
             ),
-            vec![
-                event("0 BOOTSTRAP", ""),
-                event("1 BOOT", ""),
-                event("M Reboot", "k & é"),
-            ],
+            vec![event("0 BOOTSTRAP", ""), event("1 BOOT", ""), event("M Reboot", "k & é")],
             1, // C-17
             "2026-11-22T10:28:55Z".parse().unwrap(),
             3,
@@ -289,25 +195,14 @@ fn as_another_codec_understands_the_inform() {
                 parameter("Device.RootDataModelVersion", "xsd:string", "2.19"),
                 parameter("Device.DeviceInfo.ProvisioningCode", "xsd:string", ODD_READ),
                 parameter("Device.ManagementServer.ParameterKey", "xsd:string", ""),
-                parameter(
-                    "Device.ManagementServer.AliasBasedAddressing",
-                    "xsd:boolean",
-                    "false",
-                ),
+                parameter("Device.ManagementServer.AliasBasedAddressing", "xsd:boolean", "false"),
             ],
         );
         assert_eq!(body(name), peer::BodyElement::Inform(expected), "{name}");
-        assert_eq!(
-            understood(name).cwmp_version(),
-            Some(peer::CwmpVersion::new(1, minor)),
-            "{name}: E-8"
-        );
+        assert_eq!(understood(name).cwmp_version(), Some(peer::CwmpVersion::new(1, minor)), "{name}: E-8");
         let header = understood(name).header();
         assert!(
-            header.contains(&peer::HeaderElement::ID(peer::ID::new(
-                true,
-                "17.1".to_string()
-            ))),
+            header.contains(&peer::HeaderElement::ID(peer::ID::new(true, "17.1".to_string()))),
             "{name}: {header:?}"
         );
     }
@@ -335,44 +230,21 @@ fn as_another_codec_understands_the_responses() {
             "set-parameter-attributes-response",
             B::SetParameterAttributesResponse(peer::SetParameterAttributesResponse {}),
         ),
-        (
-            "add-object-response",
-            B::AddObjectResponse(peer::AddObjectResponse::new(u32::MAX, text("0"))),
-        ),
-        (
-            "delete-object-response",
-            B::DeleteObjectResponse(peer::DeleteObjectResponse::new(text("0"))),
-        ),
-        (
-            "reboot-response",
-            B::RebootResponse(peer::RebootResponse {}),
-        ),
-        (
-            "factory-reset-response",
-            B::FactoryResetResponse(peer::FactoryResetResponse {}),
-        ),
-        (
-            "schedule-inform-response",
-            B::ScheduleInformResponse(peer::ScheduleInformResponse {}),
-        ),
+        ("add-object-response", B::AddObjectResponse(peer::AddObjectResponse::new(u32::MAX, text("0")))),
+        ("delete-object-response", B::DeleteObjectResponse(peer::DeleteObjectResponse::new(text("0")))),
+        ("reboot-response", B::RebootResponse(peer::RebootResponse {})),
+        ("factory-reset-response", B::FactoryResetResponse(peer::FactoryResetResponse {})),
+        ("schedule-inform-response", B::ScheduleInformResponse(peer::ScheduleInformResponse {})),
         (
             "get-parameter-values-response",
             B::GetParameterValuesResponse(peer::GetParameterValuesResponse::new(vec![
                 value("Device.DeviceInfo.ProvisioningCode", "xsd:string", ODD_READ),
                 value("Device.DeviceInfo.UpTime", "xsd:unsignedInt", "4294967295"),
-                value(
-                    "Device.Time.CurrentLocalTime",
-                    "xsd:dateTime",
-                    "2026-11-22T10:28:55Z",
-                ),
+                value("Device.Time.CurrentLocalTime", "xsd:dateTime", "2026-11-22T10:28:55Z"),
                 value("Device.Time.Enable", "xsd:boolean", "true"),
                 value("Device.X.Int", "xsd:int", "-1"),
                 value("Device.X.Long", "xsd:long", "-9223372036854775808"),
-                value(
-                    "Device.X.UnsignedLong",
-                    "xsd:unsignedLong",
-                    "18446744073709551615",
-                ),
+                value("Device.X.UnsignedLong", "xsd:unsignedLong", "18446744073709551615"),
                 value("Device.X.Decimal", "xsd:decimal", "-0.5"),
                 value("Device.X.Base64", "xsd:base64Binary", "AAE="),
                 value("Device.X.HexBinary", "xsd:hexBinary", "00FF"),
@@ -394,22 +266,14 @@ fn as_another_codec_understands_the_responses() {
                     text("0"),
                     vec![text("Subscriber")],
                 ),
-                peer::ParameterAttribute::new(
-                    text("Device.DeviceInfo.SoftwareVersion"),
-                    text("2"),
-                    vec![],
-                ),
+                peer::ParameterAttribute::new(text("Device.DeviceInfo.SoftwareVersion"), text("2"), vec![]),
             ])),
         ),
     ];
     for (name, expected) in table {
         assert_eq!(body(name), expected, "{name}");
         let header = understood(name).header();
-        assert_eq!(
-            header,
-            vec![peer::HeaderElement::ID(peer::ID::new(true, text("7")))],
-            "{name}: E-10"
-        );
+        assert_eq!(header, vec![peer::HeaderElement::ID(peer::ID::new(true, text("7")))], "{name}: E-10");
     }
 }
 
@@ -423,9 +287,6 @@ fn as_another_codec_understands_the_faults() {
             text.to_string(),
         ))
     };
-    assert_eq!(
-        body("fault-9000"),
-        fault("Server", 9000, "Method not supported: Download")
-    ); // E-18, E-19
+    assert_eq!(body("fault-9000"), fault("Server", 9000, "Method not supported: Download")); // E-18, E-19
     assert_eq!(body("fault-9005-1-0"), fault("Client", 9005, ODD_READ));
 }

@@ -69,13 +69,22 @@ impl Schemas {
         // The later schemas include the earlier by URL; the catalog beside them says which file that is.
         xmllint.env("XML_CATALOG_FILES", spec().join("xsd/catalog.xml"));
         let driver = self.work.join(schema);
-        let output =
-            xmllint.args(["--noout", "--nonet", "--huge", "--schema"]).arg(driver).args(files).output().unwrap();
+        let output = xmllint
+            .args(["--noout", "--nonet", "--huge", "--schema"])
+            .arg(driver)
+            .args(files)
+            .output()
+            .unwrap();
         match output.status.success() {
             true => Ok(()),
             false => {
                 let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-                Err(errors.lines().filter(|l| !l.ends_with(" validates")).take(20).collect::<Vec<_>>().join("\n"))
+                Err(errors
+                    .lines()
+                    .filter(|l| !l.ends_with(" validates"))
+                    .take(20)
+                    .collect::<Vec<_>>()
+                    .join("\n"))
             }
         }
     }
@@ -133,7 +142,8 @@ fn every_message_of_the_tests_is_valid() {
     let mut checked = 0;
     // The newest schema of each namespace.
     for (schema, namespace) in [SCHEMAS[0], SCHEMAS[1], SCHEMAS[4]] {
-        let of = |file: &&PathBuf| std::fs::read_to_string(file).is_ok_and(|text| text.contains(namespace.urn()));
+        let of =
+            |file: &&PathBuf| std::fs::read_to_string(file).is_ok_and(|text| text.contains(namespace.urn()));
         let files: Vec<PathBuf> = files.iter().filter(of).cloned().collect();
         for some in files.chunks(200) {
             if let Err(why) = schemas.all_valid(schema, some) {

@@ -18,7 +18,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_cwmpd");
-const DOOR: &str = "[connection_request]\nlisten = \"127.0.0.1:0\"\nusername = \"caller\"\npassword = \"call-secret\"\n";
+const DOOR: &str =
+    "[connection_request]\nlisten = \"127.0.0.1:0\"\nusername = \"caller\"\npassword = \"call-secret\"\n";
 
 /// `[acs]` of an agent whose next attempt after a failure comes in a second.
 fn keys(url: &str) -> String {
@@ -42,7 +43,8 @@ fn status(daemon: &Daemon) -> serde_json::Value {
 fn idle(daemon: &Daemon) {
     daemon.wait_for("end of the session", || {
         let status = status(daemon);
-        !status["state"].as_str().expect("a text").starts_with("in a session") && !status["last_session"].is_null()
+        !status["state"].as_str().expect("a text").starts_with("in a session")
+            && !status["last_session"].is_null()
     });
 }
 
@@ -89,16 +91,18 @@ fn request(stream: &mut TcpStream) -> Option<String> {
             return None;
         }
     }
-    let length = head.to_ascii_lowercase().split_once("content-length: ").map_or(0, |(_, rest)| {
-        rest.split("\r\n").next().and_then(|n| n.parse().ok()).unwrap_or(0)
-    });
+    let length = head
+        .to_ascii_lowercase()
+        .split_once("content-length: ")
+        .map_or(0, |(_, rest)| rest.split("\r\n").next().and_then(|n| n.parse().ok()).unwrap_or(0));
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some(head)
 }
 
 fn ok(body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).into_bytes()
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+        .into_bytes()
 }
 
 fn failure(daemon: &Daemon) -> String {
@@ -115,7 +119,15 @@ fn lines_on_the_control_socket_that_are_no_requests() {
     let daemon = agent("http://127.0.0.1:9/", "lines", "");
     let nested = [&b"{\"op\":\"get\",\"paths\":"[..], &b"[".repeat(126), &b"]".repeat(126), b"}\n"].concat();
     let long = [&b"{\"op\":\"get\",\"paths\":[\""[..], &b"x".repeat(1 << 20), b"\"]}\n"].concat();
-    for bytes in [&nested[..], &long, b"\n", b"\xff\xfe\n", b"null\n", b"{\"op\":\"set\",\"values\":[]}\n", b"{\"op\":\"run\"}\n"] {
+    for bytes in [
+        &nested[..],
+        &long,
+        b"\n",
+        b"\xff\xfe\n",
+        b"null\n",
+        b"{\"op\":\"set\",\"values\":[]}\n",
+        b"{\"op\":\"run\"}\n",
+    ] {
         let answer = control(&daemon, bytes);
         // What is too long may be cut off before the answer is read.
         assert!(answer.starts_with("{\"error\":") || bytes.len() > 1 << 16, "{answer}");
@@ -132,7 +144,9 @@ fn lines_on_the_control_socket_that_are_no_requests() {
 fn what_an_acs_can_answer_to_an_inform() {
     let soap = "http://schemas.xmlsoap.org/soap/envelope/";
     let deep = format!("<Envelope xmlns='{soap}'><Body>{}", "<a>".repeat(100_000));
-    let faults = format!("<Envelope xmlns='{soap}'><Body><Fault><detail><Fault><FaultCode>8005</FaultCode></Fault></detail></Fault></Body></Envelope>");
+    let faults = format!(
+        "<Envelope xmlns='{soap}'><Body><Fault><detail><Fault><FaultCode>8005</FaultCode></Fault></detail></Fault></Body></Envelope>"
+    );
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (ok(""), "empty response"),
         (ok("<"), "cannot be read"),
@@ -157,7 +171,12 @@ fn what_an_acs_can_answer_to_an_inform() {
     ];
     for (answer, words) in cases {
         let url = raw_acs(move |_, _| answer.clone());
-        let mut daemon = Daemon::new(BINARY, "answers", &(keys(&url) + "username = \"agent\"\npassword = \"open-sesame\"\n"), "");
+        let mut daemon = Daemon::new(
+            BINARY,
+            "answers",
+            &(keys(&url) + "username = \"agent\"\npassword = \"open-sesame\"\n"),
+            "",
+        );
         daemon.start();
         daemon.wait_ready();
         let why = failure(&daemon);
@@ -228,7 +247,9 @@ fn r_sys_5_a_promised_reset_comes_before_the_next_session() {
     let acs = Acs::start(Options::default());
     let mut daemon = agent(&acs.url(), "reset", "");
     let mut session = acs.next_session(DEADLINE);
-    session.set(&[("Device.ManagementServer.PeriodicInformInterval", "xsd:unsignedInt", "777")], "key").expect("set");
+    session
+        .set(&[("Device.ManagementServer.PeriodicInformInterval", "xsd:unsignedInt", "777")], "key")
+        .expect("set");
     session.factory_reset().expect("promised");
     daemon.kill(); // in the middle of the session
     drop(session);
@@ -250,7 +271,11 @@ fn r_sys_1_a_reboot_that_leaves_run_dir_is_one_reboot() {
     fs::write(&script, "#!/bin/sh\necho x >> \"$1\"\n").expect("a script");
     // A port of its own, so that the URL is the same after the restart.
     let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-    let commands = format!("[connection_request]\nlisten = \"127.0.0.1:{port}\"\n[commands]\nreboot = [\"/bin/sh\", \"{}\", \"{}\"]\nfactory_reset = []\n", script.display(), count.display());
+    let commands = format!(
+        "[connection_request]\nlisten = \"127.0.0.1:{port}\"\n[commands]\nreboot = [\"/bin/sh\", \"{}\", \"{}\"]\nfactory_reset = []\n",
+        script.display(),
+        count.display()
+    );
     let mut daemon = agent(&acs.url(), "container", &commands);
     let mut session = acs.next_session(DEADLINE);
     session.reboot("why").expect("promised");
@@ -273,7 +298,9 @@ fn r_sys_1_a_reboot_that_leaves_run_dir_is_one_reboot() {
 #[test]
 fn cr_14_the_port_follows_the_configuration() {
     let acs = Acs::start(Options::default());
-    let listen = |port: u16| format!("[connection_request]\nlisten = \"127.0.0.1:{port}\"\nusername = \"u\"\npassword = \"p\"\n");
+    let listen = |port: u16| {
+        format!("[connection_request]\nlisten = \"127.0.0.1:{port}\"\nusername = \"u\"\npassword = \"p\"\n")
+    };
     let (first, second) = (free_port(), free_port());
     let daemon = agent(&acs.url(), "moves", &listen(first));
     acs.next_session(DEADLINE).end();
@@ -306,7 +333,11 @@ fn notes_of_the_same_kind_are_one_note() {
         daemon.ask(&["inform"]);
     }
     let notes = status(&daemon)["notes"].clone();
-    let same = notes.as_array().expect("a list").iter().filter(|n| n.as_str().is_some_and(|n| n.contains("cannot be taken")));
+    let same = notes
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|n| n.as_str().is_some_and(|n| n.contains("cannot be taken")));
     assert_eq!(same.count(), 1, "{notes}");
 }
 
@@ -319,7 +350,7 @@ fn r_gen_5_what_could_not_be_promised_is_not_kept_later() {
     let wrapper = folder.0.join("cwmpd");
     fs::write(&wrapper, format!("#!/bin/sh\ntrap '' XFSZ\nexec {BINARY} \"$@\"\n")).expect("a script");
     fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o700)).expect("its mode");
-    let mut daemon = Daemon::new(&wrapper, "full", &keys(&acs.url()), "");
+    let mut daemon = Daemon::new(&wrapper, "full", &keys(&acs.url()), DOOR);
     daemon.start();
     let mut session = acs.next_session(DEADLINE);
     // The disk is gone: nothing can be appended, nothing written anew.
@@ -341,7 +372,9 @@ fn r_gen_5_what_could_not_be_promised_is_not_kept_later() {
     limit(daemon.pid(), "--fsize=unlimited");
     let (row, _) = session.add(ROWS, "row").expect("a row");
     session.delete(&format!("{ROWS}{row}."), "row").expect("deleted");
-    session.set(&[("Device.ManagementServer.PeriodicInformInterval", "xsd:unsignedInt", "777")], "key").expect("set");
+    session
+        .set(&[("Device.ManagementServer.PeriodicInformInterval", "xsd:unsignedInt", "777")], "key")
+        .expect("set");
     session.end();
     idle(&daemon);
     daemon.kill();
@@ -395,7 +428,12 @@ fn a_stop_in_the_middle_of_an_answer_nobody_reads() {
     request(&mut stream).expect("an empty POST");
     // Every value of the tree a thousand times: more than any socket's buffers.
     let names = "<string>Device.</string>".repeat(1000);
-    say(&mut stream, soap(&format!("<c:GetParameterValues><ParameterNames>{names}</ParameterNames></c:GetParameterValues>")));
+    say(
+        &mut stream,
+        soap(&format!(
+            "<c:GetParameterValues><ParameterNames>{names}</ParameterNames></c:GetParameterValues>"
+        )),
+    );
     let mut some = [0; 4096];
     stream.read_exact(&mut some).expect("it has begun");
     // A shell is served meanwhile.

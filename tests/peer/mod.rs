@@ -88,12 +88,7 @@ pub struct Reply {
 impl Reply {
     /// Exactly these bytes.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Reply {
-        Reply {
-            bytes: bytes.into(),
-            piece: usize::MAX,
-            close: false,
-            hang: false,
-        }
+        Reply { bytes: bytes.into(), piece: usize::MAX, close: false, hang: false }
     }
 
     /// A response with its length.
@@ -119,10 +114,7 @@ impl Reply {
 
     /// 401 with challenges, and a body that has to be skipped.
     pub fn challenge(challenges: &[&str]) -> Reply {
-        let headers: Vec<String> = challenges
-            .iter()
-            .map(|c| format!("WWW-Authenticate: {c}"))
-            .collect();
+        let headers: Vec<String> = challenges.iter().map(|c| format!("WWW-Authenticate: {c}")).collect();
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
         Reply::status("401 Unauthorized", &headers, b"<html>who are you?</html>")
     }
@@ -134,30 +126,19 @@ impl Reply {
 
     /// Never answers.
     pub fn hang() -> Reply {
-        Reply {
-            hang: true,
-            ..Reply::raw("")
-        }
+        Reply { hang: true, ..Reply::raw("") }
     }
 
     /// One header more.
     pub fn with_header(mut self, header: &str) -> Reply {
-        let at = self
-            .bytes
-            .windows(2)
-            .position(|w| w == b"\r\n")
-            .expect("a status line");
-        self.bytes
-            .splice(at..at, format!("\r\n{header}").into_bytes());
+        let at = self.bytes.windows(2).position(|w| w == b"\r\n").expect("a status line");
+        self.bytes.splice(at..at, format!("\r\n{header}").into_bytes());
         self
     }
 
     /// Closes the connection after the bytes.
     pub fn close(self) -> Reply {
-        Reply {
-            close: true,
-            ..self
-        }
+        Reply { close: true, ..self }
     }
 
     /// Writes so many bytes at a time.
@@ -194,8 +175,7 @@ impl Peer {
         let config = Arc::new(config);
         let wrap = move |socket| {
             let tls = rustls::ServerConnection::new(Arc::clone(&config)).ok()?;
-            let stream: Box<dyn Stream> =
-                Box::new(tls::Closing(rustls::StreamOwned::new(tls, socket)));
+            let stream: Box<dyn Stream> = Box::new(tls::Closing(rustls::StreamOwned::new(tls, socket)));
             Some(stream)
         };
         Peer::over(listener(), "https", wrap, script)
@@ -212,38 +192,28 @@ impl Peer {
         let (sender, came) = mpsc::channel();
         let script = Arc::new(Mutex::new(script));
         let log = Arc::clone(&requests);
-        Peer::accept(
-            listener,
-            scheme,
-            requests,
-            came,
-            move |connection, socket| {
-                let Some(mut stream) = wrap(socket) else {
-                    return;
-                };
-                while let Some(request) = read_request(&mut *stream, connection) {
-                    log.lock().expect("log").push(request.clone());
-                    let _ = sender.send(());
-                    let reply = (script.lock().expect("script"))(&request);
-                    for piece in reply.bytes.chunks(reply.piece.max(1)) {
-                        if stream
-                            .write_all(piece)
-                            .and_then(|()| stream.flush())
-                            .is_err()
-                        {
-                            return;
-                        }
-                    }
-                    if reply.hang {
-                        // until the client goes away
-                        let _ = stream.read(&mut [0]);
-                    }
-                    if reply.close || reply.hang {
+        Peer::accept(listener, scheme, requests, came, move |connection, socket| {
+            let Some(mut stream) = wrap(socket) else {
+                return;
+            };
+            while let Some(request) = read_request(&mut *stream, connection) {
+                log.lock().expect("log").push(request.clone());
+                let _ = sender.send(());
+                let reply = (script.lock().expect("script"))(&request);
+                for piece in reply.bytes.chunks(reply.piece.max(1)) {
+                    if stream.write_all(piece).and_then(|()| stream.flush()).is_err() {
                         return;
                     }
                 }
-            },
-        )
+                if reply.hang {
+                    // until the client goes away
+                    let _ = stream.read(&mut [0]);
+                }
+                if reply.close || reply.hang {
+                    return;
+                }
+            }
+        })
     }
 
     /// A server that leaves each connection to `handle`, with its number.
@@ -276,13 +246,7 @@ impl Peer {
                 std::thread::spawn(move || handle(number, socket));
             }
         });
-        Peer {
-            address,
-            scheme,
-            requests,
-            came,
-            stop,
-        }
+        Peer { address, scheme, requests, came, stop }
     }
 
     /// Its URL with this path.
@@ -340,14 +304,8 @@ fn read_line(stream: &mut dyn Read) -> Option<String> {
 /// A whole request; `None` when the connection ends before.
 pub fn read_request(stream: &mut dyn Read, connection: usize) -> Option<Request> {
     let head = read_head(stream)?;
-    let mut request = Request {
-        connection,
-        head,
-        body: Vec::new(),
-    };
-    let length: usize = request
-        .header("Content-Length")
-        .map_or(0, |l| l.parse().expect("length"));
+    let mut request = Request { connection, head, body: Vec::new() };
+    let length: usize = request.header("Content-Length").map_or(0, |l| l.parse().expect("length"));
     request.body.resize(length, 0);
     let mut body = std::mem::take(&mut request.body);
     stream.read_exact(&mut body).ok()?;

@@ -31,28 +31,18 @@ impl Authority {
     pub fn new() -> Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "cwmpd test authority");
+        params.distinguished_name.push(DnType::CommonName, "cwmpd test authority");
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         let file = file("ca.pem", &certificate.pem());
-        Authority {
-            issuer: Issuer::new(params, key),
-            certificate,
-            file,
-        }
+        Authority { issuer: Issuer::new(params, key), certificate, file }
     }
 
     /// A certificate for these names and addresses, changed as `change` likes.
     pub fn sign(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let (params, key) = prepare(names, change);
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        Identity {
-            pem: certificate.pem(),
-            chain: vec![certificate.into()],
-            key,
-        }
+        Identity { pem: certificate.pem(), chain: vec![certificate.into()], key }
     }
 
     /// Its certificate as the root of a server that asks for client certificates.
@@ -63,10 +53,7 @@ impl Authority {
     }
 }
 
-fn prepare(
-    names: &[&str],
-    change: impl FnOnce(&mut CertificateParams),
-) -> (CertificateParams, KeyPair) {
+fn prepare(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> (CertificateParams, KeyPair) {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).expect("names");
     change(&mut params);
@@ -78,19 +65,12 @@ impl Identity {
     pub fn self_signed(names: &[&str]) -> Identity {
         let (params, key) = prepare(names, |_| {});
         let certificate = params.self_signed(&key).expect("a certificate");
-        Identity {
-            pem: certificate.pem(),
-            chain: vec![certificate.into()],
-            key,
-        }
+        Identity { pem: certificate.pem(), chain: vec![certificate.into()], key }
     }
 
     /// PEM files of certificate and key.
     pub fn files(&self) -> (PathBuf, PathBuf) {
-        (
-            file("cert.pem", &self.pem),
-            file("key.pem", &self.key.serialize_pem()),
-        )
+        (file("cert.pem", &self.pem), file("key.pem", &self.key.serialize_pem()))
     }
 
     /// A server with this certificate.
@@ -115,9 +95,7 @@ impl Identity {
             ),
         };
         let key = PrivateKeyDer::try_from(self.key.serialize_der()).expect("a key");
-        builder
-            .with_single_cert(self.chain.clone(), key)
-            .expect("a certificate")
+        builder.with_single_cert(self.chain.clone(), key).expect("a certificate")
     }
 }
 

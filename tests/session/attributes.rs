@@ -10,18 +10,12 @@ const USER: &str = "Device.ManagementServer.ConnectionRequestUsername";
 const KEY: &str = "Device.ManagementServer.ParameterKey";
 
 fn notification(name: &str, notification: u8) -> Attributes {
-    Attributes {
-        name: name.to_string(),
-        notification: Some(notification),
-        access_list: None,
-    }
+    Attributes { name: name.to_string(), notification: Some(notification), access_list: None }
 }
 
 /// What notification a parameter has.
 fn has(session: &mut Session, name: &str) -> u8 {
-    session.get_attributes(&[name]).expect("attributes")[0]
-        .notification
-        .expect("a number")
+    session.get_attributes(&[name]).expect("attributes")[0].notification.expect("a number")
 }
 
 fn set(daemon: &Daemon, name: &str, value: &str) {
@@ -34,9 +28,7 @@ fn n_2_passive() {
     let acs = Acs::start(Options::default());
     let daemon = agent(&acs, "passive");
     let mut session = acs.next_session(SOON);
-    session
-        .set_attributes(&[notification(INTERVAL, 1)])
-        .expect("passive");
+    session.set_attributes(&[notification(INTERVAL, 1)]).expect("passive");
     session.end();
     over(&daemon);
     set(&daemon, INTERVAL, "4000");
@@ -45,21 +37,8 @@ fn n_2_passive() {
     let session = kicked(&acs, &daemon);
     assert_eq!(acs.sessions(), 2, "N-2: no session of its own");
     assert_eq!(session.inform.codes(), ["4 VALUE CHANGE"], "V-13");
-    assert_eq!(
-        session.inform.value(INTERVAL),
-        Some("4001"),
-        "I-4: the present value"
-    );
-    assert_eq!(
-        session
-            .inform
-            .parameters
-            .iter()
-            .filter(|v| v.name == INTERVAL)
-            .count(),
-        1,
-        "I-4: once"
-    );
+    assert_eq!(session.inform.value(INTERVAL), Some("4001"), "I-4: the present value");
+    assert_eq!(session.inform.parameters.iter().filter(|v| v.name == INTERVAL).count(), 1, "I-4: once");
     assert_eq!(session.inform.value(USER), None, "N-1");
     session.end();
     over(&daemon);
@@ -78,10 +57,7 @@ fn v_13_a_change_waits_for_its_answer() {
     acs.at(1, Incident::Drop);
     set(&daemon, CODE, "x");
     let session = acs.next_session(SOON);
-    assert_eq!(
-        (session.inform.codes(), session.inform.value(CODE)),
-        (vec!["4 VALUE CHANGE"], Some("x"))
-    );
+    assert_eq!((session.inform.codes(), session.inform.value(CODE)), (vec!["4 VALUE CHANGE"], Some("x")));
     assert_eq!(session.inform.retry_count, 1);
     daemon.kill();
     drop(session);
@@ -118,11 +94,7 @@ fn n_3_active() {
     session.end();
     let session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["4 VALUE CHANGE"], "N-5");
-    assert_eq!(
-        session.inform.value(CODE),
-        Some("d"),
-        "N-4: one Inform for all"
-    );
+    assert_eq!(session.inform.value(CODE), Some("d"), "N-4: one Inform for all");
     session.end();
     over(&daemon);
     assert_eq!(acs.sessions(), 3);
@@ -134,9 +106,7 @@ fn n_5_watched_and_changed_in_one_session() {
     let acs = Acs::start(Options::default());
     let daemon = agent(&acs, "in-one");
     let mut session = acs.next_session(SOON);
-    session
-        .set_attributes(&[notification(USER, 2)])
-        .expect("active");
+    session.set_attributes(&[notification(USER, 2)]).expect("active");
     set(&daemon, USER, "changed-by-hand");
     session.value(USER).expect("a value");
     session.end();
@@ -152,18 +122,8 @@ fn i_9_the_acs_knows_what_it_set() {
     let acs = Acs::start(Options::default());
     let daemon = agent(&acs, "own");
     let mut session = acs.next_session(SOON);
-    session
-        .set_attributes(&[notification(INTERVAL, 2), notification(KEY, 1)])
-        .expect("active");
-    session
-        .set(
-            &[
-                (CODE, "xsd:string", "mine"),
-                (INTERVAL, "xsd:unsignedInt", "5000"),
-            ],
-            "mine",
-        )
-        .expect("set");
+    session.set_attributes(&[notification(INTERVAL, 2), notification(KEY, 1)]).expect("active");
+    session.set(&[(CODE, "xsd:string", "mine"), (INTERVAL, "xsd:unsignedInt", "5000")], "mine").expect("set");
     session.end();
     over(&daemon);
     let session = kicked(&acs, &daemon);
@@ -185,42 +145,22 @@ fn r_spa_1_all_or_none() {
     let _daemon = agent(&acs, "spa");
     let mut session = acs.next_session(SOON);
     assert_eq!(has(&mut session, CODE), 2, "R-SPA-7: forced");
-    assert_eq!(
-        has(&mut session, "Device.ManagementServer.ConnectionRequestURL"),
-        2,
-        "R-SPA-8: by default"
-    );
+    assert_eq!(has(&mut session, "Device.ManagementServer.ConnectionRequestURL"), 2, "R-SPA-8: by default");
     assert_eq!(has(&mut session, INTERVAL), 0);
     for (bad, code) in [
         (notification(INTERVAL, 7), vec![9003]),
         (notification(INTERVAL, 4), vec![9003, 9009]),
         (notification("Device.Nowhere.", 1), vec![9005]),
-        (
-            Attributes {
-                access_list: Some(vec!["x".repeat(65)]),
-                ..notification(INTERVAL, 1)
-            },
-            vec![9003],
-        ),
+        (Attributes { access_list: Some(vec!["x".repeat(65)]), ..notification(INTERVAL, 1) }, vec![9003]),
     ] {
-        let fault = session
-            .set_attributes(&[notification(USER, 2), bad.clone()])
-            .expect_err(&bad.name);
+        let fault = session.set_attributes(&[notification(USER, 2), bad.clone()]).expect_err(&bad.name);
         assert!(code.contains(&fault.code), "R-SPA-5: {bad:?}: {fault:?}");
         assert_eq!(has(&mut session, USER), 0, "R-SPA-1");
     }
-    let nothing = Attributes {
-        name: INTERVAL.to_string(),
-        notification: None,
-        access_list: None,
-    };
-    session
-        .set_attributes(&[notification(INTERVAL, 1), nothing])
-        .expect("R-SPA-3");
+    let nothing = Attributes { name: INTERVAL.to_string(), notification: None, access_list: None };
+    session.set_attributes(&[notification(INTERVAL, 1), nothing]).expect("R-SPA-3");
     assert_eq!(has(&mut session, INTERVAL), 1, "R-SPA-3, R-SPA-4");
-    session
-        .set_attributes(&[notification(INTERVAL, 1), notification(INTERVAL, 2)])
-        .expect("R-SPA-4");
+    session.set_attributes(&[notification(INTERVAL, 1), notification(INTERVAL, 2)]).expect("R-SPA-4");
     assert_eq!(has(&mut session, INTERVAL), 2, "R-SPA-4, R-SPA-6");
     // R-SPA-7: refused or without effect.
     if let Err(fault) = session.set_attributes(&[notification(CODE, 0)]) {
@@ -232,28 +172,12 @@ fn r_spa_1_all_or_none() {
         notification: None,
         access_list: Some(list.iter().map(|s| s.to_string()).collect()),
     };
-    session
-        .set_attributes(&[access(&[])])
-        .expect("R-SPA-2, R-SPA-9");
-    let all = session
-        .get_attributes(&["Device.ManagementServer."])
-        .expect("R-SPA-13");
-    assert!(
-        all.iter().all(|a| a.access_list.as_deref() == Some(&[])),
-        "R-SPA-2: {all:?}"
-    );
-    session
-        .set_attributes(&[access(&["Subscriber", "Neighbour"])])
-        .expect("R-SPA-9");
-    let one = session
-        .get_attributes(&[INTERVAL])
-        .expect("attributes")
-        .remove(0);
-    assert_eq!(
-        one.access_list,
-        Some(vec!["Subscriber".to_string()]),
-        "R-SPA-9"
-    );
+    session.set_attributes(&[access(&[])]).expect("R-SPA-2, R-SPA-9");
+    let all = session.get_attributes(&["Device.ManagementServer."]).expect("R-SPA-13");
+    assert!(all.iter().all(|a| a.access_list.as_deref() == Some(&[])), "R-SPA-2: {all:?}");
+    session.set_attributes(&[access(&["Subscriber", "Neighbour"])]).expect("R-SPA-9");
+    let one = session.get_attributes(&[INTERVAL]).expect("attributes").remove(0);
+    assert_eq!(one.access_list, Some(vec!["Subscriber".to_string()]), "R-SPA-9");
     assert_eq!(one.notification, Some(2), "R-SPA-3");
     session.end();
 }
@@ -264,10 +188,7 @@ fn r_spa_11_kept() {
     let acs = Acs::start(Options::default());
     let mut daemon = agent(&acs, "kept");
     let mut session = acs.next_session(SOON);
-    let closed = Attributes {
-        access_list: Some(Vec::new()),
-        ..notification(INTERVAL, 2)
-    };
+    let closed = Attributes { access_list: Some(Vec::new()), ..notification(INTERVAL, 2) };
     session.set_attributes(&[closed]).expect("taken");
     daemon.kill();
     drop(session);
@@ -282,16 +203,12 @@ fn r_spa_11_kept() {
     // N-7: another software version at the next start.
     daemon.stop();
     let text = std::fs::read_to_string(daemon.config()).expect("a configuration");
-    std::fs::write(daemon.config(), text.replace("\"1.2.3\"", "\"1.2.4\""))
-        .expect("a configuration");
+    std::fs::write(daemon.config(), text.replace("\"1.2.3\"", "\"1.2.4\"")).expect("a configuration");
     daemon.reboot();
     daemon.start();
     let session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["1 BOOT", "4 VALUE CHANGE"], "N-7");
-    assert_eq!(
-        session.inform.value("Device.DeviceInfo.SoftwareVersion"),
-        Some("1.2.4")
-    );
+    assert_eq!(session.inform.value("Device.DeviceInfo.SoftwareVersion"), Some("1.2.4"));
     session.end();
     over(&daemon);
     assert_eq!(status(&daemon)["retry_count"], 0);

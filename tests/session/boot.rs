@@ -2,9 +2,7 @@
 //! boot and after a restart.
 
 use crate::acs::{Acs, Algorithm, Authentication, Direction, Message, Options};
-use crate::{
-    LONG_WAIT, SOON, agent, agent_at, agent_with, failure, keys, kicked, over, sections, status,
-};
+use crate::{LONG_WAIT, SOON, agent, agent_at, agent_with, failure, keys, kicked, over, sections, status};
 
 const FORCED: [&str; 7] = [
     "Device.RootDataModelVersion",
@@ -17,10 +15,7 @@ const FORCED: [&str; 7] = [
 ];
 
 fn posts(acs: &Acs) -> Vec<Message> {
-    acs.log()
-        .into_iter()
-        .filter(|m| m.direction == Direction::FromAgent)
-        .collect()
+    acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).collect()
 }
 
 /// C-2, V-4, C-3, C-17, C-22, C-29, I-1, I-2, I-3, V-7, V-8, V-10, V-11, E-11, E-26
@@ -33,12 +28,7 @@ fn the_first_inform() {
     assert_eq!(inform.codes(), ["0 BOOTSTRAP", "1 BOOT"], "V-10");
     assert!(inform.events.iter().all(|(_, key)| key.is_empty()), "V-7");
     assert_eq!(
-        [
-            &inform.manufacturer,
-            &inform.oui,
-            &inform.product_class,
-            &inform.serial_number
-        ],
+        [&inform.manufacturer, &inform.oui, &inform.product_class, &inform.serial_number],
         ["Example", "00D09E", "Box", "S1"],
         "I-1"
     );
@@ -47,18 +37,10 @@ fn the_first_inform() {
     let id = inform.id.as_deref().expect("E-11: an ID");
     assert!(!id.is_empty() && id.chars().count() <= 32, "E-11: {id}");
     // I-2, E-26: local time with its offset.
-    let shape: String = inform
-        .current_time
-        .chars()
-        .map(|c| if c.is_ascii_digit() { '9' } else { c })
-        .collect();
+    let shape: String =
+        inform.current_time.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
     assert!(
-        [
-            "9999-99-99T99:99:99+99:99",
-            "9999-99-99T99:99:99-99:99",
-            "9999-99-99T99:99:99Z"
-        ]
-        .contains(&&*shape),
+        ["9999-99-99T99:99:99+99:99", "9999-99-99T99:99:99-99:99", "9999-99-99T99:99:99Z"].contains(&&*shape),
         "{}",
         inform.current_time
     );
@@ -66,42 +48,19 @@ fn the_first_inform() {
         let times = inform.parameters.iter().filter(|v| v.name == name).count();
         assert_eq!(times, 1, "I-3: {name}");
     }
-    assert_eq!(
-        inform.value("Device.DeviceInfo.SoftwareVersion"),
-        Some("1.2.3")
-    );
-    assert_eq!(
-        inform.value("Device.ManagementServer.ParameterKey"),
-        Some("")
-    );
-    let url = inform
-        .value("Device.ManagementServer.ConnectionRequestURL")
-        .expect("CR-15");
+    assert_eq!(inform.value("Device.DeviceInfo.SoftwareVersion"), Some("1.2.3"));
+    assert_eq!(inform.value("Device.ManagementServer.ParameterKey"), Some(""));
+    let url = inform.value("Device.ManagementServer.ConnectionRequestURL").expect("CR-15");
     assert!(url.starts_with("http://127.0.0.1:"), "CR-15, CR-18: {url}");
     let typed = |name: &str| {
-        let value = inform
-            .parameters
-            .iter()
-            .find(|v| v.name == name)
-            .expect("listed");
+        let value = inform.parameters.iter().find(|v| v.name == name).expect("listed");
         value.xsi_type.clone()
     };
-    assert_eq!(
-        typed("Device.ManagementServer.AliasBasedAddressing"),
-        "xsd:boolean",
-        "E-5"
-    );
-    assert_eq!(
-        typed("Device.ManagementServer.ParameterKey"),
-        "xsd:string",
-        "E-5"
-    );
+    assert_eq!(typed("Device.ManagementServer.AliasBasedAddressing"), "xsd:boolean", "E-5");
+    assert_eq!(typed("Device.ManagementServer.ParameterKey"), "xsd:string", "E-5");
     session.end();
     let posts = posts(&acs);
-    assert!(
-        posts[0].body.contains("Inform"),
-        "C-3: nothing goes before the Inform"
-    );
+    assert!(posts[0].body.contains("Inform"), "C-3: nothing goes before the Inform");
     assert_eq!(posts.len(), 2, "C-13: the Inform and one empty POST");
 }
 
@@ -117,12 +76,7 @@ fn i_1_the_inform_says_what_device_info_says() {
         ("ProductClass", "Box"),
         ("SerialNumber", "S1"),
     ] {
-        assert_eq!(
-            session
-                .value(&format!("Device.DeviceInfo.{name}"))
-                .as_deref(),
-            Ok(value)
-        );
+        assert_eq!(session.value(&format!("Device.DeviceInfo.{name}")).as_deref(), Ok(value));
     }
     session.end();
 }
@@ -133,43 +87,25 @@ fn the_heads_of_posts() {
     let acs = Acs::start(Options::default());
     let _daemon = agent(&acs, "heads");
     let mut session = acs.next_session(SOON);
-    session
-        .get(&["Device.DeviceInfo.Manufacturer"])
-        .expect("a value");
+    session.get(&["Device.DeviceInfo.Manufacturer"]).expect("a value");
     session.end();
     let posts = posts(&acs);
-    let [inform, empty, answer] = posts.as_slice() else {
-        panic!("{} posts", posts.len())
-    };
+    let [inform, empty, answer] = posts.as_slice() else { panic!("{} posts", posts.len()) };
     for post in [inform, answer] {
         assert_eq!(post.head.line, "POST /acs HTTP/1.1", "T-2");
         let action = post.head.header("SOAPAction").expect("T-14");
         assert!(action.is_empty() || action == "\"\"", "T-14: {action}");
-        let kind = post
-            .head
-            .header("Content-Type")
-            .expect("T-15")
-            .to_ascii_lowercase();
-        assert!(
-            kind.starts_with("text/xml") && kind.contains("utf-8"),
-            "T-15: {kind}"
-        );
+        let kind = post.head.header("Content-Type").expect("T-15").to_ascii_lowercase();
+        assert!(kind.starts_with("text/xml") && kind.contains("utf-8"), "T-15: {kind}");
         assert_eq!(post.head.all("Host").len(), 1);
     }
     assert_eq!(empty.head.header("SOAPAction"), None, "T-12");
     assert_eq!(empty.head.header("Content-Type"), None, "T-12");
     assert_eq!(empty.head.header("Content-Length"), Some("0"), "T-13");
     assert_eq!(empty.body, "");
-    assert!(
-        acs.log().iter().all(|m| m.connection == 1),
-        "T-3: one connection"
-    );
+    assert!(acs.log().iter().all(|m| m.connection == 1), "T-3: one connection");
     for pair in acs.log().chunks(2) {
-        assert_eq!(
-            pair[0].direction,
-            Direction::FromAgent,
-            "T-9: an answer before the next POST"
-        );
+        assert_eq!(pair[0].direction, Direction::FromAgent, "T-9: an answer before the next POST");
         assert_eq!(pair[1].direction, Direction::ToAgent, "T-9");
     }
 }
@@ -191,10 +127,7 @@ fn the_envelope_of_the_inform() {
     ] {
         assert!(xml.contains(namespace), "E-1, E-8: {namespace}\n{xml}");
     }
-    assert!(
-        !xml.contains("cwmp-1-3") && !xml.contains("cwmp-1-4"),
-        "E-8"
-    );
+    assert!(!xml.contains("cwmp-1-3") && !xml.contains("cwmp-1-4"), "E-8");
     let from = xml.find("<cwmp:ID").expect("E-10: an ID");
     let id = xml[from..].split('>').next().unwrap_or_default();
     assert!(id.contains("mustUnderstand=\"1\""), "E-10: {id}");
@@ -213,23 +146,15 @@ fn digest_on_one_connection() {
         (vec![Sha256], "SHA-256"),
         (vec![Md5, Sha256], "SHA-256"),
     ] {
-        let acs = Acs::start(Options {
-            authentication: Authentication::Digest(offered),
-            ..Options::default()
-        });
+        let acs =
+            Acs::start(Options { authentication: Authentication::Digest(offered), ..Options::default() });
         let _daemon = agent(&acs, "digest");
         let mut session = acs.next_session(SOON);
-        session
-            .get(&["Device.DeviceInfo.Manufacturer"])
-            .expect("a value");
+        session.get(&["Device.DeviceInfo.Manufacturer"]).expect("a value");
         session.end();
         let posts = posts(&acs);
         assert_eq!(posts.len(), 4, "{used}: one challenge, three POSTs");
-        assert_eq!(
-            posts[0].head.header("Authorization"),
-            None,
-            "nothing to answer yet"
-        );
+        assert_eq!(posts[0].head.header("Authorization"), None, "nothing to answer yet");
         assert_eq!(posts[0].body, posts[1].body, "the same Inform again");
         assert!(posts.iter().all(|m| m.connection == 1), "T-5");
         for (n, post) in posts[1..].iter().enumerate() {
@@ -243,34 +168,18 @@ fn digest_on_one_connection() {
 /// S-12: Basic over clear text only for who allowed it.
 #[test]
 fn s_12_basic_over_http() {
-    let acs = Acs::start(Options {
-        authentication: Authentication::Basic,
-        ..Options::default()
-    });
+    let acs = Acs::start(Options { authentication: Authentication::Basic, ..Options::default() });
     let daemon = agent_with(&acs, "basic", LONG_WAIT);
     daemon.wait_ready();
     daemon.wait_for("failure", || failure(&daemon).is_some());
     let why = failure(&daemon).expect("failed");
     assert!(why.contains("Basic"), "{why}");
-    assert!(
-        posts(&acs)
-            .iter()
-            .all(|p| p.head.header("Authorization").is_none()),
-        "the password stayed here"
-    );
+    assert!(posts(&acs).iter().all(|p| p.head.header("Authorization").is_none()), "the password stayed here");
     drop(daemon);
     let _daemon = agent_with(&acs, "basic", "basic_over_http = true\n");
     acs.next_session(SOON).end();
     let posts = posts(&acs);
-    assert!(
-        posts
-            .last()
-            .expect("posts")
-            .head
-            .header("Authorization")
-            .is_some(),
-        "S-13"
-    );
+    assert!(posts.last().expect("posts").head.header("Authorization").is_some(), "S-13");
 }
 
 /// S-14, S-15: without a name of its own the agent has the standard's.
@@ -283,10 +192,7 @@ fn s_14_the_name_nobody_gave() {
     });
     let mut daemon = agent_at(&acs.url(), "name", "");
     let sections = sections().replace("\"Box\"", "\"A Box/é\"");
-    daemon.configure(
-        &keys(&acs.url()).replace("username = \"agent\"\n", ""),
-        &sections,
-    );
+    daemon.configure(&keys(&acs.url()).replace("username = \"agent\"\n", ""), &sections);
     daemon.start();
     acs.next_session(SOON).end();
 }

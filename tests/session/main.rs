@@ -97,9 +97,7 @@ fn over(daemon: &Daemon) {
     daemon.wait_for("end of the session", || {
         let status = status(daemon);
         !text(&status, "state").starts_with("in a session")
-            && status["pending_events"]
-                .as_array()
-                .is_some_and(Vec::is_empty)
+            && status["pending_events"].as_array().is_some_and(Vec::is_empty)
     });
 }
 
@@ -127,9 +125,7 @@ fn text<'a>(status: &'a serde_json::Value, name: &str) -> &'a str {
 /// Why the last session failed, when it did.
 #[track_caller]
 fn failure(daemon: &Daemon) -> Option<String> {
-    status(daemon)["last_session"]["failure"]
-        .as_str()
-        .map(str::to_owned)
+    status(daemon)["last_session"]["failure"].as_str().map(str::to_owned)
 }
 
 /// The ConnectionRequestURL, as soon as there is one.
@@ -147,8 +143,5 @@ fn call_url(daemon: &Daemon) -> String {
 /// The ACS calls the agent; it must be taken.
 #[track_caller]
 fn call(acs: &Acs, daemon: &Daemon) {
-    assert_eq!(
-        acs.connection_request(&call_url(daemon), "caller", "call-secret"),
-        200
-    );
+    assert_eq!(acs.connection_request(&call_url(daemon), "caller", "call-secret"), 200);
 }

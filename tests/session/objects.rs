@@ -17,27 +17,14 @@ fn r_obj_6_numbers_are_never_used_again() {
     assert_eq!(session.add(ROWS, "k1"), Ok((1, 0)), "R-OBJ-6, R-OBJ-7");
     assert_eq!(session.value(KEY).as_deref(), Ok("k1"), "R-OBJ-8");
     assert_eq!(session.value(COUNT).as_deref(), Ok("1"), "DM-3");
-    for (name, value) in [
-        ("Enable", "false"),
-        ("Alias", "cpe-1"),
-        ("ParameterName", ""),
-        ("EventList", ""),
-    ] {
-        assert_eq!(
-            session.value(&format!("{ROWS}1.{name}")).as_deref(),
-            Ok(value),
-            "R-OBJ-5, R-OBJ-10"
-        );
+    for (name, value) in [("Enable", "false"), ("Alias", "cpe-1"), ("ParameterName", ""), ("EventList", "")] {
+        assert_eq!(session.value(&format!("{ROWS}1.{name}")).as_deref(), Ok(value), "R-OBJ-5, R-OBJ-10");
     }
     assert_eq!(session.add(ROWS, "k2"), Ok((2, 0)));
     assert_eq!(session.delete(&format!("{ROWS}2."), "k3"), Ok(0));
     assert_eq!(session.value(KEY).as_deref(), Ok("k3"));
     assert_eq!(session.value(COUNT).as_deref(), Ok("1"));
-    assert_eq!(
-        session.add(ROWS, "k4"),
-        Ok((3, 0)),
-        "R-OBJ-6: 2 is gone for good"
-    );
+    assert_eq!(session.add(ROWS, "k4"), Ok((3, 0)), "R-OBJ-6: 2 is gone for good");
     assert_eq!(session.delete(&format!("{ROWS}3."), "k5"), Ok(0));
     daemon.kill();
     drop(session);
@@ -45,11 +32,7 @@ fn r_obj_6_numbers_are_never_used_again() {
     daemon.wait_ready();
     let mut session = kicked(&acs, &daemon);
     assert_eq!(session.inform.value(KEY), Some("k5"));
-    assert_eq!(
-        session.add(ROWS, ""),
-        Ok((4, 0)),
-        "R-OBJ-6: nor after a power cut"
-    );
+    assert_eq!(session.add(ROWS, ""), Ok((4, 0)), "R-OBJ-6: nor after a power cut");
     assert_eq!(session.names(ROWS, true).expect("names").len(), 2);
     session.end();
 }
@@ -63,19 +46,11 @@ fn r_obj_3_refused() {
     session.add(ROWS, "good").expect("a row");
     let table = ROWS.trim_end_matches('.');
     let row = format!("{ROWS}1.");
-    for bad in [
-        table,
-        &row,
-        "Device.Nowhere.",
-        "Device.DeviceInfo.",
-        "Device.DeviceInfo.SupportedDataModel.",
-        "",
-    ] {
+    for bad in
+        [table, &row, "Device.Nowhere.", "Device.DeviceInfo.", "Device.DeviceInfo.SupportedDataModel.", ""]
+    {
         let fault = session.add(bad, "bad").expect_err(bad);
-        assert!(
-            [9003, 9005].contains(&fault.code),
-            "R-OBJ-1, R-OBJ-4: {bad}: {fault:?}"
-        );
+        assert!([9003, 9005].contains(&fault.code), "R-OBJ-1, R-OBJ-4: {bad}: {fault:?}");
     }
     for bad in [
         ROWS,
@@ -85,24 +60,15 @@ fn r_obj_3_refused() {
         "",
     ] {
         let fault = session.delete(bad, "bad").expect_err(bad);
-        assert!(
-            [9001, 9003, 9005].contains(&fault.code),
-            "R-OBJ-3, R-OBJ-12: {bad}: {fault:?}"
-        );
+        assert!([9001, 9003, 9005].contains(&fault.code), "R-OBJ-3, R-OBJ-12: {bad}: {fault:?}");
     }
     let long = "k".repeat(33);
     assert_eq!(session.add(ROWS, &long).expect_err("too long").code, 9003);
-    assert_eq!(
-        session.delete(&row, &long).expect_err("too long").code,
-        9003
-    );
+    assert_eq!(session.delete(&row, &long).expect_err("too long").code, 9003);
     assert_eq!(session.value(KEY).as_deref(), Ok("good"), "R-GEN-5");
     assert_eq!(session.value(COUNT).as_deref(), Ok("1"), "R-GEN-5");
     session.delete(&row, "").expect("once");
-    assert_eq!(
-        session.delete(&row, "").expect_err("R-OBJ-3: twice").code,
-        9005
-    );
+    assert_eq!(session.delete(&row, "").expect_err("R-OBJ-3: twice").code, 9005);
     session.end();
 }
 
@@ -116,26 +82,12 @@ fn i_5_inform_parameter() {
         let (n, _) = session.add(ROWS, "").expect("a row");
         let cell = |c: &str| format!("{ROWS}{n}.{c}");
         let (a, b, c) = (cell("Enable"), cell("ParameterName"), cell("EventList"));
-        session.set(
-            &[
-                (&a, "xsd:boolean", "1"),
-                (&b, STRING, name),
-                (&c, STRING, events),
-            ],
-            "",
-        )
+        session.set(&[(&a, "xsd:boolean", "1"), (&b, STRING, name), (&c, STRING, events)], "")
     };
     row("Device.DeviceInfo.SerialNumber", "").expect("always");
-    row(
-        "Device.DeviceInfo.ProductClass",
-        "6 CONNECTION REQUEST,3 SCHEDULED",
-    )
-    .expect("when called");
-    row(
-        "Device.ManagementServer.InformParameter.*.Enable",
-        "3 SCHEDULED, 6 CONNECTION REQUEST",
-    )
-    .expect("a wildcard");
+    row("Device.DeviceInfo.ProductClass", "6 CONNECTION REQUEST,3 SCHEDULED").expect("when called");
+    row("Device.ManagementServer.InformParameter.*.Enable", "3 SCHEDULED, 6 CONNECTION REQUEST")
+        .expect("a wildcard");
     for (name, events) in [
         ("Device.DeviceInfo.SoftwareVersion", ""),
         ("Device.DeviceInfo.Serial*", ""),
@@ -147,32 +99,15 @@ fn i_5_inform_parameter() {
     session.end();
     over(&daemon);
     let session = kicked(&acs, &daemon);
-    assert_eq!(
-        session.inform.value("Device.DeviceInfo.SerialNumber"),
-        Some("S1"),
-        "I-5"
-    );
-    assert_eq!(
-        session.inform.value("Device.DeviceInfo.ProductClass"),
-        None,
-        "I-5"
-    );
+    assert_eq!(session.inform.value("Device.DeviceInfo.SerialNumber"), Some("S1"), "I-5");
+    assert_eq!(session.inform.value("Device.DeviceInfo.ProductClass"), None, "I-5");
     session.end();
     over(&daemon);
     crate::call(&acs, &daemon);
     let session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["6 CONNECTION REQUEST"]);
-    assert_eq!(
-        session.inform.value("Device.DeviceInfo.ProductClass"),
-        Some("Box"),
-        "I-5"
-    );
-    let enabled = session
-        .inform
-        .parameters
-        .iter()
-        .filter(|v| v.name.starts_with(ROWS))
-        .count();
+    assert_eq!(session.inform.value("Device.DeviceInfo.ProductClass"), Some("Box"), "I-5");
+    let enabled = session.inform.parameters.iter().filter(|v| v.name.starts_with(ROWS)).count();
     assert_eq!(enabled, 6, "I-6: the wildcard's matches");
     session.end();
 }

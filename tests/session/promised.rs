@@ -34,16 +34,9 @@ fn r_spv_9_done_when_the_session_is_over() {
     let acs = Acs::start(Options::default());
     let (daemon, file) = agent(&acs, "promised");
     let mut session = acs.next_session(SOON);
-    assert_eq!(
-        session.set(&[(UPLINK, "xsd:string", "fibre")], ""),
-        Ok(1),
-        "R-SPV-8"
-    );
+    assert_eq!(session.set(&[(UPLINK, "xsd:string", "fibre")], ""), Ok(1), "R-SPV-8");
     assert_eq!(session.value(UPLINK).as_deref(), Ok("fibre"), "R-SPV-10");
-    assert!(
-        is(&file, "dsl"),
-        "R-SPV-24: the connection is not cut while it is used"
-    );
+    assert!(is(&file, "dsl"), "R-SPV-24: the connection is not cut while it is used");
     session.end();
     daemon.wait_for("the promised change", || is(&file, "fibre"));
     over(&daemon);

@@ -22,24 +22,14 @@ fn r_gpn_1_the_whole_tree() {
     let unique: BTreeSet<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(unique.len(), names.len(), "each once");
     for (name, _) in &names[1..] {
-        let above = name
-            .trim_end_matches('.')
-            .rsplit_once('.')
-            .expect("below Device")
-            .0;
-        assert!(
-            unique.contains(format!("{above}.").as_str()),
-            "{name} hangs in the air"
-        );
+        let above = name.trim_end_matches('.').rsplit_once('.').expect("below Device").0;
+        assert!(unique.contains(format!("{above}.").as_str()), "{name} hangs in the air");
     }
     // On a machine where other programs run, rows come and go between two listings, and only there.
     let below = session.names("Device.", false).expect("names");
     assert_eq!(below[0], names[0], "R-GPN-1: the object itself is listed");
-    let leaves: BTreeSet<&str> = below
-        .iter()
-        .map(|(n, _)| n.as_str())
-        .filter(|n| !n.ends_with('.'))
-        .collect();
+    let leaves: BTreeSet<&str> =
+        below.iter().map(|(n, _)| n.as_str()).filter(|n| !n.ends_with('.')).collect();
     assert!(leaves.len() > 100, "{} parameters", leaves.len());
     let read = session.get(&["Device."]).expect("values");
     let read: BTreeSet<&str> = read.iter().map(|v| v.name.as_str()).collect();
@@ -48,10 +38,7 @@ fn r_gpn_1_the_whole_tree() {
     let extra: Vec<_> = read.difference(&leaves).collect();
     assert!(extra.is_empty(), "readable and not listed: {extra:?}");
     let attributes = session.get_attributes(&[""]).expect("R-SPA-14");
-    assert_eq!(
-        attributes.len(),
-        session.get(&[""]).expect("R-GPV-1: an empty name").len()
-    );
+    assert_eq!(attributes.len(), session.get(&[""]).expect("R-GPV-1: an empty name").len());
     session.end();
 }
 
@@ -63,25 +50,12 @@ fn r_gpn_2_levels() {
     let mut session = acs.next_session(SOON);
     let yes = |name: &str| (name.to_string(), true);
     let no = |name: &str| (name.to_string(), false);
-    assert_eq!(
-        session.names("", true),
-        Ok(vec![no("Device.")]),
-        "R-GPN-2, R-GPN-9"
-    );
+    assert_eq!(session.names("", true), Ok(vec![no("Device.")]), "R-GPN-2, R-GPN-9");
     let top = session.names("Device.", true).expect("R-GPN-2");
-    assert!(
-        top.contains(&no("Device.DeviceInfo.")) && top.contains(&no("Device.RootDataModelVersion"))
-    );
-    assert!(
-        top.iter()
-            .all(|(n, _)| n != "Device." && n.trim_end_matches('.').matches('.').count() == 1)
-    );
+    assert!(top.contains(&no("Device.DeviceInfo.")) && top.contains(&no("Device.RootDataModelVersion")));
+    assert!(top.iter().all(|(n, _)| n != "Device." && n.trim_end_matches('.').matches('.').count() == 1));
     let code = "Device.DeviceInfo.ProvisioningCode";
-    assert_eq!(
-        session.names(code, false),
-        Ok(vec![yes(code)]),
-        "a parameter itself"
-    );
+    assert_eq!(session.names(code, false), Ok(vec![yes(code)]), "a parameter itself");
     assert_eq!(session.names(code, true).expect_err("R-GPN-3").code, 9003);
     for bad in [
         "Device.Nowhere.",
@@ -91,29 +65,15 @@ fn r_gpn_2_levels() {
         "Device..",
         ".",
     ] {
-        assert_eq!(
-            session.names(bad, false).expect_err(bad).code,
-            9005,
-            "R-GPN-4: {bad}"
-        );
+        assert_eq!(session.names(bad, false).expect_err(bad).code, 9005, "R-GPN-4: {bad}");
     }
     assert_eq!(session.names(ROWS, true), Ok(vec![]), "R-GPN-8");
-    assert_eq!(
-        session.names(ROWS, false),
-        Ok(vec![yes(ROWS)]),
-        "R-GPN-6: rows can be added"
-    );
+    assert_eq!(session.names(ROWS, false), Ok(vec![yes(ROWS)]), "R-GPN-6: rows can be added");
     let (n, _) = session.add(ROWS, "").expect("a row");
     let row = format!("{ROWS}{n}.");
-    assert_eq!(
-        session.names(ROWS, true),
-        Ok(vec![yes(&row)]),
-        "R-GPN-6, R-GPN-7"
-    );
-    let cells: Vec<(String, bool)> = ["Alias", "Enable", "EventList", "ParameterName"]
-        .iter()
-        .map(|c| yes(&format!("{row}{c}")))
-        .collect();
+    assert_eq!(session.names(ROWS, true), Ok(vec![yes(&row)]), "R-GPN-6, R-GPN-7");
+    let cells: Vec<(String, bool)> =
+        ["Alias", "Enable", "EventList", "ParameterName"].iter().map(|c| yes(&format!("{row}{c}"))).collect();
     let mut found = session.names(&row, true).expect("cells");
     found.sort();
     assert_eq!(found, cells);
@@ -133,9 +93,7 @@ fn r_gpv_3_names_that_are_not_there() {
         "Device.DeviceInfo.Nothing",
         "Device.ManagementServer.InformParameter.7.Enable",
     ] {
-        let fault = session
-            .get(&["Device.DeviceInfo.Manufacturer", bad])
-            .expect_err(bad);
+        let fault = session.get(&["Device.DeviceInfo.Manufacturer", bad]).expect_err(bad);
         assert_eq!(fault.code, 9005, "R-GPV-4: {bad}");
         assert!(fault.text.contains(bad), "R-GPV-4: {}", fault.text);
         assert_eq!(session.get_attributes(&[bad]).expect_err(bad).code, 9005);
@@ -146,12 +104,7 @@ fn r_gpv_3_names_that_are_not_there() {
     session.add(ROWS, "").expect("a row");
     let found = session.get(&[&any]).expect("R-GPV-6");
     assert_eq!(found.len(), 2);
-    assert!(
-        found
-            .iter()
-            .all(|v| v.xsi_type == "xsd:boolean" && v.value == "false"),
-        "R-GPV-8"
-    );
+    assert!(found.iter().all(|v| v.xsi_type == "xsd:boolean" && v.value == "false"), "R-GPV-8");
     session.end();
 }
 
@@ -162,10 +115,7 @@ fn wide(acs: &Acs, name: &str) -> Daemon {
     fs::create_dir_all(&folder).expect("a folder");
     let mut rows = String::from("[\"Device.X_00D09E_Many.\"]\n");
     for n in 0..MANY {
-        rows += &format!(
-            "P{n} = {{ type = \"string\", const = \"<{n}> {}\" }}\n",
-            "x".repeat(n % 50)
-        );
+        rows += &format!("P{n} = {{ type = \"string\", const = \"<{n}> {}\" }}\n", "x".repeat(n % 50));
     }
     fs::write(folder.join("many.toml"), rows).expect("an overlay");
     daemon.start();
@@ -189,26 +139,13 @@ fn r_gpv_11_a_long_answer() {
     let mut session = acs.next_session(SOON);
     let values = session.get(&["Device.X_00D09E_Many."]).expect("values");
     is_whole(&values);
-    let sent = acs
-        .log()
-        .into_iter()
-        .rfind(|m| m.direction == Direction::FromAgent)
-        .expect("a POST");
+    let sent = acs.log().into_iter().rfind(|m| m.direction == Direction::FromAgent).expect("a POST");
     assert!(sent.body.len() > 64 * 1024, "{} bytes", sent.body.len());
     assert_eq!(sent.head.header("Transfer-Encoding"), Some("chunked"));
     assert_eq!(sent.head.header("Content-Length"), None);
-    session
-        .get(&["Device.DeviceInfo.Manufacturer"])
-        .expect("a value");
-    let sent = acs
-        .log()
-        .into_iter()
-        .rfind(|m| m.direction == Direction::FromAgent)
-        .expect("a POST");
-    assert_eq!(
-        sent.head.header("Content-Length"),
-        Some(sent.body.len().to_string().as_str())
-    );
+    session.get(&["Device.DeviceInfo.Manufacturer"]).expect("a value");
+    let sent = acs.log().into_iter().rfind(|m| m.direction == Direction::FromAgent).expect("a POST");
+    assert_eq!(sent.head.header("Content-Length"), Some(sent.body.len().to_string().as_str()));
     session.end();
 }
 
@@ -217,54 +154,25 @@ fn r_gpv_11_a_long_answer() {
 #[test]
 fn t_23_a_long_answer_twice() {
     let digest = Authentication::Digest(vec![Algorithm::Md5]);
-    let acs = Acs::start(Options {
-        authentication: digest,
-        ..Options::default()
-    });
+    let acs = Acs::start(Options { authentication: digest, ..Options::default() });
     let _daemon = wide(&acs, "twice");
     let elsewhere = format!("{}/elsewhere", acs.url());
     acs.at(3, Incident::Redirect(307, elsewhere));
     acs.at(4, Incident::StaleNonce);
     let mut session = acs.next_session(SOON);
-    is_whole(
-        &session
-            .get(&["Device.X_00D09E_Many."])
-            .expect("after a redirect"),
-    );
-    let posts: Vec<_> = acs
-        .log()
-        .into_iter()
-        .filter(|m| m.direction == Direction::FromAgent)
-        .collect();
+    is_whole(&session.get(&["Device.X_00D09E_Many."]).expect("after a redirect"));
+    let posts: Vec<_> = acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).collect();
     let target = posts.last().expect("a POST").head.target().to_string();
     assert_eq!(target, "/acs/elsewhere", "T-24");
-    is_whole(
-        &session
-            .get(&["Device.X_00D09E_Many."])
-            .expect("after a new nonce"),
-    );
+    is_whole(&session.get(&["Device.X_00D09E_Many."]).expect("after a new nonce"));
     acs.change(|options| options.close_each = true);
-    is_whole(
-        &session
-            .get(&["Device.X_00D09E_Many."])
-            .expect("on a connection that ends"),
-    );
-    is_whole(
-        &session
-            .get(&["Device.X_00D09E_Many."])
-            .expect("T-4: on a new one"),
-    );
+    is_whole(&session.get(&["Device.X_00D09E_Many."]).expect("on a connection that ends"));
+    is_whole(&session.get(&["Device.X_00D09E_Many."]).expect("T-4: on a new one"));
     acs.change(|options| (options.close_each, options.close_unsaid) = (false, true));
     is_whole(
-        &session
-            .get(&["Device.X_00D09E_Many."])
-            .expect("before it is known that the connection is dead"),
+        &session.get(&["Device.X_00D09E_Many."]).expect("before it is known that the connection is dead"),
     );
-    is_whole(
-        &session
-            .get(&["Device.X_00D09E_Many."])
-            .expect("T-4: on one that turned out to be dead"),
-    );
+    is_whole(&session.get(&["Device.X_00D09E_Many."]).expect("T-4: on one that turned out to be dead"));
     session.end();
 }
 
@@ -278,21 +186,13 @@ fn t_25_redirects() {
     let session = acs.next_session(SOON);
     session.end();
     crate::over(&daemon);
-    let posts: Vec<_> = acs
-        .log()
-        .into_iter()
-        .filter(|m| m.direction == Direction::FromAgent)
-        .collect();
+    let posts: Vec<_> = acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).collect();
     assert_eq!(posts[5].head.line, "POST /hop4 HTTP/1.1", "T-23, T-28");
     assert_eq!(posts[5].body, posts[0].body, "T-23");
     (0..6).for_each(|n| acs.at(1, to(n)));
     daemon.ask(&["inform"]);
     daemon.wait_for("failure", || crate::failure(&daemon).is_some());
-    let posts: Vec<_> = acs
-        .log()
-        .into_iter()
-        .filter(|m| m.direction == Direction::FromAgent)
-        .collect();
+    let posts: Vec<_> = acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).collect();
     assert_eq!(posts[7].head.line, "POST /acs HTTP/1.1", "T-26");
     assert_eq!(posts.len(), 7 + 6, "T-25");
 }

@@ -2,9 +2,7 @@
 
 use crate::acs::{Acs, Attributes, Incident, Options};
 use crate::daemon::Daemon;
-use crate::{
-    LONG_WAIT, SOON, agent, agent_at, agent_with, keys, kicked, over, sections, settled, status,
-};
+use crate::{LONG_WAIT, SOON, agent, agent_at, agent_with, keys, kicked, over, sections, settled, status};
 use std::fs;
 use std::path::PathBuf;
 
@@ -19,10 +17,7 @@ fn recording(acs: &Acs, name: &str) -> (Daemon, PathBuf) {
         "[commands]\nreboot = [\"ln\", \"-s\", \"{{command_key}}\", \"{}\"]\nfactory_reset = []\n",
         record.display()
     );
-    daemon.configure(
-        &(keys(&acs.url()) + "retry_minimum_wait_interval = 1\n"),
-        &(sections() + &commands),
-    );
+    daemon.configure(&(keys(&acs.url()) + "retry_minimum_wait_interval = 1\n"), &(sections() + &commands));
     (daemon, record)
 }
 
@@ -33,23 +28,14 @@ fn r_sys_1_reboot() {
     let (mut daemon, record) = recording(&acs, "reboot");
     daemon.start();
     let mut session = acs.next_session(SOON);
-    assert_eq!(
-        session.reboot(&"k".repeat(33)).expect_err("R-SYS-3").code,
-        9003
-    );
+    assert_eq!(session.reboot(&"k".repeat(33)).expect_err("R-SYS-3").code, 9003);
     session.reboot("first").expect("R-SYS-1");
     session.reboot("second").expect("R-SYS-4");
     session.value(CODE).expect("C-20: the session goes on");
-    assert!(
-        record.symlink_metadata().is_err(),
-        "R-SYS-1: not before the session has ended"
-    );
+    assert!(record.symlink_metadata().is_err(), "R-SYS-1: not before the session has ended");
     session.end();
     daemon.wait_for("the reboot command", || record.symlink_metadata().is_ok());
-    assert_eq!(
-        fs::read_link(&record).expect("a link"),
-        PathBuf::from("second")
-    );
+    assert_eq!(fs::read_link(&record).expect("a link"), PathBuf::from("second"));
     fs::remove_file(&record).expect("removed");
     daemon.reboot();
     acs.at(1, Incident::Status(500));
@@ -60,11 +46,7 @@ fn r_sys_1_reboot() {
     let event = |code: &str, key: &str| (code.to_string(), key.to_string());
     assert_eq!(
         events,
-        [
-            event("1 BOOT", ""),
-            event("M Reboot", "first"),
-            event("M Reboot", "second")
-        ],
+        [event("1 BOOT", ""), event("M Reboot", "first"), event("M Reboot", "second")],
         "R-SYS-2, R-SYS-4"
     );
     session.end();
@@ -89,10 +71,7 @@ fn r_sys_1_the_promise_is_kept() {
     drop(session);
     daemon.start();
     daemon.wait_for("the reboot command", || record.symlink_metadata().is_ok());
-    assert_eq!(
-        fs::read_link(&record).expect("a link"),
-        PathBuf::from("promised")
-    );
+    assert_eq!(fs::read_link(&record).expect("a link"), PathBuf::from("promised"));
 }
 
 /// R-SYS-5, R-SYS-6, R-GEN-6, V-8, V-9, V-10: everything begins anew but the device's identity.
@@ -103,21 +82,14 @@ fn r_sys_5_factory_reset() {
     let mut daemon = agent(&acs, "factory");
     let mut session = acs.next_session(SOON);
     session.add(ROWS, "").expect("a row");
-    session
-        .schedule_inform(5000, "of before")
-        .expect("scheduled");
+    session.schedule_inform(5000, "of before").expect("scheduled");
     let watched = Attributes {
         name: "Device.ManagementServer.Username".into(),
         notification: Some(2),
         access_list: None,
     };
-    session
-        .set_attributes(std::slice::from_ref(&watched))
-        .expect("watched");
-    let list = [
-        (CODE, "xsd:string", "gone"),
-        ("Device.ManagementServer.URL", "xsd:string", &*other.url()),
-    ];
+    session.set_attributes(std::slice::from_ref(&watched)).expect("watched");
+    let list = [(CODE, "xsd:string", "gone"), ("Device.ManagementServer.URL", "xsd:string", &*other.url())];
     session.set(&list, "gone").expect("set");
     session.end();
     // The serial number of the file is not looked at again.
@@ -129,20 +101,11 @@ fn r_sys_5_factory_reset() {
     session.end();
     let mut session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["0 BOOTSTRAP", "1 BOOT"], "R-SYS-5");
-    assert_eq!(
-        session.inform.value("Device.ManagementServer.ParameterKey"),
-        Some(""),
-        "R-SYS-6"
-    );
-    assert_eq!(
-        session.inform.serial_number, "S1",
-        "I-1: for the life of the device"
-    );
+    assert_eq!(session.inform.value("Device.ManagementServer.ParameterKey"), Some(""), "R-SYS-6");
+    assert_eq!(session.inform.serial_number, "S1", "I-1: for the life of the device");
     assert_eq!(session.value(CODE).as_deref(), Ok(""), "R-SYS-6");
     assert_eq!(session.names(ROWS, true), Ok(vec![]), "R-SYS-6");
-    let attributes = session
-        .get_attributes(&[&watched.name])
-        .expect("attributes");
+    let attributes = session.get_attributes(&[&watched.name]).expect("attributes");
     assert_eq!(attributes[0].notification, Some(0), "R-SYS-6");
     assert_eq!(session.value("Device.ManagementServer.URL"), Ok(acs.url()));
     session.end();
@@ -152,10 +115,7 @@ fn r_sys_5_factory_reset() {
         .expect("a folder")
         .flat_map(|file| fs::read(file.expect("a file").path()).unwrap_or_default())
         .collect();
-    assert!(
-        !stored.windows(4).any(|w| w == b"gone"),
-        "R-SYS-6: nothing of before is left on disk"
-    );
+    assert!(!stored.windows(4).any(|w| w == b"gone"), "R-SYS-6: nothing of before is left on disk");
 }
 
 /// V-24, R-SYS-5: a reset that was promised is done, whatever happens to the process.
@@ -165,9 +125,7 @@ fn r_sys_5_the_promise_is_kept() {
     for boot in [false, true] {
         let mut daemon = agent(&acs, "factory-promise");
         let mut session = acs.next_session(SOON);
-        session
-            .set(&[(CODE, "xsd:string", "gone")], "gone")
-            .expect("set");
+        session.set(&[(CODE, "xsd:string", "gone")], "gone").expect("set");
         session.factory_reset().expect("answered");
         daemon.kill();
         drop(session);
@@ -176,11 +134,7 @@ fn r_sys_5_the_promise_is_kept() {
         }
         daemon.start();
         let session = acs.next_session(SOON);
-        assert_eq!(
-            session.inform.codes(),
-            ["0 BOOTSTRAP", "1 BOOT"],
-            "boot: {boot}"
-        );
+        assert_eq!(session.inform.codes(), ["0 BOOTSTRAP", "1 BOOT"], "boot: {boot}");
         assert_eq!(session.inform.value(CODE), Some(""), "boot: {boot}");
         session.end();
         over(&daemon);
@@ -193,17 +147,8 @@ fn r_sys_8_schedule_inform() {
     let acs = Acs::start(Options::default());
     let daemon = agent(&acs, "schedule");
     let mut session = acs.next_session(SOON);
-    assert_eq!(
-        session.schedule_inform(0, "k").expect_err("R-SYS-7").code,
-        9003
-    );
-    assert_eq!(
-        session
-            .schedule_inform(1, &"k".repeat(33))
-            .expect_err("R-SYS-8")
-            .code,
-        9003
-    );
+    assert_eq!(session.schedule_inform(0, "k").expect_err("R-SYS-7").code, 9003);
+    assert_eq!(session.schedule_inform(1, &"k".repeat(33)).expect_err("R-SYS-8").code, 9003);
     for key in ["one", "two", "one"] {
         session.schedule_inform(1, key).expect("R-SYS-8");
     }
@@ -211,11 +156,7 @@ fn r_sys_8_schedule_inform() {
     let mut keys: Vec<String> = Vec::new();
     while keys.len() < 3 {
         let session = acs.next_session(SOON);
-        assert!(
-            session.inform.codes().contains(&"3 SCHEDULED"),
-            "{:?}",
-            session.inform.codes()
-        );
+        assert!(session.inform.codes().contains(&"3 SCHEDULED"), "{:?}", session.inform.codes());
         for (code, key) in &session.inform.events {
             match code.as_str() {
                 "M ScheduleInform" => keys.push(key.clone()),
@@ -265,11 +206,7 @@ fn r_sys_11_scheduled_through_restarts() {
 #[test]
 fn r_sys_9_too_many() {
     let acs = Acs::start(Options::default());
-    let daemon = agent_with(
-        &acs,
-        "many",
-        &format!("{LONG_WAIT}periodic_inform_enable = false\n"),
-    );
+    let daemon = agent_with(&acs, "many", &format!("{LONG_WAIT}periodic_inform_enable = false\n"));
     let mut session = acs.next_session(SOON);
     let mut taken = 0;
     let fault = loop {
@@ -285,10 +222,5 @@ fn r_sys_9_too_many() {
     over(&daemon);
     let next = status(&daemon)["next_session"].clone();
     assert_eq!(next["why"], "scheduled by the ACS", "{next}");
-    assert!(
-        next["seconds"]
-            .as_u64()
-            .is_some_and(|s| (40_000..=50_000).contains(&s)),
-        "{next}"
-    );
+    assert!(next["seconds"].as_u64().is_some_and(|s| (40_000..=50_000).contains(&s)), "{next}");
 }

@@ -9,10 +9,7 @@ const ENABLE: &str = "Device.ManagementServer.HTTPConnectionRequestEnable";
 
 /// The address in a ConnectionRequestURL.
 fn address(url: &str) -> &str {
-    url.trim_start_matches("http://")
-        .split('/')
-        .next()
-        .expect("a host")
+    url.trim_start_matches("http://").split('/').next().expect("a host")
 }
 
 /// C-2, V-4, CR-1, CR-8, CR-9, CR-15: the URL that the Inform shows takes calls; the path stays after a restart.
@@ -23,17 +20,10 @@ fn cr_1_the_url_of_the_inform() {
     let mut session = acs.next_session(SOON);
     let url = session.inform.value(URL).expect("I-3").to_string();
     assert_eq!(session.value(URL).as_deref(), Ok(url.as_str()));
-    assert!(
-        url.rsplit('/').next().expect("a path").len() >= 16,
-        "CR-1: {url}"
-    );
+    assert!(url.rsplit('/').next().expect("a path").len() >= 16, "CR-1: {url}");
     session.end();
     over(&daemon);
-    assert_eq!(
-        acs.connection_request(&url, "caller", "call-secret"),
-        200,
-        "CR-8"
-    );
+    assert_eq!(acs.connection_request(&url, "caller", "call-secret"), 200, "CR-8");
     let session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["6 CONNECTION REQUEST"], "CR-9");
     session.end();
@@ -54,18 +44,10 @@ fn cr_4_who_may_not_call() {
     let daemon = settled(&acs, "strangers");
     let url = call_url(&daemon);
     assert_eq!(acs.connection_request(&url, "caller", "wrong"), 401, "CR-4");
-    assert_eq!(
-        acs.connection_request(&url, "stranger", "call-secret"),
-        401,
-        "CR-4"
-    );
+    assert_eq!(acs.connection_request(&url, "stranger", "call-secret"), 401, "CR-4");
     let challenge = get(&url, None);
     let said = challenge.all("WWW-Authenticate");
-    assert!(
-        said.iter()
-            .all(|c| c.starts_with("Digest ") && c.contains("qop=")),
-        "CR-5, CR-6: {said:?}"
-    );
+    assert!(said.iter().all(|c| c.starts_with("Digest ") && c.contains("qop=")), "CR-5, CR-6: {said:?}");
     let basic = get(&url, Some("Basic Y2FsbGVyOmNhbGwtc2VjcmV0"));
     assert_eq!(basic.status(), Some(401), "CR-5");
     let elsewhere = format!("http://{}/elsewhere", address(&url));
@@ -86,9 +68,7 @@ fn cr_4_who_may_not_call() {
 fn cr_17_no_credentials() {
     let acs = Acs::start(Options::default());
     let mut daemon = agent_at(&acs.url(), "no-credentials", "");
-    let sections = sections()
-        .replace("\"caller\"", "\"\"")
-        .replace("\"call-secret\"", "\"\"");
+    let sections = sections().replace("\"caller\"", "\"\"").replace("\"call-secret\"", "\"\"");
     daemon.configure(&keys(&acs.url()), &sections);
     daemon.start();
     acs.next_session(SOON).end();
@@ -106,9 +86,7 @@ fn cr_11_during_a_session() {
     let mut session = acs.next_session(SOON);
     session.get(&["Device.DeviceInfo."]).expect("values");
     call(&acs, &daemon);
-    session
-        .get(&["Device.DeviceInfo."])
-        .expect("CR-11: it goes on");
+    session.get(&["Device.DeviceInfo."]).expect("CR-11: it goes on");
     assert_eq!(acs.sessions(), 1, "C-1");
     session.end();
     let session = acs.next_session(SOON);
@@ -125,17 +103,11 @@ fn cr_11_while_the_acs_is_silent() {
     let daemon = settled(&acs, "silent");
     acs.at(1, Incident::Silence);
     daemon.ask(&["inform"]);
-    daemon.wait_for("session", || {
-        text(&status(&daemon), "state").starts_with("in a session")
-    });
+    daemon.wait_for("session", || text(&status(&daemon), "state").starts_with("in a session"));
     call(&acs, &daemon);
     acs.release();
     let session = acs.next_session(SOON);
-    assert_eq!(
-        session.inform.codes(),
-        ["2 PERIODIC"],
-        "its Inform was sent before"
-    );
+    assert_eq!(session.inform.codes(), ["2 PERIODIC"], "its Inform was sent before");
     session.end();
     let session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["6 CONNECTION REQUEST"]);
@@ -174,9 +146,7 @@ fn cr_12_too_many() {
     daemon.start();
     let session = acs.next_session(SOON);
     let url = session.inform.value(URL).expect("a URL").to_string();
-    let answers: Vec<u16> = (0..4)
-        .map(|_| acs.connection_request(&url, "caller", "call-secret"))
-        .collect();
+    let answers: Vec<u16> = (0..4).map(|_| acs.connection_request(&url, "caller", "call-secret")).collect();
     assert_eq!(answers, [200, 200, 503, 503], "CR-12");
     session.end();
     acs.next_session(SOON).end();
@@ -189,17 +159,13 @@ fn cr_14_put_off_and_on() {
     let daemon = agent(&acs, "put-off");
     let mut session = acs.next_session(SOON);
     let url = session.inform.value(URL).expect("a URL").to_string();
-    session
-        .set(&[(ENABLE, "xsd:boolean", "0")], "")
-        .expect("put off");
+    session.set(&[(ENABLE, "xsd:boolean", "0")], "").expect("put off");
     session.end();
     let mut session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["4 VALUE CHANGE"], "CR-15");
     assert_eq!(session.inform.value(URL), Some(""), "CR-14");
     daemon.wait_for("closed port", || TcpStream::connect(address(&url)).is_err());
-    session
-        .set(&[(ENABLE, "xsd:boolean", "1")], "")
-        .expect("put on");
+    session.set(&[(ENABLE, "xsd:boolean", "1")], "").expect("put on");
     session.end();
     let session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["4 VALUE CHANGE"], "CR-15");
@@ -217,15 +183,11 @@ fn cr_4_new_credentials() {
     let daemon = agent(&acs, "new-credentials");
     let mut session = acs.next_session(SOON);
     let password = "Device.ManagementServer.ConnectionRequestPassword";
-    session
-        .set(&[(password, "xsd:string", "fresh")], "")
-        .expect("set");
+    session.set(&[(password, "xsd:string", "fresh")], "").expect("set");
     session.end();
     over(&daemon);
     let url = call_url(&daemon);
-    daemon.wait_for("new password", || {
-        acs.connection_request(&url, "caller", "fresh") == 200
-    });
+    daemon.wait_for("new password", || acs.connection_request(&url, "caller", "fresh") == 200);
     assert_eq!(acs.connection_request(&url, "caller", "call-secret"), 401);
     acs.next_session(SOON).end();
 }
@@ -240,38 +202,24 @@ fn cr_13_the_default_port() {
     let acs = Acs::start(Options::default());
     let mut daemon = agent_at(&acs.url(), "auto", "");
     let lines = sections();
-    let sections: Vec<&str> = lines
-        .lines()
-        .filter(|line| !line.starts_with("listen"))
-        .collect();
+    let sections: Vec<&str> = lines.lines().filter(|line| !line.starts_with("listen")).collect();
     daemon.configure(&keys(&acs.url()), &sections.join("\n"));
     daemon.start();
     let session = acs.next_session(SOON);
     let url = session.inform.value(URL).expect("a URL").to_string();
-    assert!(
-        url.starts_with("http://127.0.0.1:7547/"),
-        "CR-13, CR-18: {url}"
-    );
+    assert!(url.starts_with("http://127.0.0.1:7547/"), "CR-13, CR-18: {url}");
     session.end();
     over(&daemon);
     call(&acs, &daemon);
     let mut session = acs.next_session(SOON);
-    session
-        .set(&[(ENABLE, "xsd:boolean", "0")], "")
-        .expect("put off");
+    session.set(&[(ENABLE, "xsd:boolean", "0")], "").expect("put off");
     session.end();
     let mut session = acs.next_session(SOON);
     assert_eq!(session.inform.value(URL), Some(""), "CR-14");
-    session
-        .set(&[(ENABLE, "xsd:boolean", "1")], "")
-        .expect("put on");
+    session.set(&[(ENABLE, "xsd:boolean", "1")], "").expect("put on");
     session.end();
     let session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["4 VALUE CHANGE"], "CR-15");
-    assert_eq!(
-        session.inform.value(URL),
-        Some(url.as_str()),
-        "CR-14: it comes back"
-    );
+    assert_eq!(session.inform.value(URL), Some(url.as_str()), "CR-14: it comes back");
     session.end();
 }

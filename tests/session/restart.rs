@@ -60,11 +60,7 @@ impl Known {
         match self.open.take() {
             Some(Step::Set(number)) => self.number = number,
             Some(Step::Add) => {
-                assert!(
-                    instance > self.highest,
-                    "R-OBJ-6: {instance} was used before ({})",
-                    self.highest
-                );
+                assert!(instance > self.highest, "R-OBJ-6: {instance} was used before ({})", self.highest);
                 self.highest = instance;
                 self.rows.insert(instance);
             }
@@ -90,12 +86,8 @@ fn work(mut session: Session, known: Arc<Mutex<Known>>, mut random: Random) {
             let step = match random.below(6) {
                 0 | 1 => Step::Set(known.number + 1),
                 2 if rows.len() < 8 => Step::Add,
-                2 | 3 if !rows.is_empty() => {
-                    Step::Delete(rows[random.below(rows.len() as u64) as usize])
-                }
-                4 if known.scheduled.len() < 8 => {
-                    Step::Schedule(format!("key {}", random.below(u64::MAX)))
-                }
+                2 | 3 if !rows.is_empty() => Step::Delete(rows[random.below(rows.len() as u64) as usize]),
+                4 if known.scheduled.len() < 8 => Step::Schedule(format!("key {}", random.below(u64::MAX))),
                 _ => Step::Watch(random.below(2) as u8),
             };
             known.open = Some(step.clone());
@@ -105,13 +97,7 @@ fn work(mut session: Session, known: Arc<Mutex<Known>>, mut random: Random) {
             Step::Set(n) => {
                 let (code, interval) = (format!("code {n}"), (n + 10_000).to_string());
                 session
-                    .set(
-                        &[
-                            (CODE, "xsd:string", &code),
-                            (INTERVAL, "xsd:unsignedInt", &interval),
-                        ],
-                        &code,
-                    )
+                    .set(&[(CODE, "xsd:string", &code), (INTERVAL, "xsd:unsignedInt", &interval)], &code)
                     .map(|_| 0)
             }
             Step::Add => session.add(ROWS, "").map(|(n, _)| n),
@@ -150,10 +136,7 @@ fn next_living(acs: &Acs) -> Session {
 fn verify(session: &mut Session, known: &mut Known, booted: bool) {
     let codes = session.inform.codes();
     assert_eq!(codes.contains(&"1 BOOT"), booted, "V-11: {codes:?}");
-    assert!(
-        !codes.contains(&"0 BOOTSTRAP") && !codes.contains(&"4 VALUE CHANGE"),
-        "V-8, I-9: {codes:?}"
-    );
+    assert!(!codes.contains(&"0 BOOTSTRAP") && !codes.contains(&"4 VALUE CHANGE"), "V-8, I-9: {codes:?}");
     told(session, known);
     let open = known.open.take();
     let number: u64 = match session.value(CODE).expect("a value").strip_prefix("code ") {
@@ -161,39 +144,19 @@ fn verify(session: &mut Session, known: &mut Known, booted: bool) {
         None => 0,
     };
     let may = |so: bool| {
-        if so {
-            ""
-        } else {
-            "answered with success and not there"
-        }
+        if so { "" } else { "answered with success and not there" }
     };
     match open {
         Some(Step::Set(n)) if n == number => known.number = n,
-        _ => assert_eq!(
-            number,
-            known.number,
-            "R-SPV-27 {}; open: {open:?}",
-            may(false)
-        ),
+        _ => assert_eq!(number, known.number, "R-SPV-27 {}; open: {open:?}", may(false)),
     }
     let interval = session.value(INTERVAL).expect("a value");
     if number > 0 {
-        assert_eq!(
-            interval,
-            (number + 10_000).to_string(),
-            "R-SPV-1: half of a request"
-        );
+        assert_eq!(interval, (number + 10_000).to_string(), "R-SPV-1: half of a request");
     }
     let names = session.names(ROWS, true).expect("names");
-    let rows: BTreeSet<u32> = names
-        .iter()
-        .map(|(n, _)| {
-            n[ROWS.len()..]
-                .trim_end_matches('.')
-                .parse()
-                .expect("a number")
-        })
-        .collect();
+    let rows: BTreeSet<u32> =
+        names.iter().map(|(n, _)| n[ROWS.len()..].trim_end_matches('.').parse().expect("a number")).collect();
     match open {
         Some(Step::Add) if rows.len() == known.rows.len() + 1 => {
             let new = *rows.difference(&known.rows).next().expect("one more");
@@ -205,9 +168,8 @@ fn verify(session: &mut Session, known: &mut Known, booted: bool) {
         _ => {}
     }
     assert_eq!(rows, known.rows, "R-OBJ-8; open: {open:?}");
-    let notification = session.get_attributes(&[USER]).expect("attributes")[0]
-        .notification
-        .expect("a number");
+    let notification =
+        session.get_attributes(&[USER]).expect("attributes")[0].notification.expect("a number");
     match open {
         Some(Step::Watch(n)) if n == notification => known.notification = n,
         _ => assert_eq!(notification, known.notification, "R-SPA-11; open: {open:?}"),
@@ -229,9 +191,7 @@ fn v_24_killed_a_hundred_times() {
     let acs = Acs::start(Options::default());
     let mut daemon = settled(&acs, "killed");
     // Another walk can be asked for; a failure is repeated by the same number, as far as time allows.
-    let seed = std::env::var("CWMPD_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let seed = std::env::var("CWMPD_SEED").ok().and_then(|text| text.parse().ok());
     let mut random = Random(seed.unwrap_or(0x5eed_cafe_f00d_u64).max(1));
     let known = Arc::new(Mutex::new(Known::default()));
     daemon.kill();
@@ -255,9 +215,7 @@ fn v_24_killed_a_hundred_times() {
         let mut session = next_living(&acs);
         if let Some(Err(panic)) = last.take().map(|thread| thread.join()) {
             // A dialogue that lost its agent unwinds with a text of its own; a broken rule is a panic.
-            let lost = panic
-                .downcast_ref::<String>()
-                .is_some_and(|why| why.contains("sessions began"));
+            let lost = panic.downcast_ref::<String>().is_some_and(|why| why.contains("sessions began"));
             if !lost {
                 std::panic::resume_unwind(panic);
             }
@@ -276,10 +234,7 @@ fn v_24_killed_a_hundred_times() {
     verify(&mut session, &mut lock(&known), false);
     session.end();
     let known = &mut *lock(&known);
-    assert!(
-        known.number > 20 && known.highest > 5,
-        "the test did its work: {known:?}"
-    );
+    assert!(known.number > 20 && known.highest > 5, "the test did its work: {known:?}");
     while !known.scheduled.is_empty() {
         let session = acs.next_session(SOON);
         told(&session, known);
@@ -289,13 +244,8 @@ fn v_24_killed_a_hundred_times() {
 
 /// The files of the state folder.
 fn journal(folder: &Path) -> Vec<std::path::PathBuf> {
-    let files = fs::read_dir(folder.join("state"))
-        .expect("a folder")
-        .flatten()
-        .map(|f| f.path());
-    files
-        .filter(|f| f.is_file() && f.metadata().is_ok_and(|m| m.len() > 0))
-        .collect()
+    let files = fs::read_dir(folder.join("state")).expect("a folder").flatten().map(|f| f.path());
+    files.filter(|f| f.is_file() && f.metadata().is_ok_and(|m| m.len() > 0)).collect()
 }
 
 /// GW-4: a journal whose end was not written is read up to there; one that is no journal at
@@ -303,33 +253,24 @@ fn journal(folder: &Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn damaged_state() {
     let acs = Acs::start(Options::default());
-    for (what, sound) in [
-        ("its end is missing", true),
-        ("bits have turned", false),
-        ("it is garbage", false),
-    ] {
+    for (what, sound) in [("its end is missing", true), ("bits have turned", false), ("it is garbage", false)]
+    {
         let mut daemon = settled(&acs, "damaged");
         let mut session = kicked(&acs, &daemon);
         for n in 0..20 {
-            session
-                .set(&[(CODE, "xsd:string", &format!("value {n}"))], "")
-                .expect("set");
+            session.set(&[(CODE, "xsd:string", &format!("value {n}"))], "").expect("set");
         }
         session.end();
         over(&daemon);
         daemon.kill();
         let files = journal(&daemon.folder.0);
-        let [file] = files.as_slice() else {
-            panic!("{files:?}")
-        };
+        let [file] = files.as_slice() else { panic!("{files:?}") };
         let mut bytes = fs::read(file).expect("a journal");
         match what {
             "its end is missing" => bytes.truncate(bytes.len() - 5),
             "bits have turned" => {
                 let middle = bytes.len() / 2;
-                bytes[middle..middle + 8]
-                    .iter_mut()
-                    .for_each(|b| *b ^= 0x55);
+                bytes[middle..middle + 8].iter_mut().for_each(|b| *b ^= 0x55);
             }
             _ => bytes = vec![b'?'; 5000],
         }
@@ -347,9 +288,7 @@ fn damaged_state() {
             "it is garbage" => assert!(session.inform.codes().contains(&"0 BOOTSTRAP"), "V-8"),
             _ => assert!(value.starts_with("value "), "{what}: {value:?}"),
         }
-        session
-            .set(&[(CODE, "xsd:string", "after")], "")
-            .expect("it takes values again");
+        session.set(&[(CODE, "xsd:string", "after")], "").expect("it takes values again");
         daemon.kill();
         drop(session);
         daemon.start();
@@ -366,26 +305,13 @@ fn damaged_state() {
 fn unwritable_state() {
     let acs = Acs::start(Options::default());
     let mut daemon = agent_at(&acs.url(), "unwritable", "");
-    fs::write(
-        daemon.folder.0.join("state"),
-        "a file where the folder should be",
-    )
-    .expect("written");
+    fs::write(daemon.folder.0.join("state"), "a file where the folder should be").expect("written");
     daemon.start();
     let mut session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["0 BOOTSTRAP", "1 BOOT"]);
     session.get(&["Device.DeviceInfo."]).expect("it answers");
-    assert_eq!(
-        session.reboot("k").expect_err("it would be forgotten").code,
-        9002
-    );
-    assert_eq!(
-        session
-            .schedule_inform(5, "k")
-            .expect_err("it would be forgotten")
-            .code,
-        9002
-    );
+    assert_eq!(session.reboot("k").expect_err("it would be forgotten").code, 9002);
+    assert_eq!(session.schedule_inform(5, "k").expect_err("it would be forgotten").code, 9002);
     session.end();
     let said = status(&daemon);
     assert!(!text(&said, "state_problem").is_empty(), "{said}");

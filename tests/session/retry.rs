@@ -2,9 +2,7 @@
 
 use crate::acs::{Acs, Direction, Incident, Options, Reply};
 use crate::daemon::Daemon;
-use crate::{
-    LONG_WAIT, SOON, agent, agent_at, agent_with, call, failure, kicked, over, status, text,
-};
+use crate::{LONG_WAIT, SOON, agent, agent_at, agent_with, call, failure, kicked, over, status, text};
 
 /// Waits until this many sessions in a row have failed; the reason of the last.
 #[track_caller]
@@ -45,18 +43,12 @@ fn c_23_every_kind_of_failure() {
         acs.at(1, incident);
         daemon.ask(&["inform"]);
         let why = failed(&daemon, n);
-        assert!(
-            why.to_lowercase().contains(&words.to_lowercase()),
-            "{words}: {why}"
-        );
+        assert!(why.to_lowercase().contains(&words.to_lowercase()), "{words}: {why}");
         let status = status(&daemon);
         let pending = status["pending_events"].as_array().expect("a list");
         assert_eq!(pending.len(), 2, "V-23: {pending:?}");
         let seconds = status["next_session"]["seconds"].as_u64().expect("planned");
-        assert!(
-            (1..=600).contains(&seconds),
-            "C-25: m = 600, k = 1000: {seconds}"
-        );
+        assert!((1..=600).contains(&seconds), "C-25: m = 600, k = 1000: {seconds}");
         assert_eq!(status["next_session"]["why"], format!("retry {n}"));
         if silent {
             acs.change(|options| options.cookies = true); // rings the bell
@@ -96,10 +88,7 @@ fn t_6_a_refused_port() {
     daemon.wait_ready();
     let why = failed(&daemon, 1);
     assert!(why.starts_with("TCP:") && why.contains("refused"), "{why}");
-    let acs = Acs::start(Options {
-        address,
-        ..Options::default()
-    });
+    let acs = Acs::start(Options { address, ..Options::default() });
     let session = kicked(&acs, &daemon);
     assert_eq!(session.inform.codes(), ["0 BOOTSTRAP", "1 BOOT"]);
     assert_eq!(session.inform.retry_count, 1);
@@ -117,11 +106,7 @@ fn cr_20_a_call_during_the_wait() {
     acs.at(1, Incident::Status(500));
     call(&acs, &daemon);
     failed(&daemon, 2);
-    let told = acs
-        .log()
-        .into_iter()
-        .rfind(|m| m.direction == Direction::FromAgent)
-        .expect("an Inform");
+    let told = acs.log().into_iter().rfind(|m| m.direction == Direction::FromAgent).expect("an Inform");
     for code in ["0 BOOTSTRAP", "1 BOOT", "6 CONNECTION REQUEST"] {
         assert!(told.body.contains(code), "C-27: {code}\n{}", told.body);
     }
@@ -141,12 +126,8 @@ fn c_6_retry_request() {
     let session = acs.next_session(SOON);
     assert_eq!(session.inform.retry_count, 0);
     session.end();
-    let informs: Vec<String> = acs
-        .log()
-        .into_iter()
-        .filter(|m| m.body.contains(":Inform>"))
-        .map(|m| m.body)
-        .collect();
+    let informs: Vec<String> =
+        acs.log().into_iter().filter(|m| m.body.contains(":Inform>")).map(|m| m.body).collect();
     assert_eq!(informs.len(), 3);
     assert!(informs.iter().all(|i| *i == informs[0]), "C-6: identical");
     over(&daemon);
@@ -168,11 +149,7 @@ fn v_3_failure_after_the_inform() {
     let first = acs.next_session(SOON);
     assert_eq!(first.inform.codes(), ["0 BOOTSTRAP", "1 BOOT"]);
     let second = acs.next_session(SOON);
-    assert_eq!(
-        second.inform.codes(),
-        [""; 0],
-        "V-3: delivered is delivered"
-    );
+    assert_eq!(second.inform.codes(), [""; 0], "V-3: delivered is delivered");
     assert_eq!(second.inform.retry_count, 1, "C-22");
     second.end();
     over(&daemon);
@@ -184,16 +161,11 @@ fn v_3_failure_after_the_inform() {
 fn c_33_retry_after() {
     for (asked, least, most) in [("3000", 2900, 3000), ("1", 500, 600)] {
         let acs = Acs::start(Options::default());
-        acs.at(
-            1,
-            Incident::Reply(Reply::status(503).with("Retry-After", asked)),
-        );
+        acs.at(1, Incident::Reply(Reply::status(503).with("Retry-After", asked)));
         let daemon = agent_with(&acs, "after", LONG_WAIT);
         daemon.wait_ready();
         failed(&daemon, 1);
-        let seconds = status(&daemon)["next_session"]["seconds"]
-            .as_u64()
-            .expect("planned");
+        let seconds = status(&daemon)["next_session"]["seconds"].as_u64().expect("planned");
         assert!((least..=most).contains(&seconds), "{asked}: {seconds}");
     }
 }
@@ -203,11 +175,7 @@ fn c_33_retry_after() {
 fn v_12_a_periodic_inform_waits() {
     let acs = Acs::start(Options::default());
     acs.at(1, Incident::Status(500));
-    let mut daemon = agent_with(
-        &acs,
-        "waits",
-        &format!("{LONG_WAIT}periodic_inform_interval = 1\n"),
-    );
+    let mut daemon = agent_with(&acs, "waits", &format!("{LONG_WAIT}periodic_inform_interval = 1\n"));
     daemon.wait_ready();
     let pending = |daemon: &Daemon| status(daemon)["pending_events"].clone();
     let all = serde_json::json!([["0 BOOTSTRAP", ""], ["1 BOOT", ""], ["2 PERIODIC", ""]]);

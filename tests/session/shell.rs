@@ -29,37 +29,14 @@ fn words_of_the_tree() {
     assert_eq!(daemon.ask(&["add", ROWS]), format!("{ROWS}1.\n"));
     let said = daemon.ask(&["add", ROWS, "--json"]);
     let json: serde_json::Value = serde_json::from_str(lines(&said)[0]).expect("JSON");
-    assert_eq!(
-        json,
-        serde_json::json!({"instance": 2, "path": format!("{ROWS}2.")})
-    );
-    daemon.ask(&[
-        "set",
-        &format!("{ROWS}2.Alias=a=b"),
-        &format!("{ROWS}1.Enable=1"),
-    ]);
-    assert_eq!(
-        daemon
-            .ask(&["get", &format!("{ROWS}[a=b].Alias")])
-            .split('=')
-            .nth(1),
-        Some("a")
-    );
-    assert_eq!(
-        daemon.ask(&["get", &format!("{ROWS}1.Enable")]),
-        format!("{ROWS}1.Enable=true\n")
-    );
+    assert_eq!(json, serde_json::json!({"instance": 2, "path": format!("{ROWS}2.")}));
+    daemon.ask(&["set", &format!("{ROWS}2.Alias=a=b"), &format!("{ROWS}1.Enable=1")]);
+    assert_eq!(daemon.ask(&["get", &format!("{ROWS}[a=b].Alias")]).split('=').nth(1), Some("a"));
+    assert_eq!(daemon.ask(&["get", &format!("{ROWS}1.Enable")]), format!("{ROWS}1.Enable=true\n"));
     daemon.ask(&["del", &format!("{ROWS}1.")]);
-    assert_eq!(
-        lines(&daemon.ask(&["names", "--next-level", ROWS])),
-        [format!("{ROWS}2.")]
-    );
+    assert_eq!(lines(&daemon.ask(&["names", "--next-level", ROWS])), [format!("{ROWS}2.")]);
     let password = "Device.ManagementServer.Password";
-    assert_eq!(
-        daemon.ask(&["get", password]),
-        format!("{password}=\n"),
-        "S-21"
-    );
+    assert_eq!(daemon.ask(&["get", password]), format!("{password}=\n"), "S-21");
     let all = daemon.ask(&["get", "Device."]);
     assert!(!all.contains("secret"), "S-21: no password anywhere");
     assert!(lines(&all).len() > 100);
@@ -81,17 +58,9 @@ fn what_fails() {
             1,
             "9008",
         ),
-        (
-            vec!["set", "Device.ManagementServer.URL=ftp://a/"],
-            1,
-            "9007",
-        ),
+        (vec!["set", "Device.ManagementServer.URL=ftp://a/"], 1, "9007"),
         (vec!["add", "Device.DeviceInfo."], 1, "9005"),
-        (
-            vec!["del", "Device.ManagementServer.InformParameter.5."],
-            1,
-            "9005",
-        ),
+        (vec!["del", "Device.ManagementServer.InformParameter.5."], 1, "9005"),
         (vec!["names", "Device.Nowhere."], 1, "9005"),
         (vec!["set", "nothing"], 2, "PATH=VALUE"),
         (vec!["fly"], 2, "fly"),
@@ -105,10 +74,7 @@ fn what_fails() {
     let output = daemon.cli(&["set", "Device.Nowhere=1", "--json"]);
     let line = String::from_utf8_lossy(&output.stdout).into_owned();
     let json: serde_json::Value = serde_json::from_str(lines(&line)[0]).expect("JSON");
-    assert_eq!(
-        (output.status.code(), &json["error"]["code"]),
-        (Some(1), &serde_json::json!(9003))
-    );
+    assert_eq!((output.status.code(), &json["error"]["code"]), (Some(1), &serde_json::json!(9003)));
     assert_eq!(json["error"]["parameters"][0]["code"], 9005, "R-SPV-4");
     daemon.stop();
     for words in [vec!["status"], vec!["get", CODE], vec!["inform"]] {
@@ -121,20 +87,13 @@ fn what_fails() {
 fn r_spv_1_a_set_is_one() {
     let acs = Acs::start(Options::default());
     let daemon = settled(&acs, "one");
-    let output = daemon.cli(&[
-        "set",
-        &format!("{CODE}=x"),
-        "Device.ManagementServer.PeriodicInformInterval=0",
-    ]);
+    let output =
+        daemon.cli(&["set", &format!("{CODE}=x"), "Device.ManagementServer.PeriodicInformInterval=0"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(daemon.ask(&["get", CODE]), format!("{CODE}=\n"));
     let key = "Device.ManagementServer.ParameterKey";
     daemon.ask(&["set", &format!("{CODE}=x")]);
-    assert_eq!(
-        daemon.ask(&["get", key]),
-        format!("{key}=\n"),
-        "R-GEN-6: of the ACS alone"
-    );
+    assert_eq!(daemon.ask(&["get", key]), format!("{key}=\n"), "R-GEN-6: of the ACS alone");
     acs.next_session(SOON).end();
 }
 
@@ -146,26 +105,17 @@ fn status_tells_how_it_goes() {
     let mut session = acs.next_inform(SOON);
     daemon.wait_ready();
     let during = status(&daemon);
-    assert!(
-        text(&during, "state").starts_with("in a session since "),
-        "{during}"
-    );
+    assert!(text(&during, "state").starts_with("in a session since "), "{during}");
     assert_eq!(during["pending_events"][0][0], "0 BOOTSTRAP", "V-23");
     assert_eq!(during["next_session"], serde_json::Value::Null);
     session.answer_inform();
     session.value(CODE).expect("a value");
-    assert_eq!(
-        daemon.ask(&["get", "Device.DeviceInfo.SerialNumber"]),
-        "Device.DeviceInfo.SerialNumber=S1\n"
-    );
+    assert_eq!(daemon.ask(&["get", "Device.DeviceInfo.SerialNumber"]), "Device.DeviceInfo.SerialNumber=S1\n");
     session.end();
     over(&daemon);
     let after = status(&daemon);
     assert_eq!(after["last_session"]["requests"], 1);
-    assert_eq!(
-        after["last_session"]["events"],
-        serde_json::json!(["0 BOOTSTRAP", "1 BOOT"])
-    );
+    assert_eq!(after["last_session"]["events"], serde_json::json!(["0 BOOTSTRAP", "1 BOOT"]));
     assert_eq!(after["last_session"]["failure"], serde_json::Value::Null);
     assert_eq!(text(&after, "acs_username"), "agent");
     assert_eq!(after["next_session"]["why"], "periodic");

@@ -2,9 +2,7 @@
 
 use crate::acs::{Acs, Incident, Options, Tls};
 use crate::daemon::Daemon;
-use crate::{
-    LONG_WAIT, SOON, agent_at, call_url, keys, kicked, over, sections, settled, status, text,
-};
+use crate::{LONG_WAIT, SOON, agent_at, call_url, keys, kicked, over, sections, settled, status, text};
 use std::fs;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
@@ -16,15 +14,8 @@ const CODE: &str = "Device.DeviceInfo.ProvisioningCode";
 #[track_caller]
 fn stops(daemon: &mut Daemon) {
     daemon.stop();
-    assert!(
-        !daemon.log().contains("did not stop in time"),
-        "{}",
-        daemon.log()
-    );
-    assert!(
-        !daemon.folder.0.join("run/cwmpd.sock").exists(),
-        "the control socket is gone"
-    );
+    assert!(!daemon.log().contains("did not stop in time"), "{}", daemon.log());
+    assert!(!daemon.folder.0.join("run/cwmpd.sock").exists(), "the control socket is gone");
 }
 
 /// Stopped with nothing to do, in the middle of a session, and while the ACS is silent; what was
@@ -44,18 +35,13 @@ fn stop_in_a_session() {
     daemon.wait_ready();
     acs.at(1, Incident::Silence);
     daemon.ask(&["set", &format!("{CODE}=changed")]);
-    daemon.wait_for("session", || {
-        text(&status(&daemon), "state").starts_with("in a session")
-    });
+    daemon.wait_for("session", || text(&status(&daemon), "state").starts_with("in a session"));
     stops(&mut daemon);
     acs.release();
     daemon.start();
     // The silent Inform was let through to the test when the agent was gone.
     let mut session = acs.next_session(SOON);
-    if session.inform.value(CODE).is_some()
-        && session.inform.retry_count == 0
-        && acs.sessions() == 3
-    {
+    if session.inform.value(CODE).is_some() && session.inform.retry_count == 0 && acs.sessions() == 3 {
         session = acs.next_session(SOON);
     }
     assert_eq!(session.inform.codes(), ["4 VALUE CHANGE"]);
@@ -83,17 +69,11 @@ fn accept(listener: &TcpListener, daemon: &Daemon) -> TcpStream {
 fn stop_in_a_handshake() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("https://{}/acs", silent.local_addr().expect("bound"));
-    let some = Acs::start(Options {
-        tls: Some(Tls::default()),
-        ..Options::default()
-    });
+    let some = Acs::start(Options { tls: Some(Tls::default()), ..Options::default() });
     let mut daemon = agent_at(&url, "handshake", "");
     let ca = daemon.folder.0.join("ca.pem");
     fs::write(&ca, &some.identity().ca).expect("a file");
-    daemon.configure(
-        &(keys(&url) + LONG_WAIT + &format!("ca_file = \"{}\"\n", ca.display())),
-        &sections(),
-    );
+    daemon.configure(&(keys(&url) + LONG_WAIT + &format!("ca_file = \"{}\"\n", ca.display())), &sections());
     daemon.start();
     let mut peer = accept(&silent, &daemon);
     let mut first = [0; 1];
@@ -112,14 +92,9 @@ fn stop_while_the_acs_does_not_read() {
     let folder = daemon.folder.0.join("overlays");
     fs::create_dir_all(&folder).expect("a folder");
     let value = "x".repeat(4000);
-    let rows: String = (0..200)
-        .map(|n| format!("P{n} = {{ type = \"string\", const = \"{value}\" }}\n"))
-        .collect();
-    fs::write(
-        folder.join("long.toml"),
-        format!("[\"Device.X_00D09E_Long.\"]\n{rows}"),
-    )
-    .expect("an overlay");
+    let rows: String =
+        (0..200).map(|n| format!("P{n} = {{ type = \"string\", const = \"{value}\" }}\n")).collect();
+    fs::write(folder.join("long.toml"), format!("[\"Device.X_00D09E_Long.\"]\n{rows}")).expect("an overlay");
     daemon.start();
     let mut stream = BufReader::new(accept(&listener, &daemon));
     let mut post = || {
@@ -140,10 +115,7 @@ fn stop_while_the_acs_does_not_read() {
             "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:c=\"urn:dslforum-org:cwmp-1-2\">\
              <s:Header/><s:Body>{body}</s:Body></s:Envelope>"
         );
-        format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{xml}",
-            xml.len()
-        )
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{xml}", xml.len())
     };
     let informed = envelope("<c:InformResponse><MaxEnvelopes>1</MaxEnvelopes></c:InformResponse>");
     post().write_all(informed.as_bytes()).expect("sent");
@@ -169,17 +141,13 @@ fn reload_takes_what_is_new() {
     daemon.configure(&keys(&acs.url()), &sections);
     daemon.start();
     let mut session = acs.next_session(SOON);
-    session
-        .set(&[(interval, "xsd:unsignedInt", "5000")], "")
-        .expect("set");
+    session.set(&[(interval, "xsd:unsignedInt", "5000")], "").expect("set");
     session.end();
     over(&daemon);
     let url = call_url(&daemon);
     let again = |times: usize| {
         daemon.reload();
-        daemon.wait_for("reload", || {
-            daemon.log().matches("configuration read again").count() == times
-        });
+        daemon.wait_for("reload", || daemon.log().matches("configuration read again").count() == times);
     };
     // Nothing is new but what the ACS does not know of.
     daemon.configure(&(keys(&acs.url()) + "response_timeout = 40\n"), &sections);
@@ -187,15 +155,10 @@ fn reload_takes_what_is_new() {
     assert_eq!(daemon.ask(&["get", interval]), format!("{interval}=5000\n"));
     // The file's own value is another than before: it wins.
     let more = "periodic_inform_interval = 7000\n";
-    daemon.configure(
-        &(keys(&acs.url()) + more),
-        &sections.replace("call-secret", "call-2"),
-    );
+    daemon.configure(&(keys(&acs.url()) + more), &sections.replace("call-secret", "call-2"));
     again(2);
     assert_eq!(daemon.ask(&["get", interval]), format!("{interval}=7000\n"));
-    daemon.wait_for("new password", || {
-        acs.connection_request(&url, "caller", "call-2") == 200
-    });
+    daemon.wait_for("new password", || acs.connection_request(&url, "caller", "call-2") == 200);
     acs.next_session(SOON).end();
     over(&daemon);
     // A file with a mistake changes nothing, and it is said why.
@@ -225,9 +188,7 @@ fn reload_in_a_session() {
     session.value(CODE).expect("the Inform is delivered");
     daemon.configure(&keys(&other.url()), &sections);
     daemon.reload();
-    daemon.wait_for("reload", || {
-        daemon.log().contains("configuration read again")
-    });
+    daemon.wait_for("reload", || daemon.log().contains("configuration read again"));
     session.value(CODE).expect("S-22: it goes on");
     session.end();
     let session = other.next_session(SOON);

@@ -8,10 +8,7 @@ use std::fs;
 const CODE: &str = "Device.DeviceInfo.ProvisioningCode";
 
 fn https(tls: Tls) -> Acs {
-    Acs::start(Options {
-        tls: Some(tls),
-        ..Options::default()
-    })
+    Acs::start(Options { tls: Some(tls), ..Options::default() })
 }
 
 /// An agent that trusts a CA, started; `more` are keys of `[acs]`.
@@ -26,10 +23,7 @@ fn trusting(acs: &Acs, name: &str, ca: &str, more: &str) -> Daemon {
     let more = more
         .replace("CERT", &file("cert.pem", &acs.identity().client.0))
         .replace("KEY", &file("key.pem", &acs.identity().client.1));
-    daemon.configure(
-        &(keys(&acs.url()) + LONG_WAIT + &format!("ca_file = \"{ca}\"\n{more}")),
-        &sections(),
-    );
+    daemon.configure(&(keys(&acs.url()) + LONG_WAIT + &format!("ca_file = \"{ca}\"\n{more}")), &sections());
     daemon.start();
     daemon
 }
@@ -47,16 +41,11 @@ fn refused(daemon: &Daemon) -> String {
 #[test]
 fn s_5_the_right_ca() {
     for only_1_2 in [false, true] {
-        let acs = https(Tls {
-            only_1_2,
-            ..Tls::default()
-        });
+        let acs = https(Tls { only_1_2, ..Tls::default() });
         acs.change(|options| options.authentication = Authentication::Basic);
         let daemon = trusting(&acs, "right", &acs.identity().ca, "");
         let mut session = acs.next_session(SOON);
-        session
-            .set(&[(CODE, "xsd:string", "over TLS")], "")
-            .expect("set");
+        session.set(&[(CODE, "xsd:string", "over TLS")], "").expect("set");
         assert_eq!(session.value(CODE).as_deref(), Ok("over TLS"));
         session.end();
         over(&daemon);
@@ -69,14 +58,8 @@ fn s_5_the_right_ca() {
 fn s_5_an_impostor() {
     let other = https(Tls::default());
     let wrong_ca = https(Tls::default());
-    let wrong_name = https(Tls {
-        names: vec!["acs.example.com".into()],
-        ..Tls::default()
-    });
-    let expired = https(Tls {
-        years: (2001, 2002),
-        ..Tls::default()
-    });
+    let wrong_name = https(Tls { names: vec!["acs.example.com".into()], ..Tls::default() });
+    let expired = https(Tls { years: (2001, 2002), ..Tls::default() });
     for (acs, ca, word) in [
         (&wrong_ca, &other.identity().ca, "certificate"),
         (&wrong_name, &wrong_name.identity().ca, "acs.example.com"),
@@ -98,10 +81,7 @@ fn s_1_no_way_back_to_clear_text() {
     let ca = daemon.folder.0.join("ca.pem");
     fs::write(&ca, &tls.identity().ca).expect("a file");
     let url = acs.url().replace("http://", "https://");
-    daemon.configure(
-        &(keys(&url) + LONG_WAIT + &format!("ca_file = \"{}\"\n", ca.display())),
-        &sections(),
-    );
+    daemon.configure(&(keys(&url) + LONG_WAIT + &format!("ca_file = \"{}\"\n", ca.display())), &sections());
     daemon.start();
     refused(&daemon);
     assert_eq!(acs.sessions(), 0);
@@ -110,10 +90,7 @@ fn s_1_no_way_back_to_clear_text() {
 /// S-9: the agent shows its certificate when it has one; without it the ACS lets nobody in.
 #[test]
 fn s_9_a_client_certificate() {
-    let acs = https(Tls {
-        client_certificate: true,
-        ..Tls::default()
-    });
+    let acs = https(Tls { client_certificate: true, ..Tls::default() });
     let daemon = trusting(&acs, "unknown-agent", &acs.identity().ca, "");
     daemon.wait_ready();
     daemon.wait_for("failure", || failure(&daemon).is_some());

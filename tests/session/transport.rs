@@ -1,9 +1,7 @@
 //! What is open toward the world, where an attempt begins, and what its Inform holds.
 
 use crate::acs::{Acs, Direction, Incident, Options};
-use crate::{
-    LONG_WAIT, SOON, agent, agent_at, agent_with, call_url, failure, kicked, over, settled,
-};
+use crate::{LONG_WAIT, SOON, agent, agent_at, agent_with, call_url, failure, kicked, over, settled};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -13,22 +11,13 @@ fn t_1_one_port_is_open() {
     let acs = Acs::start(Options::default());
     let daemon = settled(&acs, "listening");
     let url = call_url(&daemon);
-    let port: u16 = url
-        .split(['/', ':'])
-        .find_map(|part| part.parse().ok())
-        .expect("a port");
+    let port: u16 = url.split(['/', ':']).find_map(|part| part.parse().ok()).expect("a port");
     let process = format!("/proc/{}", daemon.pid());
     let ours: BTreeSet<String> = fs::read_dir(format!("{process}/fd"))
         .expect("descriptors")
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
         .filter_map(|target| {
-            Some(
-                target
-                    .to_str()?
-                    .strip_prefix("socket:[")?
-                    .trim_end_matches(']')
-                    .to_string(),
-            )
+            Some(target.to_str()?.strip_prefix("socket:[")?.trim_end_matches(']').to_string())
         })
         .collect();
     let mut open = Vec::new();
@@ -121,38 +110,20 @@ fn i_8_a_long_inform() {
     daemon.start();
     let mut session = acs.next_session(SOON);
     let (row, _) = session.add(ROWS, "").expect("a row");
-    let (enable, name) = (
-        format!("{ROWS}{row}.Enable"),
-        format!("{ROWS}{row}.ParameterName"),
-    );
+    let (enable, name) = (format!("{ROWS}{row}.Enable"), format!("{ROWS}{row}.ParameterName"));
     let many = "Device.X_00D09E_Many.";
-    session
-        .set(
-            &[(&enable, "xsd:boolean", "1"), (&name, "xsd:string", many)],
-            "",
-        )
-        .expect("set");
+    session.set(&[(&enable, "xsd:boolean", "1"), (&name, "xsd:string", many)], "").expect("set");
     session.end();
     over(&daemon);
     let session = kicked(&acs, &daemon);
     for n in 0..900 {
         let path = format!("{many}P{n}");
-        let value = session
-            .inform
-            .parameters
-            .iter()
-            .find(|v| v.name == path)
-            .expect("it is there");
+        let value = session.inform.parameters.iter().find(|v| v.name == path).expect("it is there");
         assert_eq!(
             (value.value.as_str(), value.xsi_type.as_str()),
             (n.to_string().as_str(), "xsd:unsignedInt")
         );
     }
-    assert!(
-        session
-            .inform
-            .value("Device.ManagementServer.ParameterKey")
-            .is_some()
-    );
+    assert!(session.inform.value("Device.ManagementServer.ParameterKey").is_some());
     session.end();
 }

@@ -16,11 +16,8 @@ fn r_spv_8_applied_and_kept() {
     let acs = Acs::start(Options::default());
     let mut daemon = agent(&acs, "applied");
     let mut session = acs.next_session(SOON);
-    let list = [
-        (CODE, STRING, "north.1"),
-        (INTERVAL, "xsd:unsignedInt", "7200"),
-        (ENABLE, "xsd:boolean", "0"),
-    ];
+    let list =
+        [(CODE, STRING, "north.1"), (INTERVAL, "xsd:unsignedInt", "7200"), (ENABLE, "xsd:boolean", "0")];
     assert_eq!(session.set(&list, "key 1"), Ok(0), "R-SPV-8");
     daemon.kill();
     drop(session);
@@ -29,17 +26,8 @@ fn r_spv_8_applied_and_kept() {
     let mut session = kicked(&acs, &daemon);
     assert_eq!(session.inform.value(KEY), Some("key 1"), "R-GEN-6");
     assert_eq!(session.inform.value(CODE), Some("north.1"));
-    for (name, value) in [
-        (CODE, "north.1"),
-        (INTERVAL, "7200"),
-        (ENABLE, "false"),
-        (KEY, "key 1"),
-    ] {
-        assert_eq!(
-            session.value(name).as_deref(),
-            Ok(value),
-            "R-SPV-27: {name}"
-        );
+    for (name, value) in [(CODE, "north.1"), (INTERVAL, "7200"), (ENABLE, "false"), (KEY, "key 1")] {
+        assert_eq!(session.value(name).as_deref(), Ok(value), "R-SPV-27: {name}");
     }
     session.end();
 }
@@ -51,9 +39,7 @@ fn r_spv_4_a_fault_for_each() {
     let acs = Acs::start(Options::default());
     let _daemon = agent(&acs, "faults");
     let mut session = acs.next_session(SOON);
-    session
-        .set(&[(CODE, STRING, "before")], "first")
-        .expect("a good one");
+    session.set(&[(CODE, STRING, "before")], "first").expect("a good one");
     let long = "x".repeat(65);
     let fault = session
         .set(
@@ -69,16 +55,9 @@ fn r_spv_4_a_fault_for_each() {
             "second",
         )
         .expect_err("R-SPV-4");
-    assert_eq!(
-        (fault.code, fault.side.as_str()),
-        (9003, "Client"),
-        "E-18, E-19"
-    );
-    let mut found: Vec<(&str, u16)> = fault
-        .parameters
-        .iter()
-        .map(|(name, code, _)| (name.as_str(), *code))
-        .collect();
+    assert_eq!((fault.code, fault.side.as_str()), (9003, "Client"), "E-18, E-19");
+    let mut found: Vec<(&str, u16)> =
+        fault.parameters.iter().map(|(name, code, _)| (name.as_str(), *code)).collect();
     found.sort_unstable();
     assert_eq!(
         found,
@@ -113,24 +92,12 @@ fn r_spv_3_the_list_itself() {
     let acs = Acs::start(Options::default());
     let _daemon = agent(&acs, "list");
     let mut session = acs.next_session(SOON);
-    let fault = session
-        .set(&[(CODE, STRING, "a"), (CODE, STRING, "b")], "")
-        .expect_err("R-SPV-3");
+    let fault = session.set(&[(CODE, STRING, "a"), (CODE, STRING, "b")], "").expect_err("R-SPV-3");
     assert_eq!(fault.code, 9003);
     let key = "k".repeat(33);
-    assert_eq!(
-        session
-            .set(&[(CODE, STRING, "a")], &key)
-            .expect_err("R-SPV-12")
-            .code,
-        9003
-    );
+    assert_eq!(session.set(&[(CODE, STRING, "a")], &key).expect_err("R-SPV-12").code, 9003);
     let key = "é".repeat(32);
-    assert_eq!(
-        session.set(&[(CODE, STRING, "a")], &key),
-        Ok(0),
-        "E-23: characters, not octets"
-    );
+    assert_eq!(session.set(&[(CODE, STRING, "a")], &key), Ok(0), "E-23: characters, not octets");
     assert_eq!(session.value(KEY), Ok(key));
     assert_eq!(session.set(&[], "empty"), Ok(0), "R-SPV-13");
     assert_eq!(session.value(KEY).as_deref(), Ok("empty"));
@@ -145,47 +112,25 @@ fn e_24_values_survive_the_way() {
     let mut session = acs.next_session(SOON);
     let wide = "€".repeat(64);
     for value in [&*wide, " a\tb\nc\rd ", "<&>\"'", "]]>", "", "\u{10348}"] {
-        assert_eq!(
-            session.set(&[(CODE, STRING, value)], ""),
-            Ok(0),
-            "{value:?}"
-        );
+        assert_eq!(session.set(&[(CODE, STRING, value)], ""), Ok(0), "{value:?}");
         assert_eq!(session.value(CODE).as_deref(), Ok(value), "E-24");
     }
-    for (written, read) in [
-        ("1", "true"),
-        ("0", "false"),
-        ("true", "true"),
-        ("false", "false"),
-    ] {
-        session
-            .set(&[(ENABLE, "xsd:boolean", written)], "")
-            .expect("E-25");
+    for (written, read) in [("1", "true"), ("0", "false"), ("true", "true"), ("false", "false")] {
+        session.set(&[(ENABLE, "xsd:boolean", written)], "").expect("E-25");
         assert_eq!(session.value(ENABLE).as_deref(), Ok(read), "E-25");
     }
     let list = format!(
         "<ParameterList><ParameterValueStruct><Name>{INTERVAL}</Name><Value>90000</Value></ParameterValueStruct>\
          </ParameterList><ParameterKey/>"
     );
-    session
-        .ask("SetParameterValues", &list)
-        .expect("E-31: no xsi:type");
+    session.ask("SetParameterValues", &list).expect("E-31: no xsi:type");
     let password = "Device.ManagementServer.ConnectionRequestPassword";
-    session
-        .set(&[(password, STRING, "hush")], "")
-        .expect("it can be set");
+    session.set(&[(password, STRING, "hush")], "").expect("it can be set");
     let values = session.get(&[INTERVAL, ENABLE, password]).expect("values");
-    let typed: Vec<(&str, &str)> = values
-        .iter()
-        .map(|v| (v.xsi_type.as_str(), v.value.as_str()))
-        .collect();
+    let typed: Vec<(&str, &str)> = values.iter().map(|v| (v.xsi_type.as_str(), v.value.as_str())).collect();
     assert_eq!(
         typed,
-        [
-            ("xsd:unsignedInt", "90000"),
-            ("xsd:boolean", "false"),
-            ("xsd:string", "")
-        ],
+        [("xsd:unsignedInt", "90000"), ("xsd:boolean", "false"), ("xsd:string", "")],
         "R-GPV-8, R-SPV-19"
     );
     session.end();
@@ -202,31 +147,14 @@ fn r_spv_20_unique_among_rows() {
     let (b, _) = session.add(ROWS, "").expect("a row");
     let alias = |n: u32| format!("{ROWS}{n}.Alias");
     let names = [alias(a), alias(b)];
-    session
-        .set(
-            &[(&names[0], STRING, "left"), (&names[1], STRING, "right")],
-            "",
-        )
-        .expect("two names");
-    let fault = session
-        .set(&[(&names[0], STRING, "right")], "")
-        .expect_err("R-SPV-20");
+    session.set(&[(&names[0], STRING, "left"), (&names[1], STRING, "right")], "").expect("two names");
+    let fault = session.set(&[(&names[0], STRING, "right")], "").expect_err("R-SPV-20");
     assert_eq!((fault.code, fault.parameters.len()), (9003, 1));
     session
-        .set(
-            &[(&names[0], STRING, "right"), (&names[1], STRING, "left")],
-            "",
-        )
+        .set(&[(&names[0], STRING, "right"), (&names[1], STRING, "left")], "")
         .expect("R-SPV-2: they change places");
     assert_eq!(session.value(&names[1]).as_deref(), Ok("left"));
-    assert_eq!(
-        session
-            .set(&[(&names[0], STRING, "")], "")
-            .expect_err("N-10")
-            .parameters[0]
-            .1,
-        9007
-    );
+    assert_eq!(session.set(&[(&names[0], STRING, "")], "").expect_err("N-10").parameters[0].1, 9007);
     session.end();
 }
 
@@ -242,9 +170,7 @@ fn v_8_another_acs() {
     });
     let mut daemon = settled(&acs, "moved");
     let mut session = kicked(&acs, &daemon);
-    session
-        .schedule_inform(3000, "of the former")
-        .expect("scheduled");
+    session.schedule_inform(3000, "of the former").expect("scheduled");
     session
         .set(
             &[
@@ -256,9 +182,7 @@ fn v_8_another_acs() {
         )
         .expect("it moves");
     assert_eq!(session.value(URL), Ok(new.url()), "R-SPV-10");
-    session
-        .get(&[CODE])
-        .expect("S-22: this session stays where it is");
+    session.get(&[CODE]).expect("S-22: this session stays where it is");
     session.end();
     let session = new.next_session(SOON);
     assert_eq!(session.inform.codes(), ["0 BOOTSTRAP"], "V-10");
@@ -285,15 +209,8 @@ fn s_22_new_credentials() {
     });
     let daemon = agent_with(&acs, "credentials", crate::LONG_WAIT);
     let mut session = acs.next_session(SOON);
-    session
-        .set(
-            &[("Device.ManagementServer.Password", STRING, "changed")],
-            "",
-        )
-        .expect("it can be set");
-    session
-        .get(&[CODE])
-        .expect("the old one holds for this session");
+    session.set(&[("Device.ManagementServer.Password", STRING, "changed")], "").expect("it can be set");
+    session.get(&[CODE]).expect("the old one holds for this session");
     session.end();
     over(&daemon);
     acs.change(|options| options.password = "changed".into());
@@ -308,9 +225,7 @@ fn i_11_periodic() {
     let acs = Acs::start(Options::default());
     let daemon = agent(&acs, "periodic");
     let mut session = acs.next_session(SOON);
-    session
-        .set(&[(INTERVAL, "xsd:unsignedInt", "1")], "")
-        .expect("an interval");
+    session.set(&[(INTERVAL, "xsd:unsignedInt", "1")], "").expect("an interval");
     session.end();
     for _ in 0..2 {
         let session = acs.next_session(SOON);
@@ -318,9 +233,7 @@ fn i_11_periodic() {
         session.end();
     }
     let mut session = acs.next_session(SOON);
-    session
-        .set(&[(ENABLE, "xsd:boolean", "0")], "")
-        .expect("no more");
+    session.set(&[(ENABLE, "xsd:boolean", "0")], "").expect("no more");
     session.end();
     // One may have become due during that session (I-12).
     daemon.wait_for("end of the periodic Informs", || {
@@ -337,29 +250,16 @@ fn c_30_cwmp_can_be_put_off() {
     let daemon = agent(&acs, "off");
     let url = crate::call_url(&daemon);
     let mut session = acs.next_session(SOON);
-    session
-        .set(&[(NAME, "xsd:boolean", "0")], "")
-        .expect("it can be put off");
+    session.set(&[(NAME, "xsd:boolean", "0")], "").expect("it can be put off");
     session.end();
     over(&daemon);
-    let address = url
-        .trim_start_matches("http://")
-        .split('/')
-        .next()
-        .expect("a host")
-        .to_owned();
-    daemon.wait_for("closed port", || {
-        std::net::TcpStream::connect(&address).is_err()
-    });
+    let address = url.trim_start_matches("http://").split('/').next().expect("a host").to_owned();
+    daemon.wait_for("closed port", || std::net::TcpStream::connect(&address).is_err());
     assert_eq!(daemon.cli(&["inform"]).status.code(), Some(1), "refused with its reason");
     daemon.ask(&["set", "Device.DeviceInfo.ProvisioningCode=local"]);
     assert_eq!(acs.sessions(), 1);
     daemon.ask(&["set", &format!("{NAME}=true")]);
     let session = acs.next_session(SOON);
-    assert!(
-        session.inform.codes().contains(&"4 VALUE CHANGE"),
-        "{:?}",
-        session.inform.codes()
-    );
+    assert!(session.inform.codes().contains(&"4 VALUE CHANGE"), "{:?}", session.inform.codes());
     session.end();
 }

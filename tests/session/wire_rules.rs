@@ -9,16 +9,9 @@ const CODE: &str = "Device.DeviceInfo.ProvisioningCode";
 fn everything(acs: &Acs, name: &str) {
     let daemon = agent_with(acs, name, LONG_WAIT);
     let mut session = acs.next_session(SOON);
-    session
-        .set(&[(CODE, "xsd:string", "a&b")], "k")
-        .expect("set");
+    session.set(&[(CODE, "xsd:string", "a&b")], "k").expect("set");
     assert_eq!(session.value(CODE).as_deref(), Ok("a&b"), "{name}");
-    assert!(
-        !session
-            .names("Device.DeviceInfo.", true)
-            .expect("names")
-            .is_empty()
-    );
+    assert!(!session.names("Device.DeviceInfo.", true).expect("names").is_empty());
     session.end();
     over(&daemon);
     assert_eq!(failure(&daemon), None, "{name}");
@@ -29,86 +22,25 @@ fn everything(acs: &Acs, name: &str) {
 fn e_6_dialects() {
     let plain = Dialect::default;
     for (name, dialect) in [
-        (
-            "1-0",
-            Dialect {
-                namespace: "urn:dslforum-org:cwmp-1-0".into(),
-                ..plain()
-            },
-        ),
-        (
-            "1-1",
-            Dialect {
-                namespace: "urn:dslforum-org:cwmp-1-1".into(),
-                ..plain()
-            },
-        ),
-        (
-            "prefixes",
-            Dialect {
-                soap: "S".into(),
-                cwmp: "x.y-z".into(),
-                ..plain()
-            },
-        ),
-        (
-            "undeclared",
-            Dialect {
-                declared: false,
-                ..plain()
-            },
-        ),
-        (
-            "own-ids",
-            Dialect {
-                id: Id::Other,
-                ..plain()
-            },
-        ),
-        (
-            "no-ids",
-            Dialect {
-                id: Id::Missing,
-                ..plain()
-            },
-        ),
-        (
-            "miscounted",
-            Dialect {
-                true_counts: false,
-                ..plain()
-            },
-        ),
-        (
-            "timeout",
-            Dialect {
-                session_timeout: Some(35),
-                ..plain()
-            },
-        ),
-        (
-            "version",
-            Dialect {
-                use_cwmp_version: Some("1.2".into()),
-                ..plain()
-            },
-        ),
+        ("1-0", Dialect { namespace: "urn:dslforum-org:cwmp-1-0".into(), ..plain() }),
+        ("1-1", Dialect { namespace: "urn:dslforum-org:cwmp-1-1".into(), ..plain() }),
+        ("prefixes", Dialect { soap: "S".into(), cwmp: "x.y-z".into(), ..plain() }),
+        ("undeclared", Dialect { declared: false, ..plain() }),
+        ("own-ids", Dialect { id: Id::Other, ..plain() }),
+        ("no-ids", Dialect { id: Id::Missing, ..plain() }),
+        ("miscounted", Dialect { true_counts: false, ..plain() }),
+        ("timeout", Dialect { session_timeout: Some(35), ..plain() }),
+        ("version", Dialect { use_cwmp_version: Some("1.2".into()), ..plain() }),
     ] {
         let namespace = dialect.namespace.clone();
-        let acs = Acs::start(Options {
-            dialect,
-            ..Options::default()
-        });
+        let acs = Acs::start(Options { dialect, ..Options::default() });
         everything(&acs, name);
         let answer = acs
             .log()
             .into_iter()
             .rfind(|m| m.direction == Direction::FromAgent && !m.body.is_empty())
             .expect("an answer");
-        assert!(
-            answer.body.contains(&format!("\"{namespace}\"")),
-            "E-9: {name}"
-        );
+        assert!(answer.body.contains(&format!("\"{namespace}\"")), "E-9: {name}");
     }
 }
 
@@ -117,43 +49,11 @@ fn e_6_dialects() {
 fn t_11_manners() {
     let plain = Options::default;
     for (name, options) in [
-        (
-            "close-each",
-            Options {
-                close_each: true,
-                ..plain()
-            },
-        ),
-        (
-            "close-unsaid",
-            Options {
-                close_unsaid: true,
-                ..plain()
-            },
-        ),
-        (
-            "chunks-of-1",
-            Options {
-                chunk: Some(1),
-                ..plain()
-            },
-        ),
-        (
-            "chunks-of-77",
-            Options {
-                chunk: Some(77),
-                empty_as_200: true,
-                ..plain()
-            },
-        ),
-        (
-            "interim",
-            Options {
-                interim_100: true,
-                lower_case_headers: true,
-                ..plain()
-            },
-        ),
+        ("close-each", Options { close_each: true, ..plain() }),
+        ("close-unsaid", Options { close_unsaid: true, ..plain() }),
+        ("chunks-of-1", Options { chunk: Some(1), ..plain() }),
+        ("chunks-of-77", Options { chunk: Some(77), empty_as_200: true, ..plain() }),
+        ("interim", Options { interim_100: true, lower_case_headers: true, ..plain() }),
     ] {
         everything(&Acs::start(options), name);
     }
@@ -162,14 +62,8 @@ fn t_11_manners() {
 /// T-8: the ACS says how long it is to be waited for, and is.
 #[test]
 fn t_8_session_timeout() {
-    let dialect = Dialect {
-        session_timeout: Some(35),
-        ..Dialect::default()
-    };
-    let acs = Acs::start(Options {
-        dialect,
-        ..Options::default()
-    });
+    let dialect = Dialect { session_timeout: Some(35), ..Dialect::default() };
+    let acs = Acs::start(Options { dialect, ..Options::default() });
     let daemon = agent_with(&acs, "patient", "response_timeout = 1\n");
     let mut session = acs.next_session(SOON);
     session.peek();
@@ -214,9 +108,8 @@ fn r_grm_1_methods() {
     ] {
         assert!(methods.iter().any(|m| m == method), "R-GEN-7: {method}");
     }
-    for method in methods
-        .iter()
-        .filter(|m| !["Reboot", "FactoryReset", "GetRPCMethods"].contains(&m.as_str()))
+    for method in
+        methods.iter().filter(|m| !["Reboot", "FactoryReset", "GetRPCMethods"].contains(&m.as_str()))
     {
         match session.ask(method, "") {
             Ok(_) => {}
@@ -224,36 +117,16 @@ fn r_grm_1_methods() {
         }
     }
     for method in ["FooBar", "X_00D09E_Own", "getparametervalues"] {
-        let fault = session
-            .ask(method, "<Argument>1</Argument>")
-            .expect_err(method);
-        assert_eq!(
-            (fault.code, fault.side.as_str()),
-            (9000, "Server"),
-            "R-GEN-1, E-19"
-        );
+        let fault = session.ask(method, "<Argument>1</Argument>").expect_err(method);
+        assert_eq!((fault.code, fault.side.as_str()), (9000, "Server"), "R-GEN-1, E-19");
     }
-    session
-        .ask("GetParameterNames", "")
-        .expect_err("R-GEN-2: no ParameterPath");
-    let extra =
-        "<Odd/><ParameterPath>Device.</ParameterPath><NextLevel>1</NextLevel><More>2</More>";
-    session
-        .ask("GetParameterNames", extra)
-        .expect("E-7: an unknown argument is ignored");
+    session.ask("GetParameterNames", "").expect_err("R-GEN-2: no ParameterPath");
+    let extra = "<Odd/><ParameterPath>Device.</ParameterPath><NextLevel>1</NextLevel><More>2</More>";
+    session.ask("GetParameterNames", extra).expect("E-7: an unknown argument is ignored");
+    assert_eq!(session.ask("GetParameterNames", "<NextLevel>1</NextLevel>").expect_err("R-GEN-2").code, 9003);
     assert_eq!(
         session
-            .ask("GetParameterNames", "<NextLevel>1</NextLevel>")
-            .expect_err("R-GEN-2")
-            .code,
-        9003
-    );
-    assert_eq!(
-        session
-            .ask(
-                "GetParameterNames",
-                "<ParameterPath>Device.</ParameterPath><NextLevel>perhaps</NextLevel>"
-            )
+            .ask("GetParameterNames", "<ParameterPath>Device.</ParameterPath><NextLevel>perhaps</NextLevel>")
             .expect_err("R-GEN-2")
             .code,
         9003
@@ -277,22 +150,11 @@ fn e_20_what_a_session_survives() {
     let mut session = acs.next_session(SOON);
     let must = "<c:Unheard s:mustUnderstand=\"1\">1</c:Unheard>";
     let said = session.raw(envelope(must, "<c:GetRPCMethods/>"));
-    assert!(
-        said.contains("MustUnderstand") && !said.contains("FaultCode"),
-        "E-17: {said}"
-    );
+    assert!(said.contains("MustUnderstand") && !said.contains("FaultCode"), "E-17: {said}");
     let fault = "<s:Fault><faultcode>Server</faultcode><faultstring>CWMP fault</faultstring><detail><c:Fault>\
                  <FaultCode>8002</FaultCode><FaultString/></c:Fault></detail></s:Fault>";
-    assert_eq!(
-        session.raw(envelope("", fault)),
-        "",
-        "E-20: no answer to a fault"
-    );
-    assert_eq!(
-        session.raw(envelope("", "<c:TransferCompleteResponse/>")),
-        "",
-        "E-20"
-    );
+    assert_eq!(session.raw(envelope("", fault)), "", "E-20: no answer to a fault");
+    assert_eq!(session.raw(envelope("", "<c:TransferCompleteResponse/>")), "", "E-20");
     let hold = "<c:HoldRequests s:mustUnderstand=\"1\">1</c:HoldRequests>";
     let said = session.raw(envelope(hold, "<c:GetRPCMethods/>"));
     assert!(said.contains("GetRPCMethodsResponse"), "C-12: {said}");
@@ -306,20 +168,14 @@ fn e_20_what_a_session_survives() {
 #[test]
 fn c_12_hold_requests() {
     let acs = Acs::start(Options {
-        dialect: Dialect {
-            hold_requests: Some(true),
-            ..Dialect::default()
-        },
+        dialect: Dialect { hold_requests: Some(true), ..Dialect::default() },
         ..Options::default()
     });
     let daemon = agent(&acs, "hold");
     let mut session = acs.next_session(SOON);
     assert!(matches!(session.peek(), Post::Empty), "C-12");
     session.reply_empty();
-    assert!(
-        matches!(session.peek(), Post::Empty),
-        "C-15: said again, now that nothing is held"
-    );
+    assert!(matches!(session.peek(), Post::Empty), "C-15: said again, now that nothing is held");
     session.end();
     over(&daemon);
     assert_eq!(failure(&daemon), None);
@@ -334,11 +190,7 @@ fn c_16_no_post_too_many() {
     session.value(CODE).expect("a value");
     session.end();
     over(&daemon);
-    let posts = acs
-        .log()
-        .into_iter()
-        .filter(|m| m.direction == Direction::FromAgent)
-        .count();
+    let posts = acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).count();
     assert_eq!(posts, 3, "C-16: Inform, empty, answer");
 }
 
@@ -358,14 +210,8 @@ fn e_21_what_ends_a_session() {
         Reply::envelope(doctype),
         Reply::envelope(half),
         Reply::envelope("\u{0}\u{1}\u{2}"),
-        Reply {
-            status: 202,
-            ..Reply::envelope(whole.clone())
-        },
-        Reply {
-            status: 500,
-            ..Reply::envelope(whole)
-        },
+        Reply { status: 202, ..Reply::envelope(whole.clone()) },
+        Reply { status: 500, ..Reply::envelope(whole) },
         Reply::status(410),
     ]
     .into_iter()
@@ -377,14 +223,7 @@ fn e_21_what_ends_a_session() {
         let session = acs.next_session(SOON);
         daemon.wait_ready();
         daemon.wait_for(&format!("failure {n}"), || failure(&daemon).is_some());
-        assert_eq!(
-            acs.log()
-                .into_iter()
-                .filter(|m| m.direction == Direction::FromAgent)
-                .count(),
-            2,
-            "{n}"
-        );
+        assert_eq!(acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).count(), 2, "{n}");
         drop(session);
     }
 }

@@ -6,8 +6,7 @@ use cwmpd::model::schema::{Base, Format, NONE, Object, PLATFORMS, Param, Platfor
 use std::collections::{BTreeSet, HashMap};
 
 /// The platforms and their names.
-pub const ALL: [(Platform, &str); PLATFORMS] =
-    [(Platform::Linux, "linux"), (Platform::OpenWrt, "openwrt")];
+pub const ALL: [(Platform, &str); PLATFORMS] = [(Platform::Linux, "linux"), (Platform::OpenWrt, "openwrt")];
 
 /// One line of the table.
 pub struct Standard<'t> {
@@ -29,12 +28,7 @@ impl<'t> Standard<'t> {
             };
             let constraints = constraints.split(" ; ").filter(|c| !c.is_empty());
             // Patterns and enumerations of several alternatives hold ` || `, never ` ; `.
-            let row = Standard {
-                writable: access == "W",
-                kind,
-                constraints: constraints.collect(),
-                status,
-            };
+            let row = Standard { writable: access == "W", kind, constraints: constraints.collect(), status };
             table.insert(path, row);
         }
         table
@@ -42,15 +36,11 @@ impl<'t> Standard<'t> {
 
     /// The values of a constraint that is written `key=value`, every time it stands there.
     fn all<'s>(&'s self, key: &'s str) -> impl Iterator<Item = &'t str> + 's {
-        self.constraints
-            .iter()
-            .filter_map(move |c| c.strip_prefix(key)?.strip_prefix('='))
+        self.constraints.iter().filter_map(move |c| c.strip_prefix(key)?.strip_prefix('='))
     }
 
     fn one(&self, key: &str) -> Option<&'t str> {
-        self.constraints
-            .iter()
-            .find_map(|c| c.strip_prefix(key)?.strip_prefix('='))
+        self.constraints.iter().find_map(|c| c.strip_prefix(key)?.strip_prefix('='))
     }
 
     fn has(&self, word: &str) -> bool {
@@ -82,10 +72,7 @@ struct Comparison<'r> {
 
 impl Comparison<'_> {
     fn differs(&mut self, what: &str, ours: impl std::fmt::Debug, standard: impl std::fmt::Debug) {
-        self.wrong.push(format!(
-            "{}: {what} is {ours:?}, in the standard {standard:?}",
-            self.path
-        ));
+        self.wrong.push(format!("{}: {what} is {ours:?}, in the standard {standard:?}", self.path));
     }
 
     fn same<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, ours: T, standard: T) {
@@ -96,27 +83,19 @@ impl Comparison<'_> {
 }
 
 /// Compares the tables with the standard; the specs they were made of say why a row is narrower.
-pub fn compare(
-    schema: &Schema,
-    specs: &[ObjectSpec],
-    standard: &HashMap<&str, Standard<'_>>,
-) -> Report {
+pub fn compare(schema: &Schema, specs: &[ObjectSpec], standard: &HashMap<&str, Standard<'_>>) -> Report {
     let mut report = Report::default();
     let is_vendor = |path: &str| path.contains(&format!(".{VENDOR_PREFIX}"));
     for object in (0..schema.objects.len()).map(|id| schema.object(id as u16)) {
         let why = |platform: Platform| {
-            specs
-                .iter()
-                .any(|s| s.path == object.path() && s.why[platform as usize].is_some())
+            specs.iter().any(|s| s.path == object.path() && s.why[platform as usize].is_some())
         };
         if is_vendor(object.path()) {
             report.vendor += 1;
         } else {
             match standard.get(object.path()) {
                 Some(row) => compare_object(object, row, &why, &mut report),
-                None => report
-                    .wrong
-                    .push(format!("{}: not in the standard", object.path())),
+                None => report.wrong.push(format!("{}: not in the standard", object.path())),
             }
         }
         for param in object.params() {
@@ -137,13 +116,8 @@ pub fn compare(
 }
 
 fn param_spec<'s>(specs: &'s [ObjectSpec], object: &str, name: &str) -> &'s ParamSpec {
-    let rows = specs
-        .iter()
-        .filter(|s| s.path == object)
-        .flat_map(|s| &s.params);
-    rows.into_iter()
-        .find(|p| p.name == name)
-        .unwrap_or_else(|| panic!("{object}{name} is in no file"))
+    let rows = specs.iter().filter(|s| s.path == object).flat_map(|s| &s.params);
+    rows.into_iter().find(|p| p.name == name).unwrap_or_else(|| panic!("{object}{name} is in no file"))
 }
 
 /// Access on each platform where the row exists; narrower needs a reason, wider is wrong.
@@ -161,12 +135,10 @@ fn compare_access(
         }
         match (standard, ours(platform)) {
             (true, false) if why(platform) => report.narrowed[platform as usize] += 1,
-            (true, false) => report
-                .wrong
-                .push(format!("{path}: read-only on {name} without a why")),
-            (false, true) => report.wrong.push(format!(
-                "{path}: writable on {name}, read-only in the standard"
-            )),
+            (true, false) => report.wrong.push(format!("{path}: read-only on {name} without a why")),
+            (false, true) => {
+                report.wrong.push(format!("{path}: writable on {name}, read-only in the standard"))
+            }
             _ => {}
         }
     }
@@ -179,10 +151,7 @@ fn compare_object(
     report: &mut Report,
 ) {
     let path = object.path();
-    let mut found = Comparison {
-        path,
-        wrong: &mut report.wrong,
-    };
+    let mut found = Comparison { path, wrong: &mut report.wrong };
     if row.kind != "object" || !matches!(row.status, "current" | "deprecated") {
         found.differs("kind and status", "object, served", (row.kind, row.status));
         return;
@@ -190,83 +159,35 @@ fn compare_object(
     if !object.is_table() {
         return;
     }
-    found.same(
-        "entries",
-        object.entries().map(|p| p.name()),
-        row.one("numEntries"),
-    );
+    found.same("entries", object.entries().map(|p| p.name()), row.one("numEntries"));
     let has = |name: &str| object.param(name).is_some();
-    found.same(
-        "enable",
-        object.enable().map(|p| p.name()),
-        row.one("enable").filter(|n| has(n)),
-    );
+    found.same("enable", object.enable().map(|p| p.name()), row.one("enable").filter(|n| has(n)));
     let ours: BTreeSet<&str> = object.schema.words(object.row().keys).collect();
     // A key can only be kept when all its parameters are served.
     let whole = |key: &&str| key.strip_prefix("nf:").unwrap_or(key).split('+').all(has);
-    let theirs: BTreeSet<&str> = row
-        .one("keys")
-        .unwrap_or("")
-        .split(';')
-        .filter(|k| !k.is_empty())
-        .filter(whole)
-        .collect();
+    let theirs: BTreeSet<&str> =
+        row.one("keys").unwrap_or("").split(';').filter(|k| !k.is_empty()).filter(whole).collect();
     found.same("keys", ours, theirs);
-    compare_access(
-        path,
-        row.writable,
-        &|p| object.exists(p),
-        &|p| object.is_creatable(p),
-        why,
-        report,
-    );
+    compare_access(path, row.writable, &|p| object.exists(p), &|p| object.is_creatable(p), why, report);
 }
 
-fn compare_param(
-    param: Param<'_>,
-    spec: &ParamSpec,
-    path: &str,
-    row: &Standard<'_>,
-    report: &mut Report,
-) {
-    let mut found = Comparison {
-        path,
-        wrong: &mut report.wrong,
-    };
+fn compare_param(param: Param<'_>, spec: &ParamSpec, path: &str, row: &Standard<'_>, report: &mut Report) {
+    let mut found = Comparison { path, wrong: &mut report.wrong };
     if row.kind == "object" || !matches!(row.status, "current" | "deprecated") {
-        found.differs(
-            "kind and status",
-            "parameter, served",
-            (row.kind, row.status),
-        );
+        found.differs("kind and status", "parameter, served", (row.kind, row.status));
         return;
     }
     compare_kind(&spec.kind, row, spec.write.contains(&true), &mut found);
-    found.same(
-        "hidden",
-        param.has(flag::HIDDEN),
-        row.has("hidden") || row.has("secured"),
-    );
+    found.same("hidden", param.has(flag::HIDDEN), row.has("hidden") || row.has("secured"));
     found.same("command", param.has(flag::COMMAND), row.has("command"));
-    found.same(
-        "forced_inform",
-        param.has(flag::FORCED_INFORM),
-        row.has("forcedInform=true"),
-    );
+    found.same("forced_inform", param.has(flag::FORCED_INFORM), row.has("forcedInform=true"));
     let notify = [
         (flag::CAN_DENY, "canDeny"),
         (flag::FORCE_ENABLED, "forceEnabled"),
         (flag::FORCE_DEFAULT, "forceDefaultEnabled"),
     ];
-    let ours = notify
-        .iter()
-        .find(|(bit, _)| param.has(*bit))
-        .map(|(_, word)| *word);
-    found.same(
-        "notify",
-        ours,
-        row.one("activeNotify").filter(|n| *n != "normal"),
-    );
+    let ours = notify.iter().find(|(bit, _)| param.has(*bit)).map(|(_, word)| *word);
+    found.same("notify", ours, row.one("activeNotify").filter(|n| *n != "normal"));
     compare_access(
         path,
         row.writable,
@@ -288,31 +209,16 @@ fn compare_kind(ours: &KindSpec, row: &Standard<'_>, writable: bool, found: &mut
         found.same("named type", format, name);
     }
 
-    let list = row
-        .constraints
-        .iter()
-        .find(|c| **c == "list" || c.starts_with("list("));
+    let list = row.constraints.iter().find(|c| **c == "list" || c.starts_with("list("));
     found.same("list", ours.list, list.is_some());
     if let (true, Some(list)) = (ours.list, list) {
         let inside = list.trim_start_matches("list(").trim_end_matches(')');
-        let bound = |key: &str| {
-            inside
-                .split(',')
-                .find_map(|c| c.strip_prefix(key)?.strip_prefix('='))
-        };
+        let bound = |key: &str| inside.split(',').find_map(|c| c.strip_prefix(key)?.strip_prefix('='));
         let items = bound("items").map_or((0, i64::MAX), range);
-        let most = if ours.items.1 == u16::MAX {
-            i64::MAX
-        } else {
-            ours.items.1.into()
-        };
+        let most = if ours.items.1 == u16::MAX { i64::MAX } else { ours.items.1.into() };
         found.same("items", (ours.items.0.into(), most), items);
         let size = bound("listsize").map_or((0, i64::MAX), range);
-        let most = if ours.list_max == u32::MAX {
-            i64::MAX
-        } else {
-            ours.list_max.into()
-        };
+        let most = if ours.list_max == u32::MAX { i64::MAX } else { ours.list_max.into() };
         found.same("list_size", (0, most), size);
     }
 
@@ -322,15 +228,9 @@ fn compare_kind(ours: &KindSpec, row: &Standard<'_>, writable: bool, found: &mut
         None if row.one("enumRef").is_some() => {}
         None => found.same("enumeration", ours.words.as_slice(), &[]),
     }
-    let refers = row
-        .constraints
-        .iter()
-        .find_map(|c| c.strip_prefix("pathRef(")?.split_once("=").map(|(_, t)| t));
-    found.same(
-        "reference",
-        ours.format == Format::Reference,
-        refers.is_some(),
-    );
+    let refers =
+        row.constraints.iter().find_map(|c| c.strip_prefix("pathRef(")?.split_once("=").map(|(_, t)| t));
+    found.same("reference", ours.format == Format::Reference, refers.is_some());
     if let Some(theirs) = refers {
         compare_targets(ours, theirs, found);
     }
@@ -340,21 +240,16 @@ fn compare_kind(ours: &KindSpec, row: &Standard<'_>, writable: bool, found: &mut
     let theirs: BTreeSet<(i64, i64)> = row.all(key).map(|r| closed(ours.base, range(r))).collect();
     let bounds: BTreeSet<(i64, i64)> = ours.ranges.iter().map(|r| closed(ours.base, *r)).collect();
     // The words say their own length, and a path's is that of all paths.
-    let open =
-        words.is_some() || row.one("enumRef").is_some() || (refers.is_some() && theirs.is_empty());
+    let open = words.is_some() || row.one("enumRef").is_some() || (refers.is_some() && theirs.is_empty());
     if !open && bounds != theirs {
         found.differs(key, &bounds, &theirs);
     }
 
-    let own_form = matches!(
-        ours.format,
-        Format::MacAddress | Format::Ipv4Address | Format::Ipv4Prefix | Format::Uuid
-    );
+    let own_form =
+        matches!(ours.format, Format::MacAddress | Format::Ipv4Address | Format::Ipv4Prefix | Format::Uuid);
     if !own_form {
-        let theirs: BTreeSet<&str> = row
-            .braces("pattern")
-            .map(|p| p.split(" || ").map(str::trim).collect())
-            .unwrap_or_default();
+        let theirs: BTreeSet<&str> =
+            row.braces("pattern").map(|p| p.split(" || ").map(str::trim).collect()).unwrap_or_default();
         let patterns: BTreeSet<&str> = ours.patterns.iter().map(|p| p.as_str()).collect();
         found.same("pattern", patterns, theirs);
     }
@@ -384,24 +279,18 @@ fn compare_words(ours: &KindSpec, theirs: &str, writable: bool, found: &mut Comp
             continue;
         }
         if !optional && !ours.words.iter().any(|w| plain(w) == bare) {
-            found
-                .wrong
-                .push(format!("{}: value {bare} is missing", found.path));
+            found.wrong.push(format!("{}: value {bare} is missing", found.path));
         }
         known.insert(bare, read_only);
     }
     for word in &ours.words {
         match known.get(&plain(word)) {
             None if word.starts_with(VENDOR_PREFIX) => {}
-            None => found.wrong.push(format!(
-                "{}: value {word} is not in the standard",
-                found.path
-            )),
+            None => found.wrong.push(format!("{}: value {word} is not in the standard", found.path)),
             Some(read_only) if writable && *read_only != word.ends_with("@readOnly") => {
-                found.wrong.push(format!(
-                    "{}: value {word} is marked differently in the standard",
-                    found.path
-                ));
+                found
+                    .wrong
+                    .push(format!("{}: value {word} is marked differently in the standard", found.path));
             }
             Some(_) => {}
         }
@@ -411,14 +300,8 @@ fn compare_words(ours: &KindSpec, theirs: &str, writable: bool, found: &mut Comp
 /// Targets are compared without `{i}`; a reference to the parameter's own table, or to any row, is
 /// not.
 fn compare_targets(ours: &KindSpec, theirs: &str, found: &mut Comparison<'_>) {
-    let theirs: Vec<&str> = theirs
-        .split(' ')
-        .map(|t| t.trim_end_matches("~row"))
-        .collect();
-    if theirs
-        .iter()
-        .any(|t| t.trim_start_matches(['#', '.']).is_empty())
-    {
+    let theirs: Vec<&str> = theirs.split(' ').map(|t| t.trim_end_matches("~row")).collect();
+    if theirs.iter().any(|t| t.trim_start_matches(['#', '.']).is_empty()) {
         return;
     }
     let object = &found.path[..found.path.rfind('.').map_or(0, |dot| dot + 1)];
@@ -480,17 +363,8 @@ fn format_word(format: Format) -> &'static str {
 /// Whether a named type has a form of its own here (others are their base type with bounds).
 fn is_format(name: &str) -> bool {
     use Format::*;
-    let formats = [
-        Alias,
-        IpAddress,
-        Ipv4Address,
-        Ipv6Address,
-        IpPrefix,
-        Ipv4Prefix,
-        Ipv6Prefix,
-        MacAddress,
-        Uuid,
-    ];
+    let formats =
+        [Alias, IpAddress, Ipv4Address, Ipv6Address, IpPrefix, Ipv4Prefix, Ipv6Prefix, MacAddress, Uuid];
     formats.iter().any(|f| format_word(*f) == name)
 }
 
@@ -498,10 +372,7 @@ fn is_format(name: &str) -> bool {
 fn range(text: &str) -> (i64, i64) {
     let text = text.split(':').next().unwrap_or("");
     let (min, max) = text.split_once("..").unwrap_or((text, text));
-    (
-        min.parse().unwrap_or(i64::MIN),
-        max.parse().unwrap_or(i64::MAX),
-    )
+    (min.parse().unwrap_or(i64::MIN), max.parse().unwrap_or(i64::MAX))
 }
 
 /// A range with its open ends put where the base type has them.

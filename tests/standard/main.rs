@@ -13,11 +13,7 @@ use cwmpd::model::grammar::{self, ObjectSpec, Options};
 use std::path::PathBuf;
 
 fn specs_of(files: &[(String, String)]) -> Vec<ObjectSpec> {
-    let options = Options {
-        natives: natives::NAMES,
-        prefix: VENDOR_PREFIX,
-        overlay: false,
-    };
+    let options = Options { natives: natives::NAMES, prefix: VENDOR_PREFIX, overlay: false };
     let (mut specs, mut problems) = (Vec::new(), Vec::new());
     for (name, text) in files {
         grammar::read(name, text, &options, &mut specs, &mut problems);
@@ -29,8 +25,7 @@ fn specs_of(files: &[(String, String)]) -> Vec<ObjectSpec> {
 #[test]
 fn rows_agree_with_the_standard() {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let folder =
-        std::env::var_os("CWMPD_SPEC").map_or_else(|| here.join("../shared/spec"), PathBuf::from);
+    let folder = std::env::var_os("CWMPD_SPEC").map_or_else(|| here.join("../shared/spec"), PathBuf::from);
     let schema = builtin();
     for (platform, name) in ALL {
         let (objects, params) = schema.counts(platform);
@@ -41,29 +36,17 @@ fn rows_agree_with_the_standard() {
         println!("SKIPPED: no table of the standard at {}", file.display());
         return;
     };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(here.join("datamodel"))
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(here.join("datamodel")).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|p| p.extension().is_some_and(|e| e == "toml"));
-    let files: Vec<(String, String)> = files
-        .into_iter()
-        .map(|p| (p.display().to_string(), std::fs::read_to_string(p).unwrap()))
-        .collect();
+    let files: Vec<(String, String)> =
+        files.into_iter().map(|p| (p.display().to_string(), std::fs::read_to_string(p).unwrap())).collect();
     let report = compare(&schema, &specs_of(&files), &Standard::table(&text));
     for (platform, name) in ALL {
-        println!(
-            "{name}: {} rows narrowed with a reason",
-            report.narrowed[platform as usize]
-        );
+        println!("{name}: {} rows narrowed with a reason", report.narrowed[platform as usize]);
     }
     println!("{} vendor rows not compared", report.vendor);
-    assert!(
-        report.wrong.is_empty(),
-        "{} differences:\n{}",
-        report.wrong.len(),
-        report.wrong.join("\n")
-    );
+    assert!(report.wrong.is_empty(), "{} differences:\n{}", report.wrong.len(), report.wrong.join("\n"));
 }
 
 /// The comparison itself: a table of a few lines, and rows that differ from it in every way.
@@ -126,16 +109,8 @@ X_CWMPD_Own = { type = "string", store = "" }
             "\", const = \"0\" }\n[\"Device.T.{i}.\"]",
             "entries is None",
         ),
-        (
-            ", why = \"a reason\"",
-            "",
-            "Alias: read-only on linux without a why",
-        ),
-        (
-            "\"Alias\", write = false",
-            "\"string(64)\", store = \"\", write = false",
-            "named type is \"\"",
-        ),
+        (", why = \"a reason\"", "", "Alias: read-only on linux without a why"),
+        ("\"Alias\", write = false", "\"string(64)\", store = \"\", write = false", "named type is \"\""),
         ("string(64)", "string(65)", "size is {(0, 65)}"),
         ("string(64)", "string", "size is {}"),
         (
@@ -146,36 +121,16 @@ X_CWMPD_Own = { type = "string", store = "" }
         ("0..100", "0..99", "range is {(0, 99)}"),
         ("unsignedInt(0..100)", "int(0..100)", "base type is \"int\""),
         ("-1..-1,1..", "1..", "range is {(1, 2147483647)}"),
-        (
-            "A,C@readOnly",
-            "A,B,C@readOnly,Z",
-            "value Z is not in the standard",
-        ),
+        ("A,C@readOnly", "A,B,C@readOnly,Z", "value Z is not in the standard"),
         ("A,C@readOnly", "A", "value C is missing"),
         ("A,C@readOnly", "A,C", "value C is marked differently"),
         ("A,C@readOnly", "A,C@readOnly,D", "value D is deleted"),
-        (
-            "enum(A,C@readOnly,X_CWMPD_E)",
-            "string",
-            "enumeration is \"none\"",
-        ),
+        ("enum(A,C@readOnly,X_CWMPD_E)", "string", "enumeration is \"none\""),
         (", items = \"..4\"", "", "items is"),
-        (
-            "list(MACAddress)\", items = \"..4\"",
-            "MACAddress\"",
-            "list is false",
-        ),
-        (
-            "ref(Device.T.{i}.)",
-            "ref(Device.W.{i}.)",
-            "reference is {\"Device.W.\"}",
-        ),
+        ("list(MACAddress)\", items = \"..4\"", "MACAddress\"", "list is false"),
+        ("ref(Device.T.{i}.)", "ref(Device.W.{i}.)", "reference is {\"Device.W.\"}"),
         ("ref(Device.T.{i}.)", "string(256)", "reference is false"),
-        (
-            "[\"\", '\\d+'], store = \"\"",
-            "'\\d+', store = \"1\"",
-            "pattern is",
-        ),
+        ("[\"\", '\\d+'], store = \"\"", "'\\d+', store = \"1\"", "pattern is"),
         (", hidden = true", "", "hidden is false"),
         (", forced_inform = true", "", "forced_inform is false"),
         (", notify = \"canDeny\"", "", "notify is None"),
@@ -185,9 +140,6 @@ X_CWMPD_Own = { type = "string", store = "" }
     for (from, to, expected) in cases {
         assert!(good.contains(from), "{from}");
         let found = wrong(&good.replacen(from, to, 1)).wrong;
-        assert!(
-            found.iter().any(|f| f.contains(expected)),
-            "{from} -> {to}: {found:?}"
-        );
+        assert!(found.iter().any(|f| f.contains(expected)), "{from} -> {to}: {found:?}");
     }
 }

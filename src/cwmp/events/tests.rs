@@ -1,14 +1,7 @@
 use super::*;
 
 fn codes(queue: &Queue) -> Vec<String> {
-    queue
-        .pending()
-        .map(|e| {
-            format!("{} {}", e.code, e.command_key)
-                .trim_end()
-                .to_string()
-        })
-        .collect()
+    queue.pending().map(|e| format!("{} {}", e.code, e.command_key).trim_end().to_string()).collect()
 }
 
 fn with(codes: &[&str]) -> Queue {
@@ -43,10 +36,7 @@ const ALL: &[&str] = &[
 fn single_once_multiple_each_v5_v6_v7() {
     let mut queue = with(&[PERIODIC, PERIODIC, M_SCHEDULE_INFORM, M_SCHEDULE_INFORM]);
     queue.add(PERIODIC, "not kept");
-    assert_eq!(
-        codes(&queue),
-        ["2 PERIODIC", "M ScheduleInform k", "M ScheduleInform k"]
-    );
+    assert_eq!(codes(&queue), ["2 PERIODIC", "M ScheduleInform k", "M ScheduleInform k"]);
 }
 
 /// V-26: a vendor's event is single, its `M` event is one for each CommandKey.
@@ -57,14 +47,7 @@ fn vendor_events_v26() {
         queue.add("X 00D09E Thing", key);
         queue.add("M X_00D09E_Thing", key);
     }
-    assert_eq!(
-        codes(&queue),
-        [
-            "X 00D09E Thing",
-            "M X_00D09E_Thing one",
-            "M X_00D09E_Thing two"
-        ]
-    );
+    assert_eq!(codes(&queue), ["X 00D09E Thing", "M X_00D09E_Thing one", "M X_00D09E_Thing two"]);
     queue.begin_session();
     queue.delivered();
     assert!(codes(&queue).is_empty());
@@ -99,15 +82,8 @@ fn what_a_failed_session_keeps_v12_v13_v14_v15() {
     let mut queue = with(ALL);
     queue.begin_session();
     queue.end_session();
-    let expected: Vec<&str> = ALL
-        .iter()
-        .copied()
-        .filter(|c| *c != CONNECTION_REQUEST)
-        .collect();
-    assert_eq!(
-        queue.pending().map(|e| e.code.as_str()).collect::<Vec<_>>(),
-        expected
-    );
+    let expected: Vec<&str> = ALL.iter().copied().filter(|c| *c != CONNECTION_REQUEST).collect();
+    assert_eq!(queue.pending().map(|e| e.code.as_str()).collect::<Vec<_>>(), expected);
     // A connection request during the failed session is one for the next.
     let mut queue = with(&[CONNECTION_REQUEST]);
     queue.begin_session();
@@ -192,10 +168,7 @@ fn records_survive_v24() {
     assert_eq!(queue.record(), None);
     let mut again = Queue::from_record(&record);
     assert_eq!(again.record(), None);
-    assert_eq!(
-        codes(&again),
-        ["1 BOOT", "M Reboot tab\tline\nback\\slash é"]
-    );
+    assert_eq!(codes(&again), ["1 BOOT", "M Reboot tab\tline\nback\\slash é"]);
     // What need not survive is no reason to write.
     queue.begin_session();
     queue.add(CONNECTION_REQUEST, "");
@@ -208,9 +181,8 @@ fn records_survive_v24() {
 #[test]
 fn a_damaged_record_gives_what_makes_sense() {
     let long = "x".repeat(1000);
-    let queue = Queue::from_record(&format!(
-        "1 BOOT\t\njunk\n\0\n{long}\t\nM Reboot\t{long}\nM Reboot\tk\n2 PERI"
-    ));
+    let queue =
+        Queue::from_record(&format!("1 BOOT\t\njunk\n\0\n{long}\t\nM Reboot\t{long}\nM Reboot\tk\n2 PERI"));
     assert_eq!(codes(&queue), ["1 BOOT", "M Reboot k"]);
     let many: String = (0..1000).map(|n| format!("M Reboot\t{n}\n")).collect();
     assert_eq!(Queue::from_record(&many).pending().count(), MAX_EVENTS);

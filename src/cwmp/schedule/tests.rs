@@ -4,11 +4,7 @@ const T0: i64 = 1_700_000_000;
 
 /// `mono` seconds after boot, with a clock that is right.
 fn at(mono: u64) -> Now {
-    Now {
-        mono: Duration::from_secs(mono),
-        wall: T0 + mono as i64,
-        clock_set: true,
-    }
+    Now { mono: Duration::from_secs(mono), wall: T0 + mono as i64, clock_set: true }
 }
 
 fn wall(now: Now, wall: i64) -> Now {
@@ -16,11 +12,7 @@ fn wall(now: Now, wall: i64) -> Now {
 }
 
 fn unset(mono: u64) -> Now {
-    Now {
-        mono: Duration::from_secs(mono),
-        wall: 77,
-        clock_set: false,
-    }
+    Now { mono: Duration::from_secs(mono), wall: 77, clock_set: false }
 }
 
 fn every(interval: u32, time: Option<i64>) -> Settings {
@@ -40,11 +32,7 @@ fn schedule(settings: Settings, now: Now, random: u32) -> Schedule {
 fn run(schedule: &mut Schedule, from: u64, to: u64, now: impl Fn(u64) -> Now) -> Vec<u64> {
     let mut fired = Vec::new();
     let mut mono = from;
-    while let Some(next) = schedule
-        .next()
-        .map(|n| n.as_secs().max(mono))
-        .filter(|n| *n <= to)
-    {
+    while let Some(next) = schedule.next().map(|n| n.as_secs().max(mono)).filter(|n| *n <= to) {
         mono = next;
         if schedule.take_due(now(mono)).periodic {
             fired.push(mono);
@@ -70,10 +58,7 @@ fn retry_waits_c24_c25() {
         let range = (Duration::from_millis(least), Duration::from_millis(most));
         assert_eq!(retry_range(n, m, k), range, "m {m} k {k} n {n}");
     }
-    assert_eq!(
-        retry_range(10, 65_535, 65_535),
-        (MAX_RETRY_WAIT, MAX_RETRY_WAIT)
-    );
+    assert_eq!(retry_range(10, 65_535, 65_535), (MAX_RETRY_WAIT, MAX_RETRY_WAIT));
 }
 
 #[test]
@@ -85,33 +70,18 @@ fn retries_grow_and_begin_anew_c22_c26_c27_c29_c33() {
     assert_eq!(s.next(), Some(Duration::from_secs(105)));
     assert!(s.take_due(at(105)).retry);
     assert_eq!((s.failures(), s.retry_at()), (1, None));
-    assert_eq!(
-        s.session_failed(at(105), None, u32::MAX),
-        Duration::from_secs(20)
-    );
+    assert_eq!(s.session_failed(at(105), None, u32::MAX), Duration::from_secs(20));
     assert_eq!(s.failures(), 2);
     // A connection request does not wait.
     s.session_began();
     assert_eq!(s.retry_at(), None);
-    assert_eq!(
-        s.session_failed(at(110), Some(1), 0),
-        Duration::from_secs(20)
-    );
-    assert_eq!(
-        s.session_failed(at(110), Some(600), 0),
-        Duration::from_secs(600)
-    );
-    assert_eq!(
-        s.session_failed(at(110), Some(u32::MAX), 0),
-        Duration::from_secs(86_400)
-    );
+    assert_eq!(s.session_failed(at(110), Some(1), 0), Duration::from_secs(20));
+    assert_eq!(s.session_failed(at(110), Some(600), 0), Duration::from_secs(600));
+    assert_eq!(s.session_failed(at(110), Some(u32::MAX), 0), Duration::from_secs(86_400));
     s.session_succeeded();
     assert_eq!((s.failures(), s.next()), (0, None));
     let wait = s.session_failed(at(110), None, u32::MAX / 2);
-    assert!(
-        wait > Duration::from_millis(7_490) && wait < Duration::from_millis(7_510),
-        "{wait:?}"
-    );
+    assert!(wait > Duration::from_millis(7_490) && wait < Duration::from_millis(7_510), "{wait:?}");
 }
 
 #[test]
@@ -122,18 +92,11 @@ fn periodic_by_its_time_i10() {
     let first = 1000 + (60 - (T0 as u64 + 1000 - 7) % 60);
     assert_eq!(
         run(&mut s, 1000, 1300, at),
-        (0..)
-            .map(|n| first + n * 60)
-            .take_while(|t| *t <= 1300)
-            .collect::<Vec<_>>()
+        (0..).map(|n| first + n * 60).take_while(|t| *t <= 1300).collect::<Vec<_>>()
     );
     // A time in the future sets the phase all the same.
     let mut s = schedule(every(60, Some(T0 + 1_000_000_007)), at(0), 9);
-    assert!(
-        run(&mut s, 0, 600, at)
-            .iter()
-            .all(|t| (T0 + *t as i64 - 7 - T0 - 1_000_000_000) % 60 == 0)
-    );
+    assert!(run(&mut s, 0, 600, at).iter().all(|t| (T0 + *t as i64 - 7 - T0 - 1_000_000_000) % 60 == 0));
 }
 
 #[test]
@@ -158,14 +121,7 @@ fn periodic_settings_hold_at_once_i11() {
     assert_eq!(s.periodic_at(), Some(Duration::from_secs(8)));
     s.set(every(10, None), at(6), 9); // nothing new
     assert_eq!(s.periodic_at(), Some(Duration::from_secs(8)));
-    s.set(
-        Settings {
-            retry_minimum: 7,
-            ..every(10, None)
-        },
-        at(6),
-        9,
-    );
+    s.set(Settings { retry_minimum: 7, ..every(10, None) }, at(6), 9);
     assert_eq!(s.periodic_at(), Some(Duration::from_secs(8)));
     s.set(Settings::default(), at(7), 0);
     assert_eq!((s.next(), s.take_due(at(1000))), (None, Due::default()));
@@ -183,25 +139,8 @@ fn a_late_look_gives_one_periodic_i12() {
 #[test]
 fn a_clock_that_jumps_loses_nothing_and_makes_no_storm() {
     // Jumps by every amount, forward and back, in the middle of the story.
-    for jump in [
-        -100_000,
-        -3600,
-        -1801,
-        -1,
-        1,
-        30,
-        1799,
-        1800,
-        3599,
-        3600,
-        1_000_000_000,
-    ] {
-        let now = |mono: u64| {
-            wall(
-                at(mono),
-                at(mono).wall + if mono > 5_000 { jump } else { 0 },
-            )
-        };
+    for jump in [-100_000, -3600, -1801, -1, 1, 30, 1799, 1800, 3599, 3600, 1_000_000_000] {
+        let now = |mono: u64| wall(at(mono), at(mono).wall + if mono > 5_000 { jump } else { 0 });
         let mut s = schedule(every(3600, Some(0)), now(0), 0);
         let fired = run(&mut s, 0, 40_000, now);
         for pair in fired.windows(2) {
@@ -211,10 +150,7 @@ fn a_clock_that_jumps_loses_nothing_and_makes_no_storm() {
         assert!(fired.len() >= 10, "{jump}: {fired:?}");
         // In the end it stands where the clock says.
         let last = *fired.last().unwrap();
-        assert!(
-            now(last).wall.rem_euclid(3600) <= JUMP as i64,
-            "{jump}: {fired:?}"
-        );
+        assert!(now(last).wall.rem_euclid(3600) <= JUMP as i64, "{jump}: {fired:?}");
     }
     // A clock that jumps all the time: not more than twice as often, not less than half.
     let now = |mono: u64| wall(at(mono), T0 + (mono as i64 * 7919) % 100_003);
@@ -229,10 +165,7 @@ fn a_clock_that_is_set_later_aligns_the_periodic() {
     let mut s = schedule(every(3600, Some(0)), now(0), 1800);
     let fired = run(&mut s, 0, 20_000, now);
     assert!(fired.iter().all(|t| *t >= 500));
-    assert!(
-        fired.iter().skip(1).all(|t| at(*t).wall % 3600 == 0),
-        "{fired:?}"
-    );
+    assert!(fired.iter().skip(1).all(|t| at(*t).wall % 3600 == 0), "{fired:?}");
 }
 
 #[test]
@@ -249,10 +182,7 @@ fn schedule_informs_r_sys_8_r_sys_9() {
     for _ in 0..MAX_SCHEDULED {
         s.schedule_inform(u32::MAX, "", at(500)).unwrap();
     }
-    assert_eq!(
-        s.schedule_inform(1, "", at(500)).unwrap_err().code,
-        Code::RESOURCES_EXCEEDED
-    );
+    assert_eq!(s.schedule_inform(1, "", at(500)).unwrap_err().code, Code::RESOURCES_EXCEEDED);
     s.forget_scheduled();
     assert_eq!((s.scheduled(), s.next()), (0, None));
 }
@@ -276,10 +206,7 @@ fn schedule_informs_survive_r_sys_11() {
     assert_eq!(s.record().as_deref(), Some(""));
 
     // A reboot that took 400 s: the monotonic clock began anew, the wall clock went on.
-    let booted = |mono: u64| Now {
-        wall: T0 + 900 + mono as i64,
-        ..at(mono)
-    };
+    let booted = |mono: u64| Now { wall: T0 + 900 + mono as i64, ..at(mono) };
     let mut s = Schedule::from_record(&stored(), true, Settings::default(), booted(20), 0);
     assert_eq!(s.take_due(booted(20)), Due::default());
     assert_eq!(s.next(), Some(Duration::from_secs(110)));

@@ -58,14 +58,8 @@ impl Host for Table {
     fn inform(&mut self) -> InformFacts {
         self.calls.push("inform".to_string());
         InformFacts {
-            device_id: DeviceId {
-                oui: "00D09E".to_string(),
-                ..DeviceId::default()
-            },
-            events: vec![Event {
-                code: "1 BOOT".to_string(),
-                command_key: String::new(),
-            }],
+            device_id: DeviceId { oui: "00D09E".to_string(), ..DeviceId::default() },
+            events: vec![Event { code: "1 BOOT".to_string(), command_key: String::new() }],
             current_time: "2026-11-22T10:28:55+01:00".to_string(),
             retry_count: 2,
             parameters: vec![("Device.A".to_string(), "xsd:string", "1".to_string())],
@@ -102,10 +96,7 @@ struct Talk {
 impl Talk {
     /// A session whose Inform is out.
     fn informed() -> Talk {
-        let mut talk = Talk {
-            session: Session::new(Namespace::V1_2, 9),
-            host: Table::default(),
-        };
+        let mut talk = Talk { session: Session::new(Namespace::V1_2, 9), host: Table::default() };
         assert!(talk.step(Incoming::Start).starts_with("<?xml"));
         talk
     }
@@ -122,11 +113,7 @@ impl Talk {
         match self.session.step(incoming, &mut self.host) {
             Outgoing::Whole(bytes) => String::from_utf8(bytes).unwrap(),
             Outgoing::Long(long) => {
-                format!(
-                    "{}|{}",
-                    String::from_utf8(long.head).unwrap(),
-                    String::from_utf8(long.tail).unwrap()
-                )
+                format!("{}|{}", String::from_utf8(long.head).unwrap(), String::from_utf8(long.tail).unwrap())
             }
             Outgoing::Empty => "(empty)".to_string(),
             Outgoing::Done => "(done)".to_string(),
@@ -149,23 +136,11 @@ impl Talk {
 
 #[test]
 fn the_shortest_session_c3_c13_c15() {
-    let mut talk = Talk {
-        session: Session::new(Namespace::V1_2, 9),
-        host: Table::default(),
-    };
+    let mut talk = Talk { session: Session::new(Namespace::V1_2, 9), host: Table::default() };
     let inform = talk.step(Incoming::Start);
-    assert!(
-        inform.contains("<cwmp:Inform>") && inform.contains("urn:dslforum-org:cwmp-1-2"),
-        "{inform}"
-    );
-    assert!(
-        inform.contains("<cwmp:ID soap-env:mustUnderstand=\"1\">9.1</cwmp:ID>"),
-        "{inform}"
-    ); // E-11
-    assert!(
-        inform.contains("<MaxEnvelopes>1</MaxEnvelopes>"),
-        "{inform}"
-    ); // C-17
+    assert!(inform.contains("<cwmp:Inform>") && inform.contains("urn:dslforum-org:cwmp-1-2"), "{inform}");
+    assert!(inform.contains("<cwmp:ID soap-env:mustUnderstand=\"1\">9.1</cwmp:ID>"), "{inform}"); // E-11
+    assert!(inform.contains("<MaxEnvelopes>1</MaxEnvelopes>"), "{inform}"); // C-17
     assert!(inform.contains("<RetryCount>2</RetryCount>"), "{inform}");
     assert!(!talk.session.is_delivered());
     assert_eq!(talk.says("<c:ID>9.1</c:ID>", INFORM_RESPONSE), "(empty)");
@@ -192,19 +167,14 @@ fn only_inform_response_opens_a_session_c4_c5_c23() {
         let mut talk = Talk::informed();
         let said = talk.sends(&answer);
         assert!(said.starts_with("(failed) the ACS"), "{answer}: {said}");
-        assert!(
-            !talk.session.is_delivered() && !talk.host.calls.contains(&"delivered".to_string())
-        );
+        assert!(!talk.session.is_delivered() && !talk.host.calls.contains(&"delivered".to_string()));
     }
     assert!(Talk::informed().empty().starts_with("(failed)"));
 }
 
 #[test]
 fn the_same_inform_again_for_8005_c6() {
-    let mut talk = Talk {
-        session: Session::new(Namespace::V1_2, 9),
-        host: Table::default(),
-    };
+    let mut talk = Talk { session: Session::new(Namespace::V1_2, 9), host: Table::default() };
     let inform = talk.step(Incoming::Start);
     for _ in 0..MAX_INFORM_REPEATS {
         assert_eq!(talk.sends(&fault(8005)), inform);
@@ -254,12 +224,7 @@ fn every_method_is_performed_and_answered_c9_c10_e10() {
             "set 1 \"k\"",
             "<Status>1</Status>",
         ),
-        (
-            "SetParameterAttributes",
-            attributes.to_string(),
-            "set_attributes 1",
-            "",
-        ),
+        ("SetParameterAttributes", attributes.to_string(), "set_attributes 1", ""),
         (
             "AddObject",
             "<ObjectName>A.</ObjectName><ParameterKey/>".to_string(),
@@ -272,12 +237,7 @@ fn every_method_is_performed_and_answered_c9_c10_e10() {
             "delete A.1. \"\"",
             "<Status>0</Status>",
         ),
-        (
-            "Reboot",
-            "<CommandKey>k</CommandKey>".to_string(),
-            "reboot \"k\"",
-            "",
-        ),
+        ("Reboot", "<CommandKey>k</CommandKey>".to_string(), "reboot \"k\"", ""),
         ("FactoryReset", String::new(), "factory_reset", ""),
         (
             "ScheduleInform",
@@ -288,10 +248,8 @@ fn every_method_is_performed_and_answered_c9_c10_e10() {
     ];
     let mut talk = Talk::open();
     for (n, (method, arguments, call, answer)) in table.iter().enumerate() {
-        let said = talk.says(
-            &format!("<c:ID>id {n}</c:ID>"),
-            &format!("<c:{method}>{arguments}</c:{method}>"),
-        );
+        let said =
+            talk.says(&format!("<c:ID>id {n}</c:ID>"), &format!("<c:{method}>{arguments}</c:{method}>"));
         assert_eq!(talk.host.calls, ["begin", call], "{method}");
         assert!(said.contains(&format!("<cwmp:{method}Response")), "{said}");
         assert!(said.contains(&format!(">id {n}</cwmp:ID>")), "{said}");
@@ -302,10 +260,7 @@ fn every_method_is_performed_and_answered_c9_c10_e10() {
     let said = talk.says("", "<c:GetRPCMethods/>"); // R-GRM-1
     assert!(said.contains("xsd:string[11]"), "{said}");
     for (method, ..) in table {
-        assert!(
-            said.contains(&format!("<string>{method}</string>")),
-            "{said}"
-        );
+        assert!(said.contains(&format!("<string>{method}</string>")), "{said}");
     }
     assert_eq!((talk.session.rpcs(), talk.session.faults()), (11, 0));
     assert_eq!(talk.empty(), "(done)"); // C-16
@@ -319,23 +274,14 @@ fn a_fault_never_ends_the_session_r_gen_1_r_gen_2() {
         ("<c:GetParameterNames/>", "9003"),
         ("<c:FooBar/>", "9000"),
         ("<c:Download/>", "9000"),
-        (
-            "<c:GetParameterNames><ParameterPath/><NextLevel>0</NextLevel></c:GetParameterNames>",
-            "9001",
-        ),
+        ("<c:GetParameterNames><ParameterPath/><NextLevel>0</NextLevel></c:GetParameterNames>", "9001"),
     ];
     let mut talk = Talk::open();
     for (body, code) in table {
         talk.host.fault = Some(Fault::new(Code::REQUEST_DENIED, "no"));
         let said = talk.says("<c:ID>77</c:ID>", body);
-        assert!(
-            said.contains("<soap-env:Fault>") && said.contains(">77</cwmp:ID>"),
-            "{said}"
-        );
-        assert!(
-            said.contains(&format!("<FaultCode>{code}</FaultCode>")),
-            "{said}"
-        );
+        assert!(said.contains("<soap-env:Fault>") && said.contains(">77</cwmp:ID>"), "{said}");
+        assert!(said.contains(&format!("<FaultCode>{code}</FaultCode>")), "{said}");
     }
     assert_eq!((talk.session.rpcs(), talk.session.faults()), (6, 6));
     assert_eq!(talk.empty(), "(done)");
@@ -353,26 +299,10 @@ fn codes_are_of_the_methods_list_r_gen_4() {
             "<ParameterList/><ParameterKey/>".into(),
             &[9001, 9002, 9003, 9004, 9005, 9006, 9007, 9008],
         ),
-        (
-            "GetParameterValues",
-            names.into(),
-            &[9001, 9002, 9003, 9004, 9005],
-        ),
-        (
-            "GetParameterNames",
-            "<ParameterPath/><NextLevel>0</NextLevel>".into(),
-            &[9001, 9002, 9003, 9005],
-        ),
-        (
-            "SetParameterAttributes",
-            "<ParameterList/>".into(),
-            &[9001, 9002, 9003, 9004, 9005, 9009],
-        ),
-        (
-            "GetParameterAttributes",
-            names.into(),
-            &[9001, 9002, 9003, 9004, 9005],
-        ),
+        ("GetParameterValues", names.into(), &[9001, 9002, 9003, 9004, 9005]),
+        ("GetParameterNames", "<ParameterPath/><NextLevel>0</NextLevel>".into(), &[9001, 9002, 9003, 9005]),
+        ("SetParameterAttributes", "<ParameterList/>".into(), &[9001, 9002, 9003, 9004, 9005, 9009]),
+        ("GetParameterAttributes", names.into(), &[9001, 9002, 9003, 9004, 9005]),
         ("AddObject", row.into(), &[9001, 9002, 9003, 9004, 9005]),
         ("DeleteObject", row.into(), &[9001, 9002, 9003, 9005]),
         ("Reboot", "<CommandKey/>".into(), &[9001, 9002, 9003]),
@@ -402,17 +332,8 @@ fn codes_are_of_the_methods_list_r_gen_4() {
     }
     // What the reader refuses, too.
     let deep = "<a>".repeat(100);
-    for (method, want) in [
-        ("Reboot", 9001),
-        ("GetRPCMethods", 9001),
-        ("FooBar", 9000),
-        ("AddObject", 9004),
-    ] {
-        assert_eq!(
-            code_of(&talk.says("", &format!("<c:{method}>{deep}"))),
-            want,
-            "{method}"
-        );
+    for (method, want) in [("Reboot", 9001), ("GetRPCMethods", 9001), ("FooBar", 9000), ("AddObject", 9004)] {
+        assert_eq!(code_of(&talk.says("", &format!("<c:{method}>{deep}"))), want, "{method}");
     }
 }
 
@@ -421,18 +342,11 @@ fn a_long_answer_can_become_a_fault() {
     let mut talk = Talk::open();
     let body = "<c:GetParameterValues><ParameterNames><string>Device.</string></ParameterNames></c:GetParameterValues>";
     let message = envelope("<c:ID>77</c:ID>", body);
-    match talk
-        .session
-        .step(Incoming::Envelope(message.as_bytes()), &mut talk.host)
-    {
+    match talk.session.step(Incoming::Envelope(message.as_bytes()), &mut talk.host) {
         Outgoing::Long(long) => {
             assert_eq!(long.selection.count, 3);
-            let text =
-                String::from_utf8(long.fault(&Fault::new(Code::INTERNAL_ERROR, "gone"))).unwrap();
-            assert!(
-                text.contains("<FaultCode>9002</FaultCode>") && text.contains(">77</cwmp:ID>"),
-                "{text}"
-            );
+            let text = String::from_utf8(long.fault(&Fault::new(Code::INTERNAL_ERROR, "gone"))).unwrap();
+            assert!(text.contains("<FaultCode>9002</FaultCode>") && text.contains(">77</cwmp:ID>"), "{text}");
         }
         _ => panic!("no long answer"),
     }
@@ -472,10 +386,7 @@ fn a_header_not_understood_e17() {
     let header = "<x:Secret s:mustUnderstand='1'>1</x:Secret><c:ID>77</c:ID>";
     let mut talk = Talk::open();
     let said = talk.says(header, REBOOT);
-    assert!(
-        said.contains("soap-env:MustUnderstand") && !said.contains("cwmp:Fault"),
-        "{said}"
-    );
+    assert!(said.contains("soap-env:MustUnderstand") && !said.contains("cwmp:Fault"), "{said}");
     assert!(said.contains(">77</cwmp:ID>"), "{said}");
     assert!(talk.host.calls.is_empty(), "{:?}", talk.host.calls);
     assert!(talk.says("", REBOOT).contains("RebootResponse"));
@@ -501,10 +412,7 @@ fn a_fault_or_response_nobody_asked_for_is_passed_over_e20() {
 fn an_unreadable_message_ends_the_session_e2_e21() {
     for text in ["<a", "<a/>", &envelope("", &REBOOT.repeat(2))] {
         let mut talk = Talk::open();
-        assert!(
-            talk.sends(text)
-                .starts_with("(failed) the ACS sent a message that cannot be read")
-        );
+        assert!(talk.sends(text).starts_with("(failed) the ACS sent a message that cannot be read"));
         assert!(talk.host.calls.is_empty());
     }
 }
@@ -513,14 +421,8 @@ fn an_unreadable_message_ends_the_session_e2_e21() {
 fn namespaces_follow_the_acs_e9_e14_e15() {
     let mut talk = Talk::informed();
     talk.sends(&envelope("", INFORM_RESPONSE).replace("cwmp-1-2", "cwmp-1-0"));
-    let undeclared = format!(
-        "<Envelope><Body>{}</Body></Envelope>",
-        REBOOT.replace("c:", "u:")
-    );
-    assert!(
-        talk.sends(&undeclared)
-            .contains("urn:dslforum-org:cwmp-1-0")
-    );
+    let undeclared = format!("<Envelope><Body>{}</Body></Envelope>", REBOOT.replace("c:", "u:"));
+    assert!(talk.sends(&undeclared).contains("urn:dslforum-org:cwmp-1-0"));
     assert!(
         talk.sends(&envelope("", REBOOT).replace("cwmp-1-2", "cwmp-1-1"))
             .contains("urn:dslforum-org:cwmp-1-1")
@@ -532,34 +434,15 @@ fn namespaces_follow_the_acs_e9_e14_e15() {
     );
 
     let mut talk = Talk::informed();
-    talk.says(
-        "<c:UseCWMPVersion s:mustUnderstand='1'>1.1</c:UseCWMPVersion>",
-        INFORM_RESPONSE,
-    );
-    assert!(
-        talk.sends(&undeclared)
-            .contains("urn:dslforum-org:cwmp-1-1")
-    );
+    talk.says("<c:UseCWMPVersion s:mustUnderstand='1'>1.1</c:UseCWMPVersion>", INFORM_RESPONSE);
+    assert!(talk.sends(&undeclared).contains("urn:dslforum-org:cwmp-1-1"));
 }
 
 #[test]
 fn session_timeout_t8() {
-    for (seconds, expected) in [
-        ("35", Some(35)),
-        ("30", Some(30)),
-        ("29", None),
-        ("0", None),
-        ("x", None),
-    ] {
+    for (seconds, expected) in [("35", Some(35)), ("30", Some(30)), ("29", None), ("0", None), ("x", None)] {
         let mut talk = Talk::informed();
-        talk.says(
-            &format!("<c:SessionTimeout>{seconds}</c:SessionTimeout>"),
-            INFORM_RESPONSE,
-        );
-        assert_eq!(
-            talk.session.timeout(),
-            expected.map(Duration::from_secs),
-            "{seconds}"
-        );
+        talk.says(&format!("<c:SessionTimeout>{seconds}</c:SessionTimeout>"), INFORM_RESPONSE);
+        assert_eq!(talk.session.timeout(), expected.map(Duration::from_secs), "{seconds}");
     }
 }

@@ -76,11 +76,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     fn silent(text: String) -> Refusal {
-        Refusal {
-            failure: Failure::internal(text),
-            name: String::new(),
-            said: None,
-        }
+        Refusal { failure: Failure::internal(text), name: String::new(), said: None }
     }
 
     /// The script does not know the operation.
@@ -132,10 +128,7 @@ impl Complaints {
 
 /// Text of a script as it may stand in a log or a fault.
 pub(super) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_TEXT)
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect()
 }
 
 /// The row of a request.
@@ -147,24 +140,13 @@ pub(super) struct Place<'a> {
 
 impl<'a> Place<'a> {
     pub(super) fn of(row: &Row<'a>) -> Place<'a> {
-        let (key, parents) = row
-            .keys
-            .split_last()
-            .map_or(("", &[][..]), |(key, rest)| (*key, rest));
-        Place {
-            object: row.object.path(),
-            parents,
-            key,
-        }
+        let (key, parents) = row.keys.split_last().map_or(("", &[][..]), |(key, rest)| (*key, rest));
+        Place { object: row.object.path(), parents, key }
     }
 
     /// A table: all keys are those of its parents.
     pub(super) fn table(row: &Row<'a>) -> Place<'a> {
-        Place {
-            object: row.object.path(),
-            parents: row.keys,
-            key: "",
-        }
+        Place { object: row.object.path(), parents: row.keys, key: "" }
     }
 }
 
@@ -176,10 +158,7 @@ impl Script {
             child: None,
             down: None,
             last_id: 0,
-            complaints: Complaints {
-                since: now,
-                count: 0,
-            },
+            complaints: Complaints { since: now, count: 0 },
             complained: 0,
         }
     }
@@ -198,12 +177,7 @@ impl Script {
         self.rise(ctx, undoing, now)?;
         self.last_id = self.last_id.wrapping_add(1);
         let id = self.last_id;
-        let Ask {
-            op,
-            change,
-            number,
-            refers,
-        } = ask;
+        let Ask { op, change, number, refers } = ask;
         let request = Request {
             v: 1,
             id,
@@ -218,34 +192,18 @@ impl Script {
         };
         let line = serde_json::to_vec(&request).map_err(|e| Refusal::silent(e.to_string()))?;
         if line.len() > MAX_LINE {
-            let text = format!(
-                "the request to {} is longer than {MAX_LINE} bytes",
-                self.argv
-            );
-            let failure = Failure {
-                code: Code::RESOURCES_EXCEEDED,
-                text,
-            };
-            return Err(Refusal {
-                failure,
-                name: String::new(),
-                said: None,
-            });
+            let text = format!("the request to {} is longer than {MAX_LINE} bytes", self.argv);
+            let failure = Failure { code: Code::RESOURCES_EXCEEDED, text };
+            return Err(Refusal { failure, name: String::new(), said: None });
         }
         match self.exchange(ctx, &line, id, deadline, now) {
-            Ok(Answer {
-                error: Some(said), ..
-            }) => Err(self.refused(said)),
+            Ok(Answer { error: Some(said), .. }) => Err(self.refused(said)),
             Ok(answer) => Ok(answer),
             Err(why) => {
                 self.child = None;
                 // One failure of an undo is enough; what it has left undone is told by the tree.
                 let tried = undoing || self.down.as_ref().is_some_and(|d| d.tried);
-                self.down = Some(Down {
-                    epoch: ctx.epoch,
-                    until: now + REST,
-                    tried,
-                });
+                self.down = Some(Down { epoch: ctx.epoch, until: now + REST, tried });
                 log::warn!("{}: {why} ({op}); not asked again for a while", self.argv);
                 Err(Refusal::silent(format!("{} {why}", self.argv)))
             }
@@ -285,12 +243,7 @@ impl Script {
         deadline: Duration,
         now: Duration,
     ) -> Result<Answer, String> {
-        let Script {
-            argv,
-            child,
-            complaints,
-            ..
-        } = self;
+        let Script { argv, child, complaints, .. } = self;
         let child = match child {
             Some(child) => child,
             None => {
@@ -302,15 +255,13 @@ impl Script {
         let until = Instant::now() + deadline;
         child.say(line);
         for _ in 0..=MAX_STRAY {
-            let heard = child
-                .hear(until, &mut |line| complaints.tell(argv, now, line))
-                .map_err(|e| e.to_string())?;
+            let heard =
+                child.hear(until, &mut |line| complaints.tell(argv, now, line)).map_err(|e| e.to_string())?;
             match serde_json::from_slice::<Answer>(&heard) {
                 Ok(answer) if answer.id == u64::from(id) => return Ok(answer),
-                Ok(answer) => log::debug!(
-                    "{argv}: an answer to request {}, which nobody waits for",
-                    answer.id
-                ),
+                Ok(answer) => {
+                    log::debug!("{argv}: an answer to request {}, which nobody waits for", answer.id)
+                }
                 Err(error) => log::debug!("{argv}: a line that is no answer: {error}"),
             }
         }
@@ -326,10 +277,6 @@ impl Script {
             "" => format!("{} refuses", self.argv),
             text => plain(text),
         };
-        Refusal {
-            failure: Failure { code, text },
-            name: said.name,
-            said: Some(said.code),
-        }
+        Refusal { failure: Failure { code, text }, name: said.name, said: Some(said.code) }
     }
 }

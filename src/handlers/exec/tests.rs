@@ -68,40 +68,18 @@ impl Bench {
         let clock = Rc::new(Cell::new(Duration::from_secs(1000)));
         let time = clock.clone();
         let exec = Exec::new(LONG, Box::new(move || time.get()));
-        Bench {
-            folder,
-            schema,
-            exec,
-            clock,
-            epoch: 1,
-            script,
-            other,
-        }
+        Bench { folder, schema, exec, clock, epoch: 1, script, other }
     }
 
     fn row<'a>(&'a self, path: &str, keys: &'a [&'a str]) -> Row<'a> {
         let object = self.schema.find_object(path).unwrap();
-        Row {
-            object,
-            arg: &self.script,
-            keys,
-            numbers: &[1, 2][..keys.len()],
-        }
+        Row { object, arg: &self.script, keys, numbers: &[1, 2][..keys.len()] }
     }
 
-    fn call<R>(
-        &mut self,
-        keys: &[&str],
-        call: impl FnOnce(&mut Exec, &Ctx<'_>, &Row<'_>) -> R,
-    ) -> R {
-        let mut exec = std::mem::replace(
-            &mut self.exec,
-            Exec::new(Duration::ZERO, Box::new(|| Duration::ZERO)),
-        );
-        let ctx = Ctx {
-            epoch: self.epoch,
-            root: Path::new("/r"),
-        };
+    fn call<R>(&mut self, keys: &[&str], call: impl FnOnce(&mut Exec, &Ctx<'_>, &Row<'_>) -> R) -> R {
+        let mut exec =
+            std::mem::replace(&mut self.exec, Exec::new(Duration::ZERO, Box::new(|| Duration::ZERO)));
+        let ctx = Ctx { epoch: self.epoch, root: Path::new("/r") };
         let done = call(&mut exec, &ctx, &self.row("Device.X_T.{i}.", keys));
         self.exec = exec;
         done
@@ -114,25 +92,15 @@ impl Bench {
             let mut out = Fields::default();
             out.reset(names.len());
             let arg = |name: &str| {
-                if name == "Other" {
-                    other.as_str()
-                } else {
-                    script.as_str()
-                }
+                if name == "Other" { other.as_str() } else { script.as_str() }
             };
-            let want: Vec<Want<'_>> = names
-                .iter()
-                .map(|n| Want {
-                    param: row.object.param(n).unwrap(),
-                    arg: arg(n),
-                })
-                .collect();
+            let want: Vec<Want<'_>> =
+                names.iter().map(|n| Want { param: row.object.param(n).unwrap(), arg: arg(n) }).collect();
             exec.get(ctx, row, &want, &mut out).map_err(|f| f.text)?;
             let text = |i| match out.references(i) {
-                Some(refs) => refs
-                    .map(|(o, k)| format!("{o}<{}>", k.join(",")))
-                    .collect::<Vec<_>>()
-                    .join(" "),
+                Some(refs) => {
+                    refs.map(|(o, k)| format!("{o}<{}>", k.join(","))).collect::<Vec<_>>().join(" ")
+                }
                 None => out.get(i).unwrap_or("-").to_owned(),
             };
             Ok((0..names.len()).map(text).collect::<Vec<_>>().join("|"))
@@ -142,7 +110,9 @@ impl Bench {
     fn list(&mut self) -> Result<Vec<String>, String> {
         self.call(&[], |exec, ctx, row| {
             let mut out = Keys::default();
-            exec.list(ctx, row, &mut out).map(|()| out.iter().map(str::to_owned).collect()).map_err(|f| f.text)
+            exec.list(ctx, row, &mut out)
+                .map(|()| out.iter().map(str::to_owned).collect())
+                .map_err(|f| f.text)
         })
     }
 
@@ -171,19 +141,13 @@ impl Bench {
         self.change(values, |exec, ctx, row, change| {
             let mut bad = Vec::new();
             exec.check(ctx, row, change, &mut bad);
-            bad.into_iter()
-                .map(|(i, f)| (i, f.code.0, f.text))
-                .collect()
+            bad.into_iter().map(|(i, f)| (i, f.code.0, f.text)).collect()
         })
     }
 
     /// The requests that the script has seen.
     fn seen(&self) -> Vec<String> {
-        self.folder
-            .text("script.log")
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        self.folder.text("script.log").lines().map(str::to_owned).collect()
     }
 
     fn later(&mut self, time: Duration) {
@@ -201,10 +165,7 @@ fn a_row_is_one_request_and_a_list_gives_keys() {
         esac"#,
     );
     assert_eq!(b.list().unwrap(), ["k1", "k 2"]);
-    assert_eq!(
-        b.get(&["Name", "Secret", "Count", "Lower"]).unwrap(),
-        "a é|-|7|Device.A.{i}.<eth0>"
-    );
+    assert_eq!(b.get(&["Name", "Secret", "Count", "Lower"]).unwrap(), "a é|-|7|Device.A.{i}.<eth0>");
     assert_eq!(
         b.seen(),
         [
@@ -232,18 +193,14 @@ fn a_set_is_checked_staged_set_and_undone() {
     assert_eq!(b.judge(&values), []);
     let saved = b.change(&values, |e, c, r, ch| e.stage(c, r, ch)).unwrap();
     b.change(&values, |e, c, r, ch| e.commit(c, r, ch)).unwrap();
-    b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved))
-        .unwrap();
+    b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved)).unwrap();
     let seen = b.seen();
     let of = |i: usize| seen[i].split_once("\"op\":").unwrap().1;
     assert_eq!(
         of(0),
         r#""check","change":"set","object":"Device.X_T.{i}.","key":"k1","refers":{"Lower":["eth0"]},"values":{"Lower":"Device.A.1","Name":"n\"1"}}"#
     );
-    assert_eq!(
-        of(1),
-        r#""get","object":"Device.X_T.{i}.","key":"k1","values":{"Lower":null,"Name":null}}"#
-    );
+    assert_eq!(of(1), r#""get","object":"Device.X_T.{i}.","key":"k1","values":{"Lower":null,"Name":null}}"#);
     assert_eq!(
         of(2),
         r#""set","object":"Device.X_T.{i}.","key":"k1","refers":{"Lower":["eth0"]},"values":{"Lower":"Device.A.1","Name":"n\"1"}}"#
@@ -256,19 +213,14 @@ fn a_set_is_checked_staged_set_and_undone() {
 
 #[test]
 fn a_script_without_undo_or_check_gets_along() {
-    let mut b = Bench::new(
-        r#"case $op in get) ok '"Name":"old"' ;; set) ok ;; *) no 9000 "" "what?" ;; esac"#,
-    );
+    let mut b =
+        Bench::new(r#"case $op in get) ok '"Name":"old"' ;; set) ok ;; *) no 9000 "" "what?" ;; esac"#);
     let values = [("Name", "new")];
     assert_eq!(b.judge(&values), []);
     let saved = b.change(&values, |e, c, r, ch| e.stage(c, r, ch)).unwrap();
-    b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved))
-        .unwrap();
+    b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved)).unwrap();
     let last = b.seen().pop().unwrap();
-    assert!(
-        last.contains(r#""op":"set""#) && last.ends_with(r#""values":{"Name":"old"}}"#),
-        "{last}"
-    );
+    assert!(last.contains(r#""op":"set""#) && last.ends_with(r#""values":{"Name":"old"}}"#), "{last}");
 }
 
 #[test]
@@ -283,17 +235,8 @@ fn an_error_goes_to_the_parameter_it_names_and_repeats_no_hidden_value() {
         r#"no 9001 Other never"#,
     );
     let judged = b.judge(&[("Name", "bad"), ("Other", "x"), ("Count", "1")]);
-    assert_eq!(
-        judged,
-        [
-            (2, 9007, "too many".to_owned()),
-            (1, 9001, "never".to_owned())
-        ]
-    );
-    assert_eq!(
-        b.judge(&[("Secret", "s3cret")]),
-        [(0, 9007, "the script refuses the value".to_owned())]
-    );
+    assert_eq!(judged, [(2, 9007, "too many".to_owned()), (1, 9001, "never".to_owned())]);
+    assert_eq!(b.judge(&[("Secret", "s3cret")]), [(0, 9007, "the script refuses the value".to_owned())]);
     assert_eq!(b.judge(&[("Name", "odd")])[0].1, 9002);
     let long = "x".repeat(MAX_LINE);
     assert_eq!(b.judge(&[("Name", &long)])[0].1, 9004);
@@ -320,17 +263,8 @@ fn rows_are_added_under_the_key_the_script_gives_or_the_number() {
         e.undo(c, r, &Change::Delete, &saved).unwrap();
     });
     let seen = b.seen();
-    let ops: Vec<&str> = seen
-        .iter()
-        .map(|l| {
-            l.split_once("\"op\":")
-                .unwrap()
-                .1
-                .split_once(",\"object")
-                .unwrap()
-                .0
-        })
-        .collect();
+    let ops: Vec<&str> =
+        seen.iter().map(|l| l.split_once("\"op\":").unwrap().1.split_once(",\"object").unwrap().0).collect();
     assert_eq!(
         ops,
         [
@@ -353,17 +287,10 @@ fn rows_are_added_under_the_key_the_script_gives_or_the_number() {
 
 #[test]
 fn a_row_made_under_another_key_is_removed_again() {
-    let mut b =
-        Bench::new(r#"case $op in add) echo "{\"id\":$id,\"key\":\"mine\"}" ;; *) ok ;; esac"#);
-    assert!(
-        b.call(&["6"], |e, c, r| e.commit(c, r, &Change::Add))
-            .is_err()
-    );
+    let mut b = Bench::new(r#"case $op in add) echo "{\"id\":$id,\"key\":\"mine\"}" ;; *) ok ;; esac"#);
+    assert!(b.call(&["6"], |e, c, r| e.commit(c, r, &Change::Add)).is_err());
     let last = b.seen().pop().unwrap();
-    assert!(
-        last.contains(r#""op":"del""#) && last.contains(r#""key":"mine""#),
-        "{last}"
-    );
+    assert!(last.contains(r#""op":"del""#) && last.contains(r#""key":"mine""#), "{last}");
 }
 
 #[test]
@@ -390,17 +317,13 @@ fn a_script_that_fails_is_down_for_the_rpc_and_a_while_more() {
         ("close", "exec >&-; sleep 600"),
         ("garbage", "while :; do echo '{\"id\":'; done"),
         ("wrong id", "while :; do echo '{\"id\":99999}'; done"),
-        (
-            "overlong",
-            "while :; do printf '0123456789abcdef0123456789abcdef'; done",
-        ),
+        ("overlong", "while :; do printf '0123456789abcdef0123456789abcdef'; done"),
         ("flood", "while :; do echo complaint >&2; done"),
     ];
     for (name, fault) in faults {
         let fault = fault.replace('\'', "'\\''");
-        let mut b = Bench::new(&format!(
-            "if [ -e $log.bad ]; then eval '{fault}'; fi; ok '\"Name\":\"well\"'"
-        ));
+        let mut b =
+            Bench::new(&format!("if [ -e $log.bad ]; then eval '{fault}'; fi; ok '\"Name\":\"well\"'"));
         assert_eq!(b.get(&["Name"]).as_deref(), Ok("well"), "{name}");
         b.folder.file("script.log.bad", "");
         let waits = ["hang", "take nothing", "flood"].contains(&name);
@@ -411,16 +334,10 @@ fn a_script_that_fails_is_down_for_the_rpc_and_a_while_more() {
         std::fs::remove_file(b.folder.root().join("script.log.bad")).unwrap();
         let asked = b.seen().len();
         b.clock.set(b.clock.get() + REST * 3);
-        assert!(
-            b.get(&["Name"]).unwrap_err().ends_with("is down"),
-            "{name}: an RPC may last"
-        );
+        assert!(b.get(&["Name"]).unwrap_err().ends_with("is down"), "{name}: an RPC may last");
         b.later(REST - Duration::from_secs(1));
         assert!(b.get(&["Name"]).unwrap_err().ends_with("is down"), "{name}");
-        assert!(
-            b.list().is_err(),
-            "{name}: the script, not the row, is down"
-        );
+        assert!(b.list().is_err(), "{name}: the script, not the row, is down");
         assert_eq!(b.seen().len(), asked, "{name}: it was left alone");
         b.later(Duration::from_secs(1));
         assert_eq!(b.get(&["Name"]).as_deref(), Ok("well"), "{name}");
@@ -460,20 +377,13 @@ fn an_undo_starts_a_script_that_is_down_once() {
     b.exec.deadline = LONG;
     assert!(b.get(&["Name"]).is_err());
     for _ in 0..2 {
-        b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved))
-            .unwrap();
+        b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved)).unwrap();
     }
     assert!(b.get(&["Name"]).is_err(), "it is down for everything else");
     b.folder.file("script.log.bad", "");
-    assert!(
-        b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved))
-            .is_err()
-    );
+    assert!(b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved)).is_err());
     let asked = b.seen().len();
-    assert!(
-        b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved))
-            .is_err()
-    );
+    assert!(b.change(&values, |e, c, r, ch| e.undo(c, r, ch, &saved)).is_err());
     assert_eq!(b.seen().len(), asked);
 }
 

@@ -12,71 +12,33 @@ use crate::sys::kernel_file;
 use std::collections::BTreeSet;
 
 /// `Device.Bridging.Bridge.{i}.`
-pub const KNOBS: &[Knob] = &[
-    UP,
-    Knob::new(
-        "AgingTime",
-        "sys/class/net/{}/bridge/ageing_time",
-        Form::Finer(100),
-    ),
-];
+pub const KNOBS: &[Knob] =
+    &[UP, Knob::new("AgingTime", "sys/class/net/{}/bridge/ageing_time", Form::Finer(100))];
 /// `Device.Bridging.Bridge.{i}.STP.`
 pub const STP_KNOBS: &[Knob] = &[
     Knob::new("Enable", "sys/class/net/{}/bridge/stp_state", Form::Switch),
-    Knob {
-        step: 4096,
-        ..Knob::new(
-            "BridgePriority",
-            "sys/class/net/{}/bridge/priority",
-            Form::Number,
-        )
-    },
+    Knob { step: 4096, ..Knob::new("BridgePriority", "sys/class/net/{}/bridge/priority", Form::Number) },
     // Hundredths of a second on both sides.
-    Knob::new(
-        "HelloTime",
-        "sys/class/net/{}/bridge/hello_time",
-        Form::Number,
-    ),
+    Knob::new("HelloTime", "sys/class/net/{}/bridge/hello_time", Form::Number),
     Knob::new("MaxAge", "sys/class/net/{}/bridge/max_age", Form::Number),
-    Knob::new(
-        "ForwardingDelay",
-        "sys/class/net/{}/bridge/forward_delay",
-        Form::Finer(100),
-    ),
+    Knob::new("ForwardingDelay", "sys/class/net/{}/bridge/forward_delay", Form::Finer(100)),
 ];
 /// `Device.Bridging.Bridge.{i}.Port.{i}.`; the kernel counts port priorities from 0 to 63.
 pub const PORT_KNOBS: &[Knob] = &[
-    Knob {
-        step: 16,
-        ..Knob::new(
-            "Priority",
-            "sys/class/net/{}/brport/priority",
-            Form::Coarser(4),
-        )
-    },
+    Knob { step: 16, ..Knob::new("Priority", "sys/class/net/{}/brport/priority", Form::Coarser(4)) },
     Knob {
         range: Some((1, 65_535)),
-        ..Knob::new(
-            "PathCost",
-            "sys/class/net/{}/brport/path_cost",
-            Form::Number,
-        )
+        ..Knob::new("PathCost", "sys/class/net/{}/brport/path_cost", Form::Number)
     },
 ];
 
 /// The keys of `Device.Bridging.Bridge.{i}.`
 pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
-    out.extend(
-        view.devices
-            .iter()
-            .filter(|d| d.kind == "bridge")
-            .map(|d| d.name.clone()),
-    );
+    out.extend(view.devices.iter().filter(|d| d.kind == "bridge").map(|d| d.name.clone()));
 }
 
 fn bridge<'v>(view: &'v View, row: &Row<'_>) -> Option<&'v Device> {
-    view.device(row.keys.first()?)
-        .filter(|d| d.kind == "bridge")
+    view.device(row.keys.first()?).filter(|d| d.kind == "bridge")
 }
 
 /// `Device.Bridging.Bridge.{i}.`
@@ -87,23 +49,9 @@ pub fn fill(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "Enable" => out.put(at, bridge.is_up()),
-            "Status" => out.put(
-                at,
-                if bridge.is_up() {
-                    "Enabled"
-                } else {
-                    "Disabled"
-                },
-            ),
+            "Status" => out.put(at, if bridge.is_up() { "Enabled" } else { "Disabled" }),
             "Name" => out.put(at, &bridge.name),
-            "Standard" => out.put(
-                at,
-                if bridge.filtering {
-                    "802.1Q-2011"
-                } else {
-                    "802.1D-2004"
-                },
-            ),
+            "Standard" => out.put(at, if bridge.filtering { "802.1Q-2011" } else { "802.1D-2004" }),
             _ => {}
         }
     }
@@ -118,10 +66,7 @@ pub fn fill_stp(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields)
         match w.param.name() {
             "Status" => {
                 let state: u32 = kernel_file::number(
-                    &view
-                        .file("sys/class/net")
-                        .join(&bridge.name)
-                        .join("bridge/stp_state"),
+                    &view.file("sys/class/net").join(&bridge.name).join("bridge/stp_state"),
                 )
                 .unwrap_or(0);
                 out.put(at, if state == 0 { "Disabled" } else { "Enabled" });
@@ -162,18 +107,9 @@ pub fn fill_port(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
 
 fn port_state(view: &View, port: &Device, is_management: bool) -> &'static str {
     if is_management {
-        return if port.is_up() {
-            "Forwarding"
-        } else {
-            "Disabled"
-        };
+        return if port.is_up() { "Forwarding" } else { "Disabled" };
     }
-    match kernel_file::number::<u8>(
-        &view
-            .file("sys/class/net")
-            .join(&port.name)
-            .join("brport/state"),
-    ) {
+    match kernel_file::number::<u8>(&view.file("sys/class/net").join(&port.name).join("brport/state")) {
         Some(1) => "Listening",
         Some(2) => "Learning",
         Some(3) => "Forwarding",
@@ -187,9 +123,7 @@ pub fn list_vlans(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(bridge) = bridge(view, row).filter(|b| b.filtering) else {
         return;
     };
-    let all = ports(view, bridge)
-        .chain([bridge])
-        .flat_map(|p| p.vlans.iter().map(|v| v.id));
+    let all = ports(view, bridge).chain([bridge]).flat_map(|p| p.vlans.iter().map(|v| v.id));
     out.extend(all.collect::<BTreeSet<u16>>().iter().map(u16::to_string));
 }
 
@@ -228,16 +162,8 @@ pub fn fill_vlan_port(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut F
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "Enable" => out.put(at, true),
-            "VLAN" => out.refer(
-                at,
-                "Device.Bridging.Bridge.{i}.VLAN.{i}.",
-                &[&bridge.name, vlan],
-            ),
-            "Port" => out.refer(
-                at,
-                "Device.Bridging.Bridge.{i}.Port.{i}.",
-                &[&bridge.name, name],
-            ),
+            "VLAN" => out.refer(at, "Device.Bridging.Bridge.{i}.VLAN.{i}.", &[&bridge.name, vlan]),
+            "Port" => out.refer(at, "Device.Bridging.Bridge.{i}.Port.{i}.", &[&bridge.name, name]),
             "Untagged" => out.put(at, member.untagged),
             _ => {}
         }

@@ -47,10 +47,7 @@ struct Found {
 impl Certificates {
     /// For these files.
     pub fn new(facts: Rc<RefCell<AgentFacts>>) -> Certificates {
-        Certificates {
-            facts,
-            known: Known::default(),
-        }
+        Certificates { facts, known: Known::default() }
     }
 
     fn look(&mut self, ctx: &Ctx<'_>) -> &Known {
@@ -79,9 +76,7 @@ impl Certificates {
 fn read(root: &Path, files: &[(PathBuf, i64, u64)]) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for (at, (path, ..)) in files.iter().enumerate() {
-        let text = path
-            .to_str()
-            .and_then(|path| host::read_bytes(root, path, MAX_FILE).ok());
+        let text = path.to_str().and_then(|path| host::read_bytes(root, path, MAX_FILE).ok());
         for der in CertificateDer::pem_slice_iter(&text.unwrap_or_default()).flatten() {
             let Some(certificate) = x509::read(&der) else {
                 continue;
@@ -91,18 +86,13 @@ fn read(root: &Path, files: &[(PathBuf, i64, u64)]) -> Vec<Found> {
             // Serial number and issuer together name one certificate (RFC 5280 4.1.2.2).
             let full = found.len() >= MAX_CERTIFICATES;
             let same = found.iter_mut().find(|f| {
-                f.certificate.serial == certificate.serial
-                    && f.certificate.issuer == certificate.issuer
+                f.certificate.serial == certificate.serial && f.certificate.issuer == certificate.issuer
             });
             match same {
                 Some(known) if !known.files.contains(&at) => known.files.push(at),
                 Some(_) => {}
                 None if full => return found,
-                None => found.push(Found {
-                    key,
-                    files: vec![at],
-                    certificate,
-                }),
+                None => found.push(Found { key, files: vec![at], certificate }),
             }
         }
     }
@@ -195,10 +185,7 @@ fn one(known: &Known, found: &Found, want: &[Want<'_>], out: &mut Fields) {
 
 /// At most so many characters.
 fn short(text: &str, max: usize) -> &str {
-    let end = text
-        .char_indices()
-        .nth(max)
-        .map_or(text.len(), |(at, _)| at);
+    let end = text.char_indices().nth(max).map_or(text.len(), |(at, _)| at);
     text.get(..end).unwrap_or("")
 }
 
@@ -225,15 +212,8 @@ mod tests {
     use rcgen::{CertificateParams, DnType, KeyPair};
 
     const BUNDLE: &str = "Device.Security.CABundle.{i}.";
-    const NAMES: [&str; 7] = [
-        "SerialNumber",
-        "Issuer",
-        "NotBefore",
-        "NotAfter",
-        "Subject",
-        "SubjectAlt",
-        "SignatureAlgorithm",
-    ];
+    const NAMES: [&str; 7] =
+        ["SerialNumber", "Issuer", "NotBefore", "NotAfter", "Subject", "SubjectAlt", "SignatureAlgorithm"];
 
     fn pem(name: &str, hosts: &[&str], serial: u64) -> String {
         let hosts: Vec<String> = hosts.iter().map(|h| (*h).to_owned()).collect();
@@ -258,10 +238,7 @@ mod tests {
     #[test]
     fn golden() {
         let f = Folder::new();
-        let (root, own) = (
-            pem("Root", &[], 1),
-            pem("cpe", &["a.example", "b.example"], 258),
-        );
+        let (root, own) = (pem("Root", &[], 1), pem("cpe", &["a.example", "b.example"], 258));
         f.file("etc/ca.pem", &format!("# trusted\n{root}{root}"));
         f.file("etc/cpe.pem", &format!("{own}{root}"));
         let mut p = provider();
@@ -272,10 +249,7 @@ mod tests {
             probe::line(&v, &NAMES)
         };
         let times = "2020-01-01T00:00:00Z|2049-01-01T00:00:00Z";
-        assert_eq!(
-            get(&keys[0]),
-            format!("01|CN=Root|{times}|CN=Root||ecdsa-with-SHA256")
-        );
+        assert_eq!(get(&keys[0]), format!("01|CN=Root|{times}|CN=Root||ecdsa-with-SHA256"));
         assert_eq!(
             get(&keys[1]),
             format!("01:02|CN=cpe|{times}|CN=cpe|a.example,b.example|ecdsa-with-SHA256")
@@ -285,10 +259,7 @@ mod tests {
         assert_eq!(probe::list(&mut p, f.root(), BUNDLE, &[]), ["/etc/ca.pem"]);
         let names = ["Name", "CACertificates"];
         let v = probe::get(&mut p, f.root(), BUNDLE, &["/etc/ca.pem"], &names);
-        assert_eq!(
-            probe::line(&v, &names),
-            format!("/etc/ca.pem|{TABLE}<{}>", keys[0])
-        );
+        assert_eq!(probe::line(&v, &names), format!("/etc/ca.pem|{TABLE}<{}>", keys[0]));
         assert!(probe::get(&mut p, f.root(), BUNDLE, &["/etc/cpe.pem"], &names).is_empty());
     }
 
@@ -311,10 +282,7 @@ mod tests {
         for (text, count) in [
             (String::new(), 0),
             ("-----BEGIN CERTIFICATE-----\n".into(), 0),
-            (
-                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".into(),
-                0,
-            ),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".into(), 0),
             (format!("{}\n{good}", "x".repeat(100_000)), 1),
             (good.replace("END CERTIFICATE", "END PRIVATE KEY"), 0),
             (long, 1),

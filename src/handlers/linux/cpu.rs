@@ -62,14 +62,9 @@ impl Ticks {
     fn since(self, base: Ticks) -> Ticks {
         let all = self.all.saturating_sub(base.all);
         if all == 0 {
-            return Ticks {
-                idle: 100,
-                all: 0,
-                ..Ticks::default()
-            };
+            return Ticks { idle: 100, all: 0, ..Ticks::default() };
         }
-        let percent =
-            |now: u64, then: u64| (now.saturating_sub(then).saturating_mul(100) / all).min(100);
+        let percent = |now: u64, then: u64| (now.saturating_sub(then).saturating_mul(100) / all).min(100);
         let idle = percent(self.idle, base.idle);
         Ticks {
             user: percent(self.user, base.user),
@@ -88,11 +83,7 @@ impl Reading for Cpu {
 
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         self.refresh(ctx);
-        let key = if row.keys.is_empty() {
-            "cpu"
-        } else {
-            row.key()
-        };
+        let key = if row.keys.is_empty() { "cpu" } else { row.key() };
         let Some(share) = self.shares.get(key).copied() else {
             return;
         };
@@ -124,11 +115,7 @@ impl Reading for Cpu {
 fn read(root: &Path, names: &mut Vec<String>) -> BTreeMap<String, Ticks> {
     names.clear();
     let mut found = BTreeMap::new();
-    for line in host::read(root, "/proc/stat")
-        .unwrap_or_default()
-        .lines()
-        .take(MAX_PROCESSORS)
-    {
+    for line in host::read(root, "/proc/stat").unwrap_or_default().lines().take(MAX_PROCESSORS) {
         let mut words = line.split_ascii_whitespace();
         let Some(name) = words.next().filter(|w| w.starts_with("cpu")) else {
             break;
@@ -180,41 +167,31 @@ mod tests {
     use crate::handlers::reading::ReadOnly;
 
     const TABLE: &str = "Device.DeviceInfo.ProcessStatus.CPU.{i}.";
-    const NAMES: [&str; 4] = [
-        "CPUUtilization",
-        "UserModeUtilization",
-        "SystemModeUtilization",
-        "IdleModeUtilization",
-    ];
+    const NAMES: [&str; 4] =
+        ["CPUUtilization", "UserModeUtilization", "SystemModeUtilization", "IdleModeUtilization"];
 
     #[test]
     fn shares_are_over_the_time_between_two_rpcs() {
         let f = Folder::new();
         f.file("proc/stat", "cpu  200 0 200 600 0 0 0 0 0 0\ncpu0 100 0 100 300 0 0 0 0\ncpu1 100 0 100 300 0 0 0 0\nintr 1\n");
         let mut cpu = ReadOnly(Box::new(Cpu::default()));
-        assert_eq!(
-            probe::list(&mut cpu, f.root(), TABLE, &[]),
-            ["cpu0", "cpu1"]
-        );
+        assert_eq!(probe::list(&mut cpu, f.root(), TABLE, &[]), ["cpu0", "cpu1"]);
         let since_boot = probe::get_at(&mut cpu, f.root(), 1, TABLE, &["cpu1"], &NAMES);
-        assert_eq!(
-            NAMES.map(|n| since_boot[n].as_str()),
-            ["40", "20", "20", "60"]
+        assert_eq!(NAMES.map(|n| since_boot[n].as_str()), ["40", "20", "20", "60"]);
+        f.file(
+            "proc/stat",
+            "cpu  200 0 200 610 0 0 0 0 0 0\ncpu0 100 0 100 310 0 0 0 0\ncpu1 100 0 100 300 0 0 0 0\n",
         );
-        f.file("proc/stat", "cpu  200 0 200 610 0 0 0 0 0 0\ncpu0 100 0 100 310 0 0 0 0\ncpu1 100 0 100 300 0 0 0 0\n");
         let soon = probe::get_at(&mut cpu, f.root(), 2, TABLE, &["cpu1"], &NAMES);
         assert_eq!(soon, since_boot, "a moment says nothing");
-        f.file("proc/stat", "cpu  300 0 200 700 0 0 0 0 0 0\ncpu0 200 0 100 300 0 0 0 0\ncpu1 100 0 100 400 0 0 0 0\n");
+        f.file(
+            "proc/stat",
+            "cpu  300 0 200 700 0 0 0 0 0 0\ncpu0 200 0 100 300 0 0 0 0\ncpu1 100 0 100 400 0 0 0 0\n",
+        );
         let later = probe::get_at(&mut cpu, f.root(), 3, TABLE, &["cpu0"], &NAMES);
         assert_eq!(NAMES.map(|n| later[n].as_str()), ["100", "100", "0", "0"]);
-        let usage = probe::get_at(
-            &mut cpu,
-            f.root(),
-            3,
-            "Device.DeviceInfo.ProcessStatus.",
-            &[],
-            &["CPUUsage"],
-        );
+        let usage =
+            probe::get_at(&mut cpu, f.root(), 3, "Device.DeviceInfo.ProcessStatus.", &[], &["CPUUsage"]);
         assert_eq!(usage["CPUUsage"], "50");
     }
 
@@ -222,23 +199,14 @@ mod tests {
     fn hostile_counters_are_no_more_than_hundred() {
         let f = Folder::new();
         let huge = u64::MAX;
-        f.file(
-            "proc/stat",
-            &format!("cpu {huge} {huge} {huge} {huge} {huge}\ncpu0 x y\ncpu1\n"),
-        );
+        f.file("proc/stat", &format!("cpu {huge} {huge} {huge} {huge} {huge}\ncpu0 x y\ncpu1\n"));
         let mut cpu = ReadOnly(Box::new(Cpu::default()));
         for key in ["cpu0", "cpu1"] {
             let v = probe::get(&mut cpu, f.root(), TABLE, &[key], &NAMES);
-            assert!(
-                v.values().all(|v| v.parse::<u32>().is_ok_and(|v| v <= 100)),
-                "{v:?}"
-            );
+            assert!(v.values().all(|v| v.parse::<u32>().is_ok_and(|v| v <= 100)), "{v:?}");
         }
         f.bytes("proc/stat", &[0xff; 64]);
-        assert!(
-            probe::get_at(&mut cpu, f.root(), 2, TABLE, &["cpu7"], &NAMES).is_empty(),
-            "gone"
-        );
+        assert!(probe::get_at(&mut cpu, f.root(), 2, TABLE, &["cpu7"], &NAMES).is_empty(), "gone");
     }
 
     #[test]

@@ -9,27 +9,15 @@ use crate::sys::kernel_file;
 
 /// `Device.NeighborDiscovery.InterfaceSetting.{i}.`
 pub const KNOBS: &[Knob] = &[
-    Knob::new(
-        "DADTransmits",
-        "proc/sys/net/ipv6/conf/{}/dad_transmits",
-        Form::Number,
-    ),
-    Knob::new(
-        "RetransTimer",
-        "proc/sys/net/ipv6/neigh/{}/retrans_time_ms",
-        Form::Number,
-    ),
+    Knob::new("DADTransmits", "proc/sys/net/ipv6/conf/{}/dad_transmits", Form::Number),
+    Knob::new("RetransTimer", "proc/sys/net/ipv6/neigh/{}/retrans_time_ms", Form::Number),
     // Seconds there, milliseconds here.
     Knob::new(
         "RtrSolicitationInterval",
         "proc/sys/net/ipv6/conf/{}/router_solicitation_interval",
         Form::Coarser(1000),
     ),
-    Knob::new(
-        "MaxRtrSolicitations",
-        "proc/sys/net/ipv6/conf/{}/router_solicitations",
-        Form::Number,
-    ),
+    Knob::new("MaxRtrSolicitations", "proc/sys/net/ipv6/conf/{}/router_solicitations", Form::Number),
 ];
 
 fn setting(view: &View, name: &str, file: &str) -> Option<i64> {
@@ -64,14 +52,7 @@ pub fn fill_setting(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fie
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "Enable" => out.put(at, is_on),
-            "Status" => out.put(
-                at,
-                if is_on && device.is_up() {
-                    "Enabled"
-                } else {
-                    "Disabled"
-                },
-            ),
+            "Status" => out.put(at, if is_on && device.is_up() { "Enabled" } else { "Disabled" }),
             "Interface" => out.refer(at, "Device.IP.Interface.{i}.", &[&device.name]),
             "NUDEnable" => out.put(at, is_on),
             "RSEnable" => {
@@ -81,8 +62,7 @@ pub fn fill_setting(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fie
                     Some(1) => setting(view, &device.name, "forwarding") == Some(0),
                     _ => false,
                 };
-                let asks =
-                    setting(view, &device.name, "router_solicitations").is_some_and(|n| n != 0);
+                let asks = setting(view, &device.name, "router_solicitations").is_some_and(|n| n != 0);
                 out.put(at, is_on && accepts && asks);
             }
             _ => {}

@@ -44,21 +44,14 @@ struct Server {
 impl Dns {
     /// The provider; the processes tell whether a relay runs.
     pub fn new(processes: Rc<RefCell<Processes>>) -> Dns {
-        Dns {
-            processes,
-            found: PerRpc::default(),
-        }
+        Dns { processes, found: PerRpc::default() }
     }
 }
 
 impl Found {
     /// The servers of a table, by the object it stands in.
     fn of(&self, table: &str) -> &[Server] {
-        if table == "Forwarding" {
-            &self.relay
-        } else {
-            &self.client
-        }
+        if table == "Forwarding" { &self.relay } else { &self.client }
     }
 }
 
@@ -85,11 +78,7 @@ impl Reading for Dns {
         // A forwarder serves while its relay runs; the client is a library and always there.
         let on = row.object.name() != "Forwarding" || relays();
         let found = self.found.get(ctx, || read(ctx.root));
-        let Some(server) = found
-            .of(row.object.name())
-            .iter()
-            .find(|s| s.key == row.key())
-        else {
+        let Some(server) = found.of(row.object.name()).iter().find(|s| s.key == row.key()) else {
             return;
         };
         for (i, want) in want.iter().enumerate() {
@@ -122,10 +111,7 @@ fn read(root: &Path) -> Found {
     let mut found = Found { client, relay };
     let leased = leases(root);
     for server in found.client.iter_mut().chain(&mut found.relay) {
-        if let Some((_, interface)) = leased
-            .iter()
-            .find(|(address, _)| *address == server.address)
-        {
+        if let Some((_, interface)) = leased.iter().find(|(address, _)| *address == server.address) {
             server.origin = "DHCPv4";
             if server.interface.is_none() {
                 server.interface.clone_from(interface);
@@ -155,12 +141,7 @@ fn add(out: &mut Vec<Server>, word: &str) {
     };
     let plain = word.len() <= 64 && word.bytes().all(|b| b.is_ascii_graphic());
     if out.len() < MAX_SERVERS && plain && !out.iter().any(|s| s.address == address) {
-        out.push(Server {
-            key: word.to_owned(),
-            address,
-            interface,
-            origin: "Static",
-        });
+        out.push(Server { key: word.to_owned(), address, interface, origin: "Static" });
     }
 }
 
@@ -214,32 +195,20 @@ fn forwarders(root: &Path) -> Vec<Server> {
 fn leases(root: &Path) -> Vec<(IpAddr, Option<String>)> {
     let mut found = Vec::new();
     // systemd-networkd: a file for each interface, named by its index.
-    for index in host::names(root, "/run/systemd/netif/leases")
-        .iter()
-        .take(MAX_SERVERS)
-    {
-        let text =
-            host::read(root, &format!("/run/systemd/netif/leases/{index}")).unwrap_or_default();
-        let name = host::names(root, "/sys/class/net").into_iter().find(|n| {
-            host::line(root, &format!("/sys/class/net/{n}/ifindex")).as_deref() == Some(index)
-        });
+    for index in host::names(root, "/run/systemd/netif/leases").iter().take(MAX_SERVERS) {
+        let text = host::read(root, &format!("/run/systemd/netif/leases/{index}")).unwrap_or_default();
+        let name = host::names(root, "/sys/class/net")
+            .into_iter()
+            .find(|n| host::line(root, &format!("/sys/class/net/{n}/ifindex")).as_deref() == Some(index));
         let servers = text.lines().filter_map(|l| l.strip_prefix("DNS="));
-        let addresses = servers
-            .flat_map(str::split_ascii_whitespace)
-            .filter_map(|w| w.parse().ok());
+        let addresses = servers.flat_map(str::split_ascii_whitespace).filter_map(|w| w.parse().ok());
         found.extend(addresses.map(|a| (a, name.clone())));
     }
     // dhclient: the last lease is in force, the ones before named the same servers or none in use.
-    for file in host::names(root, "/var/lib/dhcp")
-        .iter()
-        .filter(|n| n.ends_with(".leases"))
-        .take(MAX_SERVERS)
+    for file in host::names(root, "/var/lib/dhcp").iter().filter(|n| n.ends_with(".leases")).take(MAX_SERVERS)
     {
         let mut interface = None;
-        for line in host::read(root, &format!("/var/lib/dhcp/{file}"))
-            .unwrap_or_default()
-            .lines()
-        {
+        for line in host::read(root, &format!("/var/lib/dhcp/{file}")).unwrap_or_default().lines() {
             let line = line.trim().trim_end_matches(';');
             if let Some(name) = line.strip_prefix("interface ") {
                 let name = name.trim_matches('"');
@@ -272,57 +241,28 @@ mod tests {
     fn servers_of_the_client() {
         let f = Folder::new();
         f.file("etc/resolv.conf", "# x\nsearch lan\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nnameserver 192.0.2.53\nnameserver nonsense\nnameserver\n");
-        f.file("var/lib/dhcp/dhclient.eth0.leases", "lease {\n  interface \"eth0\";\n  option domain-name-servers 192.0.2.53, 192.0.2.54;\n}\n");
-        assert_eq!(
-            probe::list(&mut dns(), f.root(), SERVER, &[]),
-            ["192.0.2.53", "fe80::1%eth0"]
+        f.file(
+            "var/lib/dhcp/dhclient.eth0.leases",
+            "lease {\n  interface \"eth0\";\n  option domain-name-servers 192.0.2.53, 192.0.2.54;\n}\n",
         );
-        let get = |key| {
-            probe::line(
-                &probe::get(&mut dns(), f.root(), SERVER, &[key], &NAMES),
-                &NAMES,
-            )
-        };
-        assert_eq!(
-            get("192.0.2.53"),
-            "true|Enabled|192.0.2.53|Device.IP.Interface.{i}.<eth0>|DHCPv4"
-        );
-        assert_eq!(
-            get("fe80::1%eth0"),
-            "true|Enabled|fe80::1|Device.IP.Interface.{i}.<eth0>|Static"
-        );
+        assert_eq!(probe::list(&mut dns(), f.root(), SERVER, &[]), ["192.0.2.53", "fe80::1%eth0"]);
+        let get = |key| probe::line(&probe::get(&mut dns(), f.root(), SERVER, &[key], &NAMES), &NAMES);
+        assert_eq!(get("192.0.2.53"), "true|Enabled|192.0.2.53|Device.IP.Interface.{i}.<eth0>|DHCPv4");
+        assert_eq!(get("fe80::1%eth0"), "true|Enabled|fe80::1|Device.IP.Interface.{i}.<eth0>|Static");
         assert_eq!(get("192.0.2.99"), "-|-|-|-|-");
         f.file("etc/resolv.conf", "nameserver 127.0.0.53\n");
-        f.file(
-            "run/systemd/resolve/resolv.conf",
-            "nameserver 198.51.100.1\n",
-        );
-        f.file(
-            "run/systemd/netif/leases/3",
-            "ADDRESS=1.2.3.4\nDNS=198.51.100.1 198.51.100.2\n",
-        );
+        f.file("run/systemd/resolve/resolv.conf", "nameserver 198.51.100.1\n");
+        f.file("run/systemd/netif/leases/3", "ADDRESS=1.2.3.4\nDNS=198.51.100.1 198.51.100.2\n");
         f.file("sys/class/net/wan/ifindex", "3\n");
-        assert_eq!(
-            probe::list(&mut dns(), f.root(), SERVER, &[]),
-            ["198.51.100.1"]
-        );
-        assert_eq!(
-            get("198.51.100.1"),
-            "true|Enabled|198.51.100.1|Device.IP.Interface.{i}.<wan>|DHCPv4"
-        );
+        assert_eq!(probe::list(&mut dns(), f.root(), SERVER, &[]), ["198.51.100.1"]);
+        assert_eq!(get("198.51.100.1"), "true|Enabled|198.51.100.1|Device.IP.Interface.{i}.<wan>|DHCPv4");
     }
 
     #[test]
     fn forwarders_of_the_relay() {
         let f = Folder::new();
-        f.file(
-            "etc/resolv.conf",
-            "nameserver 127.0.0.1\nnameserver 192.0.2.53\n",
-        );
-        assert!(
-            probe::list(&mut dns(), f.root(), FORWARDING, &[]).is_empty(),
-            "no relay is configured"
-        );
+        f.file("etc/resolv.conf", "nameserver 127.0.0.1\nnameserver 192.0.2.53\n");
+        assert!(probe::list(&mut dns(), f.root(), FORWARDING, &[]).is_empty(), "no relay is configured");
         f.file(
             "etc/dnsmasq.conf",
             "#server=10.0.0.1\nserver=10.0.0.2#5353\nserver=/corp/10.0.0.3\nserver=10.0.0.4@wan\n",
@@ -331,26 +271,13 @@ mod tests {
             probe::list(&mut dns(), f.root(), FORWARDING, &[]),
             ["10.0.0.2", "10.0.0.4%wan", "192.0.2.53"]
         );
-        let get = || {
-            probe::line(
-                &probe::get(&mut dns(), f.root(), FORWARDING, &["10.0.0.2"], &NAMES),
-                &NAMES,
-            )
-        };
+        let get =
+            || probe::line(&probe::get(&mut dns(), f.root(), FORWARDING, &["10.0.0.2"], &NAMES), &NAMES);
         assert_eq!(get(), "false|Disabled|10.0.0.2|-|Static");
         f.file("proc/7/stat", "7 (dnsmasq) S");
         assert_eq!(get(), "true|Enabled|10.0.0.2|-|Static");
-        let v = probe::get(
-            &mut dns(),
-            f.root(),
-            "Device.DNS.Relay.",
-            &[],
-            &["Enable", "Status"],
-        );
-        assert_eq!(
-            (v["Enable"].as_str(), v["Status"].as_str()),
-            ("true", "Enabled")
-        );
+        let v = probe::get(&mut dns(), f.root(), "Device.DNS.Relay.", &[], &["Enable", "Status"]);
+        assert_eq!((v["Enable"].as_str(), v["Status"].as_str()), ("true", "Enabled"));
         f.file("etc/dnsmasq.d/own", "no-resolv\n");
         assert_eq!(probe::list(&mut dns(), f.root(), FORWARDING, &[]).len(), 2);
     }
@@ -358,23 +285,12 @@ mod tests {
     #[test]
     fn hostile_files() {
         let f = Folder::new();
-        let many: String = (0..2000)
-            .map(|n| format!("nameserver 10.0.{}.{}\n", n / 250, n % 250))
-            .collect();
+        let many: String = (0..2000).map(|n| format!("nameserver 10.0.{}.{}\n", n / 250, n % 250)).collect();
         f.file("etc/resolv.conf", &many);
-        assert_eq!(
-            probe::list(&mut dns(), f.root(), SERVER, &[]).len(),
-            MAX_SERVERS
-        );
+        assert_eq!(probe::list(&mut dns(), f.root(), SERVER, &[]).len(), MAX_SERVERS);
         f.bytes("etc/resolv.conf", b"\xff%\n\0\nnameserver fe80::1%a\x1fb\n");
-        f.file(
-            "etc/dnsmasq.conf",
-            "server=\nserver=@\nserver=#\nresolv-file=\nserver=1.2.3.4@%%%\n",
-        );
+        f.file("etc/dnsmasq.conf", "server=\nserver=@\nserver=#\nresolv-file=\nserver=1.2.3.4@%%%\n");
         assert!(probe::list(&mut dns(), f.root(), SERVER, &[]).is_empty());
-        assert_eq!(
-            probe::list(&mut dns(), f.root(), FORWARDING, &[]),
-            ["1.2.3.4%%%%"]
-        );
+        assert_eq!(probe::list(&mut dns(), f.root(), FORWARDING, &[]), ["1.2.3.4%%%%"]);
     }
 }

@@ -17,10 +17,7 @@ impl Reading for KernelFaults {
     fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         // The other files there are consoles and traces, which need no fault to be.
         out.extend(
-            host::names(ctx.root, PSTORE)
-                .into_iter()
-                .filter(|n| n.starts_with("dmesg-"))
-                .take(MAX_FAULTS),
+            host::names(ctx.root, PSTORE).into_iter().filter(|n| n.starts_with("dmesg-")).take(MAX_FAULTS),
         );
     }
 
@@ -43,10 +40,7 @@ impl Reading for KernelFaults {
 fn reason(root: &Path, path: &str) -> String {
     let line = host::line(root, path).unwrap_or_default();
     let word = line.split(['#', ' ']).next().unwrap_or("");
-    word.chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(64)
-        .collect()
+    word.chars().filter(char::is_ascii_alphanumeric).take(64).collect()
 }
 
 /// The provider `process_fault`. A key is the name of a core file.
@@ -72,10 +66,8 @@ impl Cores {
         }
         let (folder, name) = pattern.rsplit_once('/')?;
         // A folder with specifiers in it is many folders.
-        (folder.starts_with('/') && !folder.contains('%')).then(|| Cores {
-            folder: folder.to_owned(),
-            pattern: name.to_owned(),
-        })
+        (folder.starts_with('/') && !folder.contains('%'))
+            .then(|| Cores { folder: folder.to_owned(), pattern: name.to_owned() })
     }
 
     /// What a file's name says; `None` when the pattern did not make it.
@@ -93,9 +85,7 @@ impl Cores {
             let letter = letters.next()?;
             let between = letters.as_str();
             let end = if nth + 1 == parts.len() {
-                rest.len()
-                    .checked_sub(between.len())
-                    .filter(|end| rest.get(*end..) == Some(between))?
+                rest.len().checked_sub(between.len()).filter(|end| rest.get(*end..) == Some(between))?
             } else {
                 rest.find(between)?
             };
@@ -124,12 +114,7 @@ impl Reading for ProcessFaults {
             return;
         };
         let names = host::names(ctx.root, &cores.folder);
-        out.extend(
-            names
-                .into_iter()
-                .filter(|n| cores.parse(n).is_some())
-                .take(MAX_FAULTS),
-        );
+        out.extend(names.into_iter().filter(|n| cores.parse(n).is_some()).take(MAX_FAULTS));
     }
 
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
@@ -161,47 +146,20 @@ mod tests {
     #[test]
     fn a_kernel_that_went_down() {
         let f = Folder::new();
-        f.file(
-            "sys/fs/pstore/dmesg-ramoops-0",
-            "Panic#2 Part1\n<0>[ 1.0] Kernel panic\n",
-        );
+        f.file("sys/fs/pstore/dmesg-ramoops-0", "Panic#2 Part1\n<0>[ 1.0] Kernel panic\n");
         f.bytes("sys/fs/pstore/dmesg-ramoops-1", &[0xff, 0, 1, 2]);
         f.file("sys/fs/pstore/console-ramoops-0", "boot\n");
         let mut faults = ReadOnly(Box::new(KernelFaults));
         let table = "Device.DeviceInfo.KernelFaults.KernelFault.{i}.";
-        assert_eq!(
-            probe::list(&mut faults, f.root(), table, &[]),
-            ["dmesg-ramoops-0", "dmesg-ramoops-1"]
-        );
-        let v = probe::get(
-            &mut faults,
-            f.root(),
-            table,
-            &["dmesg-ramoops-0"],
-            &["Reason", "FaultLocation"],
-        );
+        assert_eq!(probe::list(&mut faults, f.root(), table, &[]), ["dmesg-ramoops-0", "dmesg-ramoops-1"]);
+        let v = probe::get(&mut faults, f.root(), table, &["dmesg-ramoops-0"], &["Reason", "FaultLocation"]);
         assert_eq!(
             (v["Reason"].as_str(), v["FaultLocation"].as_str()),
             ("Panic", "/sys/fs/pstore/dmesg-ramoops-0")
         );
-        let v = probe::get(
-            &mut faults,
-            f.root(),
-            table,
-            &["dmesg-ramoops-1"],
-            &["Reason"],
-        );
+        let v = probe::get(&mut faults, f.root(), table, &["dmesg-ramoops-1"], &["Reason"]);
         assert_eq!(v["Reason"], "");
-        assert!(
-            probe::get(
-                &mut faults,
-                f.root(),
-                table,
-                &["dmesg-ramoops-7"],
-                &["Reason"]
-            )
-            .is_empty()
-        );
+        assert!(probe::get(&mut faults, f.root(), table, &["dmesg-ramoops-7"], &["Reason"]).is_empty());
     }
 
     #[test]
@@ -212,47 +170,17 @@ mod tests {
         f.file("var/crash/readme", "");
         let mut faults = ReadOnly(Box::new(ProcessFaults));
         let table = "Device.DeviceInfo.ProcessFaults.ProcessFault.{i}.";
-        assert_eq!(
-            probe::list(&mut faults, f.root(), table, &[]),
-            ["core.uhttpd.812"]
-        );
-        let v = probe::get(
-            &mut faults,
-            f.root(),
-            table,
-            &["core.uhttpd.812"],
-            &["ProcessID", "ProcessName"],
-        );
-        assert_eq!(
-            (v["ProcessID"].as_str(), v["ProcessName"].as_str()),
-            ("812", "uhttpd")
-        );
-        let v = probe::get(
-            &mut faults,
-            f.root(),
-            "Device.DeviceInfo.ProcessFaults.",
-            &[],
-            &["StoragePath"],
-        );
+        assert_eq!(probe::list(&mut faults, f.root(), table, &[]), ["core.uhttpd.812"]);
+        let v = probe::get(&mut faults, f.root(), table, &["core.uhttpd.812"], &["ProcessID", "ProcessName"]);
+        assert_eq!((v["ProcessID"].as_str(), v["ProcessName"].as_str()), ("812", "uhttpd"));
+        let v = probe::get(&mut faults, f.root(), "Device.DeviceInfo.ProcessFaults.", &[], &["StoragePath"]);
         assert_eq!(v["StoragePath"], "/var/crash");
-        f.file(
-            "proc/sys/kernel/core_pattern",
-            "|/lib/systemd/systemd-coredump %P %u\n",
-        );
+        f.file("proc/sys/kernel/core_pattern", "|/lib/systemd/systemd-coredump %P %u\n");
         let name = "core.sh.0.0123456789abcdef0123456789abcdef.99.1700000000000000.zst";
         f.file(&format!("var/lib/systemd/coredump/{name}"), "");
         assert_eq!(probe::list(&mut faults, f.root(), table, &[]), [name]);
-        let v = probe::get(
-            &mut faults,
-            f.root(),
-            table,
-            &[name],
-            &["ProcessID", "ProcessName"],
-        );
-        assert_eq!(
-            (v["ProcessID"].as_str(), v["ProcessName"].as_str()),
-            ("99", "sh")
-        );
+        let v = probe::get(&mut faults, f.root(), table, &[name], &["ProcessID", "ProcessName"]);
+        assert_eq!((v["ProcessID"].as_str(), v["ProcessName"].as_str()), ("99", "sh"));
     }
 
     #[test]
@@ -275,11 +203,7 @@ mod tests {
             f.file("a/\u{e9}1\u{e9}", "");
             let mut out = Vec::new();
             if let Some(cores) = Cores::find(f.root()) {
-                out.extend(
-                    host::names(f.root(), &cores.folder)
-                        .iter()
-                        .map(|n| cores.parse(n)),
-                );
+                out.extend(host::names(f.root(), &cores.folder).iter().map(|n| cores.parse(n)));
                 let _ = cores.parse("");
             }
         }

@@ -23,14 +23,7 @@ pub fn fill(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
     };
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
-            "Status" => out.put(
-                at,
-                if device.is_up() {
-                    "Enabled"
-                } else {
-                    "Disabled"
-                },
-            ),
+            "Status" => out.put(at, if device.is_up() { "Enabled" } else { "Disabled" }),
             "Interface" => out.refer(at, "Device.IP.Interface.{i}.", &[&device.name]),
             "IPv4SpoofingProtection" => {
                 // The stronger of the two holds.
@@ -56,10 +49,7 @@ mod tests {
     #[test]
     fn golden() {
         let f = Folder::new();
-        f.file(
-            ".cwmpd/links",
-            "name=eth0 flags=up\nname=eth1\nname=eth2 flags=up\nname=eth3\n",
-        );
+        f.file(".cwmpd/links", "name=eth0 flags=up\nname=eth1\nname=eth2 flags=up\nname=eth3\n");
         for (name, mode) in [("eth0", "0\n"), ("eth1", "2\n"), ("eth2", "\u{1}x")] {
             f.file(&format!("proc/sys/net/ipv4/conf/{name}/rp_filter"), mode);
         }
@@ -73,18 +63,9 @@ mod tests {
             let v = probe::get_at(wall, f.root(), epoch, table, &[key], &names);
             probe::line(&v, &names)
         };
-        assert_eq!(
-            get(1, "eth0"),
-            "Enabled|Device.IP.Interface.{i}.<eth0>|false"
-        );
-        assert_eq!(
-            get(1, "eth1"),
-            "Disabled|Device.IP.Interface.{i}.<eth1>|true"
-        );
+        assert_eq!(get(1, "eth0"), "Enabled|Device.IP.Interface.{i}.<eth0>|false");
+        assert_eq!(get(1, "eth1"), "Disabled|Device.IP.Interface.{i}.<eth1>|true");
         f.file("proc/sys/net/ipv4/conf/all/rp_filter", "1\n");
-        assert_eq!(
-            get(2, "eth0"),
-            "Enabled|Device.IP.Interface.{i}.<eth0>|true"
-        );
+        assert_eq!(get(2, "eth0"), "Enabled|Device.IP.Interface.{i}.<eth0>|true");
     }
 }

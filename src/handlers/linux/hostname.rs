@@ -32,36 +32,18 @@ impl Handler for Hostname {
         Ok(())
     }
 
-    fn check(
-        &mut self,
-        _: &Ctx<'_>,
-        _: &Row<'_>,
-        change: &Change<'_>,
-        bad: &mut Vec<(usize, Failure)>,
-    ) {
+    fn check(&mut self, _: &Ctx<'_>, _: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
         let Change::Set(sets) = change else { return };
         for (i, set) in sets.iter().enumerate() {
             if !is_host_name(set.value) {
-                let text = format!(
-                    "a host name has 1 to {MAX_NAME} letters, digits, hyphens and single dots"
-                );
-                bad.push((
-                    i,
-                    Failure {
-                        code: Code::INVALID_VALUE,
-                        text,
-                    },
-                ));
+                let text =
+                    format!("a host name has 1 to {MAX_NAME} letters, digits, hyphens and single dots");
+                bad.push((i, Failure { code: Code::INVALID_VALUE, text }));
             }
         }
     }
 
-    fn stage(
-        &mut self,
-        ctx: &Ctx<'_>,
-        _: &Row<'_>,
-        change: &Change<'_>,
-    ) -> Result<Vec<u8>, Failure> {
+    fn stage(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
         let Change::Set(_) = change else {
             return Err(Failure::denied("the host name is one value"));
         };
@@ -93,13 +75,7 @@ impl Handler for Hostname {
         write_at_boot(ctx.root, Some(format!("{}\n", set.value).as_bytes()))
     }
 
-    fn undo(
-        &mut self,
-        ctx: &Ctx<'_>,
-        _: &Row<'_>,
-        _: &Change<'_>,
-        saved: &[u8],
-    ) -> Result<(), Failure> {
+    fn undo(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, _: &Change<'_>, saved: &[u8]) -> Result<(), Failure> {
         let mut parts = saved.splitn(2, |b| *b == 0);
         let running = parts.next().unwrap_or_default();
         if !running.is_empty() {
@@ -114,9 +90,7 @@ fn is_host_name(name: &str) -> bool {
     name.len() <= MAX_NAME
         && name.split('.').all(|label| {
             !label.is_empty()
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         })
@@ -160,32 +134,12 @@ mod tests {
         let schema = builtin();
         let object = schema.find_object("Device.DeviceInfo.").unwrap();
         let param = object.params().find(|p| p.name() == "HostName").unwrap();
-        let row = Row {
-            object,
-            arg: "hostname",
-            keys: &[],
-            numbers: &[],
-        };
-        let ctx = Ctx {
-            epoch: 1,
-            root: f.root(),
-        };
+        let row = Row { object, arg: "hostname", keys: &[], numbers: &[] };
+        let ctx = Ctx { epoch: 1, root: f.root() };
         let read = || {
-            probe::get(
-                &mut Hostname,
-                f.root(),
-                "Device.DeviceInfo.",
-                &[],
-                &["HostName"],
-            )["HostName"]
-                .clone()
+            probe::get(&mut Hostname, f.root(), "Device.DeviceInfo.", &[], &["HostName"])["HostName"].clone()
         };
-        let sets = [Set {
-            param,
-            arg: "hostname",
-            value: "gw-7.lan",
-            refers: None,
-        }];
+        let sets = [Set { param, arg: "hostname", value: "gw-7.lan", refers: None }];
         let change = Change::Set(&sets);
         let mut bad = Vec::new();
         Hostname.check(&ctx, &row, &change, &mut bad);
@@ -194,16 +148,10 @@ mod tests {
         assert_eq!(read(), "OpenWrt", "staging has no effect");
         Hostname.commit(&ctx, &row, &change).unwrap();
         Hostname.commit(&ctx, &row, &change).unwrap();
-        assert_eq!(
-            (read().as_str(), f.text("etc/hostname").as_str()),
-            ("gw-7.lan", "gw-7.lan\n")
-        );
+        assert_eq!((read().as_str(), f.text("etc/hostname").as_str()), ("gw-7.lan", "gw-7.lan\n"));
         for _ in 0..2 {
             Hostname.undo(&ctx, &row, &change, &saved).unwrap();
-            assert_eq!(
-                (read().as_str(), f.text("etc/hostname").as_str()),
-                ("OpenWrt", "# mine\nOpenWrt\n")
-            );
+            assert_eq!((read().as_str(), f.text("etc/hostname").as_str()), ("OpenWrt", "# mine\nOpenWrt\n"));
         }
     }
 
@@ -215,28 +163,13 @@ mod tests {
         let schema = builtin();
         let object = schema.find_object("Device.DeviceInfo.").unwrap();
         let param = object.params().find(|p| p.name() == "HostName").unwrap();
-        let row = Row {
-            object,
-            arg: "hostname",
-            keys: &[],
-            numbers: &[],
-        };
-        let ctx = Ctx {
-            epoch: 1,
-            root: f.root(),
-        };
-        let sets = [Set {
-            param,
-            arg: "hostname",
-            value: "a",
-            refers: None,
-        }];
+        let row = Row { object, arg: "hostname", keys: &[], numbers: &[] };
+        let ctx = Ctx { epoch: 1, root: f.root() };
+        let sets = [Set { param, arg: "hostname", value: "a", refers: None }];
         let saved = Hostname.stage(&ctx, &row, &Change::Set(&sets)).unwrap();
         Hostname.commit(&ctx, &row, &Change::Set(&sets)).unwrap();
         assert!(f.root().join("etc/hostname").exists());
-        Hostname
-            .undo(&ctx, &row, &Change::Set(&sets), &saved)
-            .unwrap();
+        Hostname.undo(&ctx, &row, &Change::Set(&sets), &saved).unwrap();
         assert!(!f.root().join("etc/hostname").exists());
     }
 

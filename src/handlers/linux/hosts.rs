@@ -8,9 +8,9 @@
 use super::layers::{Layer, is, ports};
 use super::network::{Device, View};
 use crate::model::handler::{Fields, Keys, Row, Want};
-use crate::sys::{clock, host, kernel_file};
 use crate::sys::netlink::link::Mac;
 use crate::sys::netlink::route::{Neighbour, neighbour_state as state};
+use crate::sys::{clock, host, kernel_file};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -21,11 +21,8 @@ const MAX_LEASES: u64 = 1024 * 1024;
 /// Seconds after which a station that nothing was heard of is not present.
 const PRESENT_FOR: u32 = 300;
 /// Where dnsmasq keeps its leases: OpenWrt, Debian, others.
-const LEASE_FILES: [&str; 3] = [
-    "tmp/dhcp.leases",
-    "var/lib/misc/dnsmasq.leases",
-    "var/lib/dnsmasq/dnsmasq.leases",
-];
+const LEASE_FILES: [&str; 3] =
+    ["tmp/dhcp.leases", "var/lib/misc/dnsmasq.leases", "var/lib/dnsmasq/dnsmasq.leases"];
 
 /// One station.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -46,24 +43,21 @@ pub struct Host {
 
 /// Puts together what is known, by MAC address.
 pub fn gather(view: &View, known: &[Neighbour], learned: &[Neighbour]) -> Vec<Host> {
-    let forwards =
-        kernel_file::number::<u32>(&view.file("proc/sys/net/ipv4/ip_forward")).unwrap_or(0) != 0;
+    let forwards = kernel_file::number::<u32>(&view.file("proc/sys/net/ipv4/ip_forward")).unwrap_or(0) != 0;
     let uplink = view.uplink().filter(|_| forwards).map_or(0, |d| d.index);
     let mut hosts: BTreeMap<Mac, Host> = BTreeMap::new();
     for n in known {
         let (Some(mac), Some(address)) = (n.mac.filter(|m| !m.is_no_station()), n.address) else {
             continue;
         };
-        let is_nobody =
-            n.state & (state::NO_ARP | state::INCOMPLETE) != 0 || address.is_multicast();
+        let is_nobody = n.state & (state::NO_ARP | state::INCOMPLETE) != 0 || address.is_multicast();
         if is_nobody || n.link == uplink || hosts.len() >= MAX_HOSTS && !hosts.contains_key(&mac) {
             continue;
         }
         let host = hosts.entry(mac).or_default();
         host.mac = mac;
         host.device = n.link;
-        let heard =
-            n.state & (state::REACHABLE | state::DELAY | state::PROBE | state::PERMANENT) != 0;
+        let heard = n.state & (state::REACHABLE | state::DELAY | state::PROBE | state::PERMANENT) != 0;
         host.active |= heard || n.state & state::STALE != 0 && n.confirmed < PRESENT_FOR;
         if n.state & state::FAILED == 0 && !host.addresses.contains(&address) {
             host.addresses.push(address);
@@ -72,10 +66,8 @@ pub fn gather(view: &View, known: &[Neighbour], learned: &[Neighbour]) -> Vec<Ho
     leases(view, &mut hosts);
     for n in learned {
         // A bridge's own addresses are permanent.
-        let Some(host) = n
-            .mac
-            .and_then(|mac| hosts.get_mut(&mac))
-            .filter(|_| n.state & state::PERMANENT == 0)
+        let Some(host) =
+            n.mac.and_then(|mac| hosts.get_mut(&mac)).filter(|_| n.state & state::PERMANENT == 0)
         else {
             continue;
         };
@@ -112,11 +104,9 @@ fn leases(view: &View, hosts: &mut BTreeMap<Mac, Host>) {
             else {
                 continue;
             };
-            let (Ok(until), Some(mac), Ok(address)) = (
-                until.parse::<i64>(),
-                Mac::read(mac),
-                address.parse::<IpAddr>(),
-            ) else {
+            let (Ok(until), Some(mac), Ok(address)) =
+                (until.parse::<i64>(), Mac::read(mac), address.parse::<IpAddr>())
+            else {
                 continue;
             };
             // 0 is a lease without end.
@@ -151,11 +141,7 @@ pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
 pub fn fill(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
     let Some(host) = station(view, row) else { return };
     let port = view.at(host.port);
-    let layer = port.and_then(|p| {
-        [Layer::Ethernet, Layer::Ssid]
-            .into_iter()
-            .find(|l| is(view, p, *l))
-    });
+    let layer = port.and_then(|p| [Layer::Ethernet, Layer::Ssid].into_iter().find(|l| is(view, p, *l)));
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "PhysAddress" => out.put(at, host.mac),
@@ -168,9 +154,7 @@ pub fn fill(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
                 (Some(port), Some(Layer::Ethernet)) => {
                     out.refer(at, "Device.Ethernet.Interface.{i}.", &[&port.name])
                 }
-                (Some(Device { phy, .. }), Some(_)) => {
-                    out.refer(at, "Device.WiFi.Radio.{i}.", &[phy])
-                }
+                (Some(Device { phy, .. }), Some(_)) => out.refer(at, "Device.WiFi.Radio.{i}.", &[phy]),
                 _ => {}
             },
             "Layer3Interface" => {
@@ -199,30 +183,19 @@ fn all_ethernet(view: &View, host: &Host) -> bool {
     let Some(bridge) = view.at(host.device).filter(|d| d.kind == "bridge") else {
         return false;
     };
-    ports(view, bridge).next().is_some()
-        && ports(view, bridge).all(|p| is(view, p, Layer::Ethernet))
+    ports(view, bridge).next().is_some() && ports(view, bridge).all(|p| is(view, p, Layer::Ethernet))
 }
 
 /// The keys of `Device.Hosts.Host.{i}.IPv4Address.{i}.`
 pub fn list_ipv4(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(host) = station(view, row) else { return };
-    out.extend(
-        host.addresses
-            .iter()
-            .filter(|a| a.is_ipv4())
-            .map(IpAddr::to_string),
-    );
+    out.extend(host.addresses.iter().filter(|a| a.is_ipv4()).map(IpAddr::to_string));
 }
 
 /// The keys of `Device.Hosts.Host.{i}.IPv6Address.{i}.`
 pub fn list_ipv6(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(host) = station(view, row) else { return };
-    out.extend(
-        host.addresses
-            .iter()
-            .filter(|a| a.is_ipv6())
-            .map(IpAddr::to_string),
-    );
+    out.extend(host.addresses.iter().filter(|a| a.is_ipv6()).map(IpAddr::to_string));
 }
 
 /// `Device.Hosts.Host.{i}.IPv4Address.{i}.` and `IPv6Address.{i}.`: the key is the address.

@@ -17,17 +17,12 @@ pub fn resolve(root: &Path) -> DeviceIdentity {
     let os = OsRelease::read(root);
     let macs = macs(root);
 
-    let model = dmi(root, "product_name")
-        .or_else(|| device_tree(root, "model"))
-        .or_else(|| dmi(root, "board_name"));
+    let model =
+        dmi(root, "product_name").or_else(|| device_tree(root, "model")).or_else(|| dmi(root, "board_name"));
     let vendor = dmi(root, "sys_vendor")
         .or_else(|| dmi(root, "board_vendor"))
         // A device tree says `vendor,model`.
-        .or_else(|| {
-            device_tree(root, "compatible")?
-                .split_once(',')
-                .map(|(vendor, _)| vendor.to_owned())
-        });
+        .or_else(|| device_tree(root, "compatible")?.split_once(',').map(|(vendor, _)| vendor.to_owned()));
     let machine = clean(&uname.machine);
 
     let oui = macs.iter().find(|m| m.is_universal()).map(|m| m.oui());
@@ -35,12 +30,7 @@ pub fn resolve(root: &Path) -> DeviceIdentity {
         .or_else(|| dmi(root, "board_serial"))
         .or_else(|| device_tree(root, "serial-number"))
         .or_else(|| cpuinfo_serial(root))
-        .or_else(|| {
-            macs.iter()
-                .find(|m| m.is_universal())
-                .or(macs.first())
-                .map(Mac::digits)
-        })
+        .or_else(|| macs.iter().find(|m| m.is_universal()).or(macs.first()).map(Mac::digits))
         .unwrap_or_else(|| "000000000000".to_owned());
     let hardware = dmi(root, "product_version")
         .or_else(|| dmi(root, "board_version"))
@@ -96,9 +86,7 @@ fn dmi(root: &Path, name: &str) -> Option<String> {
             lower.as_str(),
             "0123456789" | "123456789" | "o.e.m." | "oem" | "sku" | "chassis serial number"
         )
-        || text
-            .bytes()
-            .all(|b| matches!(b, b'0' | b' ' | b'.' | b'-' | b'x' | b'X'));
+        || text.bytes().all(|b| matches!(b, b'0' | b' ' | b'.' | b'-' | b'x' | b'X'));
     (!filler).then_some(text)
 }
 
@@ -128,12 +116,8 @@ struct OsRelease {
 
 impl OsRelease {
     fn read(root: &Path) -> OsRelease {
-        let text = host::read(root, "/etc/os-release")
-            .or_else(|_| host::read(root, "/usr/lib/os-release"));
-        let mut os = OsRelease {
-            version: None,
-            pretty_name: None,
-        };
+        let text = host::read(root, "/etc/os-release").or_else(|_| host::read(root, "/usr/lib/os-release"));
+        let mut os = OsRelease { version: None, pretty_name: None };
         for line in text.unwrap_or_default().lines() {
             let Some((name, value)) = line.split_once('=') else {
                 continue;
@@ -202,26 +186,14 @@ fn mac(text: &str) -> Option<[u8; 6]> {
 
 /// A text without control characters, trimmed and cut to [`MAX_TEXT`]; `None` when nothing is left.
 fn clean(text: &str) -> Option<String> {
-    let plain: String = text
-        .chars()
-        .map(|c| {
-            if c.is_control() || c == '\u{fffd}' {
-                ' '
-            } else {
-                c
-            }
-        })
-        .collect();
+    let plain: String =
+        text.chars().map(|c| if c.is_control() || c == '\u{fffd}' { ' ' } else { c }).collect();
     let text = cut(plain.trim(), MAX_TEXT);
     (!text.is_empty()).then_some(text)
 }
 
 fn cut(text: &str, max: usize) -> String {
-    text.chars()
-        .take(max)
-        .collect::<String>()
-        .trim_end()
-        .to_owned()
+    text.chars().take(max).collect::<String>().trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -242,21 +214,12 @@ mod tests {
         f.file("sys/class/net/eth0/address", "00:0d:b9:4a:7f:fc\n");
         f.file("sys/class/net/eth0/ifindex", "2\n");
         f.file("sys/class/net/eth0/device/vendor", "0x8086\n");
-        f.file(
-            "etc/os-release",
-            "NAME=\"OpenWrt\"\nVERSION_ID=\"23.05.2\"\nPRETTY_NAME='OpenWrt 23.05.2'\n",
-        );
+        f.file("etc/os-release", "NAME=\"OpenWrt\"\nVERSION_ID=\"23.05.2\"\nPRETTY_NAME='OpenWrt 23.05.2'\n");
         let id = resolve(f.root());
         assert_eq!(id.manufacturer, "PC Engines");
         assert_eq!(id.manufacturer_oui, "000DB9", "I-1: upper-case hex digits");
-        assert_eq!(
-            (id.product_class.as_str(), id.serial_number.as_str()),
-            ("apu2", "1219763")
-        );
-        assert_eq!(
-            (id.hardware_version.as_str(), id.software_version.as_str()),
-            ("1.0", "23.05.2")
-        );
+        assert_eq!((id.product_class.as_str(), id.serial_number.as_str()), ("apu2", "1219763"));
+        assert_eq!((id.hardware_version.as_str(), id.software_version.as_str()), ("1.0", "23.05.2"));
         assert_eq!(id.description, "apu2, OpenWrt 23.05.2");
     }
 
@@ -264,45 +227,27 @@ mod tests {
     fn a_board_with_a_device_tree() {
         let f = Folder::new();
         f.bytes("proc/device-tree/model", b"Xiaomi Mi Router 3G\0");
-        f.bytes(
-            "proc/device-tree/compatible",
-            b"xiaomi,mi-router-3g\0mediatek,mt7621-soc\0",
-        );
+        f.bytes("proc/device-tree/compatible", b"xiaomi,mi-router-3g\0mediatek,mt7621-soc\0");
         f.file("sys/class/net/eth0/address", "8c:53:c3:01:02:03\n");
         f.file("sys/class/net/eth0/addr_assign_type", "0\n");
         let id = resolve(f.root());
-        assert_eq!(
-            (id.manufacturer.as_str(), id.product_class.as_str()),
-            ("xiaomi", "Xiaomi Mi Router 3G")
-        );
-        assert_eq!(
-            (id.manufacturer_oui.as_str(), id.serial_number.as_str()),
-            ("8C53C3", "8C53C3010203")
-        );
+        assert_eq!((id.manufacturer.as_str(), id.product_class.as_str()), ("xiaomi", "Xiaomi Mi Router 3G"));
+        assert_eq!((id.manufacturer_oui.as_str(), id.serial_number.as_str()), ("8C53C3", "8C53C3010203"));
         assert_eq!(id.hardware_version, "Xiaomi Mi Router 3G");
     }
 
     #[test]
     fn a_machine_that_says_nothing() {
         let f = Folder::new();
-        f.file(
-            "sys/class/dmi/id/product_serial",
-            "To Be Filled By O.E.M.\n",
-        );
+        f.file("sys/class/dmi/id/product_serial", "To Be Filled By O.E.M.\n");
         f.file("sys/class/dmi/id/product_name", "Default string\n");
         f.file("sys/class/dmi/id/board_serial", "0000-0000\n");
         f.file("sys/class/net/tap0/address", "06:00:ac:10:00:02\n");
         f.file(".cwmpd/uname", "machine=x86_64\nrelease=6.1.0\n");
         let id = resolve(f.root());
-        assert_eq!(
-            id.manufacturer_oui, "000000",
-            "a local address names no maker"
-        );
+        assert_eq!(id.manufacturer_oui, "000000", "a local address names no maker");
         assert_eq!(id.serial_number, "0600AC100002");
-        assert_eq!(
-            (id.software_version.as_str(), id.hardware_version.as_str()),
-            ("6.1.0", "x86_64")
-        );
+        assert_eq!((id.software_version.as_str(), id.hardware_version.as_str()), ("6.1.0", "x86_64"));
         let nothing = resolve(Folder::new().root());
         for text in [
             &nothing.manufacturer,
@@ -318,10 +263,7 @@ mod tests {
     fn hostile_texts_are_made_to_fit() {
         let f = Folder::new();
         f.bytes("sys/class/dmi/id/sys_vendor", &[0xff; 5000]);
-        f.file(
-            "sys/class/dmi/id/product_name",
-            &format!("a\u{1}b{}", "\u{e4}".repeat(200)),
-        );
+        f.file("sys/class/dmi/id/product_name", &format!("a\u{1}b{}", "\u{e4}".repeat(200)));
         f.bytes("etc/os-release", b"VERSION_ID=\x01\x02\n=\nPRETTY_NAME=\n");
         for bad in [
             "",

@@ -14,22 +14,12 @@ use std::net::{IpAddr, Ipv6Addr};
 const NEVER: &str = "9999-12-31T23:59:59Z";
 
 /// `Device.IP.`
-pub const KNOBS: &[Knob] = &[Knob::new(
-    "IPv6Enable",
-    "proc/sys/net/ipv6/conf/all/disable_ipv6",
-    Form::Reverse,
-)];
+pub const KNOBS: &[Knob] =
+    &[Knob::new("IPv6Enable", "proc/sys/net/ipv6/conf/all/disable_ipv6", Form::Reverse)];
 /// `Device.IP.Interface.{i}.`
 pub const INTERFACE_KNOBS: &[Knob] = &[
-    Knob {
-        told: true,
-        ..Knob::new("MaxMTUSize", "sys/class/net/{}/mtu", Form::Number)
-    },
-    Knob::new(
-        "IPv6Enable",
-        "proc/sys/net/ipv6/conf/{}/disable_ipv6",
-        Form::Reverse,
-    ),
+    Knob { told: true, ..Knob::new("MaxMTUSize", "sys/class/net/{}/mtu", Form::Number) },
+    Knob::new("IPv6Enable", "proc/sys/net/ipv6/conf/{}/disable_ipv6", Form::Reverse),
 ];
 
 /// `Device.IP.`
@@ -42,14 +32,7 @@ pub fn fill(view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
             "IPv6Capable" => out.put(at, has_ipv6),
             "IPv6Status" => {
                 let on = KNOBS[0].show(&view.root, "").as_deref() == Some("true");
-                out.put(
-                    at,
-                    if has_ipv6 && on {
-                        "Enabled"
-                    } else {
-                        "Disabled"
-                    },
-                );
+                out.put(at, if has_ipv6 && on { "Enabled" } else { "Disabled" });
             }
             _ => {}
         }
@@ -58,12 +41,7 @@ pub fn fill(view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
 
 /// The keys of `Device.IP.Interface.{i}.`
 pub fn list_interfaces(view: &View, _row: &Row<'_>, out: &mut Keys) {
-    out.extend(
-        view.devices
-            .iter()
-            .filter(|d| is(view, d, Layer::Ip))
-            .map(|d| d.name.clone()),
-    );
+    out.extend(view.devices.iter().filter(|d| is(view, d, Layer::Ip)).map(|d| d.name.clone()));
 }
 
 /// `Device.IP.Interface.{i}.`
@@ -82,11 +60,9 @@ pub fn fill_interface(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut F
                 at,
                 match device.hardware {
                     hardware::LOOPBACK => "Loopback",
-                    hardware::TUNNEL
-                    | hardware::TUNNEL6
-                    | hardware::SIT
-                    | hardware::GRE
-                    | hardware::GRE6 => "Tunnel",
+                    hardware::TUNNEL | hardware::TUNNEL6 | hardware::SIT | hardware::GRE | hardware::GRE6 => {
+                        "Tunnel"
+                    }
                     _ => "Normal",
                 },
             ),
@@ -110,11 +86,7 @@ pub fn list_ipv4(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(device) = parent(view, row) else {
         return;
     };
-    out.extend(
-        view.addresses_of(device)
-            .filter(|a| a.local.is_ipv4())
-            .map(|a| a.key.clone()),
-    );
+    out.extend(view.addresses_of(device).filter(|a| a.local.is_ipv4()).map(|a| a.key.clone()));
 }
 
 /// `Device.IP.Interface.{i}.IPv4Address.{i}.`
@@ -137,11 +109,7 @@ pub fn fill_ipv4(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
 /// How the address came: from PPP, from a client that gave it a lifetime or a route of its own, or by hand.
 fn addressing(view: &View, device: &Device, own: &OwnAddress) -> &'static str {
     const PROTOCOL_DHCP: u8 = 16;
-    let by_dhcp = || {
-        view.routes
-            .iter()
-            .any(|r| r.link == device.index && r.protocol == PROTOCOL_DHCP)
-    };
+    let by_dhcp = || view.routes.iter().any(|r| r.link == device.index && r.protocol == PROTOCOL_DHCP);
     match own.local {
         _ if device.hardware == hardware::PPP => "IPCP",
         IpAddr::V4(a) if a.is_link_local() => "AutoIP",
@@ -163,11 +131,7 @@ pub fn list_ipv6(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(device) = parent(view, row) else {
         return;
     };
-    out.extend(
-        view.addresses_of(device)
-            .filter(|a| a.local.is_ipv6())
-            .map(|a| a.key.clone()),
-    );
+    out.extend(view.addresses_of(device).filter(|a| a.local.is_ipv6()).map(|a| a.key.clone()));
 }
 
 /// `Device.IP.Interface.{i}.IPv6Address.{i}.`
@@ -194,11 +158,7 @@ pub fn fill_ipv6(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
             "Origin" => out.put(at, origin(local, own)),
             "Prefix" => {
                 let prefix = prefix_text(own.local, own.prefix);
-                out.refer(
-                    at,
-                    "Device.IP.Interface.{i}.IPv6Prefix.{i}.",
-                    &[&device.name, &prefix],
-                );
+                out.refer(at, "Device.IP.Interface.{i}.IPv6Prefix.{i}.", &[&device.name, &prefix]);
             }
             "PreferredLifetime" => put_time(out, at, own.preferred),
             "ValidLifetime" => put_time(out, at, own.valid),
@@ -235,10 +195,7 @@ pub fn put_time(out: &mut Fields, at: usize, seconds: u32) {
 /// The IPv6 networks of a device's addresses, each with the address that lives longest.
 fn prefixes<'v>(view: &'v View, device: &Device) -> Vec<(String, &'v OwnAddress)> {
     let mut out: Vec<(String, &OwnAddress)> = Vec::new();
-    for own in view
-        .addresses_of(device)
-        .filter(|a| a.local.is_ipv6() && a.prefix < 128)
-    {
+    for own in view.addresses_of(device).filter(|a| a.local.is_ipv6() && a.prefix < 128) {
         let prefix = prefix_text(own.local, own.prefix);
         match out.iter_mut().find(|(p, _)| *p == prefix) {
             Some((_, longest)) if own.valid > longest.valid => *longest = own,
@@ -262,10 +219,7 @@ pub fn fill_prefix(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fiel
     let Some(device) = parent(view, row) else {
         return;
     };
-    let Some((prefix, own)) = prefixes(view, device)
-        .into_iter()
-        .find(|(p, _)| p == row.key())
-    else {
+    let Some((prefix, own)) = prefixes(view, device).into_iter().find(|(p, _)| p == row.key()) else {
         return;
     };
     let IpAddr::V6(local) = own.local else { return };
@@ -273,22 +227,10 @@ pub fn fill_prefix(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fiel
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "Enable" => out.put(at, true),
-            "Status" => out.put(
-                at,
-                if device.is_up() {
-                    "Enabled"
-                } else {
-                    "Disabled"
-                },
-            ),
-            "PrefixStatus" => out.put(
-                at,
-                if own.flags & flag::DEPRECATED == 0 {
-                    "Preferred"
-                } else {
-                    "Deprecated"
-                },
-            ),
+            "Status" => out.put(at, if device.is_up() { "Enabled" } else { "Disabled" }),
+            "PrefixStatus" => {
+                out.put(at, if own.flags & flag::DEPRECATED == 0 { "Preferred" } else { "Deprecated" })
+            }
             "Prefix" => out.put(at, &prefix),
             "Origin" => out.put(
                 at,
@@ -320,12 +262,7 @@ pub fn fill_prefix(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fiel
 
 /// The keys of `Device.PPP.Interface.{i}.`
 pub fn list_ppp(view: &View, _row: &Row<'_>, out: &mut Keys) {
-    out.extend(
-        view.devices
-            .iter()
-            .filter(|d| is(view, d, Layer::Ppp))
-            .map(|d| d.name.clone()),
-    );
+    out.extend(view.devices.iter().filter(|d| is(view, d, Layer::Ppp)).map(|d| d.name.clone()));
 }
 
 /// `Device.PPP.Interface.{i}.` with `IPCP.` and `IPv6CP.`
@@ -334,8 +271,7 @@ pub fn fill_ppp(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields)
         return;
     };
     let v4 = view.addresses_of(device).find(|a| a.local.is_ipv4());
-    let is_local =
-        |a: &&OwnAddress| matches!(a.local, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let is_local = |a: &&OwnAddress| matches!(a.local, IpAddr::V6(ip) if ip.is_unicast_link_local());
     let v6 = view.addresses_of(device).find(is_local);
     let own = |a: Option<&OwnAddress>| a.map(|a| a.local);
     let peer = |a: Option<&OwnAddress>| a.and_then(|a| a.peer);
@@ -344,14 +280,7 @@ pub fn fill_ppp(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields)
             // A PPP device of Linux has addresses only while a session is up.
             "ConnectionStatus" => {
                 let is_connected = device.is_up() && (v4.is_some() || v6.is_some());
-                out.put(
-                    at,
-                    if is_connected {
-                        "Connected"
-                    } else {
-                        "Disconnected"
-                    },
-                );
+                out.put(at, if is_connected { "Connected" } else { "Disconnected" });
                 continue;
             }
             "LocalIPAddress" => own(v4),

@@ -48,21 +48,12 @@ pub struct Knob {
 impl Knob {
     /// A knob that takes all values of the standard and is read from its file.
     pub const fn new(name: &'static str, file: &'static str, form: Form) -> Knob {
-        Knob {
-            name,
-            file,
-            form,
-            step: 1,
-            range: None,
-            told: false,
-        }
+        Knob { name, file, form, step: 1, range: None, told: false }
     }
 
     fn path(&self, key: &str) -> Result<String, Failure> {
         // Keys with knobs are names of devices; anything else must not become a path.
-        if self.file.contains("{}")
-            && (key.is_empty() || key.contains('/') || key.starts_with(".."))
-        {
+        if self.file.contains("{}") && (key.is_empty() || key.contains('/') || key.starts_with("..")) {
             return Err(Failure::internal("not the name of a device"));
         }
         Ok(self.file.replace("{}", key))
@@ -88,32 +79,23 @@ impl Knob {
 
     /// The text of the file for a value; `now` is what the file says.
     fn text(&self, value: &str, now: &str) -> Result<String, Failure> {
-        let wrong = || Failure {
-            code: Code::INVALID_VALUE,
-            text: "not a value that the kernel takes".into(),
-        };
+        let wrong =
+            || Failure { code: Code::INVALID_VALUE, text: "not a value that the kernel takes".into() };
         let number = || value.parse::<u32>().map_err(|_| wrong());
         let on = value == "true";
         Ok(match self.form {
             // The kernel's numbers are signed.
             Form::Number => i32::try_from(number()?).map_err(|_| wrong())?.to_string(),
-            Form::Finer(n) => i32::try_from(number()?.checked_mul(n).ok_or_else(wrong)?)
-                .map_err(|_| wrong())?
-                .to_string(),
+            Form::Finer(n) => {
+                i32::try_from(number()?.checked_mul(n).ok_or_else(wrong)?).map_err(|_| wrong())?.to_string()
+            }
             Form::Coarser(n) => (number()? / n).to_string(),
             Form::Switch => u8::from(on).to_string(),
             Form::Reverse => u8::from(!on).to_string(),
             Form::Up => {
-                let flags = hexadecimal(now)
-                    .ok_or_else(|| Failure::internal("the device's flags cannot be read"))?;
-                format!(
-                    "{:#x}",
-                    if on {
-                        flags | link_flag::UP
-                    } else {
-                        flags & !link_flag::UP
-                    }
-                )
+                let flags =
+                    hexadecimal(now).ok_or_else(|| Failure::internal("the device's flags cannot be read"))?;
+                format!("{:#x}", if on { flags | link_flag::UP } else { flags & !link_flag::UP })
             }
         })
     }
@@ -147,17 +129,8 @@ pub fn check(
     let knob = of(knobs, set)?;
     let path = knob.path(key)?;
     knob.text(set.value, &now(root, &path)?)?;
-    let wrong = |text: String| {
-        Err(Failure {
-            code: Code::INVALID_VALUE,
-            text,
-        })
-    };
-    let unit = if let Form::Coarser(n) = knob.form {
-        n.max(knob.step)
-    } else {
-        knob.step
-    };
+    let wrong = |text: String| Err(Failure { code: Code::INVALID_VALUE, text });
+    let unit = if let Form::Coarser(n) = knob.form { n.max(knob.step) } else { knob.step };
     let Ok(number) = set.value.parse::<u32>() else {
         return Ok(());
     };
@@ -186,10 +159,7 @@ fn touched(root: &Path, path: &str) -> Vec<String> {
     if path == ALL
         && let Ok(folder) = std::fs::read_dir(host::below(root, "proc/sys/net/ipv6/conf"))
     {
-        let names = folder
-            .flatten()
-            .filter_map(|e| e.file_name().into_string().ok())
-            .filter(|n| n != "all");
+        let names = folder.flatten().filter_map(|e| e.file_name().into_string().ok()).filter(|n| n != "all");
         paths.extend(names.map(|n| format!("proc/sys/net/ipv6/conf/{n}/disable_ipv6")));
     }
     paths
@@ -236,8 +206,7 @@ pub fn undo(root: &Path, saved: &[u8]) -> Result<(), Failure> {
             continue;
         };
         // A device's name may hold two dots, but no folder above is ever meant.
-        if !(path.starts_with("proc/sys/net/") || path.starts_with("sys/class/net/"))
-            || path.contains("/../")
+        if !(path.starts_with("proc/sys/net/") || path.starts_with("sys/class/net/")) || path.contains("/../")
         {
             continue;
         }

@@ -40,11 +40,7 @@ const LAYERS: &[(Layer, &str, &str)] = &[
     (Layer::Link, "Device.Ethernet.Link.{i}.", "link"),
     (Layer::Lag, "Device.Ethernet.LAG.{i}.", "lag"),
     (Layer::Port, "Device.Bridging.Bridge.{i}.Port.{i}.", "port"),
-    (
-        Layer::Ethernet,
-        "Device.Ethernet.Interface.{i}.",
-        "ethernet",
-    ),
+    (Layer::Ethernet, "Device.Ethernet.Interface.{i}.", "ethernet"),
     (Layer::Ssid, "Device.WiFi.SSID.{i}.", "ssid"),
     (Layer::Radio, "Device.WiFi.Radio.{i}.", "radio"),
 ];
@@ -62,20 +58,12 @@ pub struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn new(layer: Layer, name: &'a str) -> Place<'a> {
-        Place {
-            layer,
-            bridge: "",
-            name,
-        }
+        Place { layer, bridge: "", name }
     }
 
     /// The port of a bridge; the bridge's own name is its management port.
     pub fn port(bridge: &'a str, name: &'a str) -> Place<'a> {
-        Place {
-            layer: Layer::Port,
-            bridge,
-            name,
-        }
+        Place { layer: Layer::Port, bridge, name }
     }
 
     /// Puts a reference to it.
@@ -91,10 +79,7 @@ impl<'a> Place<'a> {
 
     /// `port/br-lan/eth0`: names of devices have no slash.
     fn key(self) -> String {
-        let word = LAYERS
-            .iter()
-            .find(|l| l.0 == self.layer)
-            .map_or("", |l| l.2);
+        let word = LAYERS.iter().find(|l| l.0 == self.layer).map_or("", |l| l.2);
         match self.layer {
             Layer::Port => format!("{word}/{}/{}", self.bridge, self.name),
             _ => format!("{word}/{}", self.name),
@@ -105,9 +90,7 @@ impl<'a> Place<'a> {
         let (word, name) = key.split_once('/')?;
         let (layer, ..) = LAYERS.iter().find(|l| l.2 == word)?;
         match layer {
-            Layer::Port => name
-                .split_once('/')
-                .map(|(bridge, name)| Place::port(bridge, name)),
+            Layer::Port => name.split_once('/').map(|(bridge, name)| Place::port(bridge, name)),
             _ => Some(Place::new(*layer, name)),
         }
     }
@@ -139,9 +122,7 @@ pub fn is(view: &View, device: &Device, layer: Layer) -> bool {
         Layer::Vlan => kind == "vlan",
         Layer::Link => ether && !is_port(view, device) && !matches!(kind, "vlan" | "ifb" | "vrf"),
         Layer::Lag => kind == "bond",
-        Layer::Port => {
-            kind == "bridge" || view.at(device.master).is_some_and(|m| m.kind == "bridge")
-        }
+        Layer::Port => kind == "bridge" || view.at(device.master).is_some_and(|m| m.kind == "bridge"),
         // A port with a driver of its own, of a switch chip, or of a container.
         Layer::Ethernet => ether && device.phy.is_empty() && matches!(kind, "" | "dsa" | "veth"),
         Layer::Ssid => ether && !device.phy.is_empty(),
@@ -177,27 +158,13 @@ pub fn lowest<'a>(view: &View, device: &'a Device) -> Option<Place<'a>> {
 }
 
 /// Calls `each` for every row that the row of this device in this layer stands on.
-pub fn below<'v>(
-    view: &'v View,
-    layer: Layer,
-    device: &'v Device,
-    each: &mut dyn FnMut(Place<'v>),
-) {
+pub fn below<'v>(view: &'v View, layer: Layer, device: &'v Device, each: &mut dyn FnMut(Place<'v>)) {
     match layer {
         Layer::Ip => top(view, device).into_iter().for_each(each),
-        Layer::Ppp => pppoe(view)
-            .and_then(|d| top(view, d))
-            .into_iter()
-            .for_each(each),
-        Layer::Vlan => view
-            .at(device.lower)
-            .and_then(|d| top(view, d))
-            .into_iter()
-            .for_each(each),
+        Layer::Ppp => pppoe(view).and_then(|d| top(view, d)).into_iter().for_each(each),
+        Layer::Vlan => view.at(device.lower).and_then(|d| top(view, d)).into_iter().for_each(each),
         Layer::Link => base(view, device).into_iter().for_each(each),
-        Layer::Lag => ports(view, device)
-            .filter_map(|d| base(view, d))
-            .for_each(each),
+        Layer::Lag => ports(view, device).filter_map(|d| base(view, d)).for_each(each),
         Layer::Port if device.kind == "bridge" => {
             ports(view, device).for_each(|d| each(Place::port(&device.name, &d.name)));
         }
@@ -229,17 +196,13 @@ pub fn pppoe(view: &View) -> Option<&Device> {
 pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
     for (layer, ..) in LAYERS {
         for device in view.devices.iter().filter(|d| is(view, d, *layer)) {
-            let master = view
-                .at(device.master)
-                .map_or(device.name.as_str(), |m| &m.name);
+            let master = view.at(device.master).map_or(device.name.as_str(), |m| &m.name);
             let higher = match layer {
                 Layer::Port if device.kind == "bridge" => Place::port(&device.name, &device.name),
                 Layer::Port => Place::port(master, &device.name),
                 _ => Place::new(*layer, &device.name),
             };
-            below(view, *layer, device, &mut |lower| {
-                out.push(format!("{} {}", higher.key(), lower.key()))
-            });
+            below(view, *layer, device, &mut |lower| out.push(format!("{} {}", higher.key(), lower.key())));
         }
     }
 }

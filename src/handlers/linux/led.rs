@@ -45,9 +45,7 @@ impl Reading for Leds {
 /// What makes it shine: of all triggers the file lists, the one in brackets; `None` for `none`.
 fn trigger(root: &Path, name: &str) -> Option<String> {
     let line = host::line(root, &format!("{LEDS}/{name}/trigger"))?;
-    let chosen = line
-        .split_ascii_whitespace()
-        .find_map(|w| w.strip_prefix('[')?.strip_suffix(']'))?;
+    let chosen = line.split_ascii_whitespace().find_map(|w| w.strip_prefix('[')?.strip_suffix(']'))?;
     (chosen != "none").then(|| chosen.to_owned())
 }
 

@@ -8,10 +8,7 @@ use crate::sys::kernel_file;
 use crate::sys::netlink::link::link_flag;
 
 /// Up and down of a device.
-pub const UP: Knob = Knob {
-    told: true,
-    ..Knob::new("Enable", "sys/class/net/{}/flags", Form::Up)
-};
+pub const UP: Knob = Knob { told: true, ..Knob::new("Enable", "sys/class/net/{}/flags", Form::Up) };
 /// What the rows of a device with a switch of its own can be set to.
 pub const KNOBS: &[Knob] = &[UP];
 
@@ -31,12 +28,7 @@ pub fn status(device: &Device) -> &'static str {
 }
 
 fn names(view: &View, layer: Layer, out: &mut Keys) {
-    out.extend(
-        view.devices
-            .iter()
-            .filter(|d| is(view, d, layer))
-            .map(|d| d.name.clone()),
-    );
+    out.extend(view.devices.iter().filter(|d| is(view, d, layer)).map(|d| d.name.clone()));
 }
 
 /// The device of a row, if it still is one of the layer.
@@ -75,10 +67,7 @@ pub fn fill_interface(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut F
         match w.param.name() {
             "Upstream" => out.put(at, is_upstream(view, device)),
             // The kernel has -1 or nothing for a link that is down.
-            "CurrentBitRate" => out.put(
-                at,
-                kernel_file::number::<u32>(&folder().join("speed")).unwrap_or(0),
-            ),
+            "CurrentBitRate" => out.put(at, kernel_file::number::<u32>(&folder().join("speed")).unwrap_or(0)),
             "CurrentDuplexMode" => out.put(
                 at,
                 match kernel_file::read(&folder().join("duplex")).as_deref() {
@@ -145,14 +134,7 @@ pub fn fill_vlan(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "VLANID" => out.put(at, device.vlan),
-            "TPID" => out.put(
-                at,
-                if device.protocol == 0 {
-                    0x8100
-                } else {
-                    device.protocol
-                },
-            ),
+            "TPID" => out.put(at, if device.protocol == 0 { 0x8100 } else { device.protocol }),
             name => common(view, Layer::Vlan, device, name, at, out),
         }
     }
@@ -202,11 +184,7 @@ pub fn list_radios(view: &View, _row: &Row<'_>, out: &mut Keys) {
 
 /// `Device.WiFi.Radio.{i}.`: a radio is on when one of its devices is.
 pub fn fill_radio(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let mine = || {
-        view.devices
-            .iter()
-            .filter(|d| is(view, d, Layer::Ssid) && d.phy == row.key())
-    };
+    let mine = || view.devices.iter().filter(|d| is(view, d, Layer::Ssid) && d.phy == row.key());
     if mine().next().is_none() {
         return;
     }
@@ -244,18 +222,9 @@ pub fn fill_stats(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Field
             _ => continue,
         };
         // StatsCounter32 rolls over (TR-106 3.2); the kernel's own are of 64 bits.
-        let narrow = matches!(
-            name,
-            "ErrorsSent" | "ErrorsReceived" | "DiscardPacketsSent" | "DiscardPacketsReceived"
-        );
-        out.put(
-            at,
-            if narrow {
-                count & u64::from(u32::MAX)
-            } else {
-                count
-            },
-        );
+        let narrow =
+            matches!(name, "ErrorsSent" | "ErrorsReceived" | "DiscardPacketsSent" | "DiscardPacketsReceived");
+        out.put(at, if narrow { count & u64::from(u32::MAX) } else { count });
     }
 }
 

@@ -9,23 +9,10 @@ use std::path::Path;
 const MAIN: &str = "/etc/logrotate.conf";
 const FOLDER: &str = "/etc/logrotate.d";
 /// What editors and package managers leave behind, and logrotate passes over.
-const TABOO: [&str; 9] = [
-    "~",
-    ",v",
-    ".swp",
-    ".bak",
-    ".disabled",
-    ".dpkg-old",
-    ".dpkg-dist",
-    ".rpmnew",
-    ".rpmsave",
-];
+const TABOO: [&str; 9] =
+    ["~", ",v", ".swp", ".bak", ".disabled", ".dpkg-old", ".dpkg-dist", ".rpmnew", ".rpmsave"];
 /// Where the program is.
-const PROGRAMS: [&str; 3] = [
-    "/usr/sbin/logrotate",
-    "/usr/bin/logrotate",
-    "/sbin/logrotate",
-];
+const PROGRAMS: [&str; 3] = ["/usr/sbin/logrotate", "/usr/bin/logrotate", "/sbin/logrotate"];
 /// No more rules than this are shown.
 const MAX_RULES: usize = 128;
 /// No more paths of a rule than this are looked at.
@@ -124,10 +111,7 @@ fn log_file(root: &Path, path: &str, want: &[Want<'_>], out: &mut Fields) {
 
 fn read(root: &Path) -> Found {
     let mut rules = Vec::new();
-    let mut all = Rule {
-        program: "GZIP",
-        ..Rule::default()
-    };
+    let mut all = Rule { program: "GZIP", ..Rule::default() };
     let text = |path: &str| host::read(root, path).unwrap_or_default();
     parse(&text(MAIN), &mut all, &mut rules);
     for name in host::names(root, FOLDER) {
@@ -136,12 +120,7 @@ fn read(root: &Path) -> Found {
             parse(&text(&format!("{FOLDER}/{name}")), &mut all, &mut rules);
         }
     }
-    Found {
-        installed: PROGRAMS
-            .iter()
-            .any(|p| host::metadata(root, p).is_some_and(|m| m.is_file())),
-        rules,
-    }
+    Found { installed: PROGRAMS.iter().any(|p| host::metadata(root, p).is_some_and(|m| m.is_file())), rules }
 }
 
 /// Paths up to a `{`, choices one a line up to a `}`; scripts end with `endscript`.
@@ -165,13 +144,8 @@ fn parse(text: &str, all: &mut Rule, rules: &mut Vec<Rule>) {
             }
             continue;
         }
-        let (head, body) = line
-            .split_once('{')
-            .map_or((line, None), |(h, b)| (h, Some(b)));
-        let names: Vec<&str> = head
-            .split_ascii_whitespace()
-            .map(|w| w.trim_matches(['"', '\'']))
-            .collect();
+        let (head, body) = line.split_once('{').map_or((line, None), |(h, b)| (h, Some(b)));
+        let names: Vec<&str> = head.split_ascii_whitespace().map(|w| w.trim_matches(['"', '\''])).collect();
         if paths.is_empty() && body.is_none() && !head.starts_with(['/', '"', '\'']) {
             script = is_script(names.first().copied().unwrap_or(""));
             all.choose(line);
@@ -179,10 +153,7 @@ fn parse(text: &str, all: &mut Rule, rules: &mut Vec<Rule>) {
         }
         paths.extend(names);
         if let Some(body) = body {
-            let mut open = Rule {
-                paths: paths.join(" "),
-                ..all.clone()
-            };
+            let mut open = Rule { paths: paths.join(" "), ..all.clone() };
             paths.clear();
             match body.split_once('}') {
                 Some((choice, _)) => {
@@ -199,10 +170,7 @@ fn parse(text: &str, all: &mut Rule, rules: &mut Vec<Rule>) {
 }
 
 fn is_script(word: &str) -> bool {
-    matches!(
-        word,
-        "postrotate" | "prerotate" | "firstaction" | "lastaction" | "preremove"
-    )
+    matches!(word, "postrotate" | "prerotate" | "firstaction" | "lastaction" | "preremove")
 }
 
 fn add(rules: &mut Vec<Rule>, rule: Option<Rule>) {
@@ -220,9 +188,7 @@ impl Rule {
     fn choose(&mut self, line: &str) {
         const HOUR: u32 = 60;
         const DAY: u32 = 24 * HOUR;
-        let mut words = line
-            .split(|c: char| c.is_ascii_whitespace() || c == '=')
-            .filter(|w| !w.is_empty());
+        let mut words = line.split(|c: char| c.is_ascii_whitespace() || c == '=').filter(|w| !w.is_empty());
         let Some(word) = words.next() else { return };
         let value = words.next().unwrap_or("");
         match word {
@@ -234,9 +200,7 @@ impl Rule {
             "monthly" => self.every = 30 * DAY,
             "yearly" => self.every = 365 * DAY,
             "maxage" => {
-                self.retention = value
-                    .parse::<u32>()
-                    .map_or(self.retention, |days| days.saturating_mul(DAY));
+                self.retention = value.parse::<u32>().map_or(self.retention, |days| days.saturating_mul(DAY));
             }
             "compress" => self.compress = true,
             "nocompress" => self.compress = false,
@@ -312,10 +276,7 @@ fn matches(name: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
         None => name == pattern,
         Some((before, after)) => {
-            !after.contains('*')
-                && name
-                    .strip_prefix(before)
-                    .is_some_and(|rest| rest.ends_with(after))
+            !after.contains('*') && name.strip_prefix(before).is_some_and(|rest| rest.ends_with(after))
         }
     }
 }
@@ -328,15 +289,8 @@ mod tests {
 
     const TABLE: &str = "Device.DeviceInfo.LogRotate.{i}.";
     const FILES: &str = "Device.DeviceInfo.LogRotate.{i}.LogFile.{i}.";
-    const NAMES: [&str; 7] = [
-        "Enable",
-        "Name",
-        "NumberOfFiles",
-        "MaxFileSize",
-        "RollOver",
-        "Retention",
-        "Compression",
-    ];
+    const NAMES: [&str; 7] =
+        ["Enable", "Name", "NumberOfFiles", "MaxFileSize", "RollOver", "Retention", "Compression"];
 
     fn table() -> ReadOnly {
         ReadOnly(Box::new(LogRotate::default()))
@@ -363,22 +317,12 @@ mod tests {
             let v = probe::get(&mut table(), f.root(), TABLE, &[key], &NAMES);
             probe::line(&v, &NAMES)
         };
-        assert_eq!(
-            probe::list(&mut table(), f.root(), TABLE, &[]),
-            ["/var/log/wtmp", apt, "/var/log/x"]
-        );
+        assert_eq!(probe::list(&mut table(), f.root(), TABLE, &[]), ["/var/log/wtmp", apt, "/var/log/x"]);
         assert_eq!(get("/var/log/wtmp"), "false|/var/log/wtmp|4|0|43200|0|GZIP");
         f.file("usr/sbin/logrotate", "");
         assert_eq!(get(apt), format!("true|{apt}|1|100|10080|0|None"));
         assert_eq!(get("/var/log/x"), "true|/var/log/x|4|1024|1440|2880|XZ");
-        for name in [
-            "a.log",
-            "a.log.1",
-            "a.log-20240101.gz",
-            "c.b",
-            "c.c",
-            "eipp.log",
-        ] {
+        for name in ["a.log", "a.log.1", "a.log-20240101.gz", "c.b", "c.c", "eipp.log"] {
             f.file(&format!("var/log/apt/{name}"), "12345");
         }
         let logs = probe::list(&mut table(), f.root(), FILES, &[apt]);
@@ -391,13 +335,7 @@ mod tests {
                 "/var/log/apt/c.b"
             ]
         );
-        let v = probe::get(
-            &mut table(),
-            f.root(),
-            FILES,
-            &[apt, &logs[2]],
-            &["Name", "Size", "LastChange"],
-        );
+        let v = probe::get(&mut table(), f.root(), FILES, &[apt, &logs[2]], &["Name", "Size", "LastChange"]);
         assert_eq!((v["Name"].as_str(), v["Size"].as_str()), (&*logs[2], "5"));
         assert!(clock::parse(&v["LastChange"]).is_some_and(clock::believed));
         let gone = [apt, "/var/log/apt/none"];
@@ -430,14 +368,9 @@ mod tests {
             }
         }
         let f = Folder::new();
-        let many: String = (0..1000)
-            .map(|n| format!("/var/log/{n} {{ daily }}\n"))
-            .collect();
+        let many: String = (0..1000).map(|n| format!("/var/log/{n} {{ daily }}\n")).collect();
         f.file("etc/logrotate.conf", &many);
-        assert_eq!(
-            probe::list(&mut table(), f.root(), TABLE, &[]).len(),
-            MAX_RULES
-        );
+        assert_eq!(probe::list(&mut table(), f.root(), TABLE, &[]).len(), MAX_RULES);
         for (text, size) in [
             ("1", Some(1)),
             ("0", Some(0)),

@@ -2,8 +2,8 @@
 
 use super::network::Network;
 use super::{
-    certificate, cpu, dns, fault, hostname, led, logrotate, memory, process, sensor, ssh, syslog,
-    system, time,
+    certificate, cpu, dns, fault, hostname, led, logrotate, memory, process, sensor, ssh, syslog, system,
+    time,
 };
 use super::{unix_socket, usb, user_interface, users, vendor_file};
 use crate::handlers::agent::{self, AgentFacts};
@@ -26,49 +26,23 @@ pub fn providers(
         ("led", Box::new(led::Leds)),
         ("log_rotate", Box::new(logrotate::LogRotate::default())),
         ("memory", Box::new(memory::Memory::default())),
-        (
-            "process",
-            Box::new(process::ProcessTable {
-                processes: shared(),
-            }),
-        ),
+        ("process", Box::new(process::ProcessTable { processes: shared() })),
         ("process_fault", Box::new(fault::ProcessFaults)),
         ("sensor", Box::new(sensor::Sensors::default())),
         ("ssh", Box::new(ssh::Ssh::new(shared()))),
         ("syslog", Box::new(syslog::Syslog::new(shared()))),
         ("system", Box::new(system::System)),
-        (
-            "time",
-            Box::new(time::Time {
-                processes: shared(),
-            }),
-        ),
+        ("time", Box::new(time::Time { processes: shared() })),
         ("unix_socket", Box::new(unix_socket::UnixSockets::default())),
         ("usb", Box::new(usb::Usb::default())),
-        (
-            "user_interface",
-            Box::new(user_interface::UserInterface {
-                network: Rc::clone(network),
-            }),
-        ),
+        ("user_interface", Box::new(user_interface::UserInterface { network: Rc::clone(network) })),
         ("users", Box::new(users::Users::default())),
-        (
-            "vendor_config_file",
-            Box::new(vendor_file::ConfigFiles {
-                facts: Rc::clone(facts),
-            }),
-        ),
-        (
-            "vendor_log_file",
-            Box::new(vendor_file::LogFiles::default()),
-        ),
+        ("vendor_config_file", Box::new(vendor_file::ConfigFiles { facts: Rc::clone(facts) })),
+        ("vendor_log_file", Box::new(vendor_file::LogFiles::default())),
     ];
     let mut all: Vec<(&'static str, Box<dyn Handler>)> = vec![
         ("agent", agent::provider(Rc::clone(facts))),
-        (
-            "certificate",
-            Box::new(certificate::Certificates::new(Rc::clone(facts))),
-        ),
+        ("certificate", Box::new(certificate::Certificates::new(Rc::clone(facts)))),
         ("hostname", Box::new(hostname::Hostname)),
     ];
     for (name, reading) in readings {
@@ -88,10 +62,8 @@ mod tests {
 
     #[test]
     fn every_name_has_its_provider() {
-        let mut have: Vec<&str> = super::super::providers(&Rc::default())
-            .iter()
-            .map(|(name, _)| *name)
-            .collect();
+        let mut have: Vec<&str> =
+            super::super::providers(&Rc::default()).iter().map(|(name, _)| *name).collect();
         let mut names = NAMES.to_vec();
         have.sort_unstable();
         names.sort_unstable();
@@ -104,12 +76,7 @@ mod tests {
         let schema = builtin();
         let mut all = providers(&Rc::default(), &Rc::default());
         let mut filled = 0;
-        for object in schema
-            .objects
-            .iter()
-            .enumerate()
-            .map(|(id, _)| schema.object(id as u16))
-        {
+        for object in schema.objects.iter().enumerate().map(|(id, _)| schema.object(id as u16)) {
             for keys in instances(&mut all, root, object) {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 for (name, provider) in &mut all {
@@ -119,8 +86,7 @@ mod tests {
                     };
                     let params: Vec<&str> = object.params().filter(of).map(|p| p.name()).collect();
                     if !params.is_empty() {
-                        filled +=
-                            probe::get(&mut **provider, root, object.path(), &keys, &params).len();
+                        filled += probe::get(&mut **provider, root, object.path(), &keys, &params).len();
                     }
                 }
             }
@@ -141,10 +107,7 @@ mod tests {
         if !object.is_table() {
             return parents;
         }
-        let Some(source) = object
-            .source(Platform::Linux)
-            .filter(|s| s.kind == SourceKind::Native)
-        else {
+        let Some(source) = object.source(Platform::Linux).filter(|s| s.kind == SourceKind::Native) else {
             return Vec::new();
         };
         let Some((_, provider)) = all.iter_mut().find(|(name, _)| *name == source.arg) else {
@@ -157,18 +120,8 @@ mod tests {
             let mut once = listed.clone();
             once.sort_unstable();
             once.dedup();
-            assert_eq!(
-                once.len(),
-                listed.len(),
-                "{}: a key names one thing",
-                object.path()
-            );
-            found.extend(
-                listed
-                    .into_iter()
-                    .take(50)
-                    .map(|key| [parent.clone(), vec![key]].concat()),
-            );
+            assert_eq!(once.len(), listed.len(), "{}: a key names one thing", object.path());
+            found.extend(listed.into_iter().take(50).map(|key| [parent.clone(), vec![key]].concat()));
         }
         found
     }
@@ -244,7 +197,8 @@ mod tests {
             &[0xff; 3000],
             b"99999999999999999999999999 -99999999999999999999999999 : :::::: = ,\n(((()\n",
             b"a b c d e f g h i j k l m n o p q r s t u v w x y z\n1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n",
-            "\u{e9}\u{1f4a9}:\u{e9}:-1:\u{e9}\nnameserver \u{e9}\nserver=\u{e9}@\u{e9}\n%\u{e9}%\n".as_bytes(),
+            "\u{e9}\u{1f4a9}:\u{e9}:-1:\u{e9}\nnameserver \u{e9}\nserver=\u{e9}@\u{e9}\n%\u{e9}%\n"
+                .as_bytes(),
         ];
         for bytes in nonsense {
             let f = Folder::new();

@@ -58,17 +58,11 @@ fn fit(kib: u64) -> u32 {
 fn read(root: &Path) -> Option<Info> {
     let text = host::read(root, "/proc/meminfo").ok()?;
     let field = |name: &str| -> Option<u64> {
-        let line = text
-            .lines()
-            .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
+        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
         line.split_ascii_whitespace().next()?.parse().ok()
     };
     let free = field("MemFree")?;
-    Some(Info {
-        total: field("MemTotal")?,
-        free,
-        available: field("MemAvailable").unwrap_or(free),
-    })
+    Some(Info { total: field("MemTotal")?, free, available: field("MemAvailable").unwrap_or(free) })
 }
 
 /// What survives a reboot: the writable layer over a read-only system where there is one.
@@ -103,7 +97,10 @@ mod tests {
     #[test]
     fn a_router_with_an_overlay() {
         let f = Folder::new();
-        f.file("proc/meminfo", "MemTotal:         123456 kB\nMemFree:           30000 kB\nMemAvailable:      61728 kB\n");
+        f.file(
+            "proc/meminfo",
+            "MemTotal:         123456 kB\nMemFree:           30000 kB\nMemAvailable:      61728 kB\n",
+        );
         f.file("proc/self/mounts", "/dev/mtdblock6 /overlay jffs2 rw 0 0\n");
         f.file(".cwmpd/statvfs", "/ 1 1\n/overlay 8192 5000000000\n");
         let v = probe::get(&mut memory(), f.root(), STATUS, &[], &NAMES);
@@ -131,9 +128,8 @@ mod tests {
         let f = Folder::new();
         f.file("proc/meminfo", "MemTotal: 8 kB\nMemFree: 4 kB\n");
         let mut memory = memory();
-        let mut free = |epoch| {
-            probe::get_at(&mut memory, f.root(), epoch, STATUS, &[], &["Free"])["Free"].clone()
-        };
+        let mut free =
+            |epoch| probe::get_at(&mut memory, f.root(), epoch, STATUS, &[], &["Free"])["Free"].clone();
         assert_eq!(free(1), "4");
         f.file("proc/meminfo", "MemTotal: 8 kB\nMemFree: 2 kB\n");
         assert_eq!((free(1).as_str(), free(2).as_str()), ("4", "2"));

@@ -4,7 +4,6 @@
 //! [`network::Network`], which reads each part of the kernel's answer once per RPC; they are the
 //! rows of one table, [`NETWORK`], since they differ in no more than that.
 
-pub mod identity;
 pub mod bridge;
 pub mod certificate;
 pub mod cpu;
@@ -14,6 +13,7 @@ pub mod fault;
 pub mod firewall;
 pub mod hostname;
 pub mod hosts;
+pub mod identity;
 pub mod ip;
 pub mod knobs;
 pub mod layers;
@@ -59,18 +59,10 @@ pub fn providers(facts: &Rc<RefCell<AgentFacts>>) -> Vec<(&'static str, Box<dyn 
 }
 
 /// Links, addresses, routes, neighbours and sockets; and what they share.
-fn network_providers(
-    all: &mut Vec<(&'static str, Box<dyn Handler>)>,
-) -> Rc<RefCell<network::Network>> {
+fn network_providers(all: &mut Vec<(&'static str, Box<dyn Handler>)>) -> Rc<RefCell<network::Network>> {
     let shared = Rc::new(RefCell::new(network::Network::default()));
     for spec in NETWORK {
-        all.push((
-            spec.name,
-            Box::new(Provider {
-                spec,
-                network: Rc::clone(&shared),
-            }),
-        ));
+        all.push((spec.name, Box::new(Provider { spec, network: Rc::clone(&shared) })));
     }
     shared
 }

@@ -9,10 +9,10 @@ use super::queue::{self, Held};
 use super::recorded;
 use super::sockets;
 use crate::model::handler::{Ctx, Failure};
-use crate::sys::{host, kernel_file};
 use crate::sys::netlink::link::{Link, hardware, link_flag};
 use crate::sys::netlink::route::{Address, Neighbour, Route, Socket, TABLE_MAIN};
 use crate::sys::netlink::{Dump, Error, collect};
+use crate::sys::{host, kernel_file};
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -204,11 +204,8 @@ impl View {
     pub fn seek<'t, T>(&self, all: &'t [T], is: impl Fn(&T) -> bool) -> Option<&'t T> {
         let start = self.last.get().min(all.len());
         let (before, after) = all.split_at(start);
-        let found = after
-            .iter()
-            .position(&is)
-            .map(|at| start + at)
-            .or_else(|| before.iter().position(&is))?;
+        let found =
+            after.iter().position(&is).map(|at| start + at).or_else(|| before.iter().position(&is))?;
         self.last.set(found);
         all.get(found)
     }
@@ -220,10 +217,7 @@ impl View {
 
     /// The device that leads to the Internet: that of the default route with the least metric.
     pub fn uplink(&self) -> Option<&Device> {
-        let default = self
-            .routes
-            .iter()
-            .filter(|r| r.prefix == 0 && r.kind == 1 && r.link != 0);
+        let default = self.routes.iter().filter(|r| r.prefix == 0 && r.kind == 1 && r.link != 0);
         // IPv4 decides where both have one.
         let best = default.min_by_key(|r| (r.destination.is_ipv6(), r.metric))?;
         self.at(best.link)
@@ -241,19 +235,14 @@ fn text(e: Error) -> String {
 }
 
 fn devices(root: &Path, live: bool) -> Result<Vec<Device>, String> {
-    let mut links = if live {
-        collect(Dump::Links, Link::parse).map_err(text)?
-    } else {
-        recorded::links(root)?
-    };
+    let mut links =
+        if live { collect(Dump::Links, Link::parse).map_err(text)? } else { recorded::links(root)? };
     let net = host::below(root, "sys/class/net");
     if !live {
         for link in &mut links {
             let folder = net.join(&link.name);
             link.mtu = kernel_file::number(&folder.join("mtu")).unwrap_or(link.mtu);
-            if let Some(flags) =
-                kernel_file::read(&folder.join("flags")).and_then(|t| hexadecimal(&t))
-            {
+            if let Some(flags) = kernel_file::read(&folder.join("flags")).and_then(|t| hexadecimal(&t)) {
                 link.flags = link.flags & !link_flag::UP | flags & link_flag::UP;
             }
         }
@@ -269,11 +258,7 @@ fn devices(root: &Path, live: bool) -> Result<Vec<Device>, String> {
                 .unwrap_or_default();
             let filtering = link.kind == "bridge"
                 && kernel_file::number(&folder.join("bridge/vlan_filtering")) == Some(1);
-            Device {
-                link,
-                phy,
-                filtering,
-            }
+            Device { link, phy, filtering }
         })
         .collect();
     if live && devices.iter().any(|d| d.filtering) {
@@ -326,13 +311,7 @@ fn routes(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Way>, Strin
         recorded::routes(root, devices)?
     };
     all.retain(|r| r.table == TABLE_MAIN && matches!(r.kind, 1 | 6 | 7 | 8));
-    Ok(all
-        .into_iter()
-        .map(|route| Way {
-            key: route_key(&route, devices),
-            route,
-        })
-        .collect())
+    Ok(all.into_iter().map(|route| Way { key: route_key(&route, devices), route }).collect())
 }
 
 fn route_key(route: &Route, devices: &[Device]) -> String {
@@ -384,9 +363,7 @@ pub fn prefix_text(address: IpAddr, prefix: u8) -> String {
     let masked = match address {
         IpAddr::V4(a) => IpAddr::V4((a.to_bits() & mask4(prefix)).into()),
         IpAddr::V6(a) => {
-            let mask = u128::MAX
-                .checked_shl(128 - u32::from(prefix.min(128)))
-                .unwrap_or(0);
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
             IpAddr::V6((a.to_bits() & mask).into())
         }
     };
@@ -395,7 +372,5 @@ pub fn prefix_text(address: IpAddr, prefix: u8) -> String {
 
 /// The bits of an IPv4 mask.
 pub fn mask4(prefix: u8) -> u32 {
-    u32::MAX
-        .checked_shl(32 - u32::from(prefix.min(32)))
-        .unwrap_or(0)
+    u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0)
 }

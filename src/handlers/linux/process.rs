@@ -44,9 +44,7 @@ impl Processes {
 
     /// The first process with one of these names (as the kernel cuts them, at 15 bytes).
     pub fn find(&mut self, ctx: &Ctx<'_>, names: &[&str]) -> Option<&Process> {
-        self.all(ctx)
-            .iter()
-            .find(|p| names.contains(&p.name.as_str()))
+        self.all(ctx).iter().find(|p| names.contains(&p.name.as_str()))
     }
 
     /// Whether one of these daemons runs.
@@ -58,11 +56,8 @@ impl Processes {
 impl Process {
     /// The words it was started with, the first 4 KiB of them.
     pub fn words(&self, root: &Path) -> Vec<String> {
-        let bytes = host::read_bytes(root, &format!("/proc/{}/cmdline", self.pid), 4096)
-            .unwrap_or_default();
-        let words = bytes
-            .split(|b| *b == 0)
-            .map(|w| String::from_utf8_lossy(w).into_owned());
+        let bytes = host::read_bytes(root, &format!("/proc/{}/cmdline", self.pid), 4096).unwrap_or_default();
+        let words = bytes.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned());
         words.filter(|w| !w.is_empty()).collect()
     }
 
@@ -74,10 +69,7 @@ impl Process {
 }
 
 fn read(root: &Path) -> Vec<Process> {
-    let mut pids: Vec<u32> = host::names(root, "/proc")
-        .iter()
-        .filter_map(|n| n.parse().ok())
-        .collect();
+    let mut pids: Vec<u32> = host::names(root, "/proc").iter().filter_map(|n| n.parse().ok()).collect();
     pids.sort_unstable();
     pids.truncate(MAX_PROCESSES);
     pids.iter()
@@ -93,12 +85,7 @@ fn parse(pid: u32, stat: &str) -> Option<Process> {
     let open = stat.find('(')?;
     let close = stat.rfind(')').filter(|close| *close > open)?;
     let words: Vec<&str> = stat.get(close + 1..)?.split_ascii_whitespace().collect();
-    let number = |i: usize| {
-        words
-            .get(i)
-            .and_then(|w| w.parse::<u64>().ok())
-            .unwrap_or(0)
-    };
+    let number = |i: usize| words.get(i).and_then(|w| w.parse::<u64>().ok()).unwrap_or(0);
     Some(Process {
         pid,
         name: stat.get(open + 1..close)?.to_owned(),
@@ -118,13 +105,7 @@ pub struct ProcessTable {
 
 impl Reading for ProcessTable {
     fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
-        out.extend(
-            self.processes
-                .borrow_mut()
-                .all(ctx)
-                .iter()
-                .map(|p| p.pid.to_string()),
-        );
+        out.extend(self.processes.borrow_mut().all(ctx).iter().map(|p| p.pid.to_string()));
     }
 
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
@@ -133,21 +114,14 @@ impl Reading for ProcessTable {
         };
         let mut processes = self.processes.borrow_mut();
         let all = processes.all(ctx);
-        let Some(process) = all
-            .binary_search_by_key(&pid, |p| p.pid)
-            .ok()
-            .and_then(|i| all.get(i))
-        else {
+        let Some(process) = all.binary_search_by_key(&pid, |p| p.pid).ok().and_then(|i| all.get(i)) else {
             return;
         };
         for (i, want) in want.iter().enumerate() {
             match want.param.name() {
                 "PID" => out.put(i, process.pid),
                 "Command" => out.put(i, command(ctx.root, process)),
-                "Size" => out.put(
-                    i,
-                    fit(process.pages.saturating_mul(host::page_kib(ctx.root))),
-                ),
+                "Size" => out.put(i, fit(process.pages.saturating_mul(host::page_kib(ctx.root)))),
                 // 0 is the highest. Real-time priorities are negative, ordinary ones 0 to 39.
                 "Priority" => out.put(i, process.priority.clamp(0, 99)),
                 "CPUTime" => out.put(i, fit(process.time.saturating_mul(1000 / TICKS_PER_SECOND))),
@@ -176,23 +150,11 @@ fn state(letter: char) -> &'static str {
 /// The words of the command line; a kernel thread has none and is shown by its name.
 fn command(root: &Path, process: &Process) -> String {
     // Four bytes a character at most, and one more to see that it was cut.
-    let bytes = host::read_bytes(
-        root,
-        &format!("/proc/{}/cmdline", process.pid),
-        4 * MAX_COMMAND as u64 + 4,
-    );
+    let bytes = host::read_bytes(root, &format!("/proc/{}/cmdline", process.pid), 4 * MAX_COMMAND as u64 + 4);
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).replace('\0', " ");
-    let plain: String = text
-        .trim()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_COMMAND)
-        .collect();
-    if plain.is_empty() {
-        format!("[{}]", process.name)
-    } else {
-        plain
-    }
+    let plain: String =
+        text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_COMMAND).collect();
+    if plain.is_empty() { format!("[{}]", process.name) } else { plain }
 }
 
 #[cfg(test)]
@@ -203,13 +165,10 @@ mod tests {
 
     const TABLE: &str = "Device.DeviceInfo.ProcessStatus.Process.{i}.";
     const NAMES: [&str; 6] = ["PID", "Command", "Size", "Priority", "CPUTime", "State"];
-    const TAIL: &str =
-        "1 1 1 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0 200 1000000 25 18446744073709551615";
+    const TAIL: &str = "1 1 1 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0 200 1000000 25 18446744073709551615";
 
     fn table() -> ReadOnly {
-        ReadOnly(Box::new(ProcessTable {
-            processes: Rc::default(),
-        }))
+        ReadOnly(Box::new(ProcessTable { processes: Rc::default() }))
     }
 
     #[test]
@@ -224,46 +183,21 @@ mod tests {
         let v = probe::get(&mut table(), f.root(), TABLE, &["10"], &NAMES);
         assert_eq!(
             NAMES.map(|n| v[n].as_str()),
-            [
-                "10",
-                "/usr/sbin/dropbear -F -p 22",
-                "100",
-                "20",
-                "2000",
-                "Sleeping"
-            ]
+            ["10", "/usr/sbin/dropbear -F -p 22", "100", "20", "2000", "Sleeping"]
         );
         let v = probe::get(&mut table(), f.root(), TABLE, &["9"], &["Command", "State"]);
-        assert_eq!(
-            (v["Command"].as_str(), v["State"].as_str()),
-            ("[a) b) R (c]", "Stopped")
-        );
-        assert!(
-            probe::get(&mut table(), f.root(), TABLE, &["11"], &NAMES).is_empty(),
-            "gone meanwhile"
-        );
+        assert_eq!((v["Command"].as_str(), v["State"].as_str()), ("[a) b) R (c]", "Stopped"));
+        assert!(probe::get(&mut table(), f.root(), TABLE, &["11"], &NAMES).is_empty(), "gone meanwhile");
     }
 
     #[test]
     fn hostile_stat_lines() {
-        for text in [
-            "",
-            "1",
-            "1 (",
-            "1 )(",
-            "1 (x)",
-            "1 (x) ",
-            "\u{fffd}(\u{fffd})",
-            ") S (",
-            "1 ((((((((",
-            "1 ()S",
-        ] {
+        for text in
+            ["", "1", "1 (", "1 )(", "1 (x)", "1 (x) ", "\u{fffd}(\u{fffd})", ") S (", "1 ((((((((", "1 ()S"]
+        {
             let _ = parse(1, text);
         }
-        assert_eq!(
-            parse(1, "1 (x) R 99999999999999999999999").map(|p| p.time),
-            Some(0)
-        );
+        assert_eq!(parse(1, "1 (x) R 99999999999999999999999").map(|p| p.time), Some(0));
         let f = Folder::new();
         f.file("proc/4294967296/stat", "x");
         f.file("proc/7/stat", &"(".repeat(100_000));

@@ -48,8 +48,8 @@ impl Handler for Provider {
         let mut network = self.network.borrow_mut();
         (self.spec.fill)(network.view(ctx, self.spec.parts)?, row, want, out);
         for (at, w) in want.iter().enumerate() {
-            if let Some(value) = knobs::find(self.spec.knobs, w.param.name())
-                .and_then(|k| k.show(ctx.root, row.key()))
+            if let Some(value) =
+                knobs::find(self.spec.knobs, w.param.name()).and_then(|k| k.show(ctx.root, row.key()))
             {
                 out.put(at, value);
             }
@@ -57,19 +57,10 @@ impl Handler for Provider {
         Ok(())
     }
 
-    fn check(
-        &mut self,
-        ctx: &Ctx<'_>,
-        row: &Row<'_>,
-        change: &Change<'_>,
-        bad: &mut Vec<(usize, Failure)>,
-    ) {
+    fn check(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
         let Change::Set(sets) = change else { return };
         let mut network = self.network.borrow_mut();
-        let device = network
-            .view(ctx, part::DEVICES)
-            .ok()
-            .and_then(|v| v.device(row.key()));
+        let device = network.view(ctx, part::DEVICES).ok().and_then(|v| v.device(row.key()));
         for (at, set) in sets.iter().enumerate() {
             if let Err(failure) = knobs::check(self.spec.knobs, ctx.root, row.key(), device, set) {
                 bad.push((at, failure));
@@ -77,17 +68,10 @@ impl Handler for Provider {
         }
     }
 
-    fn stage(
-        &mut self,
-        ctx: &Ctx<'_>,
-        row: &Row<'_>,
-        change: &Change<'_>,
-    ) -> Result<Vec<u8>, Failure> {
+    fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
         match change {
             Change::Set(sets) => knobs::stage(self.spec.knobs, ctx.root, row.key(), sets),
-            _ => Err(Failure::denied(
-                "rows of this table come and go with the kernel's devices",
-            )),
+            _ => Err(Failure::denied("rows of this table come and go with the kernel's devices")),
         }
     }
 

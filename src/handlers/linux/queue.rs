@@ -72,14 +72,7 @@ fn find<'v>(view: &'v View, row: &Row<'_>) -> Option<(&'v Held, &'v Device)> {
 /// What both tables say of a queue and its device.
 fn common(view: &View, device: &Device, name: &str, at: usize, out: &mut Fields) {
     match name {
-        "Status" => out.put(
-            at,
-            if device.is_up() {
-                "Enabled"
-            } else {
-                "Disabled"
-            },
-        ),
+        "Status" => out.put(at, if device.is_up() { "Enabled" } else { "Disabled" }),
         "Interface" => {
             if let Some(place) = layers::lowest(view, device) {
                 place.refer(out, at);
@@ -128,21 +121,12 @@ mod tests {
 
     const QUEUE: &str = "Device.QoS.Queue.{i}.";
     const STATS: &str = "Device.QoS.QueueStats.{i}.";
-    const NAMES: [&str; 6] = [
-        "Status",
-        "Interface",
-        "OutputPackets",
-        "OutputBytes",
-        "DroppedPackets",
-        "QueueOccupancyPackets",
-    ];
+    const NAMES: [&str; 6] =
+        ["Status", "Interface", "OutputPackets", "OutputBytes", "DroppedPackets", "QueueOccupancyPackets"];
 
     fn provider(name: &str) -> Box<dyn Handler> {
         let mut all = providers(&Rc::default());
-        let at = all
-            .iter()
-            .position(|(n, _)| *n == name)
-            .expect("a provider");
+        let at = all.iter().position(|(n, _)| *n == name).expect("a provider");
         all.swap_remove(at).1
     }
 
@@ -172,23 +156,14 @@ mod tests {
             );
         }
         let v = probe::get(&mut *stats, f.root(), STATS, &["eth0 root"], &NAMES);
-        assert_eq!(
-            probe::line(&v, &NAMES),
-            "Enabled|Device.Ethernet.Interface.{i}.<eth0>|7|1|2|1"
-        );
+        assert_eq!(probe::line(&v, &NAMES), "Enabled|Device.Ethernet.Interface.{i}.<eth0>|7|1|2|1");
         let names = ["Status", "Interface", "HardwareAssisted"];
         let mut get = |key| {
             let v = probe::get(&mut *queue, f.root(), QUEUE, &[key], &names);
             probe::line(&v, &names)
         };
-        assert_eq!(
-            get("eth0 1:a"),
-            "Enabled|Device.Ethernet.Interface.{i}.<eth0>|true"
-        );
-        assert_eq!(
-            get("ppp0 root"),
-            "Disabled|Device.PPP.Interface.{i}.<ppp0>|false"
-        );
+        assert_eq!(get("eth0 1:a"), "Enabled|Device.Ethernet.Interface.{i}.<eth0>|true");
+        assert_eq!(get("ppp0 root"), "Disabled|Device.PPP.Interface.{i}.<ppp0>|false");
         assert_eq!(get("eth9 root"), "-|-|-");
     }
 }

@@ -53,11 +53,9 @@ struct Words<'a>(&'a str);
 
 impl<'a> Words<'a> {
     fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.split_ascii_whitespace().find_map(|w| {
-            w.split_once('=')
-                .filter(|(n, _)| *n == name)
-                .map(|(_, v)| v)
-        })
+        self.0
+            .split_ascii_whitespace()
+            .find_map(|w| w.split_once('=').filter(|(n, _)| *n == name).map(|(_, v)| v))
     }
 
     fn text(&self, name: &str) -> String {
@@ -98,20 +96,12 @@ impl<'a> Words<'a> {
 
     /// A comma-separated set of names.
     fn bits(&self, name: &str, names: &[(&str, u32)]) -> Option<u32> {
-        let words = self
-            .get(name)
-            .unwrap_or("")
-            .split(',')
-            .filter(|w| !w.is_empty());
-        words
-            .map(|w| find(names, w))
-            .try_fold(0, |sum, bit| Some(sum | bit?))
+        let words = self.get(name).unwrap_or("").split(',').filter(|w| !w.is_empty());
+        words.map(|w| find(names, w)).try_fold(0, |sum, bit| Some(sum | bit?))
     }
 
     fn ip(&self, name: &str) -> Option<Option<IpAddr>> {
-        self.get(name)
-            .map(|text| text.parse().ok())
-            .map_or(Some(None), |ip| ip.map(Some))
+        self.get(name).map(|text| text.parse().ok()).map_or(Some(None), |ip| ip.map(Some))
     }
 }
 
@@ -128,10 +118,9 @@ fn records<T>(
     let path = root.join(FOLDER).join(file);
     let mut text = String::new();
     match std::fs::File::open(&path) {
-        Ok(open) => open
-            .take(MAX_FILE)
-            .read_to_string(&mut text)
-            .map_err(|e| format!("{}: {e}", path.display()))?,
+        Ok(open) => {
+            open.take(MAX_FILE).read_to_string(&mut text).map_err(|e| format!("{}: {e}", path.display()))?
+        }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(format!("{}: {e}", path.display())),
     };
@@ -200,18 +189,8 @@ pub fn links(root: &Path) -> Result<Vec<Link>, String> {
             protocol: w.u16("protocol", 0)?,
             ..Link::default()
         };
-        for word in w
-            .get("vlans")
-            .unwrap_or("")
-            .split(',')
-            .filter(|v| !v.is_empty())
-        {
-            let id = word
-                .split(':')
-                .next()?
-                .parse()
-                .ok()
-                .filter(|id| (1..=4094).contains(id))?;
+        for word in w.get("vlans").unwrap_or("").split(',').filter(|v| !v.is_empty()) {
+            let id = word.split(':').next()?.parse().ok().filter(|id| (1..=4094).contains(id))?;
             link.vlans.push(PortVlan {
                 id,
                 pvid: word.contains(":pvid"),
@@ -239,33 +218,21 @@ pub fn links(root: &Path) -> Result<Vec<Link>, String> {
         link.has_usable_name().then_some((link, above))
     })?;
     // Names become indexes when all are known.
-    let index: Vec<(String, u32)> = named
-        .iter()
-        .map(|(l, _)| (l.name.clone(), l.index))
-        .collect();
+    let index: Vec<(String, u32)> = named.iter().map(|(l, _)| (l.name.clone(), l.index)).collect();
     let of = |name: &str| index.iter().find(|(n, _)| n == name).map_or(0, |(_, i)| *i);
     Ok(named
         .into_iter()
-        .map(|(link, (master, lower))| Link {
-            master: of(&master),
-            lower: of(&lower),
-            ..link
-        })
+        .map(|(link, (master, lower))| Link { master: of(&master), lower: of(&lower), ..link })
         .collect())
 }
 
 fn index(links: &[Device], name: Option<&str>) -> Option<u32> {
-    links
-        .iter()
-        .find(|l| Some(l.name.as_str()) == name)
-        .map(|l| l.index)
+    links.iter().find(|l| Some(l.name.as_str()) == name).map(|l| l.index)
 }
 
 /// `192.168.1.1/24`; without bits it is one address.
 fn network(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, prefix) = text
-        .split_once('/')
-        .map_or((text, None), |(a, p)| (a, Some(p)));
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
     let address: IpAddr = address.parse().ok()?;
     let prefix = prefix.map_or(Some(bits(address)), |p| p.parse().ok())?;
     (prefix <= bits(address)).then_some((address, prefix))
@@ -295,11 +262,7 @@ pub fn addresses(root: &Path, links: &[Device]) -> Result<Vec<Address>, String> 
             flags: w.bits("flags", FLAGS)?,
             preferred: w.u32("preferred", FOREVER)?,
             valid: w.u32("valid", FOREVER)?,
-            protocol: w.named(
-                "proto",
-                &[("kernel_lo", 1), ("kernel_ra", 2), ("kernel_ll", 3)],
-                0,
-            )? as u8,
+            protocol: w.named("proto", &[("kernel_lo", 1), ("kernel_ra", 2), ("kernel_ll", 3)], 0)? as u8,
         })
     })
 }
@@ -319,21 +282,12 @@ pub fn routes(root: &Path, links: &[Device]) -> Result<Vec<Route>, String> {
         ("unreachable", 7),
         ("prohibit", 8),
     ];
-    const PROTOCOLS: &[(&str, u32)] = &[
-        ("kernel", 2),
-        ("boot", 3),
-        ("static", 4),
-        ("ra", 9),
-        ("dhcp", 16),
-        ("ospf", 188),
-        ("rip", 189),
-    ];
+    const PROTOCOLS: &[(&str, u32)] =
+        &[("kernel", 2), ("boot", 3), ("static", 4), ("ra", 9), ("dhcp", 16), ("ospf", 188), ("rip", 189)];
     records(root, "routes", |_, w| {
         let gateway = w.ip("via")?;
         let (destination, prefix) = match w.get("dst")? {
-            "default" if gateway.is_some_and(|g| g.is_ipv6()) => {
-                (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0)
-            }
+            "default" if gateway.is_some_and(|g| g.is_ipv6()) => (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
             "default" => (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             text => network(text)?,
         };
@@ -347,11 +301,7 @@ pub fn routes(root: &Path, links: &[Device]) -> Result<Vec<Route>, String> {
             },
             metric: w.u32("metric", 0)?,
             tos: w.u8("tos", 0)?,
-            table: w.named(
-                "table",
-                &[("main", TABLE_MAIN), ("local", 255), ("default", 253)],
-                TABLE_MAIN,
-            )?,
+            table: w.named("table", &[("main", TABLE_MAIN), ("local", 255), ("default", 253)], TABLE_MAIN)?,
             protocol: w.named("proto", PROTOCOLS, 3)? as u8,
             kind: w.named("type", KINDS, 1)? as u8,
             preference: w.named("pref", &[("medium", 0), ("high", 1), ("low", 3)], 0)? as u8,
@@ -364,10 +314,7 @@ pub fn routes(root: &Path, links: &[Device]) -> Result<Vec<Route>, String> {
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn neighbours(
-    root: &Path,
-    links: &[Device],
-) -> Result<(Vec<Neighbour>, Vec<Neighbour>), String> {
+pub fn neighbours(root: &Path, links: &[Device]) -> Result<(Vec<Neighbour>, Vec<Neighbour>), String> {
     const STATES: &[(&str, u32)] = &[
         ("incomplete", neighbour_state::INCOMPLETE as u32),
         ("reachable", neighbour_state::REACHABLE as u32),

@@ -11,11 +11,7 @@ use crate::model::handler::{Fields, Keys, Row, Want};
 /// The keys of `Device.Ethernet.RMONStats.{i}.`: the ports.
 pub fn list(view: &View, _: &Row<'_>, out: &mut Keys) {
     let ports = view.devices.iter();
-    out.extend(
-        ports
-            .filter(|d| is(view, d, Layer::Ethernet))
-            .map(|d| &d.name),
-    );
+    out.extend(ports.filter(|d| is(view, d, Layer::Ethernet)).map(|d| &d.name));
 }
 
 /// `Device.Ethernet.RMONStats.{i}.`; its counters of 32 bits roll over.
@@ -56,13 +52,7 @@ mod tests {
         let rmon = &mut *rmon.expect("a provider").1;
         let table = "Device.Ethernet.RMONStats.{i}.";
         assert_eq!(probe::list(rmon, f.root(), table, &[]), ["eth0"]);
-        let names = [
-            "Name",
-            "Interface",
-            "DropEvents",
-            "MulticastPackets",
-            "CRCErroredPackets",
-        ];
+        let names = ["Name", "Interface", "DropEvents", "MulticastPackets", "CRCErroredPackets"];
         let v = probe::get(rmon, f.root(), table, &["eth0"], &names);
         assert_eq!(
             probe::line(&v, &names),

@@ -32,22 +32,12 @@ pub fn fill_router(_view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mut Fi
 
 /// The keys of `Device.Routing.Router.{i}.IPv4Forwarding.{i}.`
 pub fn list_ipv4(view: &View, _row: &Row<'_>, out: &mut Keys) {
-    out.extend(
-        view.routes
-            .iter()
-            .filter(|r| r.destination.is_ipv4())
-            .map(|r| r.key.clone()),
-    );
+    out.extend(view.routes.iter().filter(|r| r.destination.is_ipv4()).map(|r| r.key.clone()));
 }
 
 /// The keys of `Device.Routing.Router.{i}.IPv6Forwarding.{i}.`
 pub fn list_ipv6(view: &View, _row: &Row<'_>, out: &mut Keys) {
-    out.extend(
-        view.routes
-            .iter()
-            .filter(|r| r.destination.is_ipv6())
-            .map(|r| r.key.clone()),
-    );
+    out.extend(view.routes.iter().filter(|r| r.destination.is_ipv6()).map(|r| r.key.clone()));
 }
 
 /// What both tables have.
@@ -141,17 +131,14 @@ pub fn fill_ipv6(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
 /// The first route that a router advertised on the device, as the kernel keeps it.
 fn advertised<'v>(view: &'v View, name: &str) -> Option<&'v Way> {
     let index = view.device(name)?.index;
-    view.routes
-        .iter()
-        .find(|r| r.link == index && r.protocol == PROTOCOL_RA && r.gateway.is_some())
+    view.routes.iter().find(|r| r.link == index && r.protocol == PROTOCOL_RA && r.gateway.is_some())
 }
 
 /// `Device.Routing.RouteInformation.`
 pub fn fill_information(view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
     for (at, w) in want.iter().enumerate() {
         if w.param.name() == "Enable" {
-            let accept =
-                kernel_file::number::<i32>(&view.file("proc/sys/net/ipv6/conf/default/accept_ra"));
+            let accept = kernel_file::number::<i32>(&view.file("proc/sys/net/ipv6/conf/default/accept_ra"));
             out.put(at, accept.is_some_and(|a| a > 0));
         }
     }
@@ -159,10 +146,7 @@ pub fn fill_information(view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mu
 
 /// The keys of `Device.Routing.RouteInformation.InterfaceSetting.{i}.`
 pub fn list_advertised(view: &View, _row: &Row<'_>, out: &mut Keys) {
-    let with = view
-        .devices
-        .iter()
-        .filter(|d| is(view, d, Layer::Ip) && advertised(view, &d.name).is_some());
+    let with = view.devices.iter().filter(|d| is(view, d, Layer::Ip) && advertised(view, &d.name).is_some());
     out.extend(with.map(|d| d.name.clone()));
 }
 

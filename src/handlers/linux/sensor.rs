@@ -31,51 +31,29 @@ struct Sensor {
 #[derive(Clone, PartialEq, Debug)]
 enum What {
     /// Thousandths of a degree: the value, and the limits where the driver has some.
-    Temperature {
-        value: String,
-        low: Option<String>,
-        high: Option<String>,
-    },
+    Temperature { value: String, low: Option<String>, high: Option<String> },
     /// Each a file and how many of its units make a mV, mA or mW.
-    Power {
-        voltage: Option<(String, i64)>,
-        current: Option<(String, i64)>,
-        power: Option<(String, i64)>,
-    },
+    Power { voltage: Option<(String, i64)>, current: Option<(String, i64)>, power: Option<(String, i64)> },
 }
 
 impl Reading for Sensors {
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         let temperature = row.object.name() == "TemperatureSensor";
         let found = self.found.get(ctx, || find(ctx.root));
-        out.extend(
-            found
-                .iter()
-                .filter(|s| s.is_temperature() == temperature)
-                .map(|s| s.name.clone()),
-        );
+        out.extend(found.iter().filter(|s| s.is_temperature() == temperature).map(|s| s.name.clone()));
     }
 
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         let temperature = row.object.name() == "TemperatureSensor";
         let found = self.found.get(ctx, || find(ctx.root));
-        let Some(sensor) = found
-            .iter()
-            .find(|s| s.name == row.key() && s.is_temperature() == temperature)
+        let Some(sensor) = found.iter().find(|s| s.name == row.key() && s.is_temperature() == temperature)
         else {
             return;
         };
         for (i, want) in want.iter().enumerate() {
             match want.param.name() {
                 "Name" => out.put(i, &sensor.name),
-                "Status" => out.put(
-                    i,
-                    if sensor.answers(ctx.root) {
-                        "Enabled"
-                    } else {
-                        "Error"
-                    },
-                ),
+                "Status" => out.put(i, if sensor.answers(ctx.root) { "Enabled" } else { "Error" }),
                 // Read just now.
                 "LastUpdate" if sensor.answers(ctx.root) => out.put(i, clock::utc(host::wall())),
                 name => sensor.value(ctx.root, name, i, out),
@@ -92,11 +70,7 @@ impl Sensor {
     fn answers(&self, root: &Path) -> bool {
         match &self.what {
             What::Temperature { value, .. } => degrees(root, value).is_some(),
-            What::Power {
-                voltage,
-                current,
-                power,
-            } => [voltage, current, power]
+            What::Power { voltage, current, power } => [voltage, current, power]
                 .into_iter()
                 .flatten()
                 .any(|(file, _)| host::number::<i64>(root, file).is_some()),
@@ -106,9 +80,7 @@ impl Sensor {
     fn value(&self, root: &Path, name: &str, i: usize, out: &mut Fields) {
         match &self.what {
             What::Temperature { value, low, high } => {
-                let read = |file: Option<&String>| {
-                    file.and_then(|f| degrees(root, f)).unwrap_or(NO_READING)
-                };
+                let read = |file: Option<&String>| file.and_then(|f| degrees(root, f)).unwrap_or(NO_READING);
                 match name {
                     "Value" => out.put(i, read(Some(value))),
                     "LowAlarmValue" => out.put(i, read(low.as_ref())),
@@ -116,11 +88,7 @@ impl Sensor {
                     _ => {}
                 }
             }
-            What::Power {
-                voltage,
-                current,
-                power,
-            } => {
+            What::Power { voltage, current, power } => {
                 let source = match name {
                     "Voltage" => voltage,
                     "Current" => current,
@@ -173,15 +141,7 @@ fn thermal_zones(root: &Path, found: &mut Vec<Sensor>) {
             )
         });
         let high = trip.map(|n| format!("{dir}/trip_point_{n}_temp"));
-        add(
-            found,
-            name,
-            What::Temperature {
-                value: format!("{dir}/temp"),
-                low: None,
-                high,
-            },
-        );
+        add(found, name, What::Temperature { value: format!("{dir}/temp"), low: None, high });
     }
 }
 
@@ -196,27 +156,18 @@ fn channels(root: &Path, dir: &str, chip: &str, found: &mut Vec<Sensor>) {
             let path = format!("{dir}/{channel}_{suffix}");
             host::line(root, &path).map(|_| path)
         };
-        let power = |voltage, current, power| What::Power {
-            voltage,
-            current,
-            power,
-        };
+        let power = |voltage, current, power| What::Power { voltage, current, power };
         let what = match kind {
             "temp" => {
                 let high = there("crit").or_else(|| there("max"));
-                What::Temperature {
-                    value: path,
-                    low: there("min"),
-                    high,
-                }
+                What::Temperature { value: path, low: there("min"), high }
             }
             "in" => power(Some((path, 1)), None, None),
             "curr" => power(None, Some((path, 1)), None),
             "power" => power(None, None, Some((path, 1000))),
             _ => continue,
         };
-        let label = host::line(root, &format!("{dir}/{channel}_label"))
-            .unwrap_or_else(|| channel.to_owned());
+        let label = host::line(root, &format!("{dir}/{channel}_label")).unwrap_or_else(|| channel.to_owned());
         add(found, format!("{chip} {label}"), what);
     }
 }
@@ -228,21 +179,9 @@ fn supplies(root: &Path, found: &mut Vec<Sensor>) {
             let path = format!("/sys/class/power_supply/{name}/{file}");
             host::line(root, &path).map(|_| (path, 1000))
         };
-        let (voltage, current, power) = (
-            there("voltage_now"),
-            there("current_now"),
-            there("power_now"),
-        );
+        let (voltage, current, power) = (there("voltage_now"), there("current_now"), there("power_now"));
         if voltage.is_some() || current.is_some() || power.is_some() {
-            add(
-                found,
-                name.clone(),
-                What::Power {
-                    voltage,
-                    current,
-                    power,
-                },
-            );
+            add(found, name.clone(), What::Power { voltage, current, power });
         }
     }
 }
@@ -279,18 +218,9 @@ mod tests {
         let f = Folder::new();
         f.file("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
         f.file("sys/class/thermal/thermal_zone0/temp", "47500\n");
-        f.file(
-            "sys/class/thermal/thermal_zone0/trip_point_0_type",
-            "passive\n",
-        );
-        f.file(
-            "sys/class/thermal/thermal_zone0/trip_point_1_type",
-            "critical\n",
-        );
-        f.file(
-            "sys/class/thermal/thermal_zone0/trip_point_1_temp",
-            "105000\n",
-        );
+        f.file("sys/class/thermal/thermal_zone0/trip_point_0_type", "passive\n");
+        f.file("sys/class/thermal/thermal_zone0/trip_point_1_type", "critical\n");
+        f.file("sys/class/thermal/thermal_zone0/trip_point_1_temp", "105000\n");
         f.file("sys/class/thermal/cooling_device0/type", "fan\n");
         f.file("sys/class/hwmon/hwmon0/name", "cpu_thermal\n");
         f.file("sys/class/hwmon/hwmon0/temp1_input", "47500\n");
@@ -310,37 +240,18 @@ mod tests {
             probe::list(&mut s, f.root(), TEMPERATURE, &[]),
             ["cpu-thermal", "ath10k_hwmon temp1", "ath10k_hwmon temp1#2"]
         );
-        assert_eq!(
-            probe::list(&mut s, f.root(), POWER, &[]),
-            ["nct6775 +12V", "nct6775 power1", "BAT0"]
-        );
+        assert_eq!(probe::list(&mut s, f.root(), POWER, &[]), ["nct6775 +12V", "nct6775 power1", "BAT0"]);
         let mut get = |path, key, names: &[&str]| {
             let v = probe::get(&mut s, f.root(), path, &[key], names);
             probe::line(&v, names)
         };
         let names = ["Status", "Value", "LowAlarmValue", "HighAlarmValue"];
-        assert_eq!(
-            get(TEMPERATURE, "cpu-thermal", &names),
-            "Enabled|48|-274|105"
-        );
-        assert_eq!(
-            get(TEMPERATURE, "ath10k_hwmon temp1#2", &names),
-            "Enabled|-11|-274|-274"
-        );
-        assert_eq!(
-            get(POWER, "nct6775 +12V", &["Voltage", "Current"]),
-            "11980|-"
-        );
+        assert_eq!(get(TEMPERATURE, "cpu-thermal", &names), "Enabled|48|-274|105");
+        assert_eq!(get(TEMPERATURE, "ath10k_hwmon temp1#2", &names), "Enabled|-11|-274|-274");
+        assert_eq!(get(POWER, "nct6775 +12V", &["Voltage", "Current"]), "11980|-");
         assert_eq!(get(POWER, "nct6775 power1", &["Power"]), "15000");
-        assert_eq!(
-            get(POWER, "BAT0", &["Status", "Voltage", "Current"]),
-            "Enabled|12345|-500"
-        );
-        assert_eq!(
-            get(POWER, "cpu-thermal", &["Name"]),
-            "-",
-            "a name of the other table"
-        );
+        assert_eq!(get(POWER, "BAT0", &["Status", "Voltage", "Current"]), "Enabled|12345|-500");
+        assert_eq!(get(POWER, "cpu-thermal", &["Name"]), "-", "a name of the other table");
     }
 
     #[test]
@@ -350,21 +261,9 @@ mod tests {
         f.file("sys/class/hwmon/hwmon0/temp1_input", "9223372036854775807");
         f.bytes("sys/class/hwmon/hwmon0/name", &[0xff, 0x01, 0x02]);
         let mut s = sensors();
-        let v = probe::get(
-            &mut s,
-            f.root(),
-            TEMPERATURE,
-            &["thermal_zone0"],
-            &["Status", "Value", "LastUpdate"],
-        );
-        assert_eq!(
-            (
-                v["Status"].as_str(),
-                v["Value"].as_str(),
-                v.get("LastUpdate")
-            ),
-            ("Error", "-274", None)
-        );
+        let v =
+            probe::get(&mut s, f.root(), TEMPERATURE, &["thermal_zone0"], &["Status", "Value", "LastUpdate"]);
+        assert_eq!((v["Status"].as_str(), v["Value"].as_str(), v.get("LastUpdate")), ("Error", "-274", None));
         let keys = probe::list(&mut s, f.root(), TEMPERATURE, &[]);
         assert_eq!(keys.len(), 2);
         let v = probe::get(&mut s, f.root(), TEMPERATURE, &[&keys[1]], &["Value"]);
@@ -372,9 +271,6 @@ mod tests {
         for n in 0..MAX_SENSORS + 10 {
             f.file(&format!("sys/class/hwmon/hwmon0/temp{n}_input"), "1");
         }
-        assert_eq!(
-            probe::list(&mut sensors(), f.root(), TEMPERATURE, &[]).len(),
-            MAX_SENSORS
-        );
+        assert_eq!(probe::list(&mut sensors(), f.root(), TEMPERATURE, &[]).len(), MAX_SENSORS);
     }
 }

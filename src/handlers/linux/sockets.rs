@@ -18,9 +18,7 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// All of them; several that listen on the same port count once. A kernel that does not tell over
 /// netlink is read by its files, as is any root but `/`.
 pub fn read(root: &Path, live: bool) -> Vec<Socket> {
-    let told = live
-        .then(|| collect(Dump::Sockets, Socket::parse).ok())
-        .flatten();
+    let told = live.then(|| collect(Dump::Sockets, Socket::parse).ok()).flatten();
     let mut all = told.unwrap_or_else(|| files(root));
     let mut seen = HashSet::new();
     all.retain(|socket| seen.insert(socket.clone()));
@@ -54,11 +52,8 @@ fn socket(line: &str) -> Option<Socket> {
 /// `0100007F:1F90`: the address as words of 32 bits in the byte order of the machine.
 fn end(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;
-    let word = |at: usize| {
-        u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16)
-            .ok()
-            .map(u32::to_ne_bytes)
-    };
+    let word =
+        |at: usize| u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok().map(u32::to_ne_bytes);
     let ip = match address.len() {
         8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
         32 => {
@@ -81,9 +76,7 @@ fn key(socket: &Socket) -> String {
 }
 
 fn is(socket: &Socket, key: &str) -> bool {
-    let (local, remote) = key
-        .split_once(' ')
-        .map_or((key, None), |(l, r)| (l, Some(r)));
+    let (local, remote) = key.split_once(' ').map_or((key, None), |(l, r)| (l, Some(r)));
     // Numbers first: text is made only for what has a chance.
     local.parse() == Ok(socket.local) && remote.map(str::parse) == socket.remote.map(Ok)
 }
@@ -128,13 +121,7 @@ mod tests {
         let s = socket(&listening).unwrap();
         assert_eq!((key(&s).as_str(), s.remote), ("127.0.0.1:8080", None));
         assert!(is(&s, "127.0.0.1:8080") && !is(&s, "127.0.0.1:8080 10.0.0.1:1"));
-        let mapped = format!(
-            "{}{}{}{}",
-            v4([0; 4]),
-            v4([0; 4]),
-            v4([0, 0, 255, 255]),
-            v4([10, 0, 0, 1])
-        );
+        let mapped = format!("{}{}{}{}", v4([0; 4]), v4([0; 4]), v4([0, 0, 255, 255]), v4([10, 0, 0, 1]));
         let s = socket(&format!(" 1: {mapped}:0050 {mapped}:C000 01 x")).unwrap();
         assert_eq!(key(&s), "10.0.0.1:80 10.0.0.1:49152");
         assert!(is(&s, &key(&s)));

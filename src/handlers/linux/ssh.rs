@@ -46,21 +46,14 @@ struct Key {
 impl Ssh {
     /// The provider; the processes tell whether a daemon runs.
     pub fn new(processes: Rc<RefCell<Processes>>) -> Ssh {
-        Ssh {
-            processes,
-            servers: PerRpc::default(),
-            keys: PerRpc::default(),
-        }
+        Ssh { processes, servers: PerRpc::default(), keys: PerRpc::default() }
     }
 
     fn servers(&mut self, ctx: &Ctx<'_>) -> &[Server] {
         let processes = &self.processes;
         self.servers.get(ctx, || {
             let mut processes = processes.borrow_mut();
-            let words = processes
-                .find(ctx, &["dropbear"])
-                .map(|p| p.words(ctx.root))
-                .unwrap_or_default();
+            let words = processes.find(ctx, &["dropbear"]).map(|p| p.words(ctx.root)).unwrap_or_default();
             servers(ctx.root, &words)
         })
     }
@@ -69,12 +62,7 @@ impl Ssh {
 impl Reading for Ssh {
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         if row.object.name() == "AuthorizedKey" {
-            out.extend(
-                self.keys
-                    .get(ctx, || keys(ctx.root))
-                    .iter()
-                    .map(|k| k.key.clone()),
-            );
+            out.extend(self.keys.get(ctx, || keys(ctx.root)).iter().map(|k| k.key.clone()));
         } else {
             out.extend(self.servers(ctx).iter().map(|s| s.name.to_owned()));
         }
@@ -102,23 +90,14 @@ impl Reading for Ssh {
             return;
         }
         // Of SSH. itself: whether any of them runs.
-        let names: Vec<&str> = server.map_or_else(
-            || servers.iter().map(|s| s.name).collect(),
-            |s| vec![s.name],
-        );
+        let names: Vec<&str> =
+            server.map_or_else(|| servers.iter().map(|s| s.name).collect(), |s| vec![s.name]);
         let mut processes = processes.borrow_mut();
         let process = processes.find(ctx, &names);
         for (i, want) in want.iter().enumerate() {
             match (want.param.name(), server) {
                 ("Enable", _) => out.put(i, process.is_some()),
-                ("Status", _) => out.put(
-                    i,
-                    if process.is_some() {
-                        "Enabled"
-                    } else {
-                        "Disabled"
-                    },
-                ),
+                ("Status", _) => out.put(i, if process.is_some() { "Enabled" } else { "Disabled" }),
                 ("PID", _) => out.put(i, process.map_or(0, |p| p.pid)),
                 ("ActivationDate", _) => {
                     if let Some(started) = process.and_then(|p| p.started(ctx.root)) {
@@ -168,12 +147,9 @@ fn dropbear(words: &[String]) -> Server {
             "-g" => server.root_password_login = false,
             "-T" => server.tries = next.parse().unwrap_or(server.tries),
             // [ADDRESS:]PORT; of several the first.
-            "-p" => ports.extend(
-                next.rsplit(':')
-                    .next()
-                    .and_then(|p| p.parse::<u16>().ok())
-                    .filter(|p| *p > 0),
-            ),
+            "-p" => {
+                ports.extend(next.rsplit(':').next().and_then(|p| p.parse::<u16>().ok()).filter(|p| *p > 0))
+            }
             _ => {}
         }
     }
@@ -186,26 +162,17 @@ fn dropbear(words: &[String]) -> Server {
 fn openssh(root: &Path) -> Server {
     let mut words = Vec::new();
     collect(root, "/etc/ssh/sshd_config", &mut words, &mut 0);
-    let first = |name: &str| {
-        words
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str())
-    };
+    let first =
+        |name: &str| words.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str());
     let root_login = first("PermitRootLogin").unwrap_or("prohibit-password");
     let password_login = first("PasswordAuthentication") != Some("no");
     Server {
         name: "sshd",
-        port: first("Port")
-            .and_then(|p| p.parse().ok())
-            .filter(|p| *p > 0)
-            .unwrap_or(22),
+        port: first("Port").and_then(|p| p.parse().ok()).filter(|p| *p > 0).unwrap_or(22),
         root_login: root_login != "no",
         password_login,
         root_password_login: root_login == "yes" && password_login,
-        tries: first("MaxAuthTries")
-            .and_then(|t| t.parse().ok())
-            .unwrap_or(6),
+        tries: first("MaxAuthTries").and_then(|t| t.parse().ok()).unwrap_or(6),
     }
 }
 
@@ -229,10 +196,7 @@ fn collect(root: &Path, path: &str, words: &mut Vec<(String, String)>, files: &m
             let Some(folder) = value.strip_suffix("/*.conf") else {
                 continue;
             };
-            for file in host::names(root, folder)
-                .iter()
-                .filter(|n| n.ends_with(".conf"))
-            {
+            for file in host::names(root, folder).iter().filter(|n| n.ends_with(".conf")) {
                 collect(root, &format!("{folder}/{file}"), words, files);
             }
         } else if !name.starts_with('#') {
@@ -245,10 +209,7 @@ fn collect(root: &Path, path: &str, words: &mut Vec<(String, String)>, files: &m
 fn keys(root: &Path) -> Vec<Key> {
     let mut files = vec![
         ("root".to_owned(), "/root/.ssh/authorized_keys".to_owned()),
-        (
-            "root".to_owned(),
-            "/etc/dropbear/authorized_keys".to_owned(),
-        ),
+        ("root".to_owned(), "/etc/dropbear/authorized_keys".to_owned()),
     ];
     for user in host::names(root, "/home").into_iter().take(MAX_FILES) {
         let file = format!("/home/{user}/.ssh/authorized_keys");
@@ -261,20 +222,13 @@ fn keys(root: &Path) -> Vec<Key> {
             let is_key = text
                 .split_ascii_whitespace()
                 .any(|w| w.starts_with("ssh-") || w.starts_with("ecdsa-") || w.starts_with("sk-"));
-            if !is_key
-                || text.starts_with('#')
-                || text.len() > MAX_LINE
-                || text.chars().any(char::is_control)
+            if !is_key || text.starts_with('#') || text.len() > MAX_LINE || text.chars().any(char::is_control)
             {
                 continue;
             }
             let key = format!("{user} {:08x}", crc32fast::hash(text.as_bytes()));
             if found.len() < MAX_KEYS && !found.iter().any(|k| k.key == key) {
-                found.push(Key {
-                    key,
-                    user: user.clone(),
-                    text: text.to_owned(),
-                });
+                found.push(Key { key, user: user.clone(), text: text.to_owned() });
             }
         }
     }
@@ -306,19 +260,10 @@ mod tests {
     #[test]
     fn a_daemon_as_it_is_configured() {
         let f = Folder::new();
-        let get = |key| {
-            probe::line(
-                &probe::get(&mut ssh(), f.root(), SERVER, &[key], &NAMES),
-                &NAMES,
-            )
-        };
+        let get = |key| probe::line(&probe::get(&mut ssh(), f.root(), SERVER, &[key], &NAMES), &NAMES);
         assert!(probe::list(&mut ssh(), f.root(), SERVER, &[]).is_empty());
         f.file("etc/ssh/sshd_config", "");
-        assert_eq!(
-            get("sshd"),
-            "false|Disabled|22|true|true|false|6|0",
-            "the daemon's own defaults"
-        );
+        assert_eq!(get("sshd"), "false|Disabled|22|true|true|false|6|0", "the daemon's own defaults");
         f.file("etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n#Port 1\nport 2222\nPort 22\nPermitRootLogin yes\nMatch User x\nMaxAuthTries 1\n");
         f.file(
             "etc/ssh/sshd_config.d/own.conf",
@@ -328,10 +273,7 @@ mod tests {
         assert_eq!(get("sshd"), "true|Enabled|2222|true|false|false|6|9");
         assert_eq!(get("dropbear"), "-|-|-|-|-|-|-|-");
         f.file("etc/dropbear/authorized_keys", "");
-        assert_eq!(
-            probe::list(&mut ssh(), f.root(), SERVER, &[]),
-            ["sshd", "dropbear"]
-        );
+        assert_eq!(probe::list(&mut ssh(), f.root(), SERVER, &[]), ["sshd", "dropbear"]);
         assert_eq!(get("dropbear"), "false|Disabled|22|true|true|true|10|0");
         f.file("proc/10/stat", "10 (dropbear) S");
         f.file(
@@ -339,17 +281,8 @@ mod tests {
             &"/usr/sbin/dropbear -F -s -p 192.168.1.1:2022 -p 22 -T 3 -p".replace(' ', "\0"),
         );
         assert_eq!(get("dropbear"), "true|Enabled|2022|true|false|false|3|10");
-        let v = probe::get(
-            &mut ssh(),
-            f.root(),
-            "Device.SSH.",
-            &[],
-            &["Enable", "Status"],
-        );
-        assert_eq!(
-            (v["Enable"].as_str(), v["Status"].as_str()),
-            ("true", "Enabled")
-        );
+        let v = probe::get(&mut ssh(), f.root(), "Device.SSH.", &[], &["Enable", "Status"]);
+        assert_eq!((v["Enable"].as_str(), v["Status"].as_str()), ("true", "Enabled"));
     }
 
     #[test]

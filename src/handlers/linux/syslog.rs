@@ -11,14 +11,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 /// Log daemons, as the kernel cuts their names.
-const DAEMONS: [&str; 6] = [
-    "rsyslogd",
-    "syslogd",
-    "syslog-ng",
-    "logd",
-    "systemd-journal",
-    "metalog",
-];
+const DAEMONS: [&str; 6] = ["rsyslogd", "syslogd", "syslog-ng", "logd", "systemd-journal", "metalog"];
 /// No more actions than this are shown.
 const MAX_ACTIONS: usize = 64;
 /// The port of syslog.
@@ -34,20 +27,13 @@ pub struct Syslog {
 #[derive(PartialEq, Debug)]
 enum Target<'a> {
     File(&'a str),
-    Remote {
-        protocol: &'static str,
-        address: &'a str,
-        port: u16,
-    },
+    Remote { protocol: &'static str, address: &'a str, port: u16 },
 }
 
 impl Syslog {
     /// The provider; the processes tell which daemon runs.
     pub fn new(processes: Rc<RefCell<Processes>>) -> Syslog {
-        Syslog {
-            processes,
-            actions: PerRpc::default(),
-        }
+        Syslog { processes, actions: PerRpc::default() }
     }
 
     fn actions(&mut self, ctx: &Ctx<'_>) -> &[String] {
@@ -112,9 +98,7 @@ impl Target<'_> {
             return Some(Target::File(key));
         }
         let rest = key.strip_prefix('@')?;
-        let (protocol, rest) = rest
-            .strip_prefix('@')
-            .map_or(("UDP", rest), |rest| ("TCP", rest));
+        let (protocol, rest) = rest.strip_prefix('@').map_or(("UDP", rest), |rest| ("TCP", rest));
         let (address, port) = match rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
             Some((address, port)) => (address, port.strip_prefix(':')),
             // More colons than one are an address of IPv6 without its port.
@@ -127,11 +111,7 @@ impl Target<'_> {
             Some(port) => port.parse().ok().filter(|p| *p > 0)?,
             None => PORT,
         };
-        (!address.is_empty()).then_some(Target::Remote {
-            protocol,
-            address,
-            port,
-        })
+        (!address.is_empty()).then_some(Target::Remote { protocol, address, port })
     }
 }
 
@@ -151,40 +131,25 @@ fn add(found: &mut Vec<String>, target: &str) {
 fn busybox(words: &[String], found: &mut Vec<String>) {
     let has = |name: &str| words.iter().any(|w| w.starts_with(name));
     let after = |name: &'static str| {
-        words
-            .windows(2)
-            .filter(move |w| w.first().is_some_and(|w| w == name))
-            .filter_map(|w| w.last())
+        words.windows(2).filter(move |w| w.first().is_some_and(|w| w == name)).filter_map(|w| w.last())
     };
     after("-R").for_each(|host| add(found, &format!("@{host}")));
     if (found.is_empty() || has("-L")) && !has("-C") {
-        add(
-            found,
-            after("-O")
-                .next()
-                .map_or("/var/log/messages", String::as_str),
-        );
+        add(found, after("-O").next().map_or("/var/log/messages", String::as_str));
     }
 }
 
 /// Lines of a selector and where it goes: `auth,authpriv.*  -/var/log/auth.log`.
 fn configured(root: &Path, found: &mut Vec<String>) {
-    let mut files = vec![
-        "/etc/rsyslog.conf".to_owned(),
-        "/etc/syslog.conf".to_owned(),
-    ];
+    let mut files = vec!["/etc/rsyslog.conf".to_owned(), "/etc/syslog.conf".to_owned()];
     let more = host::names(root, "/etc/rsyslog.d");
     files.extend(
-        more.iter()
-            .filter(|n| n.ends_with(".conf"))
-            .take(MAX_ACTIONS)
-            .map(|n| format!("/etc/rsyslog.d/{n}")),
+        more.iter().filter(|n| n.ends_with(".conf")).take(MAX_ACTIONS).map(|n| format!("/etc/rsyslog.d/{n}")),
     );
     for file in files {
         for line in host::read(root, &file).unwrap_or_default().lines() {
             let mut words = line.split_ascii_whitespace();
-            let (Some(selector), Some(target), None) = (words.next(), words.next(), words.next())
-            else {
+            let (Some(selector), Some(target), None) = (words.next(), words.next(), words.next()) else {
                 continue;
             };
             if selector.contains('.') && !selector.starts_with(['#', '$', '&']) {
@@ -211,45 +176,23 @@ mod tests {
 
     fn get(f: &Folder, object: &str, key: &str, names: &[&str]) -> String {
         let path = format!("{ACTION}{object}.");
-        probe::line(
-            &probe::get(&mut syslog(), f.root(), &path, &[key], names),
-            names,
-        )
+        probe::line(&probe::get(&mut syslog(), f.root(), &path, &[key], names), names)
     }
 
     #[test]
     fn rsyslogs_lines() {
         let f = Folder::new();
         f.file("etc/rsyslog.conf", "# a\n$WorkDirectory /var/spool\nauth,authpriv.*\t/var/log/auth.log\n*.*;auth.none -/var/log/syslog\nmodule(load=\"x.y\") /z more\n");
-        f.file(
-            "etc/rsyslog.d/50.conf",
-            "*.* @@192.0.2.9:6514\n*.emerg :omusrmsg:*\n",
-        );
+        f.file("etc/rsyslog.d/50.conf", "*.* @@192.0.2.9:6514\n*.emerg :omusrmsg:*\n");
         f.file("proc/3/stat", "3 (rsyslogd) S");
         let keys = probe::list(&mut syslog(), f.root(), ACTION, &[]);
-        assert_eq!(
-            keys,
-            ["/var/log/auth.log", "/var/log/syslog", "@@192.0.2.9:6514"]
-        );
+        assert_eq!(keys, ["/var/log/auth.log", "/var/log/syslog", "@@192.0.2.9:6514"]);
         let reference = "Device.DeviceInfo.VendorLogFile.{i}.</var/log/syslog>";
-        assert_eq!(
-            get(&f, "LogFile", "/var/log/syslog", &FILE),
-            format!("true|/var/log/syslog|{reference}")
-        );
-        assert_eq!(
-            get(&f, "LogRemote", "/var/log/syslog", &REMOTE),
-            "false|Disabled|-|-|514"
-        );
-        assert_eq!(
-            get(&f, "LogRemote", "@@192.0.2.9:6514", &REMOTE),
-            "true|Enabled|192.0.2.9|TCP|6514"
-        );
+        assert_eq!(get(&f, "LogFile", "/var/log/syslog", &FILE), format!("true|/var/log/syslog|{reference}"));
+        assert_eq!(get(&f, "LogRemote", "/var/log/syslog", &REMOTE), "false|Disabled|-|-|514");
+        assert_eq!(get(&f, "LogRemote", "@@192.0.2.9:6514", &REMOTE), "true|Enabled|192.0.2.9|TCP|6514");
         assert_eq!(get(&f, "LogFile", "@@192.0.2.9:6514", &FILE), "false|-|-");
-        assert_eq!(
-            get(&f, "LogFile", "/etc/shadow", &FILE),
-            "-|-|-",
-            "no action writes there"
-        );
+        assert_eq!(get(&f, "LogFile", "/etc/shadow", &FILE), "-|-|-", "no action writes there");
     }
 
     #[test]
@@ -267,28 +210,13 @@ mod tests {
         );
         assert_eq!(words("/sbin/syslogd -R loghost"), ["@loghost"]);
         assert!(words("/sbin/syslogd -C16").is_empty());
-        let v = probe::get(
-            &mut syslog(),
-            f.root(),
-            "Device.Syslog.",
-            &[],
-            &["Enable", "Status"],
-        );
-        assert_eq!(
-            (v["Enable"].as_str(), v["Status"].as_str()),
-            ("true", "Enabled")
-        );
+        let v = probe::get(&mut syslog(), f.root(), "Device.Syslog.", &[], &["Enable", "Status"]);
+        assert_eq!((v["Enable"].as_str(), v["Status"].as_str()), ("true", "Enabled"));
     }
 
     #[test]
     fn targets() {
-        let remote = |protocol, address, port| {
-            Some(Target::Remote {
-                protocol,
-                address,
-                port,
-            })
-        };
+        let remote = |protocol, address, port| Some(Target::Remote { protocol, address, port });
         for (text, target) in [
             ("@h", remote("UDP", "h", 514)),
             ("@@[2001:db8::1]:10514", remote("TCP", "2001:db8::1", 10514)),

@@ -28,17 +28,12 @@ impl Reading for System {
                 }
                 "AdditionalSoftwareVersion" => {
                     let uname = host::uname(ctx.root);
-                    out.put(
-                        i,
-                        item(format!("{} {}", uname.sysname, uname.release).trim()),
-                    );
+                    out.put(i, item(format!("{} {}", uname.sysname, uname.release).trim()));
                 }
                 // The third number is the most that a receive buffer may grow to.
                 "MaxTCPWindowSize" => {
                     let line = host::line(ctx.root, "/proc/sys/net/ipv4/tcp_rmem");
-                    let max = line
-                        .as_deref()
-                        .and_then(|l| l.split_ascii_whitespace().nth(2));
+                    let max = line.as_deref().and_then(|l| l.split_ascii_whitespace().nth(2));
                     if let Some(max) = max.and_then(|m| m.parse::<u32>().ok()) {
                         out.put(i, max);
                     }
@@ -60,24 +55,18 @@ impl Reading for System {
 
 /// A text that can stand in a list: at most 64 characters, its commas taken out.
 fn item(text: &str) -> String {
-    text.chars()
-        .filter(|c| *c != ',' && !c.is_control())
-        .take(64)
-        .collect()
+    text.chars().filter(|c| *c != ',' && !c.is_control()).take(64).collect()
 }
 
 /// The standard's words for the kernel's congestion controls; it has none for cubic and bbr. What
 /// Linux calls reno is the New Reno of RFC 6582.
 fn implementations(root: &Path) -> String {
-    let known =
-        host::line(root, "/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap_or_default();
-    let words = known
-        .split_ascii_whitespace()
-        .filter_map(|name| match name {
-            "reno" => Some("New Reno"),
-            "vegas" => Some("Vegas"),
-            _ => None,
-        });
+    let known = host::line(root, "/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap_or_default();
+    let words = known.split_ascii_whitespace().filter_map(|name| match name {
+        "reno" => Some("New Reno"),
+        "vegas" => Some("Vegas"),
+        _ => None,
+    });
     words.collect::<Vec<_>>().join(",")
 }
 
@@ -92,36 +81,17 @@ mod tests {
         let f = Folder::new();
         f.file("proc/uptime", "61.99 1.0\n");
         f.file("proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n");
-        f.file(
-            "proc/sys/net/ipv4/tcp_available_congestion_control",
-            "reno cubic vegas bbr\n",
-        );
+        f.file("proc/sys/net/ipv4/tcp_available_congestion_control", "reno cubic vegas bbr\n");
         f.file(".cwmpd/uname", "sysname=Linux\nrelease=5.15.134\n");
-        const INFO: [&str; 3] = [
-            "UpTime",
-            "AdditionalSoftwareVersion",
-            "AdditionalHardwareVersion",
-        ];
+        const INFO: [&str; 3] = ["UpTime", "AdditionalSoftwareVersion", "AdditionalHardwareVersion"];
         const TCP: [&str; 2] = ["MaxTCPWindowSize", "TCPImplementation"];
         let read = || {
             let mut system = ReadOnly(Box::new(System));
             let info = probe::get(&mut system, f.root(), "Device.DeviceInfo.", &[], &INFO);
-            let tcp = probe::get(
-                &mut system,
-                f.root(),
-                "Device.DeviceInfo.NetworkProperties.",
-                &[],
-                &TCP,
-            );
+            let tcp = probe::get(&mut system, f.root(), "Device.DeviceInfo.NetworkProperties.", &[], &TCP);
             (probe::line(&info, &INFO), probe::line(&tcp, &TCP))
         };
-        assert_eq!(
-            read(),
-            (
-                "61|Linux 5.15.134|-".into(),
-                "6291456|New Reno,Vegas".into()
-            )
-        );
+        assert_eq!(read(), ("61|Linux 5.15.134|-".into(), "6291456|New Reno,Vegas".into()));
         f.file("proc/sys/net/ipv4/tcp_rmem", "4096 131072 99999999999999\n");
         f.file("proc/sys/net/ipv4/tcp_available_congestion_control", "");
         f.bytes("proc/uptime", &[0xff; 100]);

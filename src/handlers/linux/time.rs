@@ -38,12 +38,7 @@ const CLIENTS: [Client; 3] = [
     Client {
         key: "ntpd",
         process: "ntpd",
-        files: &[
-            "/etc/ntpsec/ntp.conf",
-            "/etc/ntp.conf",
-            "/etc/openntpd/ntpd.conf",
-            "/etc/ntpd.conf",
-        ],
+        files: &["/etc/ntpsec/ntp.conf", "/etc/ntp.conf", "/etc/openntpd/ntpd.conf", "/etc/ntpd.conf"],
         marks: &[
             "/var/lib/ntpsec/ntp.drift",
             "/var/lib/ntp/ntp.drift",
@@ -71,9 +66,7 @@ impl Reading for Time {
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         let mut processes = self.processes.borrow_mut();
         // The row of one client, or Device.Time. itself: then what holds of one holds.
-        let clients = CLIENTS
-            .iter()
-            .filter(|c| row.keys.is_empty() || c.key == row.key());
+        let clients = CLIENTS.iter().filter(|c| row.keys.is_empty() || c.key == row.key());
         let (mut known, mut runs, mut synchronized) = (None, false, false);
         for client in clients {
             known = Some(client);
@@ -83,11 +76,7 @@ impl Reading for Time {
             }
         }
         let Some(client) = known else { return };
-        let config = if row.keys.is_empty() {
-            Config::default()
-        } else {
-            client.config(ctx.root)
-        };
+        let config = if row.keys.is_empty() { Config::default() } else { client.config(ctx.root) };
         for (i, want) in want.iter().enumerate() {
             match want.param.name() {
                 "Enable" => out.put(i, runs),
@@ -118,10 +107,7 @@ struct Config {
 
 impl Client {
     fn file(&self, root: &Path) -> Option<&'static str> {
-        self.files
-            .iter()
-            .copied()
-            .find(|f| host::metadata(root, f).is_some_and(|m| m.is_file()))
+        self.files.iter().copied().find(|f| host::metadata(root, f).is_some_and(|m| m.is_file()))
     }
 
     /// Whether one of its marks is younger than the system is up: daemons write their drift only when
@@ -131,33 +117,23 @@ impl Client {
             return false;
         };
         let booted = host::wall().saturating_sub_unsigned(up.as_secs());
-        self.marks
-            .iter()
-            .any(|m| host::modified(root, m).is_some_and(|changed| changed >= booted))
+        self.marks.iter().any(|m| host::modified(root, m).is_some_and(|changed| changed >= booted))
     }
 
     fn config(&self, root: &Path) -> Config {
-        let text = self
-            .file(root)
-            .and_then(|f| host::read(root, f).ok())
-            .unwrap_or_default();
+        let text = self.file(root).and_then(|f| host::read(root, f).ok()).unwrap_or_default();
         let mut config = Config::default();
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or("").trim();
             if let Some((name, value)) = line.split_once('=') {
                 if name.trim() == "NTP" {
-                    value
-                        .split_ascii_whitespace()
-                        .for_each(|server| config.add(server));
+                    value.split_ascii_whitespace().for_each(|server| config.add(server));
                 }
                 continue;
             }
             let mut words = line.split_ascii_whitespace();
             if matches!(words.next(), Some("server" | "servers" | "pool" | "peer")) {
-                words
-                    .next()
-                    .into_iter()
-                    .for_each(|server| config.add(server));
+                words.next().into_iter().for_each(|server| config.add(server));
                 config.iburst |= words.any(|w| w == "iburst");
             }
         }
@@ -167,10 +143,8 @@ impl Client {
 
 impl Config {
     fn add(&mut self, server: &str) {
-        let plain = server.len() <= 253
-            && server
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-._:%".contains(&b));
+        let plain =
+            server.len() <= 253 && server.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:%".contains(&b));
         if plain && self.servers.len() < MAX_SERVERS {
             self.servers.push(server.to_owned());
         }
@@ -187,9 +161,8 @@ fn zone(root: &Path) -> String {
         let rule = body.rsplit(|b| *b == b'\n').next()?;
         Some(std::str::from_utf8(rule).ok()?.to_owned())
     });
-    let plain = |rule: &String| {
-        !rule.is_empty() && rule.len() <= 256 && rule.bytes().all(|b| b.is_ascii_graphic())
-    };
+    let plain =
+        |rule: &String| !rule.is_empty() && rule.len() <= 256 && rule.bytes().all(|b| b.is_ascii_graphic());
     rule.filter(plain).unwrap_or_else(|| "UTC0".to_owned())
 }
 
@@ -202,9 +175,7 @@ mod tests {
     const TABLE: &str = "Device.Time.Client.{i}.";
 
     fn time() -> ReadOnly {
-        ReadOnly(Box::new(Time {
-            processes: Rc::default(),
-        }))
+        ReadOnly(Box::new(Time { processes: Rc::default() }))
     }
 
     #[test]
@@ -215,65 +186,31 @@ mod tests {
         f.file("etc/chrony.conf", "# servers\npool 2.debian.pool.ntp.org iburst\nserver 192.0.2.1 # near\nserver bad,name\nserver\ndriftfile /x\n");
         f.file("etc/ntp.conf", "server ntp.example.org\n");
         let names = ["Enable", "Status", "Servers", "IBurst"];
-        let get = |key| {
-            probe::line(
-                &probe::get(&mut time(), f.root(), TABLE, &[key], &names),
-                &names,
-            )
-        };
-        assert_eq!(
-            probe::list(&mut time(), f.root(), TABLE, &[]),
-            ["chronyd", "ntpd"]
-        );
-        assert_eq!(
-            get("chronyd"),
-            "true|Unsynchronized|2.debian.pool.ntp.org,192.0.2.1|true"
-        );
+        let get = |key| probe::line(&probe::get(&mut time(), f.root(), TABLE, &[key], &names), &names);
+        assert_eq!(probe::list(&mut time(), f.root(), TABLE, &[]), ["chronyd", "ntpd"]);
+        assert_eq!(get("chronyd"), "true|Unsynchronized|2.debian.pool.ntp.org,192.0.2.1|true");
         assert_eq!(get("ntpd"), "false|Disabled|ntp.example.org|false");
         assert_eq!(get("sundial"), "-|-|-|-");
         f.file("var/lib/chrony/drift", "1 2\n");
-        let v = probe::get(
-            &mut time(),
-            f.root(),
-            "Device.Time.",
-            &[],
-            &["Enable", "Status", "CurrentLocalTime"],
-        );
-        assert_eq!(
-            (v["Enable"].as_str(), v["Status"].as_str()),
-            ("true", "Synchronized")
-        );
+        let v =
+            probe::get(&mut time(), f.root(), "Device.Time.", &[], &["Enable", "Status", "CurrentLocalTime"]);
+        assert_eq!((v["Enable"].as_str(), v["Status"].as_str()), ("true", "Synchronized"));
         assert!(clock::parse(&v["CurrentLocalTime"]).is_some());
     }
 
     #[test]
     fn systemds_own() {
         let f = Folder::new();
-        f.file(
-            "etc/systemd/timesyncd.conf",
-            "[Time]\n#NTP=old\nNTP = a.example b.example\nFallbackNTP=c\n",
-        );
-        let v = probe::get(
-            &mut time(),
-            f.root(),
-            TABLE,
-            &["systemd-timesyncd"],
-            &["Servers", "Status"],
-        );
-        assert_eq!(
-            (v["Servers"].as_str(), v["Status"].as_str()),
-            ("a.example,b.example", "Disabled")
-        );
+        f.file("etc/systemd/timesyncd.conf", "[Time]\n#NTP=old\nNTP = a.example b.example\nFallbackNTP=c\n");
+        let v = probe::get(&mut time(), f.root(), TABLE, &["systemd-timesyncd"], &["Servers", "Status"]);
+        assert_eq!((v["Servers"].as_str(), v["Status"].as_str()), ("a.example,b.example", "Disabled"));
     }
 
     #[test]
     fn the_zone_as_posix_writes_it() {
         let f = Folder::new();
         assert_eq!(zone(f.root()), "UTC0");
-        f.bytes(
-            "etc/localtime",
-            b"TZif2\0\0\0\xff\nCET-1CEST,M3.5.0,M10.5.0/3\n",
-        );
+        f.bytes("etc/localtime", b"TZif2\0\0\0\xff\nCET-1CEST,M3.5.0,M10.5.0/3\n");
         assert_eq!(zone(f.root()), "CET-1CEST,M3.5.0,M10.5.0/3");
         f.file("etc/TZ", "EST5EDT\n");
         assert_eq!(zone(f.root()), "EST5EDT");

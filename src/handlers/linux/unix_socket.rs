@@ -43,16 +43,9 @@ impl Reading for UnixSockets {
 /// accepted connections have the listener's path too: of several with one path the listener is shown.
 fn read(root: &Path) -> BTreeMap<String, bool> {
     let mut found = BTreeMap::new();
-    for line in host::read(root, "/proc/net/unix")
-        .unwrap_or_default()
-        .lines()
-        .skip(1)
-    {
+    for line in host::read(root, "/proc/net/unix").unwrap_or_default().lines().skip(1) {
         let mut words = line.splitn(8, ' ').skip(3);
-        let flags = words
-            .next()
-            .and_then(|f| u32::from_str_radix(f, 16).ok())
-            .unwrap_or(0);
+        let flags = words.next().and_then(|f| u32::from_str_radix(f, 16).ok()).unwrap_or(0);
         // The inode is padded, so that spaces are left in front of the path.
         let Some(path) = line.find(['/', '@']).and_then(|at| line.get(at..)) else {
             continue;
@@ -94,8 +87,7 @@ mod tests {
             probe::list(&mut sockets, f.root(), table, &[]),
             ["/dev/log", "/var/run/ubus/ubus.sock", "@/a b"]
         );
-        let mut mode =
-            |key| probe::get(&mut sockets, f.root(), table, &[key], &["Mode"]).remove("Mode");
+        let mut mode = |key| probe::get(&mut sockets, f.root(), table, &[key], &["Mode"]).remove("Mode");
         assert_eq!(mode("/var/run/ubus/ubus.sock").as_deref(), Some("Listen"));
         assert_eq!(mode("/dev/log").as_deref(), Some("Connect"));
         assert_eq!(mode("/gone"), None);

@@ -21,30 +21,18 @@ pub struct Usb {
 impl Reading for Usb {
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         let root = ctx.root;
-        let names = self.names.get(ctx, || {
-            host::names(root, USB)
-                .into_iter()
-                .take(MAX_DEVICES)
-                .collect()
-        });
+        let names = self.names.get(ctx, || host::names(root, USB).into_iter().take(MAX_DEVICES).collect());
         match row.object.name() {
             "Host" => out.extend(names.iter().filter(|n| is_host(n)).cloned()),
             "Port" => {
                 for hub in names.iter().filter(|n| n.ends_with(":1.0")) {
                     let ports = host::names(root, &format!("{USB}/{hub}"));
-                    out.extend(
-                        ports
-                            .into_iter()
-                            .filter(|p| p.contains("-port"))
-                            .take(MAX_DEVICES),
-                    );
+                    out.extend(ports.into_iter().filter(|p| p.contains("-port")).take(MAX_DEVICES));
                 }
             }
             "Device" => {
                 let bus = row.keys.first().map_or("", |k| k.trim_start_matches("usb"));
-                let of = |n: &&String| {
-                    n.split_once('-').is_some_and(|(b, _)| b == bus) && !n.contains(':')
-                };
+                let of = |n: &&String| n.split_once('-').is_some_and(|(b, _)| b == bus) && !n.contains(':');
                 out.extend(names.iter().filter(of).cloned());
             }
             // The kernel shows the configuration that is chosen, and none of a device without one.
@@ -84,8 +72,7 @@ impl Reading for Usb {
 }
 
 fn is_host(name: &str) -> bool {
-    name.strip_prefix("usb")
-        .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    name.strip_prefix("usb").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The root hub and the driver speak for the controller.
@@ -98,18 +85,13 @@ fn host_value(root: &Path, key: &str, name: &str, i: usize, out: &mut Fields) {
         "Name" => out.put(i, key),
         "Type" => {
             // `xHCI Host Controller`
-            let product = text(root, key, "product")
-                .unwrap_or_default()
-                .to_ascii_lowercase();
+            let product = text(root, key, "product").unwrap_or_default().to_ascii_lowercase();
             let kind = ["OHCI", "EHCI", "UHCI", "xHCI"]
                 .into_iter()
                 .find(|k| product.contains(&k.to_ascii_lowercase()));
             out.put(i, kind.unwrap_or("Unknown"));
         }
-        "PowerManagementEnable" => out.put(
-            i,
-            text(root, key, "power/control").as_deref() == Some("auto"),
-        ),
+        "PowerManagementEnable" => out.put(i, text(root, key, "power/control").as_deref() == Some("auto")),
         "USBVersion" => out.put(i, version(root, key)),
         _ => {}
     }
@@ -183,10 +165,7 @@ fn device_value(root: &Path, row: &Row<'_>, name: &str, i: usize, out: &mut Fiel
                 out.put(i, n);
             }
         }
-        "IsSuspended" => out.put(
-            i,
-            text(root, key, "power/runtime_status").as_deref() == Some("suspended"),
-        ),
+        "IsSuspended" => out.put(i, text(root, key, "power/runtime_status").as_deref() == Some("suspended")),
         "IsSelfPowered" => {
             if let Some(own) = is_self_powered(root, key) {
                 out.put(i, own);
@@ -219,13 +198,7 @@ fn text(root: &Path, device: &str, file: &str) -> Option<String> {
 
 fn put_text(root: &Path, device: &str, file: &str, i: usize, out: &mut Fields) {
     if let Some(text) = text(root, device, file) {
-        out.put(
-            i,
-            text.chars()
-                .filter(|c| !c.is_control())
-                .take(64)
-                .collect::<String>(),
-        );
+        out.put(i, text.chars().filter(|c| !c.is_control()).take(64).collect::<String>());
     }
 }
 
@@ -246,10 +219,7 @@ fn put_hex_number(root: &Path, device: &str, file: &str, i: usize, out: &mut Fie
 /// `2.00` is 2.0 in the standard's four characters.
 fn version(root: &Path, device: &str) -> String {
     let text = text(root, device, "version").unwrap_or_default();
-    text.chars()
-        .filter(|c| c.is_ascii_digit() || *c == '.')
-        .take(4)
-        .collect()
+    text.chars().filter(|c| c.is_ascii_digit() || *c == '.').take(4).collect()
 }
 
 fn rate(root: &Path, device: &str) -> Option<&'static str> {
@@ -286,10 +256,7 @@ mod tests {
         let f = Folder::new();
         let write = |device: &str, pairs: &[(&str, &str)]| {
             pairs.iter().for_each(|(file, text)| {
-                f.file(
-                    &format!("sys/bus/usb/devices/{device}/{file}"),
-                    &format!("{text}\n"),
-                )
+                f.file(&format!("sys/bus/usb/devices/{device}/{file}"), &format!("{text}\n"))
             });
         };
         write(
@@ -302,13 +269,7 @@ mod tests {
                 ("bmAttributes", "e0"),
             ],
         );
-        write(
-            "1-0:1.0",
-            &[
-                ("usb1-port1/connect_type", "hotplug"),
-                ("usb1-port2/connect_type", "hotplug"),
-            ],
-        );
+        write("1-0:1.0", &[("usb1-port1/connect_type", "hotplug"), ("usb1-port2/connect_type", "hotplug")]);
         write(
             "1-1",
             &[
@@ -320,13 +281,7 @@ mod tests {
                 ("bmAttributes", "a0"),
             ],
         );
-        write(
-            "1-1:1.0",
-            &[
-                ("1-1-port3/connect_type", "unknown"),
-                ("bInterfaceNumber", "00"),
-            ],
-        );
+        write("1-1:1.0", &[("1-1-port3/connect_type", "unknown"), ("bInterfaceNumber", "00")]);
         write(
             "1-1.3",
             &[
@@ -358,20 +313,11 @@ mod tests {
 
         let hosts = "Device.USB.USBHosts.Host.{i}.";
         assert_eq!(probe::list(&mut usb(), f.root(), hosts, &[]), ["usb1"]);
-        let names = [
-            "Enable",
-            "Name",
-            "Type",
-            "USBVersion",
-            "PowerManagementEnable",
-        ];
+        let names = ["Enable", "Name", "Type", "USBVersion", "PowerManagementEnable"];
         let v = probe::get(&mut usb(), f.root(), hosts, &["usb1"], &names);
         assert_eq!(probe::line(&v, &names), "true|usb1|xHCI|2.00|false");
 
-        assert_eq!(
-            probe::list(&mut usb(), f.root(), DEVICE, &["usb1"]),
-            ["1-1", "1-1.3"]
-        );
+        assert_eq!(probe::list(&mut usb(), f.root(), DEVICE, &["usb1"]), ["1-1", "1-1.3"]);
         let names = [
             "DeviceNumber",
             "USBVersion",
@@ -396,55 +342,24 @@ mod tests {
             "5|3.20|00|256|21889|1921|SanDisk|Ultra|4C53|3|Device.USB.Port.{i}.<1-1-port3>|Super|\
              Device.USB.USBHosts.Host.{i}.Device.{i}.<usb1,1-1>|-|false|false"
         );
-        let v = probe::get(
-            &mut usb(),
-            f.root(),
-            DEVICE,
-            &["usb1", "1-1"],
-            &["USBPort", "Parent", "Rate"],
-        );
+        let v = probe::get(&mut usb(), f.root(), DEVICE, &["usb1", "1-1"], &["USBPort", "Parent", "Rate"]);
         assert_eq!(
             probe::line(&v, &["USBPort", "Parent", "Rate"]),
             "Device.USB.Port.{i}.<usb1-port1>|-|Unknown"
         );
 
         let configuration = format!("{DEVICE}Configuration.{{i}}.");
-        assert_eq!(
-            probe::list(&mut usb(), f.root(), &configuration, &["usb1", "1-1.3"]),
-            ["1"]
-        );
+        assert_eq!(probe::list(&mut usb(), f.root(), &configuration, &["usb1", "1-1.3"]), ["1"]);
         let interface = format!("{configuration}Interface.{{i}}.");
-        assert_eq!(
-            probe::list(&mut usb(), f.root(), &interface, &["usb1", "1-1.3", "1"]),
-            ["1-1.3:1.0"]
-        );
-        let names = [
-            "InterfaceNumber",
-            "InterfaceClass",
-            "InterfaceSubClass",
-            "InterfaceProtocol",
-        ];
-        let v = probe::get(
-            &mut usb(),
-            f.root(),
-            &interface,
-            &["usb1", "1-1.3", "1", "1-1.3:1.0"],
-            &names,
-        );
+        assert_eq!(probe::list(&mut usb(), f.root(), &interface, &["usb1", "1-1.3", "1"]), ["1-1.3:1.0"]);
+        let names = ["InterfaceNumber", "InterfaceClass", "InterfaceSubClass", "InterfaceProtocol"];
+        let v = probe::get(&mut usb(), f.root(), &interface, &["usb1", "1-1.3", "1", "1-1.3:1.0"], &names);
         assert_eq!(probe::line(&v, &names), "0|08|06|50");
 
         let ports = "Device.USB.Port.{i}.";
-        assert_eq!(
-            probe::list(&mut usb(), f.root(), ports, &[]),
-            ["usb1-port1", "usb1-port2", "1-1-port3"]
-        );
+        assert_eq!(probe::list(&mut usb(), f.root(), ports, &[]), ["usb1-port1", "usb1-port2", "1-1-port3"]);
         let names = ["Name", "Standard", "Type", "Rate", "Power"];
-        let get = |key| {
-            probe::line(
-                &probe::get(&mut usb(), f.root(), ports, &[key], &names),
-                &names,
-            )
-        };
+        let get = |key| probe::line(&probe::get(&mut usb(), f.root(), ports, &[key], &names), &names);
         assert_eq!(get("usb1-port1"), "usb1-port1|2.00|Host|High|Self");
         assert_eq!(get("1-1-port3"), "1-1-port3|2.10|Hub|-|Bus");
     }

@@ -26,17 +26,9 @@ impl UserInterface {
         let Ok(view) = network.view(ctx, part::SOCKETS) else {
             return Vec::new();
         };
-        let listens = |port| {
-            view.sockets
-                .iter()
-                .any(|s| s.remote.is_none() && s.local.port() == port)
-        };
+        let listens = |port| view.sockets.iter().any(|s| s.remote.is_none() && s.local.port() == port);
         let known = [(HTTP, "HTTP"), (HTTPS, "HTTPS")];
-        known
-            .into_iter()
-            .filter(|(port, _)| listens(*port))
-            .map(|(_, name)| name)
-            .collect()
+        known.into_iter().filter(|(port, _)| listens(*port)).map(|(_, name)| name).collect()
     }
 }
 
@@ -63,18 +55,12 @@ impl Reading for UserInterface {
 
 /// `en-GB` for `LANG=en_GB.UTF-8`; `None` when none is chosen or it is the language of programs.
 fn language(root: &Path) -> Option<String> {
-    let text = ["/etc/locale.conf", "/etc/default/locale"]
-        .into_iter()
-        .find_map(|f| host::read(root, f).ok())?;
-    let lang = text
-        .lines()
-        .find_map(|l| l.trim().strip_prefix("LANG="))?
-        .trim_matches('"');
+    let text =
+        ["/etc/locale.conf", "/etc/default/locale"].into_iter().find_map(|f| host::read(root, f).ok())?;
+    let lang = text.lines().find_map(|l| l.trim().strip_prefix("LANG="))?.trim_matches('"');
     let plain = lang.split(['.', '@']).next()?.replace('_', "-");
-    let good = (2..=16).contains(&plain.len())
-        && plain
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let good =
+        (2..=16).contains(&plain.len()) && plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     (good && plain != "POSIX").then_some(plain)
 }
 
@@ -93,61 +79,29 @@ mod tests {
     use crate::handlers::reading::ReadOnly;
 
     fn interface() -> ReadOnly {
-        ReadOnly(Box::new(UserInterface {
-            network: Rc::default(),
-        }))
+        ReadOnly(Box::new(UserInterface { network: Rc::default() }))
     }
 
     #[test]
     fn golden() {
         let f = Folder::new();
         let read = || {
-            let names = [
-                "Enable",
-                "HTTPAccessSupportedProtocols",
-                "CurrentLanguage",
-                "AvailableLanguages",
-            ];
-            let v = probe::get(
-                &mut interface(),
-                f.root(),
-                "Device.UserInterface.",
-                &[],
-                &names,
-            );
+            let names = ["Enable", "HTTPAccessSupportedProtocols", "CurrentLanguage", "AvailableLanguages"];
+            let v = probe::get(&mut interface(), f.root(), "Device.UserInterface.", &[], &names);
             probe::line(&v, &names)
         };
         assert_eq!(read(), "false||-|-");
-        let line = |port, state| {
-            format!("   0: 00000000:{port} 00000000:0000 {state} 00000000:00000000\n")
-        };
-        f.file(
-            "proc/net/tcp",
-            &[
-                "  sl  local_address\n",
-                &line("0050", "06"),
-                &line("1F90", "0A"),
-            ]
-            .concat(),
-        );
+        let line = |port, state| format!("   0: 00000000:{port} 00000000:0000 {state} 00000000:00000000\n");
+        f.file("proc/net/tcp", &["  sl  local_address\n", &line("0050", "06"), &line("1F90", "0A")].concat());
         assert_eq!(read(), "false||-|-", "not listening, or another port");
-        f.file(
-            "proc/net/tcp6",
-            &["  sl\n", &line("01BB", "0A"), &line("0050", "0A"), "bad\n"].concat(),
-        );
+        f.file("proc/net/tcp6", &["  sl\n", &line("01BB", "0A"), &line("0050", "0A"), "bad\n"].concat());
         f.file("etc/default/locale", "# x\nLANG=\"en_GB.UTF-8\"\n");
         assert_eq!(read(), "true|HTTP,HTTPS|en-GB|en-GB");
         f.file("etc/locale.conf", "LANG=C.UTF-8\n");
         assert_eq!(read(), "true|HTTP,HTTPS|-|-");
         f.file("sys/class/graphics/fb0/virtual_size", "1024,768\n");
         let names = ["DisplayWidth", "DisplayHeight"];
-        let v = probe::get(
-            &mut interface(),
-            f.root(),
-            "Device.UserInterface.LocalDisplay.",
-            &[],
-            &names,
-        );
+        let v = probe::get(&mut interface(), f.root(), "Device.UserInterface.LocalDisplay.", &[], &names);
         assert_eq!(probe::line(&v, &names), "1024|768");
     }
 }

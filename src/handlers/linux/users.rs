@@ -176,13 +176,7 @@ fn read(root: &Path) -> Found {
             let locked = nologin || locked.contains(&name);
             // An empty field means the ordinary shell.
             let shell = if shell.is_empty() { "/bin/sh" } else { shell }.to_owned();
-            found.users.push(User {
-                name,
-                uid,
-                gid,
-                shell,
-                locked,
-            });
+            found.users.push(User { name, uid, gid, shell, locked });
         }
     }
     for fields in lines(root, "/etc/group") {
@@ -193,11 +187,7 @@ fn read(root: &Path) -> Found {
             continue;
         };
         if found.groups.len() < MAX_ROWS && !found.groups.iter().any(|g| g.name == name) {
-            let members = members
-                .split(',')
-                .filter(|m| !m.is_empty())
-                .map(str::to_owned)
-                .collect();
+            let members = members.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
             found.groups.push(Group { name, gid, members });
         }
     }
@@ -205,8 +195,7 @@ fn read(root: &Path) -> Found {
         let Some(shell) = plain(line.trim()) else {
             continue;
         };
-        if shell.starts_with('/') && found.shells.len() < MAX_ROWS && !found.shells.contains(&shell)
-        {
+        if shell.starts_with('/') && found.shells.len() < MAX_ROWS && !found.shells.contains(&shell) {
             found.shells.push(shell);
         }
     }
@@ -217,20 +206,13 @@ fn read(root: &Path) -> Found {
 fn locked(root: &Path) -> Vec<String> {
     let lines = lines(root, "/etc/shadow");
     let is_locked = |f: &Vec<String>| f.get(1).is_some_and(|hash| hash.starts_with('!'));
-    lines
-        .into_iter()
-        .filter(is_locked)
-        .filter_map(|f| f.into_iter().next())
-        .take(MAX_ROWS)
-        .collect()
+    lines.into_iter().filter(is_locked).filter_map(|f| f.into_iter().next()).take(MAX_ROWS).collect()
 }
 
 /// The lines of a file of fields with colons between.
 fn lines(root: &Path, path: &str) -> Vec<Vec<String>> {
     let text = host::read(root, path).unwrap_or_default();
-    text.lines()
-        .map(|line| line.trim_end().split(':').map(str::to_owned).collect())
-        .collect()
+    text.lines().map(|line| line.trim_end().split(':').map(str::to_owned).collect()).collect()
 }
 
 /// A name that is not empty and has no odd characters.
@@ -247,10 +229,7 @@ fn capabilities(root: &Path) -> String {
         return String::new();
     };
     let names = CAPABILITIES.iter().take(last.saturating_add(1));
-    names
-        .map(|name| format!("CAP_{name}"))
-        .collect::<Vec<_>>()
-        .join(",")
+    names.map(|name| format!("CAP_{name}")).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -259,14 +238,7 @@ mod tests {
     use crate::handlers::probe::{self, Folder};
     use crate::handlers::reading::ReadOnly;
 
-    const USER: [&str; 6] = [
-        "Username",
-        "UserID",
-        "Enable",
-        "StaticUser",
-        "GroupParticipation",
-        "Shell",
-    ];
+    const USER: [&str; 6] = ["Username", "UserID", "Enable", "StaticUser", "GroupParticipation", "Shell"];
 
     fn users() -> ReadOnly {
         ReadOnly(Box::new(Users::default()))
@@ -276,14 +248,8 @@ mod tests {
     fn golden() {
         let f = Folder::new();
         f.file("etc/passwd", "root:x:0:0:root:/root:/bin/ash\ndaemon:*:1:1:daemon:/var:/bin/false\nann:x:1000:1000::/home/ann:\nroot:x:0:0:twice:/:/x\nshort:x\n+::::::\n");
-        f.file(
-            "etc/shadow",
-            "root:$1$secret:0:0:99999:7:::\nann:!$1$secret:0:0:::\n",
-        );
-        f.file(
-            "etc/group",
-            "root:x:0:\nadm:x:4:root,ann\nann:x:1000:\nbad:x:y:\n",
-        );
+        f.file("etc/shadow", "root:$1$secret:0:0:99999:7:::\nann:!$1$secret:0:0:::\n");
+        f.file("etc/group", "root:x:0:\nadm:x:4:root,ann\nann:x:1000:\nbad:x:y:\n");
         f.file("etc/shells", "# shells\n/bin/ash\n/bin/sh\n\n");
         f.file("proc/sys/kernel/cap_last_cap", "1\n");
         assert_eq!(
@@ -295,70 +261,23 @@ mod tests {
             ["root", "adm", "ann"]
         );
         assert_eq!(
-            probe::list(
-                &mut users(),
-                f.root(),
-                "Device.Users.SupportedShell.{i}.",
-                &[]
-            ),
+            probe::list(&mut users(), f.root(), "Device.Users.SupportedShell.{i}.", &[]),
             ["/bin/ash", "/bin/sh"]
         );
         let get = |key| {
-            probe::line(
-                &probe::get(
-                    &mut users(),
-                    f.root(),
-                    "Device.Users.User.{i}.",
-                    &[key],
-                    &USER,
-                ),
-                &USER,
-            )
+            probe::line(&probe::get(&mut users(), f.root(), "Device.Users.User.{i}.", &[key], &USER), &USER)
         };
-        let groups =
-            |a, b| format!("Device.Users.Group.{{i}}.<{a}> Device.Users.Group.{{i}}.<{b}>");
+        let groups = |a, b| format!("Device.Users.Group.{{i}}.<{a}> Device.Users.Group.{{i}}.<{b}>");
         let shell = |s| format!("Device.Users.SupportedShell.{{i}}.<{s}>");
-        assert_eq!(
-            get("root"),
-            format!(
-                "root|0|true|true|{}|{}",
-                groups("root", "adm"),
-                shell("/bin/ash")
-            )
-        );
+        assert_eq!(get("root"), format!("root|0|true|true|{}|{}", groups("root", "adm"), shell("/bin/ash")));
         assert_eq!(get("daemon"), "daemon|1|false|true|-|-");
-        assert_eq!(
-            get("ann"),
-            format!(
-                "ann|1000|false|false|{}|{}",
-                groups("adm", "ann"),
-                shell("/bin/sh")
-            )
-        );
-        let v = probe::get(
-            &mut users(),
-            f.root(),
-            "Device.Users.User.{i}.",
-            &["root"],
-            &["Password"],
-        );
+        assert_eq!(get("ann"), format!("ann|1000|false|false|{}|{}", groups("adm", "ann"), shell("/bin/sh")));
+        let v = probe::get(&mut users(), f.root(), "Device.Users.User.{i}.", &["root"], &["Password"]);
         assert!(v.is_empty(), "no password is read");
-        let v = probe::get(
-            &mut users(),
-            f.root(),
-            "Device.Users.",
-            &[],
-            &["SupportedCapabilities"],
-        );
+        let v = probe::get(&mut users(), f.root(), "Device.Users.", &[], &["SupportedCapabilities"]);
         assert_eq!(v["SupportedCapabilities"], "CAP_CHOWN,CAP_DAC_OVERRIDE");
         let names = ["Groupname", "GroupID", "Enable", "StaticGroup"];
-        let v = probe::get(
-            &mut users(),
-            f.root(),
-            "Device.Users.Group.{i}.",
-            &["ann"],
-            &names,
-        );
+        let v = probe::get(&mut users(), f.root(), "Device.Users.Group.{i}.", &["ann"], &names);
         assert_eq!(probe::line(&v, &names), "ann|1000|true|false");
     }
 
@@ -370,27 +289,10 @@ mod tests {
         f.bytes("etc/group", &[0xff, b':', b':', b'1', b':', b'\n']);
         f.file("etc/shells", "relative\n/a b\n");
         f.file("proc/sys/kernel/cap_last_cap", "18446744073709551615\n");
-        assert_eq!(
-            probe::list(&mut users(), f.root(), "Device.Users.User.{i}.", &[]).len(),
-            MAX_ROWS
-        );
+        assert_eq!(probe::list(&mut users(), f.root(), "Device.Users.User.{i}.", &[]).len(), MAX_ROWS);
         assert!(probe::list(&mut users(), f.root(), "Device.Users.Group.{i}.", &[]).is_empty());
-        assert!(
-            probe::list(
-                &mut users(),
-                f.root(),
-                "Device.Users.SupportedShell.{i}.",
-                &[]
-            )
-            .is_empty()
-        );
-        let v = probe::get(
-            &mut users(),
-            f.root(),
-            "Device.Users.",
-            &[],
-            &["SupportedCapabilities"],
-        );
+        assert!(probe::list(&mut users(), f.root(), "Device.Users.SupportedShell.{i}.", &[]).is_empty());
+        let v = probe::get(&mut users(), f.root(), "Device.Users.", &[], &["SupportedCapabilities"]);
         assert_eq!(v["SupportedCapabilities"].split(',').count(), 41);
     }
 }

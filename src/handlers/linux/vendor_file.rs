@@ -23,9 +23,7 @@ const CONFIG_FILES: [(&str, &str); 8] = [
 /// Where logs are; on OpenWrt the second is a link to memory.
 const LOG_FOLDER: &str = "/var/log";
 /// Names of logs that do not end with `.log`.
-const LOG_NAMES: [&str; 8] = [
-    "messages", "syslog", "debug", "secure", "cron", "maillog", "dmesg", "daemon",
-];
+const LOG_NAMES: [&str; 8] = ["messages", "syslog", "debug", "secure", "cron", "maillog", "dmesg", "daemon"];
 /// No more logs than this are shown.
 const MAX_LOGS: usize = 128;
 /// The standard's bound on Name; a longer path could not be told from its neighbour.
@@ -39,12 +37,7 @@ pub struct ConfigFiles {
 
 impl ConfigFiles {
     fn own(&self) -> Option<String> {
-        self.facts
-            .borrow()
-            .config_file
-            .as_deref()
-            .and_then(Path::to_str)
-            .map(str::to_owned)
+        self.facts.borrow().config_file.as_deref().and_then(Path::to_str).map(str::to_owned)
     }
 }
 
@@ -61,10 +54,7 @@ impl Reading for ConfigFiles {
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         let path = row.key();
         let own = self.own().is_some_and(|own| own == path);
-        let known = CONFIG_FILES
-            .iter()
-            .find(|(known, _)| *known == path)
-            .map(|(_, text)| *text);
+        let known = CONFIG_FILES.iter().find(|(known, _)| *known == path).map(|(_, text)| *text);
         let Some(description) = own.then_some("This agent").or(known) else {
             return;
         };
@@ -111,19 +101,11 @@ impl Reading for LogFiles {
                 "Persistent" => {
                     // On OpenWrt /var is a link to /tmp, which is where the mount tells.
                     let place = host::below(ctx.root, path);
-                    let place = if host::is_live(ctx.root) {
-                        place.canonicalize().unwrap_or(place)
-                    } else {
-                        place
-                    };
-                    let inside = place
-                        .strip_prefix(ctx.root)
-                        .map(|p| format!("/{}", p.display()));
+                    let place =
+                        if host::is_live(ctx.root) { place.canonicalize().unwrap_or(place) } else { place };
+                    let inside = place.strip_prefix(ctx.root).map(|p| format!("/{}", p.display()));
                     let mounts = self.mounts.get(ctx, || host::mounts(ctx.root));
-                    out.put(
-                        i,
-                        !host::is_volatile(mounts, inside.as_deref().unwrap_or(path)),
-                    );
+                    out.put(i, !host::is_volatile(mounts, inside.as_deref().unwrap_or(path)));
                 }
                 // MaximumSize stays 0: who rotates the file, and when, no file of the kernel says.
                 _ => {}
@@ -133,10 +115,7 @@ impl Reading for LogFiles {
 }
 
 fn is_log(name: &str) -> bool {
-    LOG_NAMES.contains(&name)
-        || name
-            .strip_suffix(".log")
-            .is_some_and(|stem| !stem.is_empty())
+    LOG_NAMES.contains(&name) || name.strip_suffix(".log").is_some_and(|stem| !stem.is_empty())
 }
 
 fn is_file(root: &Path, path: &str) -> bool {
@@ -161,37 +140,17 @@ mod tests {
             config_file: Some("/etc/cwmpd/cwmpd.toml".into()),
             ..AgentFacts::default()
         }));
-        let mut files = ReadOnly(Box::new(ConfigFiles {
-            facts: facts.clone(),
-        }));
+        let mut files = ReadOnly(Box::new(ConfigFiles { facts: facts.clone() }));
         let table = "Device.DeviceInfo.VendorConfigFile.{i}.";
-        assert_eq!(
-            probe::list(&mut files, f.root(), table, &[]),
-            ["/etc/cwmpd/cwmpd.toml", "/etc/hosts"]
-        );
-        let v = probe::get(
-            &mut files,
-            f.root(),
-            table,
-            &["/etc/hosts"],
-            &["Name", "Description"],
-        );
-        assert_eq!(
-            (v["Name"].as_str(), v["Description"].as_str()),
-            ("/etc/hosts", "Names of hosts")
-        );
+        assert_eq!(probe::list(&mut files, f.root(), table, &[]), ["/etc/cwmpd/cwmpd.toml", "/etc/hosts"]);
+        let v = probe::get(&mut files, f.root(), table, &["/etc/hosts"], &["Name", "Description"]);
+        assert_eq!((v["Name"].as_str(), v["Description"].as_str()), ("/etc/hosts", "Names of hosts"));
         for other in ["/etc/shadow", "/etc/../etc/hosts", "", "/etc/fstab"] {
-            assert!(
-                probe::get(&mut files, f.root(), table, &[other], &["Name"]).is_empty(),
-                "{other}"
-            );
+            assert!(probe::get(&mut files, f.root(), table, &[other], &["Name"]).is_empty(), "{other}");
         }
         // A file of the host is no file below the root.
         facts.borrow_mut().config_file = std::env::current_exe().ok();
-        assert_eq!(
-            probe::list(&mut files, f.root(), table, &[]),
-            ["/etc/hosts"]
-        );
+        assert_eq!(probe::list(&mut files, f.root(), table, &[]), ["/etc/hosts"]);
     }
 
     #[test]
@@ -203,36 +162,14 @@ mod tests {
         f.file("tmp/log/.log", "");
         f.file(&format!("tmp/log/{}.log", "l".repeat(90)), "");
         f.link("var", "tmp");
-        f.file(
-            "proc/self/mounts",
-            "/dev/root / squashfs ro 0 0\ntmpfs /tmp tmpfs rw 0 0\n",
-        );
+        f.file("proc/self/mounts", "/dev/root / squashfs ro 0 0\ntmpfs /tmp tmpfs rw 0 0\n");
         let mut logs = ReadOnly(Box::new(LogFiles::default()));
         let table = "Device.DeviceInfo.VendorLogFile.{i}.";
-        assert_eq!(
-            probe::list(&mut logs, f.root(), table, &[]),
-            ["/var/log/a.log", "/var/log/messages"]
-        );
-        let v = probe::get(
-            &mut logs,
-            f.root(),
-            table,
-            &["/var/log/messages"],
-            &["Name", "Persistent"],
-        );
-        assert_eq!(
-            (v["Name"].as_str(), v["Persistent"].as_str()),
-            ("/var/log/messages", "false")
-        );
+        assert_eq!(probe::list(&mut logs, f.root(), table, &[]), ["/var/log/a.log", "/var/log/messages"]);
+        let v = probe::get(&mut logs, f.root(), table, &["/var/log/messages"], &["Name", "Persistent"]);
+        assert_eq!((v["Name"].as_str(), v["Persistent"].as_str()), ("/var/log/messages", "false"));
         f.file("proc/self/mounts", "/dev/root / ext4 rw 0 0\n");
-        let v = probe::get_at(
-            &mut logs,
-            f.root(),
-            2,
-            table,
-            &["/var/log/messages"],
-            &["Persistent"],
-        );
+        let v = probe::get_at(&mut logs, f.root(), 2, table, &["/var/log/messages"], &["Persistent"]);
         assert_eq!(v["Persistent"], "true");
     }
 }

@@ -158,14 +158,7 @@ impl ObjectSpec {
 /// # Errors
 /// Every mistake, by file and line.
 pub fn schema_from(files: &[(&str, &str)], natives: &[&str]) -> Result<Schema, Vec<Problem>> {
-    schema_with(
-        files,
-        &Options {
-            natives,
-            prefix: PREFIX,
-            overlay: false,
-        },
-    )
+    schema_with(files, &Options { natives, prefix: PREFIX, overlay: false })
 }
 
 /// As [`schema_from`], with all options.

@@ -29,10 +29,7 @@ impl Packer {
         if let Some(known) = self.texts.get(text) {
             return *known;
         }
-        let new = Text {
-            at: self.blob.len() as u32,
-            len: text.len() as u16,
-        };
+        let new = Text { at: self.blob.len() as u32, len: text.len() as u16 };
         self.blob.push_str(text);
         self.texts.insert(text.to_string(), new);
         new
@@ -107,11 +104,7 @@ impl Packer {
 
 fn range_text((min, max): (i64, i64)) -> String {
     let end = |n: i64, open: i64| {
-        if n == open {
-            String::new()
-        } else {
-            n.to_string()
-        }
+        if n == open { String::new() } else { n.to_string() }
     };
     format!("{}..{}", end(min, i64::MIN), end(max, i64::MAX))
 }
@@ -126,11 +119,7 @@ fn neutral(spec: &KindSpec) -> String {
         Base::Boolean => "false".into(),
         Base::DateTime => "0001-01-01T00:00:00Z".into(),
         Base::Int | Base::UnsignedInt | Base::Long | Base::UnsignedLong | Base::Decimal => {
-            let near = spec
-                .ranges
-                .iter()
-                .map(|r| 0.clamp(r.0, r.1))
-                .min_by_key(|n| n.unsigned_abs());
+            let near = spec.ranges.iter().map(|r| 0.clamp(r.0, r.1)).min_by_key(|n| n.unsigned_abs());
             near.unwrap_or(0).to_string()
         }
     }
@@ -162,16 +151,9 @@ pub(super) fn pack(objects: &[ObjectSpec], links: &Links) -> Result<Schema, Vec<
         let mut flags = if object.is_table() { flag::TABLE } else { 0 };
         flags |= if object.volatile { flag::VOLATILE } else { 0 };
         for (platform, create) in object.creatable.iter().enumerate() {
-            flags |= if *create {
-                flag::CREATABLE << platform
-            } else {
-                0
-            };
+            flags |= if *create { flag::CREATABLE << platform } else { 0 };
         }
-        let below = objects[i + 1..]
-            .iter()
-            .take_while(|o| o.path.starts_with(&object.path))
-            .count();
+        let below = objects[i + 1..].iter().take_while(|o| o.path.starts_with(&object.path)).count();
         rows.push(ObjectRow {
             name: name_in(paths[i], &object.path),
             path: paths[i],
@@ -185,18 +167,9 @@ pub(super) fn pack(objects: &[ObjectSpec], links: &Links) -> Result<Schema, Vec<
             sources: object.places.each_ref().map(|p| packer.source(p)),
         });
     }
-    let counts = [
-        rows.len(),
-        params.len(),
-        packer.words.len(),
-        packer.kinds.len(),
-        packer.sources.len(),
-    ];
+    let counts = [rows.len(), params.len(), packer.words.len(), packer.kinds.len(), packer.sources.len()];
     if let Some(many) = counts.iter().find(|n| **n >= MAX_ROWS) {
-        let at = objects.last().map(|o| o.at.clone()).unwrap_or(At {
-            file: "".into(),
-            line: 0,
-        });
+        let at = objects.last().map(|o| o.at.clone()).unwrap_or(At { file: "".into(), line: 0 });
         return Err(vec![Problem {
             at,
             reason: format!("{many} rows are more than a table holds ({MAX_ROWS})"),
@@ -220,10 +193,7 @@ fn paths(packer: &mut Packer, objects: &[ObjectSpec]) -> Vec<Text> {
         let path = &objects[i].path;
         texts[i] = match objects.get(i + 1) {
             Some(next) if next.path.starts_with(path.as_str()) => {
-                let text = Text {
-                    at: texts[i + 1].at,
-                    len: path.len() as u16,
-                };
+                let text = Text { at: texts[i + 1].at, len: path.len() as u16 };
                 packer.texts.insert(path.clone(), text);
                 text
             }
@@ -235,13 +205,7 @@ fn paths(packer: &mut Packer, objects: &[ObjectSpec]) -> Vec<Text> {
 
 /// The last word of a path, as a piece of the path's own text.
 fn name_in(text: Text, path: &str) -> Text {
-    let body = path
-        .strip_suffix(".{i}.")
-        .or(path.strip_suffix('.'))
-        .unwrap_or(path);
+    let body = path.strip_suffix(".{i}.").or(path.strip_suffix('.')).unwrap_or(path);
     let from = body.rfind('.').map_or(0, |dot| dot + 1);
-    Text {
-        at: text.at + from as u32,
-        len: (body.len() - from) as u16,
-    }
+    Text { at: text.at + from as u32, len: (body.len() - from) as u16 }
 }

@@ -1,9 +1,7 @@
 //! TOML text into rows; every mistake becomes a problem with its line.
 
 use super::super::schema::{Base, PLATFORMS, SourceKind, flag};
-use super::{
-    At, KindSpec, MAX_PATH, MAX_TEXT, ObjectSpec, Options, PREFIX, ParamSpec, Place, Problem,
-};
+use super::{At, KindSpec, MAX_PATH, MAX_TEXT, ObjectSpec, Options, PREFIX, ParamSpec, Place, Problem};
 use std::ops::Range;
 use std::rc::Rc;
 use toml::Spanned;
@@ -31,21 +29,11 @@ pub fn read(
     specs: &mut Vec<ObjectSpec>,
     problems: &mut Vec<Problem>,
 ) {
-    let starts = std::iter::once(0)
-        .chain(text.match_indices('\n').map(|(i, _)| i + 1))
-        .collect();
-    let mut reader = Reader {
-        file: file.into(),
-        starts,
-        options,
-        problems,
-    };
+    let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
+    let mut reader = Reader { file: file.into(), starts, options, problems };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        reader.wrong(
-            error.span().unwrap_or(0..0),
-            error.message().lines().next().unwrap_or("not TOML"),
-        );
+        reader.wrong(error.span().unwrap_or(0..0), error.message().lines().next().unwrap_or("not TOML"));
     }
     if !errors.is_empty() {
         return;
@@ -57,10 +45,7 @@ pub fn read(
     }
 }
 
-type Entry<'t, 'i> = (
-    &'t Spanned<toml::de::DeString<'i>>,
-    &'t Spanned<DeValue<'i>>,
-);
+type Entry<'t, 'i> = (&'t Spanned<toml::de::DeString<'i>>, &'t Spanned<DeValue<'i>>);
 
 /// The entries of a table as they stand in the file.
 fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<Entry<'t, 'i>> {
@@ -97,18 +82,12 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn at(&self, span: &Range<usize>) -> At {
-        At {
-            file: self.file.clone(),
-            line: self.starts.partition_point(|s| *s <= span.start) as u32,
-        }
+        At { file: self.file.clone(), line: self.starts.partition_point(|s| *s <= span.start) as u32 }
     }
 
     fn wrong(&mut self, span: Range<usize>, reason: impl Into<String>) {
         let at = self.at(&span);
-        self.problems.push(Problem {
-            at,
-            reason: reason.into(),
-        });
+        self.problems.push(Problem { at, reason: reason.into() });
     }
 
     /// A name with the vendor prefix of this build.
@@ -123,10 +102,7 @@ impl Reader<'_> {
     ) -> Option<ObjectSpec> {
         let path = self.name(key.get_ref());
         let Some(table) = value.get_ref().as_table() else {
-            self.wrong(
-                key.span(),
-                format!("`{path}` is no section: [\"Device.X.\"]"),
-            );
+            self.wrong(key.span(), format!("`{path}` is no section: [\"Device.X.\"]"));
             return None;
         };
         if let Err(why) = path_form(&path) {
@@ -137,15 +113,9 @@ impl Reader<'_> {
         let is_table = spec.is_table();
         let depth = spec.path.matches("{i}").count();
         // A table's own source lists its instances, so it knows the keys of the parents only.
-        let site = Site {
-            depth: depth - usize::from(is_table),
-            access: "create",
-            table: Some(is_table),
-        };
+        let site = Site { depth: depth - usize::from(is_table), access: "create", table: Some(is_table) };
         let sides = self.sides(table, site);
-        spec.speaks = table
-            .keys()
-            .any(|k| k.get_ref().starts_with(|c: char| c.is_ascii_lowercase()));
+        spec.speaks = table.keys().any(|k| k.get_ref().starts_with(|c: char| c.is_ascii_lowercase()));
         spec.places = places(&sides);
         spec.creatable = access(&sides);
         spec.why = whys(&sides);
@@ -158,13 +128,7 @@ impl Reader<'_> {
                         format!("`{word}` is for a table, and {} has no {{i}}", spec.path),
                     );
                 }
-                "keys" => {
-                    spec.keys = self
-                        .strings(value, "keys")
-                        .iter()
-                        .map(|k| self.name(k))
-                        .collect()
-                }
+                "keys" => spec.keys = self.strings(value, "keys").iter().map(|k| self.name(k)).collect(),
                 "entries" => spec.entries = self.string(value, "entries").map(|n| self.name(&n)),
                 "enable" => spec.enable = self.string(value, "enable").map(|n| self.name(&n)),
                 "volatile" => spec.volatile = self.boolean(value, "volatile").unwrap_or(false),
@@ -194,24 +158,14 @@ impl Reader<'_> {
             return None;
         }
         if longest(object) + name.len() > MAX_PATH {
-            self.wrong(
-                span,
-                format!("the path of {name} is longer than {MAX_PATH} bytes"),
-            );
+            self.wrong(span, format!("the path of {name} is longer than {MAX_PATH} bytes"));
             return None;
         }
         let Some(table) = value.get_ref().as_table() else {
-            self.wrong(
-                span,
-                format!("the row of {name} is no table: {name} = {{ type = \"…\" }}"),
-            );
+            self.wrong(span, format!("the row of {name} is no table: {name} = {{ type = \"…\" }}"));
             return None;
         };
-        let site = Site {
-            depth,
-            access: "write",
-            table: None,
-        };
+        let site = Site { depth, access: "write", table: None };
         let sides = self.sides(table, site);
         let Some(expression) = table.get("type") else {
             self.wrong(span, format!("{name} has no type"));
@@ -233,32 +187,22 @@ impl Reader<'_> {
                 "pattern" => self.patterns(&mut kind, value, &name),
                 "items" => match self.string(value, "items").as_deref().and_then(items) {
                     Some(range) if kind.list => kind.items = range,
-                    Some(_) => self.wrong(
-                        value.span(),
-                        format!("`items` is for a list, and {name} is none"),
-                    ),
+                    Some(_) => self.wrong(value.span(), format!("`items` is for a list, and {name} is none")),
                     None => self.wrong(value.span(), "`items` is not of the form \"0..8\""),
                 },
-                "list_size" => match value
-                    .get_ref()
-                    .as_integer()
-                    .and_then(|n| n.as_str().parse().ok())
-                {
+                "list_size" => match value.get_ref().as_integer().and_then(|n| n.as_str().parse().ok()) {
                     Some(size) if kind.list => kind.list_max = size,
-                    Some(_) => self.wrong(
-                        value.span(),
-                        format!("`list_size` is for a list, and {name} is none"),
-                    ),
+                    Some(_) => {
+                        self.wrong(value.span(), format!("`list_size` is for a list, and {name} is none"))
+                    }
                     None => self.wrong(value.span(), "`list_size` is no number of characters"),
                 },
                 "notify" => match self.string(value, "notify").as_deref() {
                     Some("canDeny") => flags |= flag::CAN_DENY,
                     Some("forceEnabled") => flags |= flag::FORCE_ENABLED,
                     Some("forceDefaultEnabled") => flags |= flag::FORCE_DEFAULT,
-                    Some(_) => self.wrong(
-                        value.span(),
-                        "`notify` is one of canDeny, forceEnabled, forceDefaultEnabled",
-                    ),
+                    Some(_) => self
+                        .wrong(value.span(), "`notify` is one of canDeny, forceEnabled, forceDefaultEnabled"),
                     None => {}
                 },
                 "hidden" | "forced_inform" | "command" | "after_session" => {
@@ -273,40 +217,19 @@ impl Reader<'_> {
                     }
                 }
                 _ if is_side_key(word, site.access) => {}
-                _ => self.wrong(
-                    key.span(),
-                    format!("unknown key `{word}` in the row of {name}"),
-                ),
+                _ => self.wrong(key.span(), format!("unknown key `{word}` in the row of {name}")),
             }
         }
         if flags & flag::COMMAND != 0 && (kind.base != Base::Boolean || kind.list) {
-            self.wrong(
-                span.clone(),
-                format!("{name} is a command, so its type is boolean"),
-            );
+            self.wrong(span.clone(), format!("{name} is a command, so its type is boolean"));
         }
         let write = access(&sides);
         let places = places(&sides);
         let is_const = |place: &Place| matches!(place, Place::At(SourceKind::Const, _));
-        if places
-            .iter()
-            .zip(write)
-            .any(|(place, write)| write && is_const(place))
-        {
-            self.wrong(
-                span.clone(),
-                format!("{name} is writable, and a const cannot be written"),
-            );
+        if places.iter().zip(write).any(|(place, write)| write && is_const(place)) {
+            self.wrong(span.clone(), format!("{name} is writable, and a const cannot be written"));
         }
-        Some(ParamSpec {
-            name,
-            at: self.at(&span),
-            kind,
-            places,
-            write,
-            why: whys(&sides),
-            flags,
-        })
+        Some(ParamSpec { name, at: self.at(&span), kind, places, write, why: whys(&sides), flags })
     }
 
     /// The general side, then one for each platform.
@@ -337,10 +260,7 @@ impl Reader<'_> {
                         }
                     }
                 }
-                _ => self.wrong(
-                    value.span(),
-                    format!("`{name}` is `false`, a source in words, or a table"),
-                ),
+                _ => self.wrong(value.span(), format!("`{name}` is `false`, a source in words, or a table")),
             }
         }
         sides
@@ -369,13 +289,7 @@ impl Reader<'_> {
     }
 
     /// Checks the argument of a source as far as its form goes.
-    fn place(
-        &mut self,
-        kind: SourceKind,
-        arg: &str,
-        span: Range<usize>,
-        site: Site,
-    ) -> Option<Place> {
+    fn place(&mut self, kind: SourceKind, arg: &str, span: Range<usize>, site: Site) -> Option<Place> {
         if let Some(reason) = self.place_problem(kind, arg, site) {
             self.wrong(span, reason);
             return None;
@@ -406,9 +320,8 @@ impl Reader<'_> {
             }
             SourceKind::Native => {
                 let known = self.options.natives.contains(&arg);
-                return (!known).then(|| {
-                    format!("`{arg}` is no native provider (handlers/natives.rs lists them)")
-                });
+                return (!known)
+                    .then(|| format!("`{arg}` is no native provider (handlers/natives.rs lists them)"));
             }
             _ => {}
         }
@@ -434,10 +347,7 @@ impl Reader<'_> {
 
     fn patterns(&mut self, kind: &mut KindSpec, value: &Spanned<DeValue<'_>>, name: &str) {
         if !kind.is_text() {
-            self.wrong(
-                value.span(),
-                format!("`pattern` is for strings, and {name} is none"),
-            );
+            self.wrong(value.span(), format!("`pattern` is for strings, and {name} is none"));
             return;
         }
         for text in self.strings(value, "pattern") {
@@ -452,19 +362,13 @@ impl Reader<'_> {
         match value.get_ref().as_str() {
             Some(text) if text.len() <= MAX_TEXT => Some(text.to_string()),
             Some(_) => {
-                self.wrong(
-                    value.span(),
-                    format!("`{key}` is longer than {MAX_TEXT} bytes"),
-                );
+                self.wrong(value.span(), format!("`{key}` is longer than {MAX_TEXT} bytes"));
                 None
             }
             None => {
                 self.wrong(
                     value.span(),
-                    format!(
-                        "`{key}` is text in quotes, not {}",
-                        value.get_ref().type_str()
-                    ),
+                    format!("`{key}` is text in quotes, not {}", value.get_ref().type_str()),
                 );
                 None
             }
@@ -481,13 +385,7 @@ impl Reader<'_> {
     fn boolean(&mut self, value: &Spanned<DeValue<'_>>, key: &str) -> Option<bool> {
         let found = value.get_ref().as_bool();
         if found.is_none() {
-            self.wrong(
-                value.span(),
-                format!(
-                    "`{key}` is true or false, not {}",
-                    value.get_ref().type_str()
-                ),
-            );
+            self.wrong(value.span(), format!("`{key}` is true or false, not {}", value.get_ref().type_str()));
         }
         found
     }
@@ -503,35 +401,24 @@ fn is_side_key(word: &str, access: &str) -> bool {
 
 fn places(sides: &[Side; 1 + PLATFORMS]) -> [Place; PLATFORMS] {
     let [general, own @ ..] = sides;
-    own.each_ref().map(|side| {
-        side.place
-            .clone()
-            .or(general.place.clone())
-            .unwrap_or(Place::Unsaid)
-    })
+    own.each_ref().map(|side| side.place.clone().or(general.place.clone()).unwrap_or(Place::Unsaid))
 }
 
 fn access(sides: &[Side; 1 + PLATFORMS]) -> [bool; PLATFORMS] {
     let [general, own @ ..] = sides;
-    own.each_ref()
-        .map(|side| side.access.or(general.access).unwrap_or(false))
+    own.each_ref().map(|side| side.access.or(general.access).unwrap_or(false))
 }
 
 fn whys(sides: &[Side; 1 + PLATFORMS]) -> [Option<String>; PLATFORMS] {
     let [general, own @ ..] = sides;
-    own.each_ref()
-        .map(|side| side.why.clone().or(general.why.clone()))
+    own.each_ref().map(|side| side.why.clone().or(general.why.clone()))
 }
 
 /// `0..8`, `..8`, `8..`.
 fn items(text: &str) -> Option<(u16, u16)> {
     let (min, max) = text.split_once("..")?;
     let number = |t: &str, open| {
-        if t.is_empty() {
-            Some(open)
-        } else {
-            t.parse().ok()
-        }
+        if t.is_empty() { Some(open) } else { t.parse().ok() }
     };
     let range = (number(min.trim(), 0)?, number(max.trim(), u16::MAX)?);
     (range.0 <= range.1).then_some(range)
@@ -551,9 +438,7 @@ fn placeholders(arg: &str) -> impl Iterator<Item = (&str, Option<usize>)> {
 /// A name of TR-106: a letter, then letters, digits, `_` and `-`.
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// The length of a path with the longest instance numbers: what is listed must be readable.

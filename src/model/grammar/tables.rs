@@ -25,15 +25,9 @@ pub fn build(specs: Vec<ObjectSpec>) -> Result<Schema, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut objects = merge(specs, &mut problems);
     parents(&mut objects, &mut problems);
-    objects.entry(order(ROOT)).or_insert_with(|| {
-        ObjectSpec::bare(
-            ROOT.into(),
-            At {
-                file: "".into(),
-                line: 0,
-            },
-        )
-    });
+    objects
+        .entry(order(ROOT))
+        .or_insert_with(|| ObjectSpec::bare(ROOT.into(), At { file: "".into(), line: 0 }));
     let mut objects: Vec<ObjectSpec> = objects.into_values().collect();
     let links = links(&objects, &mut problems);
     settle(&mut objects, &links, &mut problems);
@@ -42,18 +36,11 @@ pub fn build(specs: Vec<ObjectSpec>) -> Result<Schema, Vec<Problem>> {
     }
     let schema = pack(&objects, &links)?;
     values(&schema, &objects, &mut problems);
-    if problems.is_empty() {
-        Ok(schema)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(schema) } else { Err(problems) }
 }
 
 fn problem(problems: &mut Vec<Problem>, at: &At, reason: String) {
-    problems.push(Problem {
-        at: at.clone(),
-        reason,
-    });
+    problems.push(Problem { at: at.clone(), reason });
 }
 
 /// One spec for each path. Several sections may bring rows of one object, one may speak of it.
@@ -66,11 +53,7 @@ fn merge(specs: Vec<ObjectSpec>, problems: &mut Vec<Problem>) -> Objects {
             continue;
         };
         if known.speaks && spec.speaks {
-            problem(
-                problems,
-                &spec.at,
-                format!("{} is already there ({})", spec.path, cite(&known.at)),
-            );
+            problem(problems, &spec.at, format!("{} is already there ({})", spec.path, cite(&known.at)));
             continue;
         }
         let mut rows = std::mem::take(&mut known.params);
@@ -95,11 +78,7 @@ fn unique(mut spec: ObjectSpec, problems: &mut Vec<Problem>) -> ObjectSpec {
     let path = &spec.path;
     spec.params.retain(|row| match seen.get(&row.name) {
         Some(first) => {
-            problem(
-                problems,
-                &row.at,
-                format!("{path}{} is already there ({})", row.name, cite(first)),
-            );
+            problem(problems, &row.at, format!("{path}{} is already there ({})", row.name, cite(first)));
             false
         }
         None => {
@@ -111,11 +90,7 @@ fn unique(mut spec: ObjectSpec, problems: &mut Vec<Problem>) -> ObjectSpec {
 }
 
 fn cite(at: &At) -> String {
-    if at.line == 0 {
-        at.file.to_string()
-    } else {
-        format!("{}:{}", at.file, at.line)
-    }
+    if at.line == 0 { at.file.to_string() } else { format!("{}:{}", at.file, at.line) }
 }
 
 /// The path of the object that this one stands in; `None` for `Device.`.
@@ -126,10 +101,7 @@ fn parent_path(path: &str) -> Option<&str> {
 
 /// Adds the parents that nobody declared; a table must be declared.
 fn parents(objects: &mut Objects, problems: &mut Vec<Problem>) {
-    let declared: Vec<(String, At)> = objects
-        .values()
-        .map(|o| (o.path.clone(), o.at.clone()))
-        .collect();
+    let declared: Vec<(String, At)> = objects.values().map(|o| (o.path.clone(), o.at.clone())).collect();
     for (path, at) in &declared {
         let mut path = path.as_str();
         while let Some(parent) = parent_path(path) {
@@ -144,22 +116,12 @@ fn parents(objects: &mut Objects, problems: &mut Vec<Problem>) {
             path = parent;
         }
     }
-    let names: Vec<(String, At)> = objects
-        .values()
-        .filter(|o| o.is_table())
-        .map(|o| (o.path.clone(), o.at.clone()))
-        .collect();
+    let names: Vec<(String, At)> =
+        objects.values().filter(|o| o.is_table()).map(|o| (o.path.clone(), o.at.clone())).collect();
     for (path, at) in names {
         let plain = path.trim_end_matches("{i}.");
         if let Some(other) = objects.get(&order(plain)) {
-            problem(
-                problems,
-                &at,
-                format!(
-                    "{path} is also an object without {{i}} ({})",
-                    cite(&other.at)
-                ),
-            );
+            problem(problems, &at, format!("{path} is also an object without {{i}} ({})", cite(&other.at)));
         }
     }
 }
@@ -179,57 +141,32 @@ pub(super) struct Links {
 }
 
 fn links(objects: &[ObjectSpec], problems: &mut Vec<Problem>) -> Links {
-    let index: HashMap<&str, usize> = objects
-        .iter()
-        .enumerate()
-        .map(|(i, o)| (o.path.as_str(), i))
-        .collect();
+    let index: HashMap<&str, usize> = objects.iter().enumerate().map(|(i, o)| (o.path.as_str(), i)).collect();
     let mut first = Vec::with_capacity(objects.len());
     let mut total = 0;
     for object in objects {
         first.push(total);
         total += object.params.len();
     }
-    let parent: Vec<Option<usize>> = objects
-        .iter()
-        .map(|o| parent_path(&o.path).and_then(|p| index.get(p).copied()))
-        .collect();
-    let mut links = Links {
-        parent,
-        first,
-        counts: HashMap::new(),
-        entries: HashMap::new(),
-        enable: HashMap::new(),
-    };
-    let row =
-        |object: usize, name: &str| objects[object].params.iter().position(|p| p.name == name);
+    let parent: Vec<Option<usize>> =
+        objects.iter().map(|o| parent_path(&o.path).and_then(|p| index.get(p).copied())).collect();
+    let mut links =
+        Links { parent, first, counts: HashMap::new(), entries: HashMap::new(), enable: HashMap::new() };
+    let row = |object: usize, name: &str| objects[object].params.iter().position(|p| p.name == name);
     for (i, object) in objects.iter().enumerate() {
-        let name = object
-            .path
-            .trim_end_matches("{i}.")
-            .trim_end_matches('.')
-            .rsplit('.')
-            .next()
-            .unwrap_or("");
+        let name =
+            object.path.trim_end_matches("{i}.").trim_end_matches('.').rsplit('.').next().unwrap_or("");
         let stands_in = links.parent[i];
         if let Some(p) = stands_in
             && row(p, name).is_some()
         {
             let path = &objects[p].path;
-            problem(
-                problems,
-                &object.at,
-                format!("{path}{name} is a parameter, so no object has that name"),
-            );
+            problem(problems, &object.at, format!("{path}{name} is a parameter, so no object has that name"));
         }
         for key in &object.keys {
             for name in key.strip_prefix("nf:").unwrap_or(key).split('+') {
                 if row(i, name).is_none() {
-                    problem(
-                        problems,
-                        &object.at,
-                        format!("key {name} is no parameter of {}", object.path),
-                    );
+                    problem(problems, &object.at, format!("key {name} is no parameter of {}", object.path));
                 }
             }
         }
@@ -248,51 +185,23 @@ fn links(objects: &[ObjectSpec], problems: &mut Vec<Problem>) -> Links {
         };
         let Some(at) = row(p, name) else {
             let path = &objects[p].path;
-            problem(
-                problems,
-                &object.at,
-                format!("entries = {name} is no parameter of {path}"),
-            );
+            problem(problems, &object.at, format!("entries = {name} is no parameter of {path}"));
             continue;
         };
         let counter = &objects[p].params[at];
-        let at_fault = if counter.at.line == 0 {
-            &object.at
-        } else {
-            &counter.at
-        };
-        if counter
-            .places
-            .iter()
-            .any(|p| matches!(p, Place::At(kind, _) if *kind != SourceKind::Entries))
-        {
-            problem(
-                problems,
-                at_fault,
-                format!("{name} counts a table, so it has no source"),
-            );
+        let at_fault = if counter.at.line == 0 { &object.at } else { &counter.at };
+        if counter.places.iter().any(|p| matches!(p, Place::At(kind, _) if *kind != SourceKind::Entries)) {
+            problem(problems, at_fault, format!("{name} counts a table, so it has no source"));
         }
         if counter.write.contains(&true) {
-            problem(
-                problems,
-                at_fault,
-                format!("{name} counts a table, so it is not writable"),
-            );
+            problem(problems, at_fault, format!("{name} counts a table, so it is not writable"));
         }
         if counter.kind.base != Base::UnsignedInt || counter.kind.list {
-            problem(
-                problems,
-                at_fault,
-                format!("{name} counts a table, so its type is unsignedInt"),
-            );
+            problem(problems, at_fault, format!("{name} counts a table, so its type is unsignedInt"));
         }
         if let Some(other) = links.counts.insert(links.first[p] + at, i) {
             let other = &objects[other].path;
-            problem(
-                problems,
-                &object.at,
-                format!("{name} already counts {other}"),
-            );
+            problem(problems, &object.at, format!("{name} already counts {other}"));
         }
         links.entries.insert(i, links.first[p] + at);
     }
@@ -307,47 +216,26 @@ fn settle(objects: &mut [ObjectSpec], links: &Links, problems: &mut Vec<Problem>
         let object = &mut objects[i];
         said[i] = object.places.iter().any(|p| matches!(p, Place::At(..)));
         if object.is_table() && object.places.iter().all(|p| *p == Place::Unsaid) {
-            problem(
-                problems,
-                &object.at,
-                format!("the table {} has no source", object.path),
-            );
+            problem(problems, &object.at, format!("the table {} has no source", object.path));
         }
         let table = object.is_table();
         for (platform, place) in object.places.iter_mut().enumerate() {
             if above.as_ref().is_some_and(|a| a[platform] == Place::Absent) {
                 *place = Place::Absent;
             } else if *place == Place::Unsaid {
-                *place = if table {
-                    Place::Absent
-                } else {
-                    Place::At(SourceKind::Nothing, String::new())
-                };
+                *place = if table { Place::Absent } else { Place::At(SourceKind::Nothing, String::new()) };
             }
         }
-        let given =
-            |place: &Place| matches!(place, Place::At(SourceKind::Const | SourceKind::File, _));
-        if object
-            .places
-            .iter()
-            .zip(object.creatable)
-            .any(|(place, create)| create && given(place))
-        {
+        let given = |place: &Place| matches!(place, Place::At(SourceKind::Const | SourceKind::File, _));
+        if object.places.iter().zip(object.creatable).any(|(place, create)| create && given(place)) {
             let path = &object.path;
-            problem(
-                problems,
-                &object.at,
-                format!("instances of {path} are given: none can be created"),
-            );
+            problem(problems, &object.at, format!("instances of {path} are given: none can be created"));
         }
     }
     for i in 0..objects.len() {
         let mut rows = std::mem::take(&mut objects[i].params);
         for (r, row) in rows.iter_mut().enumerate() {
-            let counted = links
-                .counts
-                .get(&(links.first[i] + r))
-                .map(|t| objects[*t].places.clone());
+            let counted = links.counts.get(&(links.first[i] + r)).map(|t| objects[*t].places.clone());
             row_places(row, &objects[i], counted, problems);
         }
         objects[i].params = rows;
@@ -372,9 +260,7 @@ fn row_places(
             *place = match (&counted, &object.places[platform]) {
                 (Some(table), _) if table[platform] == Place::Absent => Place::Absent,
                 (Some(_), _) => Place::At(SourceKind::Entries, String::new()),
-                _ if row.kind.format == Format::Alias => {
-                    Place::At(SourceKind::Alias, String::new())
-                }
+                _ if row.kind.format == Format::Alias => Place::At(SourceKind::Alias, String::new()),
                 (None, from @ Place::At(SourceKind::Native | SourceKind::Exec, _)) if !foreign => {
                     from.clone()
                 }
@@ -407,8 +293,7 @@ fn prune(objects: &mut [ObjectSpec], links: &Links) {
         }
         for (platform, held) in holds[i].into_iter().skip(1).enumerate() {
             let place = &mut objects[i].places[platform];
-            if holds[i][0] && !held && matches!(place, Place::At(SourceKind::Nothing, _)) && i != 0
-            {
+            if holds[i][0] && !held && matches!(place, Place::At(SourceKind::Nothing, _)) && i != 0 {
                 *place = Place::Absent;
             }
         }
@@ -425,25 +310,14 @@ fn prune(objects: &mut [ObjectSpec], links: &Links) {
 fn values(schema: &Schema, objects: &[ObjectSpec], problems: &mut Vec<Problem>) {
     let rows = objects.iter().flat_map(|o| &o.params);
     for (spec, row) in rows.zip(schema.params.iter()) {
-        let kind = Kind {
-            schema,
-            row: &schema.kinds[row.kind as usize],
-        };
+        let kind = Kind { schema, row: &schema.kinds[row.kind as usize] };
         for place in &spec.places {
             let Place::At(source @ (SourceKind::Const | SourceKind::Store), text) = place else {
                 continue;
             };
             let Err(why) = kind.judge(text) else { continue };
-            let word = if *source == SourceKind::Const {
-                "const"
-            } else {
-                "store"
-            };
-            problem(
-                problems,
-                &spec.at,
-                format!("{word} of {}: {}", spec.name, why.text()),
-            );
+            let word = if *source == SourceKind::Const { "const" } else { "store" };
+            problem(problems, &spec.at, format!("{word} of {}: {}", spec.name, why.text()));
             break;
         }
     }

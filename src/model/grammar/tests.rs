@@ -24,18 +24,9 @@ fn row(row: &str) -> Vec<String> {
 fn wrong_rows() {
     let cases = [
         (r#"A = { const = "x" }"#, "A has no type"),
-        (
-            r#"A = { type = "strin", const = "x" }"#,
-            "A: `strin` is no type",
-        ),
-        (
-            r#"A = { type = "string(", const = "x" }"#,
-            "A: type `string(` has no closing parenthesis",
-        ),
-        (
-            r#"A = { type = "string(x)", const = "x" }"#,
-            "A: `x` is no range",
-        ),
+        (r#"A = { type = "strin", const = "x" }"#, "A: `strin` is no type"),
+        (r#"A = { type = "string(", const = "x" }"#, "A: type `string(` has no closing parenthesis"),
+        (r#"A = { type = "string(x)", const = "x" }"#, "A: `x` is no range"),
         (
             r#"A = { type = "string(9..1)", const = "x" }"#,
             "A: `9..1` does not lie within the values of string",
@@ -44,59 +35,23 @@ fn wrong_rows() {
             r#"A = { type = "unsignedInt(-4..)", const = "1" }"#,
             "A: `-4..` does not lie within the values of unsignedInt",
         ),
-        (
-            r#"A = { type = "unsignedInt(5)", const = "1" }"#,
-            "A: `5` is no range",
-        ),
-        (
-            r#"A = { type = "boolean(1)", const = "true" }"#,
-            "A: type boolean takes no bounds",
-        ),
-        (
-            r#"A = { type = "IPAddress(3)", const = "" }"#,
-            "A: type IPAddress takes no bounds",
-        ),
-        (
-            r#"A = { type = "enum(A,,B)", const = "A" }"#,
-            "A: an enumeration with an empty value",
-        ),
-        (
-            r#"A = { type = "enum()", const = "A" }"#,
-            "A: an enumeration with an empty value",
-        ),
-        (
-            r#"A = { type = "enum(A,A)", const = "A" }"#,
-            "A: value A stands twice in the enumeration",
-        ),
-        (
-            r#"A = { type = "list(list(int))", const = "" }"#,
-            "A: a list of lists is no type",
-        ),
+        (r#"A = { type = "unsignedInt(5)", const = "1" }"#, "A: `5` is no range"),
+        (r#"A = { type = "boolean(1)", const = "true" }"#, "A: type boolean takes no bounds"),
+        (r#"A = { type = "IPAddress(3)", const = "" }"#, "A: type IPAddress takes no bounds"),
+        (r#"A = { type = "enum(A,,B)", const = "A" }"#, "A: an enumeration with an empty value"),
+        (r#"A = { type = "enum()", const = "A" }"#, "A: an enumeration with an empty value"),
+        (r#"A = { type = "enum(A,A)", const = "A" }"#, "A: value A stands twice in the enumeration"),
+        (r#"A = { type = "list(list(int))", const = "" }"#, "A: a list of lists is no type"),
         (
             r#"A = { type = "ref(Device.Y)", const = "" }"#,
             "A: `Device.Y` is no object: a path ends with a dot",
         ),
         (r#"A = { type = "string" }"#, "A has no source"),
-        (
-            r#"A = { type = "string", linux = false, openwrt = false }"#,
-            "",
-        ),
-        (
-            r#"A = "string""#,
-            "the row of A is no table: A = { type = \"…\" }",
-        ),
-        (
-            r#"A = { type = 3, const = "x" }"#,
-            "`type` is text in quotes, not integer",
-        ),
-        (
-            r#"A = { type = "string", const = "x", store = "y" }"#,
-            "`store` is a second source",
-        ),
-        (
-            r#"A = { type = "string", linux = { file = "/a", uci = "b" } }"#,
-            "`uci` is a second source",
-        ),
+        (r#"A = { type = "string", linux = false, openwrt = false }"#, ""),
+        (r#"A = "string""#, "the row of A is no table: A = { type = \"…\" }"),
+        (r#"A = { type = 3, const = "x" }"#, "`type` is text in quotes, not integer"),
+        (r#"A = { type = "string", const = "x", store = "y" }"#, "`store` is a second source"),
+        (r#"A = { type = "string", linux = { file = "/a", uci = "b" } }"#, "`uci` is a second source"),
         (
             r#"A = { type = "string", native = "ipp" }"#,
             "`ipp` is no native provider (handlers/natives.rs lists them)",
@@ -105,26 +60,14 @@ fn wrong_rows() {
             r#"A = { type = "string", openwrt = "native ipp" }"#,
             "`ipp` is no native provider (handlers/natives.rs lists them)",
         ),
-        (
-            r#"A = { type = "string", openwrt = "nativ ip" }"#,
-            "`nativ` is no source",
-        ),
-        (
-            r#"A = { type = "string", openwrt = true }"#,
-            "`openwrt` is `false`, a source in words, or a table",
-        ),
+        (r#"A = { type = "string", openwrt = "nativ ip" }"#, "`nativ` is no source"),
+        (r#"A = { type = "string", openwrt = true }"#, "`openwrt` is `false`, a source in words, or a table"),
         (
             r#"A = { type = "string", linux = { const = "x", type = "int" } }"#,
             "unknown key `type` under `linux`",
         ),
-        (
-            r#"A = { type = "string", exec = " " }"#,
-            "`exec` without an argument",
-        ),
-        (
-            r#"A = { type = "string", file = "etc/x" }"#,
-            "a file is named by a path from the root",
-        ),
+        (r#"A = { type = "string", exec = " " }"#, "`exec` without an argument"),
+        (r#"A = { type = "string", file = "etc/x" }"#, "a file is named by a path from the root"),
         (
             r#"A = { type = "string", file = "/a/{1}" }"#,
             "`{1}` speaks of an instance, and there is none here",
@@ -133,30 +76,15 @@ fn wrong_rows() {
             r#"A = { type = "string", const = "x", writable = true }"#,
             "unknown key `writable` in the row of A",
         ),
-        (
-            r#"A = { type = "string", const = "x", write = "yes" }"#,
-            "`write` is true or false, not string",
-        ),
+        (r#"A = { type = "string", const = "x", write = "yes" }"#, "`write` is true or false, not string"),
         (
             r#"A = { type = "string", const = "x", write = true }"#,
             "A is writable, and a const cannot be written",
         ),
-        (
-            r#"A = { type = "string", const = "x", pattern = "(" }"#,
-            "pattern of A: ",
-        ),
-        (
-            r#"A = { type = "int", const = "1", pattern = "1" }"#,
-            "`pattern` is for strings, and A is none",
-        ),
-        (
-            r#"A = { type = "int", const = "1", items = "0..8" }"#,
-            "`items` is for a list, and A is none",
-        ),
-        (
-            r#"A = { type = "list(int)", const = "1", items = "8" }"#,
-            "`items` is not of the form \"0..8\"",
-        ),
+        (r#"A = { type = "string", const = "x", pattern = "(" }"#, "pattern of A: "),
+        (r#"A = { type = "int", const = "1", pattern = "1" }"#, "`pattern` is for strings, and A is none"),
+        (r#"A = { type = "int", const = "1", items = "0..8" }"#, "`items` is for a list, and A is none"),
+        (r#"A = { type = "list(int)", const = "1", items = "8" }"#, "`items` is not of the form \"0..8\""),
         (
             r#"A = { type = "list(int)", const = "1", list_size = "8" }"#,
             "`list_size` is no number of characters",
@@ -165,35 +93,14 @@ fn wrong_rows() {
             r#"A = { type = "string", const = "", notify = "no" }"#,
             "`notify` is one of canDeny, forceEnabled, forceDefaultEnabled",
         ),
-        (
-            r#"A = { type = "string", store = "", command = true }"#,
-            "A is a command, so its type is boolean",
-        ),
-        (
-            r#"A = { type = "enum(Up,Down)", const = "up" }"#,
-            "const of A: not one of Up, Down",
-        ),
-        (
-            r#"A = { type = "unsignedInt(1..)", store = "0" }"#,
-            "store of A: not within 1..4294967295",
-        ),
+        (r#"A = { type = "string", store = "", command = true }"#, "A is a command, so its type is boolean"),
+        (r#"A = { type = "enum(Up,Down)", const = "up" }"#, "const of A: not one of Up, Down"),
+        (r#"A = { type = "unsignedInt(1..)", store = "0" }"#, "store of A: not within 1..4294967295"),
         (r#"A-b_1 = { type = "string", const = "x" }"#, ""),
-        (
-            r#""A.b" = { type = "string", const = "x" }"#,
-            "`A.b` is no parameter name",
-        ),
-        (
-            r#"a = { type = "string", const = "x" }"#,
-            "unknown key `a` in Device.X.",
-        ),
-        (
-            r#"const = "x""#,
-            "`const` is for parameters and tables; an object's row is native or exec",
-        ),
-        (
-            r#"entries = "XNumberOfEntries""#,
-            "`entries` is for a table, and Device.X. has no {i}",
-        ),
+        (r#""A.b" = { type = "string", const = "x" }"#, "`A.b` is no parameter name"),
+        (r#"a = { type = "string", const = "x" }"#, "unknown key `a` in Device.X."),
+        (r#"const = "x""#, "`const` is for parameters and tables; an object's row is native or exec"),
+        (r#"entries = "XNumberOfEntries""#, "`entries` is for a table, and Device.X. has no {i}"),
     ];
     for (text, expected) in cases {
         let found = row(text);
@@ -202,11 +109,7 @@ fn wrong_rows() {
         } else {
             assert_eq!(found.len(), 1, "{text}: {found:?}");
             // A mistake of the section itself is cited where the section begins.
-            assert!(
-                found[0].starts_with(&format!("f.toml:2: {expected}")),
-                "{text}: {}",
-                found[0]
-            );
+            assert!(found[0].starts_with(&format!("f.toml:2: {expected}")), "{text}: {}", found[0]);
         }
     }
 }
@@ -214,52 +117,25 @@ fn wrong_rows() {
 #[test]
 fn wrong_sections() {
     let cases = [
-        (
-            "[Device.X]\n",
-            "f.toml:1: `Device` is no object: a path ends with a dot",
-        ),
-        (
-            "[\"Device.X\"]\n",
-            "f.toml:1: `Device.X` is no object: a path ends with a dot",
-        ),
+        ("[Device.X]\n", "f.toml:1: `Device` is no object: a path ends with a dot"),
+        ("[\"Device.X\"]\n", "f.toml:1: `Device.X` is no object: a path ends with a dot"),
         (
             "[\"InternetGatewayDevice.\"]\n",
             "f.toml:1: `InternetGatewayDevice.` is no object: a path begins with Device.",
         ),
-        (
-            "[\"Device.{i}.\"]\n",
-            "f.toml:1: `Device.{i}.` is no object: {i} stands behind a table's name",
-        ),
+        ("[\"Device.{i}.\"]\n", "f.toml:1: `Device.{i}.` is no object: {i} stands behind a table's name"),
         (
             "[\"Device.X.{i}.{i}.\"]\n",
             "f.toml:1: `Device.X.{i}.{i}.` is no object: {i} stands behind a table's name",
         ),
-        (
-            "[\"Device.X y.\"]\n",
-            "f.toml:1: `Device.X y.` is no object: `X y` is no name",
-        ),
-        (
-            "[\"Device.1.\"]\n",
-            "f.toml:1: `Device.1.` is no object: `1` is no name",
-        ),
+        ("[\"Device.X y.\"]\n", "f.toml:1: `Device.X y.` is no object: `X y` is no name"),
+        ("[\"Device.1.\"]\n", "f.toml:1: `Device.1.` is no object: `1` is no name"),
         ("x = 1\n", "f.toml:1: `x` is no section: [\"Device.X.\"]"),
         ("\n[\"Device.X.\"\n", "f.toml:2: "),
-        (
-            "[\"Device.X.\"]\n\n[\"Device.X.\"]\n",
-            "f.toml:3: duplicate key",
-        ),
-        (
-            "\n[\"Device.X.{i}.\"]\n",
-            "f.toml:2: the table Device.X.{i}. has no source",
-        ),
-        (
-            "[\"Device.X.{i}.\"]\nubus = \"a b\"\n",
-            "f.toml:2: a table cannot be listed from `ubus`",
-        ),
-        (
-            "[\"Device.X.{i}.\"]\nfile = \"/x\"\n",
-            "f.toml:2: a table's file names its instances by one `*`",
-        ),
+        ("[\"Device.X.\"]\n\n[\"Device.X.\"]\n", "f.toml:3: duplicate key"),
+        ("\n[\"Device.X.{i}.\"]\n", "f.toml:2: the table Device.X.{i}. has no source"),
+        ("[\"Device.X.{i}.\"]\nubus = \"a b\"\n", "f.toml:2: a table cannot be listed from `ubus`"),
+        ("[\"Device.X.{i}.\"]\nfile = \"/x\"\n", "f.toml:2: a table's file names its instances by one `*`"),
         (
             "[\"Device.X.{i}.\"]\nfile = \"/{1}/*\"\n",
             "f.toml:2: `{1}` speaks of an instance, and there is none here",
@@ -272,10 +148,7 @@ fn wrong_sections() {
             "[\"Device.X.{i}.\"]\nconst = \"a\"\ncreate = true\n",
             "f.toml:1: instances of Device.X.{i}. are given: none can be created",
         ),
-        (
-            "[\"Device.X.{i}.Y.\"]\n",
-            "f.toml:1: the table Device.X.{i}. that it stands in is not there",
-        ),
+        ("[\"Device.X.{i}.Y.\"]\n", "f.toml:1: the table Device.X.{i}. that it stands in is not there"),
         (
             "[\"Device.X.\"]\n[\"Device.X.{i}.\"]\nconst = \"a\"\n",
             "f.toml:2: Device.X.{i}. is also an object without {i} (f.toml:1)",
@@ -314,9 +187,8 @@ fn wrong_sections() {
 
 #[test]
 fn every_mistake_is_told() {
-    let found = wrong(
-        "[\"Device.X.\"]\nA = { type = \"x\" }\nB = { type = \"int\", const = \"1\", b = 1 }\nc = 2\n",
-    );
+    let found =
+        wrong("[\"Device.X.\"]\nA = { type = \"x\" }\nB = { type = \"int\", const = \"1\", b = 1 }\nc = 2\n");
     assert_eq!(
         found,
         [
@@ -336,20 +208,11 @@ fn files_share_objects_but_not_rows() {
     for (schema, names) in [(schema, ["A", "B"]), (again, ["B", "A"])] {
         let x = schema.find_object("Device.X.").unwrap();
         assert_eq!(x.params().map(|p| p.name()).collect::<Vec<_>>(), names);
-        assert!(
-            x.params()
-                .all(|p| p.source(Platform::Linux).unwrap().arg == "ip")
-        );
+        assert!(x.params().all(|p| p.source(Platform::Linux).unwrap().arg == "ip"));
     }
     let cases = [
-        (
-            "[\"Device.X.\"]\nA = { type = \"int\" }\n",
-            "b.toml:2: Device.X.A is already there (a.toml:3)",
-        ),
-        (
-            "[\"Device.X.\"]\nnative = \"ip\"\n",
-            "b.toml:1: Device.X. is already there (a.toml:1)",
-        ),
+        ("[\"Device.X.\"]\nA = { type = \"int\" }\n", "b.toml:2: Device.X.A is already there (a.toml:3)"),
+        ("[\"Device.X.\"]\nnative = \"ip\"\n", "b.toml:1: Device.X. is already there (a.toml:1)"),
     ];
     for (b, expected) in cases {
         let problems = schema_from(&[("a.toml", a), ("b.toml", b)], NATIVES).unwrap_err();
@@ -392,9 +255,7 @@ B = { type = "string", uci = "network.{1}.b", write = true }
 #[test]
 fn rows_become_tables() {
     let schema = right(MODEL);
-    let paths: Vec<&str> = (0..schema.objects.len())
-        .map(|i| schema.object(i as u16).path())
-        .collect();
+    let paths: Vec<&str> = (0..schema.objects.len()).map(|i| schema.object(i as u16).path()).collect();
     assert_eq!(
         paths,
         [
@@ -415,70 +276,30 @@ fn rows_become_tables() {
     assert!(schema.find_object("Device.IP.Interface.").is_none());
     assert!(schema.find_object("Device.IP.Inter").is_none());
     let ip = schema.find_object("Device.IP.").unwrap();
-    assert_eq!(
-        ip.children().map(|c| c.name()).collect::<Vec<_>>(),
-        ["Interface", "Wrt"]
-    );
+    assert_eq!(ip.children().map(|c| c.name()).collect::<Vec<_>>(), ["Interface", "Wrt"]);
     assert_eq!((ip.parent().unwrap().id, ip.row().end), (0, 5));
 
     let interface = schema.find_object("Device.IP.Interface.{i}.").unwrap();
-    assert!(
-        interface.is_table() && interface.is_volatile() && !interface.is_creatable(Platform::Linux)
-    );
-    assert_eq!(
-        interface.keys().collect::<Vec<_>>(),
-        [(true, "Name"), (false, "Alias")]
-    );
+    assert!(interface.is_table() && interface.is_volatile() && !interface.is_creatable(Platform::Linux));
+    assert_eq!(interface.keys().collect::<Vec<_>>(), [(true, "Name"), (false, "Alias")]);
     assert_eq!(interface.enable().unwrap().name(), "Enable");
-    assert_eq!(
-        interface.entries().unwrap().counts().unwrap().id,
-        interface.id
-    );
+    assert_eq!(interface.entries().unwrap().counts().unwrap().id, interface.id);
     assert_eq!(interface.depth(), 1);
-    let source = |path: &str, platform| {
-        schema
-            .find_param(path)
-            .unwrap()
-            .source(platform)
-            .map(|s| s.kind)
-    };
-    assert_eq!(
-        source("Device.IP.InterfaceNumberOfEntries", Platform::Linux),
-        Some(SourceKind::Entries)
-    );
-    assert_eq!(
-        source("Device.IP.Interface.{i}.Alias", Platform::Linux),
-        Some(SourceKind::Alias)
-    );
-    assert_eq!(
-        source("Device.IP.Interface.{i}.Name", Platform::OpenWrt),
-        Some(SourceKind::Native)
-    );
-    assert_eq!(
-        source("Device.IP.Interface.{i}.X_CWMPD_Key", Platform::Linux),
-        None
-    );
-    assert_eq!(
-        source("Device.IP.Interface.{i}.X_CWMPD_Key", Platform::OpenWrt),
-        Some(SourceKind::Uci)
-    );
+    let source = |path: &str, platform| schema.find_param(path).unwrap().source(platform).map(|s| s.kind);
+    assert_eq!(source("Device.IP.InterfaceNumberOfEntries", Platform::Linux), Some(SourceKind::Entries));
+    assert_eq!(source("Device.IP.Interface.{i}.Alias", Platform::Linux), Some(SourceKind::Alias));
+    assert_eq!(source("Device.IP.Interface.{i}.Name", Platform::OpenWrt), Some(SourceKind::Native));
+    assert_eq!(source("Device.IP.Interface.{i}.X_CWMPD_Key", Platform::Linux), None);
+    assert_eq!(source("Device.IP.Interface.{i}.X_CWMPD_Key", Platform::OpenWrt), Some(SourceKind::Uci));
 
     let enable = interface.param("Enable").unwrap();
     assert!(!enable.is_writable(Platform::Linux) && enable.is_writable(Platform::OpenWrt));
-    assert!(
-        interface
-            .param("Port")
-            .unwrap()
-            .has(flag::CAN_DENY | flag::AFTER_SESSION)
-    );
+    assert!(interface.param("Port").unwrap().has(flag::CAN_DENY | flag::AFTER_SESSION));
     assert!(interface.param("X_CWMPD_Key").unwrap().has(flag::HIDDEN));
     assert_eq!(interface.param("Level").unwrap().kind().neutral(), "-5");
     assert_eq!(interface.param("Port").unwrap().kind().neutral(), "0");
     let layers = interface.param("LowerLayers").unwrap().kind();
-    assert_eq!(
-        layers.targets().collect::<Vec<_>>(),
-        ["Device.Ethernet.Link.{i}."]
-    );
+    assert_eq!(layers.targets().collect::<Vec<_>>(), ["Device.Ethernet.Link.{i}."]);
     assert!(layers.is_reference() && layers.row.list_max == 1024 && layers.row.items == (0, 4));
 }
 
@@ -492,16 +313,8 @@ fn platforms_differ() {
     assert!(wrt.param("B").unwrap().source(Platform::Linux).is_none());
     for path in ["Device.IPsec.", "Device.IPsec.Only."] {
         let object = schema.find_object(path).unwrap();
-        assert_eq!(
-            object.row().sources[Platform::Linux as usize],
-            NONE,
-            "{path}"
-        );
-        assert_eq!(
-            object.source(Platform::OpenWrt).unwrap().kind,
-            SourceKind::Nothing,
-            "{path}"
-        );
+        assert_eq!(object.row().sources[Platform::Linux as usize], NONE, "{path}");
+        assert_eq!(object.source(Platform::OpenWrt).unwrap().kind, SourceKind::Nothing, "{path}");
     }
     assert_eq!(schema.counts(Platform::Linux), (4, 8));
     assert_eq!(schema.counts(Platform::OpenWrt), (7, 11));
@@ -511,25 +324,16 @@ fn platforms_differ() {
 fn text_is_kept_once() {
     let schema = right(MODEL);
     assert_eq!(schema.blob.matches("Device.IP.Interface.{i}.").count(), 1);
-    let stats = schema
-        .find_object("Device.IP.Interface.{i}.Stats.")
-        .unwrap()
-        .row();
-    let interface = schema
-        .find_object("Device.IP.Interface.{i}.")
-        .unwrap()
-        .row();
+    let stats = schema.find_object("Device.IP.Interface.{i}.Stats.").unwrap().row();
+    let interface = schema.find_object("Device.IP.Interface.{i}.").unwrap().row();
     assert_eq!(stats.path.at, interface.path.at);
 }
 
 #[test]
 fn the_vendor_prefix_is_replaced_in_names() {
-    let options = Options {
-        natives: NATIVES,
-        prefix: "X_00256D_",
-        overlay: false,
-    };
-    let text = "[\"Device.X_CWMPD_A.\"]\nX_CWMPD_B = { type = \"enum(X_CWMPD_C)\", const = \"X_00256D_C\" }\n";
+    let options = Options { natives: NATIVES, prefix: "X_00256D_", overlay: false };
+    let text =
+        "[\"Device.X_CWMPD_A.\"]\nX_CWMPD_B = { type = \"enum(X_CWMPD_C)\", const = \"X_00256D_C\" }\n";
     let schema = schema_with(&[("f.toml", text)], &options).unwrap();
     assert!(schema.find_param("Device.X_00256D_A.X_00256D_B").is_some());
 }

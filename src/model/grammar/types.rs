@@ -94,10 +94,7 @@ impl KindSpec {
             "ref" => return reference(args),
             "DiagnosticsState" if args.is_none() => {
                 let words = DIAGNOSTICS.iter().map(|w| w.to_string()).collect();
-                return Ok(KindSpec {
-                    words,
-                    ..KindSpec::plain(Base::String)
-                });
+                return Ok(KindSpec { words, ..KindSpec::plain(Base::String) });
             }
             "string" => Base::String,
             "int" => Base::Int,
@@ -116,16 +113,8 @@ impl KindSpec {
                 if args.is_some() {
                     return Err(format!("type {word} takes no bounds"));
                 }
-                let ranges = if *range == OPEN {
-                    Vec::new()
-                } else {
-                    vec![*range]
-                };
-                return Ok(KindSpec {
-                    format: *format,
-                    ranges,
-                    ..KindSpec::plain(*base)
-                });
+                let ranges = if *range == OPEN { Vec::new() } else { vec![*range] };
+                return Ok(KindSpec { format: *format, ranges, ..KindSpec::plain(*base) });
             }
         };
         let mut kind = KindSpec::plain(base);
@@ -164,11 +153,7 @@ fn range(text: &str, length: bool) -> Option<(i64, i64)> {
     let number = |t: &str, open: i64| match t.trim() {
         "" => Some(open),
         // Past i64 is open: the greatest unsignedLong.
-        t => Some(
-            t.parse::<i128>()
-                .ok()?
-                .clamp(i64::MIN.into(), i64::MAX.into()) as i64,
-        ),
+        t => Some(t.parse::<i128>().ok()?.clamp(i64::MIN.into(), i64::MAX.into()) as i64),
     };
     match text.split_once("..") {
         Some((min, max)) => Some((number(min, i64::MIN)?, number(max, i64::MAX)?)),
@@ -178,8 +163,7 @@ fn range(text: &str, length: bool) -> Option<(i64, i64)> {
 }
 
 fn list(args: Option<&str>) -> Result<KindSpec, String> {
-    let item =
-        KindSpec::parse(args.ok_or("a list without the type of its items: `list(string)`")?)?;
+    let item = KindSpec::parse(args.ok_or("a list without the type of its items: `list(string)`")?)?;
     if item.list {
         return Err("a list of lists is no type".into());
     }
@@ -187,11 +171,7 @@ fn list(args: Option<&str>) -> Result<KindSpec, String> {
 }
 
 fn enumeration(args: Option<&str>) -> Result<KindSpec, String> {
-    let words: Vec<String> = args
-        .unwrap_or("")
-        .split(',')
-        .map(|w| w.trim().to_string())
-        .collect();
+    let words: Vec<String> = args.unwrap_or("").split(',').map(|w| w.trim().to_string()).collect();
     for (i, word) in words.iter().enumerate() {
         if word.trim_end_matches(READ_ONLY).is_empty() {
             return Err("an enumeration with an empty value".into());
@@ -200,10 +180,7 @@ fn enumeration(args: Option<&str>) -> Result<KindSpec, String> {
             return Err(format!("value {word} stands twice in the enumeration"));
         }
     }
-    Ok(KindSpec {
-        words,
-        ..KindSpec::plain(Base::String)
-    })
+    Ok(KindSpec { words, ..KindSpec::plain(Base::String) })
 }
 
 /// What ends an enumeration value that a peer may not write.

@@ -7,18 +7,13 @@ use std::rc::Rc;
 /// The rows of a schema; each stands at line 0 of `file`. What is not in the tables (`why`) is lost.
 pub fn unpack(schema: &Schema, file: &str) -> Vec<ObjectSpec> {
     let file: Rc<str> = file.into();
-    (0..schema.objects.len())
-        .map(|id| object(schema.object(id as u16), &file))
-        .collect()
+    (0..schema.objects.len()).map(|id| object(schema.object(id as u16), &file)).collect()
 }
 
 fn object(object: Object<'_>, file: &Rc<str>) -> ObjectSpec {
     let row = object.row();
     let mut places = row.sources.map(|id| place(object.schema, id));
-    if places
-        .iter()
-        .any(|p| matches!(p, Place::At(SourceKind::Nothing, _)))
-    {
+    if places.iter().any(|p| matches!(p, Place::At(SourceKind::Nothing, _))) {
         // It is absent only where it holds nothing; with an overlay it may.
         for place in places.iter_mut().filter(|p| **p == Place::Absent) {
             *place = Place::Unsaid;
@@ -26,10 +21,7 @@ fn object(object: Object<'_>, file: &Rc<str>) -> ObjectSpec {
     }
     ObjectSpec {
         path: object.path().to_string(),
-        at: At {
-            file: file.clone(),
-            line: 0,
-        },
+        at: At { file: file.clone(), line: 0 },
         speaks: true,
         places,
         creatable: std::array::from_fn(|p| row.flags & (flag::CREATABLE << p) != 0),
@@ -47,10 +39,7 @@ fn param(param: Param<'_>, file: &Rc<str>) -> ParamSpec {
     let both = flag::WRITE | flag::WRITE << 1;
     ParamSpec {
         name: param.name().to_string(),
-        at: At {
-            file: file.clone(),
-            line: 0,
-        },
+        at: At { file: file.clone(), line: 0 },
         kind: kind(param.schema, param.kind().row),
         places: row.sources.map(|id| place(param.schema, id)),
         write: std::array::from_fn(|p| row.flags & (flag::WRITE << p) != 0),
@@ -67,10 +56,7 @@ fn place(schema: &Schema, id: u16) -> Place {
 }
 
 fn kind(schema: &Schema, row: &KindRow) -> KindSpec {
-    let mut ranges: Vec<(i64, i64)> = schema
-        .words(row.ranges)
-        .map(super::super::kind::range)
-        .collect();
+    let mut ranges: Vec<(i64, i64)> = schema.words(row.ranges).map(super::super::kind::range).collect();
     if ranges.is_empty() && (row.min, row.max) != (i64::MIN, i64::MAX) {
         ranges.push((row.min, row.max));
     }

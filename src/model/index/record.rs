@@ -6,9 +6,7 @@ pub const START: usize = 4;
 
 /// The next free number.
 pub fn next(record: &[u8]) -> u32 {
-    record
-        .first_chunk()
-        .map_or(1, |b| u32::from_le_bytes(*b).max(1))
+    record.first_chunk().map_or(1, |b| u32::from_le_bytes(*b).max(1))
 }
 
 /// Number and key of each; ends early where the record is damaged.
@@ -29,11 +27,7 @@ pub fn size(key: &str) -> usize {
 }
 
 /// Makes a record; `room` is how long it will be at most.
-pub fn encode<'a>(
-    next: u32,
-    room: usize,
-    entries: impl Iterator<Item = (u32, &'a str)>,
-) -> Vec<u8> {
+pub fn encode<'a>(next: u32, room: usize, entries: impl Iterator<Item = (u32, &'a str)>) -> Vec<u8> {
     let mut out = Vec::with_capacity(room);
     out.extend(next.to_le_bytes());
     for (number, key) in entries {

@@ -13,9 +13,7 @@ fn known(next: u32, entries: &[(u32, &str)]) -> Vec<u8> {
 }
 
 fn shown(list: &List) -> Vec<(u32, &str)> {
-    (0..list.len())
-        .map(|pos| (list.number(pos).unwrap(), list.key(pos)))
-        .collect()
+    (0..list.len()).map(|pos| (list.number(pos).unwrap(), list.key(pos))).collect()
 }
 
 /// What is known (next number, numbers and keys), what the source tells, the rows shown, the new
@@ -34,28 +32,14 @@ fn numbers_are_given_once_and_stay() {
     const AB: &[(u32, &str)] = &[(1, "a"), (2, "b")];
     let cases: &[Case<'_>] = &[
         (1, &[], &[], &[], None, 0),
-        (
-            1,
-            &[],
-            &["b", "a"],
-            &[(1, "b"), (2, "a")],
-            Some((3, &[(1, "b"), (2, "a")])),
-            0,
-        ),
+        (1, &[], &["b", "a"], &[(1, "b"), (2, "a")], Some((3, &[(1, "b"), (2, "a")])), 0),
         (3, AB, &["a", "b"], AB, None, 0),
         // The order of the source changes no number, and nothing is written for it.
         (3, AB, &["b", "a"], AB, None, 0),
         (3, AB, &["b"], &[(2, "b")], None, 0),
         (3, AB, &["a"], &[(1, "a")], None, 0),
         // What is gone keeps its number for the day it comes back.
-        (
-            3,
-            AB,
-            &["c", "b"],
-            &[(2, "b"), (3, "c")],
-            Some((4, &[(1, "a"), (2, "b"), (3, "c")])),
-            0,
-        ),
+        (3, AB, &["c", "b"], &[(2, "b"), (3, "c")], Some((4, &[(1, "a"), (2, "b"), (3, "c")])), 0),
         (
             9,
             AB,
@@ -66,42 +50,21 @@ fn numbers_are_given_once_and_stay() {
         ),
         // Twice the same: the first one counts.
         (3, AB, &["b", "a", "b"], AB, None, 1),
-        (
-            1,
-            &[],
-            &["x", "y", "x", "x"],
-            &[(1, "x"), (2, "y")],
-            Some((3, &[(1, "x"), (2, "y")])),
-            2,
-        ),
+        (1, &[], &["x", "y", "x", "x"], &[(1, "x"), (2, "y")], Some((3, &[(1, "x"), (2, "y")])), 2),
         // A record that says less than it holds gives no number twice all the same.
-        (
-            1,
-            AB,
-            &["c"],
-            &[(3, "c")],
-            Some((4, &[(1, "a"), (2, "b"), (3, "c")])),
-            0,
-        ),
+        (1, AB, &["c"], &[(3, "c")], Some((4, &[(1, "a"), (2, "b"), (3, "c")])), 0),
         // All numbers are used up.
         (u32::MAX, AB, &["a", "z"], &[(1, "a")], None, 0),
     ];
     for (next, entries, told, rows, record, doubles) in cases {
         let told = keys(told);
         let assigned = assign(&known(*next, entries), &told);
-        assert_eq!(
-            assigned.record,
-            record.map(|(n, e)| known(n, e)),
-            "{entries:?}"
-        );
+        assert_eq!(assigned.record, record.map(|(n, e)| known(n, e)), "{entries:?}");
         assert_eq!(assigned.doubles, *doubles, "{entries:?}");
         let mut list = List::build(assigned.numbers, told);
         assert_eq!(shown(&list), *rows, "{entries:?}");
         for (pos, (number, key)) in rows.iter().enumerate() {
-            assert_eq!(
-                (list.find(*number), list.find_key(key)),
-                (Some(pos), Some(pos))
-            );
+            assert_eq!((list.find(*number), list.find_key(key)), (Some(pos), Some(pos)));
         }
         assert_eq!((list.find(77), list.find_key("none")), (None, None));
     }
@@ -110,11 +73,7 @@ fn numbers_are_given_once_and_stay() {
 #[test]
 fn of_those_gone_the_newest_are_remembered() {
     let names: Vec<String> = (1..=MAX_GONE + 3).map(|n| format!("k{n}")).collect();
-    let all: Vec<(u32, &str)> = names
-        .iter()
-        .zip(1..)
-        .map(|(k, n)| (n, k.as_str()))
-        .collect();
+    let all: Vec<(u32, &str)> = names.iter().zip(1..).map(|(k, n)| (n, k.as_str())).collect();
     let next = names.len() as u32 + 1;
     let assigned = assign(&known(next, &all), &keys(&["k2", "new"]));
     assert_eq!(assigned.numbers, [2, next]);
@@ -133,13 +92,7 @@ fn what_a_record_cannot_hold_is_not_shown() {
     let record = assigned.record.unwrap();
     let held = record::entries(&record).count();
     assert!(record.len() <= MAX_RECORD_BYTES && held < 5000, "{held}");
-    assert_eq!(
-        (
-            held + assigned.full,
-            List::build(assigned.numbers, told).len()
-        ),
-        (5000, held)
-    );
+    assert_eq!((held + assigned.full, List::build(assigned.numbers, told).len()), (5000, held));
 }
 
 #[test]
@@ -148,10 +101,7 @@ fn the_sink_is_bounded() {
     assert_eq!((sink.len(), sink.left_out()), (1, 2));
     sink.extend((0..MAX_INSTANCES).map(|n| n.to_string()));
     assert_eq!((sink.len(), sink.left_out()), (MAX_INSTANCES, 3));
-    assert_eq!(
-        (sink.get(0), sink.get(2), sink.get(MAX_INSTANCES)),
-        ("a", "1", "")
-    );
+    assert_eq!((sink.get(0), sink.get(2), sink.get(MAX_INSTANCES)), ("a", "1", ""));
 }
 
 #[test]
@@ -160,10 +110,7 @@ fn rows_come_into_a_list_and_go() {
     for (number, key) in [(9, "i"), (1, "aa"), (3, "")] {
         list.insert(number, key);
     }
-    assert_eq!(
-        shown(&list),
-        [(1, "aa"), (2, "b"), (3, ""), (5, "eee"), (9, "i")]
-    );
+    assert_eq!(shown(&list), [(1, "aa"), (2, "b"), (3, ""), (5, "eee"), (9, "i")]);
     for number in [9, 1, 4] {
         list.remove(number);
     }

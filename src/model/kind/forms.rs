@@ -52,11 +52,7 @@ impl<'t> Number<'t> {
             (_, false) if !negative => Some(digits),
             _ => None,
         };
-        Some(Number {
-            negative,
-            digits,
-            canonical,
-        })
+        Some(Number { negative, digits, canonical })
     }
 
     /// Its value when it lies within `i64`.
@@ -113,45 +109,24 @@ impl<'t> Decimal<'t> {
         let whole = whole.trim_start_matches('0');
         let fraction = fraction.trim_end_matches('0');
         let negative = negative && !(whole.is_empty() && fraction.is_empty());
-        Some(Decimal {
-            text,
-            negative,
-            whole,
-            fraction,
-        })
+        Some(Decimal { text, negative, whole, fraction })
     }
 
     /// The whole numbers below and above it (equal when it is whole); far out of `i64` they stop.
     pub fn around(self) -> (i128, i128) {
         let far = i128::from(i64::MAX) + 2;
-        let whole = if self.whole.is_empty() {
-            0
-        } else {
-            self.whole.parse().unwrap_or(far).min(far)
-        };
+        let whole = if self.whole.is_empty() { 0 } else { self.whole.parse().unwrap_or(far).min(far) };
         let part = i128::from(!self.fraction.is_empty());
-        if self.negative {
-            (-whole - part, -whole)
-        } else {
-            (whole, whole + part)
-        }
+        if self.negative { (-whole - part, -whole) } else { (whole, whole + part) }
     }
 
     /// Without plus sign, leading and trailing zeros.
     pub fn canonical(self) -> Cow<'t, str> {
         let sign = if self.negative { "-" } else { "" };
-        let whole = if self.whole.is_empty() {
-            "0"
-        } else {
-            self.whole
-        };
+        let whole = if self.whole.is_empty() { "0" } else { self.whole };
         let point = if self.fraction.is_empty() { "" } else { "." };
         let canonical = format!("{sign}{whole}{point}{}", self.fraction);
-        if canonical == self.text {
-            Cow::Borrowed(self.text)
-        } else {
-            Cow::Owned(canonical)
-        }
+        if canonical == self.text { Cow::Borrowed(self.text) } else { Cow::Owned(canonical) }
     }
 }
 
@@ -164,16 +139,13 @@ pub fn date_time(text: &str, to_utc: bool) -> Result<Cow<'_, str>, &'static str>
     const NO: &str = "not a dateTime (2024-12-31T23:59:59Z)";
     let text = text.trim_matches(is_space);
     let b = text.as_bytes();
-    let number = |from: usize, to: usize| -> Result<i64, &'static str> {
-        let digits = b.get(from..to).ok_or(NO)?;
-        digits.iter().try_fold(0, |n, d| {
-            if d.is_ascii_digit() {
-                Ok(n * 10 + i64::from(d - b'0'))
-            } else {
-                Err(NO)
-            }
-        })
-    };
+    let number =
+        |from: usize, to: usize| -> Result<i64, &'static str> {
+            let digits = b.get(from..to).ok_or(NO)?;
+            digits.iter().try_fold(0, |n, d| {
+                if d.is_ascii_digit() { Ok(n * 10 + i64::from(d - b'0')) } else { Err(NO) }
+            })
+        };
     let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
     if marks.iter().any(|(at, mark)| b.get(*at) != Some(mark)) {
         return Err(NO);
@@ -221,8 +193,8 @@ pub fn date_time(text: &str, to_utc: bool) -> Result<Cow<'_, str>, &'static str>
     if offset == Some(0) && after == "Z" && !midnight || !to_utc {
         return Ok(text.into());
     }
-    let seconds = days_before(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
-        - offset.unwrap_or(0);
+    let seconds =
+        days_before(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset.unwrap_or(0);
     Ok(utc_text(seconds, fraction).into())
 }
 
@@ -261,19 +233,13 @@ fn utc_text(seconds: i64, fraction: &str) -> String {
         month += 1;
     }
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!(
-        "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z",
-        left + 1
-    )
+    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z", left + 1)
 }
 
 /// Base64 without white space, and how many octets it stands for.
 pub fn base64(text: &str) -> Option<(Cow<'_, str>, usize)> {
     let text: Cow<'_, str> = if text.contains(is_space) {
-        text.chars()
-            .filter(|c| !is_space(*c))
-            .collect::<String>()
-            .into()
+        text.chars().filter(|c| !is_space(*c)).collect::<String>().into()
     } else {
         text.into()
     };
@@ -294,21 +260,14 @@ pub fn hex(text: &str) -> Option<Cow<'_, str>> {
         return None;
     }
     let small = text.bytes().any(|b| b.is_ascii_lowercase());
-    Some(if small {
-        text.to_ascii_uppercase().into()
-    } else {
-        text.into()
-    })
+    Some(if small { text.to_ascii_uppercase().into() } else { text.into() })
 }
 
 /// What a text should be and is not; `None` when it has the form.
 pub fn misform(format: Format, text: &str) -> Option<&'static str> {
     let (fits, what) = match format {
         Format::Plain => return None,
-        Format::Alias => (
-            text.starts_with(|c: char| c.is_alphabetic()),
-            "an alias: it begins with a letter",
-        ),
+        Format::Alias => (text.starts_with(|c: char| c.is_alphabetic()), "an alias: it begins with a letter"),
         Format::Uuid => (is_uuid(text), "a UUID"),
         // All that follow may be empty: unknown, or inapplicable.
         _ if text.is_empty() => return None,
@@ -316,10 +275,7 @@ pub fn misform(format: Format, text: &str) -> Option<&'static str> {
         Format::IpAddress => (is_v4(text) || is_v6(text), "an IP address"),
         Format::Ipv4Address => (is_v4(text), "an IPv4 address"),
         Format::Ipv6Address => (is_v6(text), "an IPv6 address"),
-        Format::IpPrefix => (
-            is_v4_prefix(text) || is_v6_prefix(text),
-            "an IP prefix with its length",
-        ),
+        Format::IpPrefix => (is_v4_prefix(text) || is_v6_prefix(text), "an IP prefix with its length"),
         Format::Ipv4Prefix => (is_v4_prefix(text), "an IPv4 prefix with its length"),
         Format::Ipv6Prefix => (is_v6_prefix(text), "an IPv6 prefix with its length"),
         Format::MacAddress => (is_mac(text), "a MAC address with colons"),
@@ -346,11 +302,7 @@ pub fn canonical(format: Format, text: &str) -> Cow<'_, str> {
             None => (part, ""),
         };
         let short = digits.trim_start_matches('0');
-        kept.push_str(if short.is_empty() && !digits.is_empty() {
-            "0"
-        } else {
-            short
-        });
+        kept.push_str(if short.is_empty() && !digits.is_empty() { "0" } else { short });
         kept.push_str(mark);
     }
     kept.into()
@@ -363,8 +315,7 @@ fn is_reference(text: &str) -> bool {
 
 /// TR-106 allows leading zeros in a dotted quad.
 fn is_v4(text: &str) -> bool {
-    let octet =
-        |t: &str| t.len() <= 3 && t.bytes().all(|b| b.is_ascii_digit()) && t.parse::<u8>().is_ok();
+    let octet = |t: &str| t.len() <= 3 && t.bytes().all(|b| b.is_ascii_digit()) && t.parse::<u8>().is_ok();
     text.split('.').count() == 4 && text.split('.').all(octet)
 }
 
@@ -373,9 +324,7 @@ fn is_v6(text: &str) -> bool {
 }
 
 fn prefix_length(text: &str, most: u8) -> bool {
-    text.len() <= 3
-        && text.bytes().all(|b| b.is_ascii_digit())
-        && text.parse::<u8>().is_ok_and(|n| n <= most)
+    text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u8>().is_ok_and(|n| n <= most)
 }
 
 fn is_v4_prefix(text: &str) -> bool {
@@ -384,33 +333,25 @@ fn is_v4_prefix(text: &str) -> bool {
 }
 
 fn is_v6_prefix(text: &str) -> bool {
-    text.split_once('/')
-        .is_some_and(|(net, length)| is_v6(net) && prefix_length(length, 128))
+    text.split_once('/').is_some_and(|(net, length)| is_v6(net) && prefix_length(length, 128))
 }
 
 fn is_mac(text: &str) -> bool {
     text.split(':').count() == 6
-        && text
-            .split(':')
-            .all(|o| o.len() == 2 && o.bytes().all(|b| b.is_ascii_hexdigit()))
+        && text.split(':').all(|o| o.len() == 2 && o.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 fn is_uuid(text: &str) -> bool {
     let parts = [8, 4, 4, 4, 12];
     text.split('-').count() == parts.len()
-        && text
-            .split('-')
-            .zip(parts)
-            .all(|(p, n)| p.len() == n && p.bytes().all(|b| b.is_ascii_hexdigit()))
+        && text.split('-').zip(parts).all(|(p, n)| p.len() == n && p.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// The items of a list as they are written, without the white space around them; none in an empty
 /// text.
 pub fn raw_items(text: &str) -> impl Iterator<Item = &str> {
     let empty = text.chars().all(is_space);
-    text.split(',')
-        .map(|item| item.trim_matches(is_space))
-        .filter(move |_| !empty)
+    text.split(',').map(|item| item.trim_matches(is_space)).filter(move |_| !empty)
 }
 
 /// The items of a list with their percent escapes resolved (R-SPV-16).

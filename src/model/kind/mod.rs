@@ -94,13 +94,7 @@ impl<'a> Kind<'a> {
             "negativeInteger",
             "nonPositiveInteger",
         ];
-        const TEXT: &[&str] = &[
-            "string",
-            "normalizedString",
-            "token",
-            "anySimpleType",
-            "anyType",
-        ];
+        const TEXT: &[&str] = &["string", "normalizedString", "token", "anySimpleType", "anyType"];
         if TEXT.contains(&local_name) {
             return true;
         }
@@ -109,9 +103,7 @@ impl<'a> Kind<'a> {
         }
         match self.row.base {
             Base::String => local_name == "anyURI",
-            Base::Int | Base::UnsignedInt | Base::Long | Base::UnsignedLong => {
-                WHOLE.contains(&local_name)
-            }
+            Base::Int | Base::UnsignedInt | Base::Long | Base::UnsignedLong => WHOLE.contains(&local_name),
             Base::Decimal => {
                 matches!(local_name, "decimal" | "float" | "double") || WHOLE.contains(&local_name)
             }
@@ -140,11 +132,9 @@ impl<'a> Kind<'a> {
 
     /// The values of the enumeration; with `true` only those that a peer may write.
     pub fn words(self, writable: bool) -> impl Iterator<Item = &'a str> + Clone {
-        self.schema.words(self.row.words).filter_map(move |word| {
-            match word.strip_suffix(READ_ONLY) {
-                Some(word) => (!writable).then_some(word),
-                None => Some(word),
-            }
+        self.schema.words(self.row.words).filter_map(move |word| match word.strip_suffix(READ_ONLY) {
+            Some(word) => (!writable).then_some(word),
+            None => Some(word),
         })
     }
 
@@ -177,18 +167,12 @@ impl<'a> Kind<'a> {
         match self.judge(text) {
             Ok(value) => value,
             Err(_) if self.row.list => self.fit_list(text).into(),
-            Err(misfit) => self
-                .fit_item(text, &misfit)
-                .unwrap_or(Cow::Borrowed(self.neutral())),
+            Err(misfit) => self.fit_item(text, &misfit).unwrap_or(Cow::Borrowed(self.neutral())),
         }
     }
 
     fn value<'t>(self, text: &'t str, door: Door) -> Result<Cow<'t, str>, Misfit> {
-        if self.row.list {
-            self.list(text, door)
-        } else {
-            self.item(text, door)
-        }
+        if self.row.list { self.list(text, door) } else { self.item(text, door) }
     }
 
     /// R-SPV-16.
@@ -213,24 +197,15 @@ impl<'a> Kind<'a> {
             return Err(Misfit::Value(format!("more than {most} items")));
         }
         if longer(&canonical, self.row.list_max.into()) {
-            return Err(Misfit::Value(format!(
-                "a list longer than {} characters",
-                self.row.list_max
-            )));
+            return Err(Misfit::Value(format!("a list longer than {} characters", self.row.list_max)));
         }
-        Ok(if canonical == text {
-            Cow::Borrowed(text)
-        } else {
-            Cow::Owned(canonical)
-        })
+        Ok(if canonical == text { Cow::Borrowed(text) } else { Cow::Owned(canonical) })
     }
 
     fn item<'t>(self, text: &'t str, door: Door) -> Result<Cow<'t, str>, Misfit> {
         let not = |what: &str| Misfit::Type(format!("not {what}"));
         match self.row.base {
-            Base::String => self
-                .string(text, door)
-                .map(|()| forms::canonical(self.row.format, text)),
+            Base::String => self.string(text, door).map(|()| forms::canonical(self.row.format, text)),
             Base::Int | Base::UnsignedInt | Base::Long | Base::UnsignedLong => {
                 let number = Number::parse(text).ok_or_else(|| not("a whole number"))?;
                 self.number(number)?;
@@ -239,22 +214,17 @@ impl<'a> Kind<'a> {
             Base::Decimal => {
                 let decimal = forms::Decimal::parse(text).ok_or_else(|| not("a decimal number"))?;
                 let (low, high) = decimal.around();
-                let within = self
-                    .ranges()
-                    .any(|r| low >= r.0.into() && high <= r.1.into());
-                if within {
-                    Ok(decimal.canonical())
-                } else {
-                    Err(self.outside(""))
-                }
+                let within = self.ranges().any(|r| low >= r.0.into() && high <= r.1.into());
+                if within { Ok(decimal.canonical()) } else { Err(self.outside("")) }
             }
             Base::Boolean => match text.trim_matches(forms::is_space) {
                 "true" | "1" => Ok("true".into()),
                 "false" | "0" => Ok("false".into()),
                 _ => Err(not("a boolean (true, false, 1, 0)")),
             },
-            Base::DateTime => forms::date_time(text, door == Door::Peer)
-                .map_err(|why| Misfit::Type(why.to_string())),
+            Base::DateTime => {
+                forms::date_time(text, door == Door::Peer).map_err(|why| Misfit::Type(why.to_string()))
+            }
             Base::Base64 => {
                 let (value, octets) = forms::base64(text).ok_or_else(|| not("base64"))?;
                 self.length(octets, "octets")?;
@@ -273,10 +243,7 @@ impl<'a> Kind<'a> {
             if self.words(door == Door::Peer).any(|word| word == text) {
                 return Ok(());
             }
-            let mut named: Vec<&str> = self
-                .words(door == Door::Peer)
-                .take(WORDS_NAMED + 1)
-                .collect();
+            let mut named: Vec<&str> = self.words(door == Door::Peer).take(WORDS_NAMED + 1).collect();
             if named.len() > WORDS_NAMED {
                 named[WORDS_NAMED] = "…";
             }
@@ -305,16 +272,10 @@ impl<'a> Kind<'a> {
             return Ok(());
         }
         if count > self.row.max {
-            return Err(Misfit::Value(format!(
-                "longer than {} {unit}",
-                self.row.max
-            )));
+            return Err(Misfit::Value(format!("longer than {} {unit}", self.row.max)));
         }
         if count < self.row.min {
-            return Err(Misfit::Value(format!(
-                "shorter than {} {unit}",
-                self.row.min
-            )));
+            return Err(Misfit::Value(format!("shorter than {} {unit}", self.row.min)));
         }
         Err(self.outside(unit))
     }
@@ -323,15 +284,9 @@ impl<'a> Kind<'a> {
         let (least, most) = self.hull();
         let within = match number.value() {
             Some(n) => n >= least && n <= most && self.ranges().any(|r| n >= r.0 && n <= r.1),
-            None => {
-                number.is_unsigned_long() && most == i64::MAX && self.row.base == Base::UnsignedLong
-            }
+            None => number.is_unsigned_long() && most == i64::MAX && self.row.base == Base::UnsignedLong,
         };
-        if within {
-            Ok(())
-        } else {
-            Err(self.outside(""))
-        }
+        if within { Ok(()) } else { Err(self.outside("")) }
     }
 
     /// All ranges: one, unless the row says more.
@@ -366,11 +321,7 @@ impl<'a> Kind<'a> {
             None => {
                 let (least, most) = self.hull();
                 let open = self.row.base == Base::UnsignedLong && most == i64::MAX;
-                let most = if open {
-                    u64::MAX.to_string()
-                } else {
-                    most.to_string()
-                };
+                let most = if open { u64::MAX.to_string() } else { most.to_string() };
                 text.push_str(&format!("{least}..{most}"));
             }
         }
@@ -389,10 +340,7 @@ impl<'a> Kind<'a> {
         let near = match self.row.base {
             Base::String => {
                 let most = usize::try_from(self.row.max).unwrap_or(usize::MAX);
-                text.chars()
-                    .filter(|c| forms::is_xml(*c))
-                    .take(most)
-                    .collect()
+                text.chars().filter(|c| forms::is_xml(*c)).take(most).collect()
             }
             Base::Int | Base::UnsignedInt | Base::Long | Base::UnsignedLong => {
                 let number = Number::parse(text)?;
@@ -401,9 +349,7 @@ impl<'a> Kind<'a> {
                     Some(n) if n < least => least.to_string(),
                     Some(n) if n <= most => return None,
                     None if number.is_negative() => least.to_string(),
-                    _ if most == i64::MAX && self.row.base == Base::UnsignedLong => {
-                        u64::MAX.to_string()
-                    }
+                    _ if most == i64::MAX && self.row.base == Base::UnsignedLong => u64::MAX.to_string(),
                     _ => most.to_string(),
                 }
             }
@@ -453,10 +399,7 @@ fn longer(text: &str, most: u64) -> bool {
 /// One range of [`KindRow::ranges`] as numbers.
 pub fn range(text: &str) -> (i64, i64) {
     let (min, max) = text.split_once("..").unwrap_or((text, text));
-    (
-        min.parse().unwrap_or(i64::MIN),
-        max.parse().unwrap_or(i64::MAX),
-    )
+    (min.parse().unwrap_or(i64::MIN), max.parse().unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -13,19 +13,14 @@ fn check(row: &str, text: &str) -> Result<String, u16> {
 /// The type of a row as the grammar reads it.
 fn with<T>(row: &str, then: impl FnOnce(Kind<'_>) -> T) -> T {
     let text = format!("[\"Device.X.\"]\nP = {{ {row}, native = \"n\" }}\n");
-    let schema =
-        grammar::schema_from(&[("t.toml", &text)], &["n"]).unwrap_or_else(|p| panic!("{}", p[0]));
+    let schema = grammar::schema_from(&[("t.toml", &text)], &["n"]).unwrap_or_else(|p| panic!("{}", p[0]));
     then(schema.find_param("Device.X.P").unwrap().kind())
 }
 
 /// A row, and for each text what comes of it.
 fn table(row: &str, cases: &[(&str, Result<&str, u16>)]) {
     for (text, expected) in cases {
-        assert_eq!(
-            check(row, text),
-            expected.map(str::to_string),
-            "{row}: {text:?}"
-        );
+        assert_eq!(check(row, text), expected.map(str::to_string), "{row}: {text:?}");
     }
 }
 
@@ -34,14 +29,8 @@ fn e_23_lengths_are_counted_in_characters() {
     let long = "\u{20ac}".repeat(64);
     assert_eq!(check("type = \"string(64)\"", &long), Ok(long.clone()));
     assert_eq!(check("type = \"string(64)\"", &(long + "x")), Err(9007));
-    table(
-        "type = \"string(2..3)\"",
-        &[("é", Err(9007)), ("éé", Ok("éé")), ("abcd", Err(9007))],
-    );
-    table(
-        "type = \"string(0..0,5..7)\"",
-        &[("", Ok("")), ("abc", Err(9007)), ("abcde", Ok("abcde"))],
-    );
+    table("type = \"string(2..3)\"", &[("é", Err(9007)), ("éé", Ok("éé")), ("abcd", Err(9007))]);
+    table("type = \"string(0..0,5..7)\"", &[("", Ok("")), ("abc", Err(9007)), ("abcde", Ok("abcde"))]);
 }
 
 #[test]
@@ -127,10 +116,7 @@ fn e_28_whole_numbers() {
         "type = \"unsignedLong(..18446744073709551615)\"",
         &[("18446744073709551615", Ok("18446744073709551615"))],
     );
-    table(
-        "type = \"unsignedLong(5..10)\"",
-        &[("18446744073709551615", Err(9007)), ("10", Ok("10"))],
-    );
+    table("type = \"unsignedLong(5..10)\"", &[("18446744073709551615", Err(9007)), ("10", Ok("10"))]);
     table(
         "type = \"int(-1..-1,1..65535)\"",
         &[
@@ -178,10 +164,7 @@ fn e_26_27_times() {
             ("2024-02-29T23:59:59Z", Ok("2024-02-29T23:59:59Z")),
             ("2023-02-29T00:00:00Z", Err(9006)),
             ("2100-02-29T00:00:00Z", Err(9006)),
-            (
-                "2024-12-31T23:30:00.25-01:00",
-                Ok("2025-01-01T00:30:00.25Z"),
-            ),
+            ("2024-12-31T23:30:00.25-01:00", Ok("2025-01-01T00:30:00.25Z")),
             ("2024-01-01T00:30:00+05:45", Ok("2023-12-31T18:45:00Z")),
             ("2024-03-01T00:00:00+01:00", Ok("2024-02-29T23:00:00Z")),
             ("2024-12-31T24:00:00Z", Ok("2025-01-01T00:00:00Z")),
@@ -206,10 +189,7 @@ fn e_26_27_times() {
     );
     // A source may speak local time.
     with("type = \"dateTime\"", |kind| {
-        assert_eq!(
-            kind.coerce("2024-01-01T00:30:00+05:45"),
-            "2024-01-01T00:30:00+05:45"
-        );
+        assert_eq!(kind.coerce("2024-01-01T00:30:00+05:45"), "2024-01-01T00:30:00+05:45");
         assert_eq!(kind.coerce("soon"), "0001-01-01T00:00:00Z");
     });
 }
@@ -227,10 +207,7 @@ fn e_29_octets() {
             ("xy", Err(9006)),
         ],
     );
-    table(
-        "type = \"hexBinary(5..5,13..13)\"",
-        &[("0011223344", Ok("0011223344")), ("00112233", Err(9007))],
-    );
+    table("type = \"hexBinary(5..5,13..13)\"", &[("0011223344", Ok("0011223344")), ("00112233", Err(9007))]);
     table(
         "type = \"base64(..4)\"",
         &[
@@ -261,19 +238,12 @@ fn r_spv_14_enumerations_and_patterns() {
     // R-SPV-15: what only the agent may say.
     table(
         "type = \"DiagnosticsState\"",
-        &[
-            ("Requested", Ok("Requested")),
-            ("Complete", Err(9007)),
-            ("None", Err(9007)),
-        ],
+        &[("Requested", Ok("Requested")), ("Complete", Err(9007)), ("None", Err(9007))],
     );
     with("type = \"DiagnosticsState\"", |kind| {
         assert_eq!(kind.coerce("Complete"), "Complete");
         assert_eq!(kind.coerce("Complete@readOnly"), "");
-        assert_eq!(
-            kind.words(true).collect::<Vec<_>>(),
-            ["Requested", "Canceled"]
-        );
+        assert_eq!(kind.words(true).collect::<Vec<_>>(), ["Requested", "Canceled"]);
     });
     table(
         "type = \"string(32)\", pattern = ['2\\.\\d+', \"x|y\"]",
@@ -290,10 +260,7 @@ fn r_spv_14_enumerations_and_patterns() {
 
 #[test]
 fn r_spv_14_named_types() {
-    table(
-        "type = \"Alias\"",
-        &[("cpe-1", Ok("cpe-1")), ("", Err(9007)), ("1a", Err(9007))],
-    ); // N-10
+    table("type = \"Alias\"", &[("cpe-1", Ok("cpe-1")), ("", Err(9007)), ("1a", Err(9007))]); // N-10
     table(
         "type = \"IPv4Address\"",
         &[
@@ -306,20 +273,9 @@ fn r_spv_14_named_types() {
     );
     table(
         "type = \"IPv6Address\"",
-        &[
-            ("fe80::1", Ok("fe80::1")),
-            ("fe80::1%eth0", Err(9007)),
-            ("1.2.3.4", Err(9007)),
-        ],
+        &[("fe80::1", Ok("fe80::1")), ("fe80::1%eth0", Err(9007)), ("1.2.3.4", Err(9007))],
     );
-    table(
-        "type = \"IPAddress\"",
-        &[
-            ("::", Ok("::")),
-            ("1.2.3.4", Ok("1.2.3.4")),
-            ("host", Err(9007)),
-        ],
-    );
+    table("type = \"IPAddress\"", &[("::", Ok("::")), ("1.2.3.4", Ok("1.2.3.4")), ("host", Err(9007))]);
     table(
         "type = \"IPv4Prefix\"",
         &[
@@ -331,32 +287,18 @@ fn r_spv_14_named_types() {
     );
     table(
         "type = \"IPv6Prefix\"",
-        &[
-            ("2001:db8::/32", Ok("2001:db8::/32")),
-            ("::/129", Err(9007)),
-            ("::", Err(9007)),
-        ],
+        &[("2001:db8::/32", Ok("2001:db8::/32")), ("::/129", Err(9007)), ("::", Err(9007))],
     );
-    table(
-        "type = \"IPPrefix\"",
-        &[("10.0.0.0/8", Ok("10.0.0.0/8")), ("::/0", Ok("::/0"))],
-    );
+    table("type = \"IPPrefix\"", &[("10.0.0.0/8", Ok("10.0.0.0/8")), ("::/0", Ok("::/0"))]);
     table(
         "type = \"MACAddress\"",
-        &[
-            ("", Ok("")),
-            ("00:aB:00:00:00:01", Ok("00:aB:00:00:00:01")),
-            ("00-ab-00-00-00-01", Err(9007)),
-        ],
+        &[("", Ok("")), ("00:aB:00:00:00:01", Ok("00:aB:00:00:00:01")), ("00-ab-00-00-00-01", Err(9007))],
     );
     table(
         "type = \"UUID\"",
         &[
             ("", Err(9007)),
-            (
-                "12345678-1234-1234-1234-1234567890aB",
-                Ok("12345678-1234-1234-1234-1234567890aB"),
-            ),
+            ("12345678-1234-1234-1234-1234567890aB", Ok("12345678-1234-1234-1234-1234567890aB")),
         ],
     );
     table(
@@ -389,36 +331,18 @@ fn r_spv_16_lists() {
     );
     table(
         "type = \"list(unsignedInt(1..9))\"",
-        &[
-            ("", Ok("")),
-            ("01, 2", Ok("1,2")),
-            ("1,0", Err(9007)),
-            ("1,x", Err(9006)),
-            ("1,", Err(9006)),
-        ],
+        &[("", Ok("")), ("01, 2", Ok("1,2")), ("1,0", Err(9007)), ("1,x", Err(9006)), ("1,", Err(9006))],
     );
-    table(
-        "type = \"list(IPv4Address)\"",
-        &[("01.1.1.1, 2.2.2.2", Ok("1.1.1.1,2.2.2.2"))],
-    );
+    table("type = \"list(IPv4Address)\"", &[("01.1.1.1, 2.2.2.2", Ok("1.1.1.1,2.2.2.2"))]);
     table(
         "type = \"list(enum(A,B C))\"",
-        &[
-            ("B C,A", Ok("B C,A")),
-            ("B%20C", Ok("B%20C")),
-            ("D", Err(9007)),
-        ],
+        &[("B C,A", Ok("B C,A")), ("B%20C", Ok("B%20C")), ("D", Err(9007))],
     );
-    with(
-        "type = \"list(unsignedInt(1..9))\", items = \"..2\"",
-        |kind| {
-            assert_eq!(kind.coerce("3, x,20,5,6"), "3,9");
-            assert_eq!(kind.xsi_type(), "xsd:string");
-        },
-    );
-    with("type = \"list(string)\", list_size = 6", |kind| {
-        assert_eq!(kind.coerce("ab,cd,ef"), "ab,cd")
+    with("type = \"list(unsignedInt(1..9))\", items = \"..2\"", |kind| {
+        assert_eq!(kind.coerce("3, x,20,5,6"), "3,9");
+        assert_eq!(kind.xsi_type(), "xsd:string");
     });
+    with("type = \"list(string)\", list_size = 6", |kind| assert_eq!(kind.coerce("ab,cd,ef"), "ab,cd"));
 }
 
 #[test]
@@ -433,11 +357,7 @@ fn what_a_source_says_is_made_to_fit() {
         ("unsignedInt(64..65535)", "5", "64"),
         ("unsignedInt(0..0,64..65535)", "5", "0"),
         ("unsignedInt(64..65535)", "many", "64"),
-        (
-            "unsignedLong",
-            "99999999999999999999",
-            "18446744073709551615",
-        ),
+        ("unsignedLong", "99999999999999999999", "18446744073709551615"),
         ("int", "-5000000000", "-2147483648"),
         ("decimal(..1)", "1.5", "1"),
         ("boolean", "1", "true"),
@@ -446,37 +366,23 @@ fn what_a_source_says_is_made_to_fit() {
         ("base64(..1)", "AAEC", ""),
     ];
     for (kind, text, expected) in cases {
-        with(&format!("type = \"{kind}\""), |k| {
-            assert_eq!(k.coerce(text), expected, "{kind}: {text}")
-        });
+        with(&format!("type = \"{kind}\""), |k| assert_eq!(k.coerce(text), expected, "{kind}: {text}"));
     }
 }
 
 #[test]
 fn e_30_the_type_named_by_the_acs() {
     let cases: &[(&str, &[&str], &[&str])] = &[
-        (
-            "boolean",
-            &["boolean", "string"],
-            &["int", "unsignedInt", "dateTime", "nonsense", ""],
-        ),
+        ("boolean", &["boolean", "string"], &["int", "unsignedInt", "dateTime", "nonsense", ""]),
         (
             "unsignedInt",
             &["unsignedInt", "int", "long", "unsignedLong", "string"],
             &["boolean", "decimal", "dateTime"],
         ),
         ("decimal", &["decimal", "int", "string"], &["boolean"]),
-        (
-            "string",
-            &["string", "anyURI"],
-            &["int", "boolean", "base64"],
-        ),
+        ("string", &["string", "anyURI"], &["int", "boolean", "base64"]),
         ("dateTime", &["dateTime", "string"], &["int"]),
-        (
-            "base64",
-            &["base64", "base64Binary", "string"],
-            &["hexBinary"],
-        ),
+        ("base64", &["base64", "base64Binary", "string"], &["hexBinary"]),
         ("hexBinary", &["hexBinary", "string"], &["base64"]),
         ("list(int)", &["string"], &["int"]),
     ];
@@ -485,25 +391,16 @@ fn e_30_the_type_named_by_the_acs() {
             assert!(good.iter().all(|x| k.accepts_xsi(x)), "{kind}");
             assert!(!bad.iter().any(|x| k.accepts_xsi(x)), "{kind}");
             // What we call it ourselves is always understood.
-            assert!(
-                k.accepts_xsi(k.xsi_type().trim_start_matches("xsd:")),
-                "{kind}"
-            );
+            assert!(k.accepts_xsi(k.xsi_type().trim_start_matches("xsd:")), "{kind}");
         });
     }
 }
 
 #[test]
 fn canonical_values_and_neutral_ones_are_stable() {
-    for row in [
-        "int(5..9)",
-        "decimal(-3..-2)",
-        "dateTime",
-        "boolean",
-        "unsignedLong",
-        "hexBinary",
-        "string(8)",
-    ] {
+    for row in
+        ["int(5..9)", "decimal(-3..-2)", "dateTime", "boolean", "unsignedLong", "hexBinary", "string(8)"]
+    {
         with(&format!("type = \"{row}\""), |kind| {
             assert_eq!(kind.check(kind.neutral()).unwrap(), kind.neutral(), "{row}");
             assert_eq!(kind.coerce(kind.neutral()), kind.neutral(), "{row}");
@@ -513,22 +410,12 @@ fn canonical_values_and_neutral_ones_are_stable() {
 
 #[test]
 fn a_fault_text_never_quotes_the_value() {
-    for row in [
-        "string(3)",
-        "enum(A)",
-        "int",
-        "dateTime",
-        "MACAddress",
-        "hexBinary",
-        "string(9)\", pattern = \"x",
-    ] {
+    for row in
+        ["string(3)", "enum(A)", "int", "dateTime", "MACAddress", "hexBinary", "string(9)\", pattern = \"x"]
+    {
         with(&format!("type = \"{row}\""), |kind| {
             let misfit = kind.check("s3cret").unwrap_err();
-            assert!(
-                !misfit.text().contains("s3cret"),
-                "{row}: {}",
-                misfit.text()
-            );
+            assert!(!misfit.text().contains("s3cret"), "{row}: {}", misfit.text());
         });
     }
 }
@@ -591,9 +478,7 @@ fn anything_is_made_to_fit() {
     // A fixed walk through the pieces (the numbers of Knuth's MMIX generator).
     let mut state = 1_u64;
     let mut next = |below: usize| {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as usize % below
     };
     for row in rows {
@@ -602,10 +487,7 @@ fn anything_is_made_to_fit() {
                 let text: String = (0..next(7)).map(|_| pieces[next(pieces.len())]).collect();
                 let shown = kind.coerce(&text).into_owned();
                 let fits = kind.judge(&shown).is_ok_and(|value| value == shown);
-                assert!(
-                    fits || shown == kind.neutral() || kind.row.list,
-                    "{row}: {text:?} shows {shown:?}"
-                );
+                assert!(fits || shown == kind.neutral() || kind.row.list, "{row}: {text:?} shows {shown:?}");
                 assert_eq!(kind.coerce(&shown), shown, "{row}: {text:?}");
                 if let Ok(value) = kind.check(&text) {
                     assert_eq!(kind.check(&value).unwrap(), value, "{row}: {text:?}");

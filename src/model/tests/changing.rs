@@ -21,11 +21,7 @@ fn bad_values_are_refused_one_by_one() {
         ("Device.Rule.1.Target", "Device.Port", Code::INVALID_VALUE),
         ("Device.Rule.1.Target", "Device.Rule.2", Code::INVALID_VALUE),
         ("Device.Rule.1.Target", "Device.Info", Code::INVALID_VALUE),
-        (
-            "Device.Rule.1.Targets",
-            "Device.Port.1,Device.Port.7",
-            Code::INVALID_VALUE,
-        ),
+        ("Device.Rule.1.Targets", "Device.Port.1,Device.Port.7", Code::INVALID_VALUE),
         ("Device.Rule.1.Alias", "", Code::INVALID_VALUE),
         ("Device.Rule.1.Alias", "1st", Code::INVALID_VALUE),
         ("Device.Rule.1.Alias", "cpe-9", Code::INVALID_VALUE),
@@ -35,35 +31,19 @@ fn bad_values_are_refused_one_by_one() {
     ];
     b.log();
     for (name, value, want) in cases {
-        let fault = b
-            .set(&[("Device.Info.Code", "changed"), (name, value)])
-            .unwrap_err();
+        let fault = b.set(&[("Device.Info.Code", "changed"), (name, value)]).unwrap_err();
         assert_eq!(fault.code, Code::INVALID_ARGUMENTS, "{name}");
-        let lines: Vec<(&str, Code)> = fault
-            .parameters
-            .iter()
-            .map(|p| (p.name.as_str(), p.code))
-            .collect();
+        let lines: Vec<(&str, Code)> = fault.parameters.iter().map(|p| (p.name.as_str(), p.code)).collect();
         assert_eq!(lines, [(*name, *want)], "{name} {value}");
         assert_eq!(b.value("Device.Info.Code"), "first", "R-GEN-5");
     }
     assert_eq!(b.key().as_deref(), Some("added"), "R-GEN-6");
-    let all: Vec<(&str, &str)> = cases
-        .iter()
-        .filter(|c| c.0.ends_with('t') || c.0.contains("Port"))
-        .map(|c| (c.0, c.1))
-        .collect();
+    let all: Vec<(&str, &str)> =
+        cases.iter().filter(|c| c.0.ends_with('t') || c.0.contains("Port")).map(|c| (c.0, c.1)).collect();
     let mut names: Vec<&str> = all.iter().map(|a| a.0).collect();
     names.dedup();
-    let unique: Vec<(&str, &str)> = names
-        .iter()
-        .map(|n| *all.iter().find(|a| a.0 == *n).unwrap())
-        .collect();
-    assert_eq!(
-        b.set(&unique).unwrap_err().parameters.len(),
-        unique.len(),
-        "R-SPV-4: one line for each"
-    );
+    let unique: Vec<(&str, &str)> = names.iter().map(|n| *all.iter().find(|a| a.0 == *n).unwrap()).collect();
+    assert_eq!(b.set(&unique).unwrap_err().parameters.len(), unique.len(), "R-SPV-4: one line for each");
     assert!(b.log().is_empty(), "no handler was told to do anything");
 }
 
@@ -89,10 +69,7 @@ fn r_spv_6_what_a_handler_refuses_has_a_code_of_a_parameter() {
 #[test]
 fn r_spv_21_a_set_makes_no_row() {
     let mut b = Bench::new();
-    let list = [
-        ("Device.Info.Code", "changed"),
-        ("Device.Rule.[new].Text", "x"),
-    ];
+    let list = [("Device.Info.Code", "changed"), ("Device.Rule.[new].Text", "x")];
     let fault = b.set(&list).unwrap_err();
     assert_eq!(fault.parameters[0].code, Code::INVALID_NAME);
     assert_eq!(b.value("Device.RuleNumberOfEntries"), "0");
@@ -103,31 +80,13 @@ fn r_spv_21_a_set_makes_no_row() {
 fn a_set_as_a_whole_is_refused() {
     let mut b = Bench::new();
     // R-SPV-3, also under another name of the same instance
-    assert_eq!(
-        code(b.set(&[("Device.Info.Code", "a"), ("Device.Info.Code", "b")])),
-        Code::INVALID_ARGUMENTS
-    );
-    let twice = [
-        ("Device.Port.1.Name", "a"),
-        ("Device.Port.[cpe-1].Name", "b"),
-    ];
+    assert_eq!(code(b.set(&[("Device.Info.Code", "a"), ("Device.Info.Code", "b")])), Code::INVALID_ARGUMENTS);
+    let twice = [("Device.Port.1.Name", "a"), ("Device.Port.[cpe-1].Name", "b")];
     let fault = b.set(&twice).unwrap_err();
-    assert_eq!(
-        (fault.code, fault.parameters.len()),
-        (Code::INVALID_ARGUMENTS, 0)
-    );
+    assert_eq!((fault.code, fault.parameters.len()), (Code::INVALID_ARGUMENTS, 0));
     // R-SPV-12, in characters
-    for (key, fine) in [
-        ("k".repeat(32), true),
-        ("é".repeat(32), true),
-        ("k".repeat(33), false),
-    ] {
-        let result = b.set_as(
-            &[("Device.Info.Code", "a")],
-            Writer::Acs {
-                parameter_key: &key,
-            },
-        );
+    for (key, fine) in [("k".repeat(32), true), ("é".repeat(32), true), ("k".repeat(33), false)] {
+        let result = b.set_as(&[("Device.Info.Code", "a")], Writer::Acs { parameter_key: &key });
         assert_eq!(result.is_ok(), fine, "{key}");
     }
     assert_eq!(b.key(), Some("é".repeat(32)));
@@ -149,11 +108,8 @@ fn the_type_must_be_the_models() {
         ("Device.Port.1.Enable", Some("int"), false),
         ("Device.Info.Count", Some("dateTime"), false),
     ] {
-        let entry = ParameterValue {
-            name: name.into(),
-            value: "1".into(),
-            xsi_type: xsi_type.map(str::to_owned),
-        };
+        let entry =
+            ParameterValue { name: name.into(), value: "1".into(), xsi_type: xsi_type.map(str::to_owned) };
         match b.tree.set(&[entry], Writer::Local) {
             Ok(_) => assert!(fine, "{name} {xsi_type:?}"),
             Err(fault) => {
@@ -176,10 +132,7 @@ fn a_set_reaches_everything() {
         ("Device.Port.[cpe-1].Speed", "+07"),
         ("Device.Link.1.Port", "Device.Port.[cpe-3]."),
         ("Device.Rule.1.Alias", "mine"),
-        (
-            "Device.Rule.1.Targets",
-            "Device.Port.1, Device.Rule.[cpe-1]",
-        ),
+        ("Device.Rule.1.Targets", "Device.Port.1, Device.Rule.[cpe-1]"),
         ("Device.Info.Secret", "hush"),
     ]);
     assert_eq!(status, Ok(Status::Applied));
@@ -208,10 +161,7 @@ fn a_set_reaches_everything() {
         assert_eq!(b.value(path), value, "{path}");
     }
     assert_eq!(b.tree.value("Device.Info.Secret").as_deref(), Some("hush"));
-    assert_eq!(
-        code(b.values(&["Device.Rule.[cpe-1].Text"])),
-        Code::INVALID_NAME
-    );
+    assert_eq!(code(b.values(&["Device.Rule.[cpe-1].Text"])), Code::INVALID_NAME);
     assert_eq!(b.key().as_deref(), Some("key"));
     let mut b = b.restart();
     assert_eq!(b.value("Device.Info.Code"), "new");
@@ -223,46 +173,17 @@ fn a_set_reaches_everything() {
 fn keys_are_unique_among_enabled_rows() {
     let mut b = Bench::new();
     assert!(b.set(&[("Device.Port.1.Enable", "false")]).is_ok());
-    assert!(
-        b.set(&[("Device.Port.1.Name", "wan")]).is_ok(),
-        "a disabled row may have the same key"
-    );
+    assert!(b.set(&[("Device.Port.1.Name", "wan")]).is_ok(), "a disabled row may have the same key");
     let fault = b.set(&[("Device.Port.1.Enable", "true")]).unwrap_err();
     assert_eq!(fault.parameters[0].code, Code::REQUEST_DENIED);
     // Judged on the final state (R-SPV-2): the two change their names in one go.
-    assert!(
-        b.set(&[
-            ("Device.Port.1.Enable", "true"),
-            ("Device.Port.1.Name", "eth0")
-        ])
-        .is_ok()
-    );
-    assert!(
-        b.set(&[
-            ("Device.Port.1.Name", "eth1"),
-            ("Device.Port.2.Name", "eth0")
-        ])
-        .is_ok()
-    );
-    let both = b
-        .set(&[
-            ("Device.Port.1.Name", "same"),
-            ("Device.Port.2.Name", "same"),
-        ])
-        .unwrap_err();
+    assert!(b.set(&[("Device.Port.1.Enable", "true"), ("Device.Port.1.Name", "eth0")]).is_ok());
+    assert!(b.set(&[("Device.Port.1.Name", "eth1"), ("Device.Port.2.Name", "eth0")]).is_ok());
+    let both = b.set(&[("Device.Port.1.Name", "same"), ("Device.Port.2.Name", "same")]).unwrap_err();
     assert_eq!(both.parameters.len(), 2);
     // An Alias is unique always.
-    assert!(
-        b.set(&[("Device.Port.1.Alias", "a"), ("Device.Port.1.Enable", "0")])
-            .is_ok()
-    );
-    assert_eq!(
-        b.set(&[("Device.Port.2.Alias", "a")])
-            .unwrap_err()
-            .parameters[0]
-            .code,
-        Code::INVALID_VALUE
-    );
+    assert!(b.set(&[("Device.Port.1.Alias", "a"), ("Device.Port.1.Enable", "0")]).is_ok());
+    assert_eq!(b.set(&[("Device.Port.2.Alias", "a")]).unwrap_err().parameters[0].code, Code::INVALID_VALUE);
 }
 
 /// A set of stored values alone is one batch on disk, without an intent; one of a handler's values
@@ -304,18 +225,10 @@ fn a_failed_commit_is_undone() {
     let fault = b.set(&list).unwrap_err();
     assert_eq!(fault.code, Code::INTERNAL_ERROR);
     assert!(fault.text.contains("Device.Link.1."), "{}", fault.text);
-    let undone: Vec<String> = b
-        .log()
-        .into_iter()
-        .filter(|l| l.starts_with("undo"))
-        .collect();
+    let undone: Vec<String> = b.log().into_iter().filter(|l| l.starts_with("undo")).collect();
     assert_eq!(
         undone,
-        [
-            "undo Device.Port.{i}. eth1",
-            "undo Device.Port.{i}. eth0",
-            "undo Device.Link.{i}. l0"
-        ]
+        ["undo Device.Port.{i}. eth1", "undo Device.Port.{i}. eth0", "undo Device.Link.{i}. l0"]
     );
     for (path, value) in [
         ("Device.Port.1.Name", "eth0"),
@@ -350,17 +263,10 @@ fn what_cannot_be_undone_comes_last_and_alone() {
     assert_eq!(code(b.set(&two)), Code::REQUEST_DENIED);
     b.log();
     b.two.borrow_mut().failing = texts(&["commit Device.Link.{i}. l0"]);
-    b.set(&[("Device.Port.1.Name", "a"), ("Device.Link.1.Note", "n")])
-        .unwrap_err();
-    assert!(
-        !b.log().iter().any(|l| l.starts_with("commit Device.Port")),
-        "it was not begun"
-    );
+    b.set(&[("Device.Port.1.Name", "a"), ("Device.Link.1.Note", "n")]).unwrap_err();
+    assert!(!b.log().iter().any(|l| l.starts_with("commit Device.Port")), "it was not begun");
     b.two.borrow_mut().failing.clear();
-    assert!(
-        b.set(&[("Device.Port.1.Name", "a"), ("Device.Link.1.Note", "n")])
-            .is_ok()
-    );
+    assert!(b.set(&[("Device.Port.1.Name", "a"), ("Device.Link.1.Note", "n")]).is_ok());
 }
 
 /// R-SPV-8, 9, 10, 24.
@@ -421,19 +327,11 @@ fn rows_are_added_and_deleted() {
     }
     assert_eq!(b.add("Device.Rule.1.Item.").unwrap().0, 1);
     assert_eq!(b.add("Device.Rule.1.Item.").unwrap().0, 2);
-    b.set(&[
-        ("Device.Rule.1.Item.2.Text", "it"),
-        ("Device.Rule.1.Alias", "mine"),
-    ])
-    .unwrap();
+    b.set(&[("Device.Rule.1.Item.2.Text", "it"), ("Device.Rule.1.Alias", "mine")]).unwrap();
     assert_eq!(b.add("Device.Rule.").unwrap().0, 2);
     assert_eq!(b.delete("Device.Rule.[mine]."), Ok(Status::Applied));
     assert_eq!(b.key().as_deref(), Some("deleted"));
-    assert_eq!(
-        code(b.delete("Device.Rule.1.")),
-        Code::INVALID_NAME,
-        "R-OBJ-3"
-    );
+    assert_eq!(code(b.delete("Device.Rule.1.")), Code::INVALID_NAME, "R-OBJ-3");
     assert_eq!(b.values(&["Device.Rule."]).unwrap().len(), 5);
     assert_eq!(b.journal.borrow().scan("v/Device.Rule.1.").count(), 0);
     assert_eq!(b.journal.borrow().scan("i/Device.Rule.1.").count(), 0);
@@ -450,31 +348,16 @@ fn a_handlers_rows_are_added_and_deleted() {
     b.tree.begin_session();
     assert_eq!(b.value("Device.LinkNumberOfEntries"), "1");
     assert_eq!(b.add("Device.Link.").unwrap(), (2, Status::Applied));
-    assert_eq!(
-        b.value("Device.LinkNumberOfEntries"),
-        "2",
-        "also in the fixed list"
-    );
+    assert_eq!(b.value("Device.LinkNumberOfEntries"), "2", "also in the fixed list");
     b.set(&[("Device.Link.2.Note", "n")]).unwrap();
     assert_eq!(b.two.borrow_mut().row("Device.Link.{i}. k2")["Note"], "n");
-    assert_eq!(
-        b.names("Device.Link.", true).unwrap(),
-        ["Device.Link.1.", "Device.Link.2."]
-    );
+    assert_eq!(b.names("Device.Link.", true).unwrap(), ["Device.Link.1.", "Device.Link.2."]);
     b.delete("Device.Link.1.").unwrap();
     assert_eq!(b.names("Device.Link.", true).unwrap(), ["Device.Link.2."]);
     b.tree.end_session();
     // The same key comes again: it is another thing now.
-    b.two
-        .borrow_mut()
-        .keys
-        .get_mut("Device.Link.{i}.")
-        .unwrap()
-        .push("l0".into());
-    assert_eq!(
-        b.names("Device.Link.", true).unwrap(),
-        ["Device.Link.2.", "Device.Link.3."]
-    );
+    b.two.borrow_mut().keys.get_mut("Device.Link.{i}.").unwrap().push("l0".into());
+    assert_eq!(b.names("Device.Link.", true).unwrap(), ["Device.Link.2.", "Device.Link.3."]);
     b.two.borrow_mut().failing = texts(&["commit Device.Link.{i}. k4"]);
     assert_eq!(code(b.add("Device.Link.")), Code::INTERNAL_ERROR);
     assert_eq!(b.names("Device.Link.", true).unwrap().len(), 2);
@@ -508,17 +391,9 @@ fn what_cannot_be_added_or_deleted() {
         assert_eq!(code(b.delete(object)), Code::INVALID_NAME, "{object}");
     }
     let long = "k".repeat(33);
-    let writer = Writer::Acs {
-        parameter_key: &long,
-    };
-    assert_eq!(
-        code(b.tree.add("Device.Rule.", writer)),
-        Code::INVALID_ARGUMENTS
-    );
-    assert_eq!(
-        code(b.tree.delete("Device.Rule.1.", writer)),
-        Code::INVALID_ARGUMENTS
-    );
+    let writer = Writer::Acs { parameter_key: &long };
+    assert_eq!(code(b.tree.add("Device.Rule.", writer)), Code::INVALID_ARGUMENTS);
+    assert_eq!(code(b.tree.delete("Device.Rule.1.", writer)), Code::INVALID_ARGUMENTS);
     assert_eq!(b.value("Device.RuleNumberOfEntries"), "1");
 }
 
@@ -529,23 +404,11 @@ fn a_row_is_added_with_an_alias() {
     assert_eq!(b.add("Device.Rule.[first].").unwrap().0, 1);
     assert_eq!(b.value("Device.Rule.[first].Alias"), "first");
     for bad in ["first", "9th", "cpe-7", &"x".repeat(65)] {
-        assert_eq!(
-            code(b.add(&format!("Device.Rule.[{bad}]."))),
-            Code::INVALID_ARGUMENTS,
-            "{bad}"
-        );
+        assert_eq!(code(b.add(&format!("Device.Rule.[{bad}]."))), Code::INVALID_ARGUMENTS, "{bad}");
     }
-    assert_eq!(
-        code(b.add("Device.Link.[x].")),
-        Code::INVALID_NAME,
-        "no Alias there"
-    );
+    assert_eq!(code(b.add("Device.Link.[x].")), Code::INVALID_NAME, "no Alias there");
     assert_eq!(b.value("Device.RuleNumberOfEntries"), "1");
-    assert_eq!(
-        b.add("Device.Rule.").unwrap().0,
-        2,
-        "what was refused used up no number"
-    );
+    assert_eq!(b.add("Device.Rule.").unwrap().0, 2, "what was refused used up no number");
 }
 
 /// R-SPV-18, R-OBJ-11.
@@ -556,19 +419,13 @@ fn references_to_a_deleted_row_are_cleared() {
         b.add("Device.Rule.").unwrap();
     }
     b.set(&[
-        (
-            "Device.Rule.2.Targets",
-            "Device.Rule.1,Device.Port.1,Device.Rule.12",
-        ),
+        ("Device.Rule.2.Targets", "Device.Rule.1,Device.Port.1,Device.Rule.12"),
         ("Device.Rule.3.Targets", "Device.Rule.1"),
         ("Device.Rule.3.Text", "Device.R"),
     ])
     .unwrap();
     b.delete("Device.Rule.1.").unwrap();
-    assert_eq!(
-        b.value("Device.Rule.2.Targets"),
-        "Device.Port.1,Device.Rule.12"
-    );
+    assert_eq!(b.value("Device.Rule.2.Targets"), "Device.Port.1,Device.Rule.12");
     assert_eq!(b.value("Device.Rule.3.Targets"), "");
     assert_eq!(b.value("Device.Rule.3.Text"), "Device.R");
 }

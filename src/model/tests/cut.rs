@@ -8,10 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rows and keys of one handler.
-type Held = (
-    BTreeMap<String, BTreeMap<String, String>>,
-    BTreeMap<String, Vec<String>>,
-);
+type Held = (BTreeMap<String, BTreeMap<String, String>>, BTreeMap<String, Vec<String>>);
 
 /// What the two handlers hold.
 #[derive(Clone, Default, PartialEq, Debug)]
@@ -78,12 +75,7 @@ impl Handler for Noting {
     ) -> Result<(), Failure> {
         self.inner.get(ctx, row, want, out)
     }
-    fn stage(
-        &mut self,
-        ctx: &Ctx<'_>,
-        row: &Row<'_>,
-        change: &Change<'_>,
-    ) -> Result<Vec<u8>, Failure> {
+    fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
         self.inner.stage(ctx, row, change)
     }
     fn commit(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<(), Failure> {
@@ -142,19 +134,12 @@ impl History {
         bench.tree = tree;
         let world = World::of(&bench.one, &bench.two);
         events.borrow_mut().push((0, Event::Did(world)));
-        History {
-            bench,
-            dir: dir.to_owned(),
-            events,
-            known: Known::default(),
-        }
+        History { bench, dir: dir.to_owned(), events, known: Known::default() }
     }
 
     fn answered(&mut self) {
         let len = std::fs::metadata(self.dir.join("journal")).unwrap().len();
-        self.events
-            .borrow_mut()
-            .push((len, Event::Answered(self.known.clone())));
+        self.events.borrow_mut().push((len, Event::Answered(self.known.clone())));
     }
 
     /// One session: a set over everything, one part of it promised, rows that come and go, and a set
@@ -166,65 +151,25 @@ impl History {
         let other = format!("w{round}");
         let list: Vec<(&str, &str)> = NAMES
             .iter()
-            .map(|n| {
-                (
-                    *n,
-                    if n.contains("Port.2") {
-                        other.as_str()
-                    } else {
-                        value.as_str()
-                    },
-                )
-            })
+            .map(|n| (*n, if n.contains("Port.2") { other.as_str() } else { value.as_str() }))
             .collect();
-        let status = b.set_as(
-            &list,
-            Writer::Acs {
-                parameter_key: &key,
-            },
-        );
+        let status = b.set_as(&list, Writer::Acs { parameter_key: &key });
         assert_eq!(status, Ok(Status::AtSessionEnd));
         self.known.round = round;
         self.answered();
         for table in ["Device.Rule.", "Device.Link."] {
             let b = &mut self.bench;
             b.tree.begin_rpc();
-            let (number, _) = b
-                .tree
-                .add(
-                    table,
-                    Writer::Acs {
-                        parameter_key: &key,
-                    },
-                )
-                .unwrap();
-            let rows = if table.contains("Rule") {
-                &mut self.known.rules
-            } else {
-                &mut self.known.links
-            };
-            assert!(
-                rows.keys().all(|n| *n < number),
-                "{number} was given before"
-            );
+            let (number, _) = b.tree.add(table, Writer::Acs { parameter_key: &key }).unwrap();
+            let rows = if table.contains("Rule") { &mut self.known.rules } else { &mut self.known.links };
+            assert!(rows.keys().all(|n| *n < number), "{number} was given before");
             rows.insert(number, Some(()));
             self.answered();
             if round.is_multiple_of(2) {
                 let b = &mut self.bench;
                 b.tree.begin_rpc();
-                b.tree
-                    .delete(
-                        &format!("{table}{number}."),
-                        Writer::Acs {
-                            parameter_key: &key,
-                        },
-                    )
-                    .unwrap();
-                let rows = if table.contains("Rule") {
-                    &mut self.known.rules
-                } else {
-                    &mut self.known.links
-                };
+                b.tree.delete(&format!("{table}{number}."), Writer::Acs { parameter_key: &key }).unwrap();
+                let rows = if table.contains("Rule") { &mut self.known.rules } else { &mut self.known.links };
                 rows.insert(number, None);
                 self.answered();
             }
@@ -232,14 +177,8 @@ impl History {
         let b = &mut self.bench;
         b.two.borrow_mut().failing = texts(&["commit Device.Link.{i}. l0"]);
         b.set_as(
-            &[
-                ("Device.Port.1.Name", "bad"),
-                ("Device.Link.1.Note", "bad"),
-                ("Device.Info.Code", "bad"),
-            ],
-            Writer::Acs {
-                parameter_key: "bad",
-            },
+            &[("Device.Port.1.Name", "bad"), ("Device.Link.1.Note", "bad"), ("Device.Info.Code", "bad")],
+            Writer::Acs { parameter_key: "bad" },
         )
         .unwrap_err();
         b.two.borrow_mut().failing.clear();
@@ -269,10 +208,7 @@ fn cut_at_every_byte_each_transaction_is_whole() {
     let (one, two) = (bench.one.clone(), bench.two.clone());
     drop(bench);
     let events = events.take();
-    assert!(
-        events.windows(2).all(|w| w[0].0 <= w[1].0),
-        "the journal was not compacted"
-    );
+    assert!(events.windows(2).all(|w| w[0].0 <= w[1].0), "the journal was not compacted");
     assert_eq!(events.last().unwrap().0, bytes.len() as u64);
 
     let dir = base.join("cut");
@@ -284,10 +220,7 @@ fn cut_at_every_byte_each_transaction_is_whole() {
         let until = events.partition_point(|e| e.0 <= cut as u64);
         for end in before.max(1)..=until.max(1) {
             let past = &events[..end];
-            if end > before.max(1)
-                && !matches!(past.last(), Some((_, Event::Did(_))))
-                && end < until
-            {
+            if end > before.max(1) && !matches!(past.last(), Some((_, Event::Did(_)))) && end < until {
                 continue;
             }
             worlds += 1;
@@ -305,20 +238,9 @@ fn cut_at_every_byte_each_transaction_is_whole() {
             world.unwrap().put(&one, &two);
             let journal = Rc::new(RefCell::new(Journal::open(&dir).unwrap()));
             let root = PathBuf::from("/");
-            let (tree, notes) = Tree::open(
-                schema.clone(),
-                Platform::Linux,
-                root,
-                journal.clone(),
-                handlers(&one, &two),
-            );
-            let bench = Bench {
-                tree,
-                journal,
-                one: one.clone(),
-                two: two.clone(),
-                notes,
-            };
+            let (tree, notes) =
+                Tree::open(schema.clone(), Platform::Linux, root, journal.clone(), handlers(&one, &two));
+            let bench = Bench { tree, journal, one: one.clone(), two: two.clone(), notes };
             check(bench, &known.unwrap_or_default(), cut);
         }
     }
@@ -332,23 +254,13 @@ fn check(mut b: Bench, known: &Known, cut: usize) {
     }
     // All of the same transaction, and of none before the last that was answered.
     let found: Vec<String> = NAMES.iter().map(|n| b.value(n)).collect();
-    let found: Vec<&str> = found
-        .iter()
-        .map(|v| v.trim_start_matches(['v', 'w']))
-        .collect();
+    let found: Vec<&str> = found.iter().map(|v| v.trim_start_matches(['v', 'w'])).collect();
     let key = b.key().unwrap_or_default();
     match found[0].parse::<usize>() {
         Ok(round) => {
-            assert!(
-                found.iter().all(|f| *f == found[0]),
-                "at {cut}: {found:?} {:?}",
-                b.notes
-            );
+            assert!(found.iter().all(|f| *f == found[0]), "at {cut}: {found:?} {:?}", b.notes);
             assert_eq!(key, format!("k{round}"), "at {cut}");
-            assert!(
-                round == known.round || round == known.round + 1,
-                "at {cut}: {found:?} {known:?}"
-            );
+            assert!(round == known.round || round == known.round + 1, "at {cut}: {found:?} {known:?}");
         }
         Err(_) => {
             assert_eq!(
@@ -357,10 +269,7 @@ fn check(mut b: Bench, known: &Known, cut: usize) {
             );
         }
     }
-    for (table, rows) in [
-        ("Device.Rule.", &known.rules),
-        ("Device.Link.", &known.links),
-    ] {
+    for (table, rows) in [("Device.Rule.", &known.rules), ("Device.Link.", &known.links)] {
         let names = b.names(table, true).unwrap();
         for (number, row) in rows {
             let name = format!("{table}{number}.");
@@ -372,10 +281,7 @@ fn check(mut b: Bench, known: &Known, cut: usize) {
             );
         }
         let given = b.add(table).unwrap().0;
-        assert!(
-            rows.keys().all(|n| *n < given),
-            "at {cut}: {given} was given before"
-        );
+        assert!(rows.keys().all(|n| *n < given), "at {cut}: {given} was given before");
         assert!(!names.contains(&format!("{table}{given}.")), "at {cut}");
     }
 }

@@ -5,13 +5,8 @@ use crate::model::handler::Handler;
 use crate::state::journal::{Batch, MAX_VALUE};
 
 /// A tree over a text, with the provider `one`.
-fn tree(
-    text: &str,
-    journal: &Rc<RefCell<Journal>>,
-    one: &Rc<RefCell<Memory>>,
-) -> (Tree, Vec<String>) {
-    let natives: Vec<(&'static str, Box<dyn Handler>)> =
-        vec![("one", Box::new(MemoryHandler(one.clone())))];
+fn tree(text: &str, journal: &Rc<RefCell<Journal>>, one: &Rc<RefCell<Memory>>) -> (Tree, Vec<String>) {
+    let natives: Vec<(&'static str, Box<dyn Handler>)> = vec![("one", Box::new(MemoryHandler(one.clone())))];
     let by_kind = Vec::new();
     sample::tree(text, journal, Handlers { by_kind, natives })
 }
@@ -22,11 +17,7 @@ fn fresh() -> (Rc<RefCell<Journal>>, Rc<RefCell<Memory>>) {
 
 fn set(tree: &mut Tree, name: &str, value: &str) -> Result<Status, Fault> {
     tree.begin_rpc();
-    let one = ParameterValue {
-        name: name.into(),
-        value: value.into(),
-        xsi_type: None,
-    };
+    let one = ParameterValue { name: name.into(), value: value.into(), xsi_type: None };
     tree.set(&[one], Writer::Acs { parameter_key: "k" })
 }
 
@@ -50,27 +41,14 @@ fn what_cannot_be_kept_is_refused() {
     tree.begin_session();
     let long = "x".repeat(MAX_VALUE + 1);
     for name in ["Device.Text", "Device.Big", "Device.Later"] {
-        assert_eq!(
-            code(set(&mut tree, name, &long)),
-            Code::RESOURCES_EXCEEDED,
-            "{name}"
-        );
+        assert_eq!(code(set(&mut tree, name, &long)), Code::RESOURCES_EXCEEDED, "{name}");
     }
-    assert_eq!(
-        one.borrow().rows.get("Device."),
-        None,
-        "nothing was committed"
-    );
+    assert_eq!(one.borrow().rows.get("Device."), None, "nothing was committed");
     assert!(!tree.has_promised());
     assert_eq!(journal.borrow().text("k"), None);
     // The old value is what is too long to be put back.
-    one.borrow_mut()
-        .row("Device.")
-        .insert("Big".into(), long.clone());
-    assert_eq!(
-        code(set(&mut tree, "Device.Big", "short")),
-        Code::RESOURCES_EXCEEDED
-    );
+    one.borrow_mut().row("Device.").insert("Big".into(), long.clone());
+    assert_eq!(code(set(&mut tree, "Device.Big", "short")), Code::RESOURCES_EXCEEDED);
     assert_eq!(one.borrow_mut().row("Device.")["Big"], long);
 
     // Rows and values fill the journal up to a bound, and can always be taken away again.
@@ -104,23 +82,11 @@ fn values_of_an_older_program_fit_the_newer_one() {
             r#"Text  = { type = "string", store = """#,
             r#"Text  = { type = "unsignedInt(1..9)", store = "3""#,
         )
-        .replace(
-            r#"Later = { type = "string""#,
-            r#"Later = { type = "boolean""#,
-        );
+        .replace(r#"Later = { type = "string""#, r#"Later = { type = "boolean""#);
     let (mut new, notes) = tree(&narrow, &journal, &one);
-    assert!(
-        notes.iter().any(|n| n.contains("Device.Later")),
-        "{notes:?}"
-    );
+    assert!(notes.iter().any(|n| n.contains("Device.Later")), "{notes:?}");
     assert_eq!(new.value("Device.Text").as_deref(), Some("3"));
-    assert_eq!(
-        one.borrow()
-            .rows
-            .get("Device.")
-            .and_then(|r| r.get("Later")),
-        None
-    );
+    assert_eq!(one.borrow().rows.get("Device.").and_then(|r| r.get("Later")), None);
     set(&mut new, "Device.Text", "7").unwrap();
     assert_eq!(new.value("Device.Text").as_deref(), Some("7"));
 }
@@ -131,8 +97,7 @@ fn a_promise_that_fails_leaves_the_one_before_it() {
     let mut b = Bench::new();
     b.tree.begin_session();
     b.set(&[("Device.Info.Uplink", "fibre")]).unwrap();
-    b.set(&[("Device.Info.Uplink", "radio"), ("Device.Port.1.Name", "x")])
-        .unwrap();
+    b.set(&[("Device.Info.Uplink", "radio"), ("Device.Port.1.Name", "x")]).unwrap();
     // Half of the second: its commit is the second of this row at the end of the session.
     struct Second(MemoryHandler, u32);
     use crate::model::handler::{Change, Ctx, Failure, Fields, Keys, Row, Want};
@@ -140,13 +105,7 @@ fn a_promise_that_fails_leaves_the_one_before_it() {
         fn list(&mut self, c: &Ctx<'_>, r: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
             self.0.list(c, r, out)
         }
-        fn get(
-            &mut self,
-            c: &Ctx<'_>,
-            r: &Row<'_>,
-            w: &[Want<'_>],
-            out: &mut Fields,
-        ) -> Result<(), Failure> {
+        fn get(&mut self, c: &Ctx<'_>, r: &Row<'_>, w: &[Want<'_>], out: &mut Fields) -> Result<(), Failure> {
             self.0.get(c, r, w, out)
         }
         fn stage(&mut self, c: &Ctx<'_>, r: &Row<'_>, ch: &Change<'_>) -> Result<Vec<u8>, Failure> {
@@ -155,19 +114,9 @@ fn a_promise_that_fails_leaves_the_one_before_it() {
         fn commit(&mut self, c: &Ctx<'_>, r: &Row<'_>, ch: &Change<'_>) -> Result<(), Failure> {
             self.1 += 1;
             self.0.commit(c, r, ch)?;
-            if self.1 == 2 {
-                Err(Failure::internal("half done"))
-            } else {
-                Ok(())
-            }
+            if self.1 == 2 { Err(Failure::internal("half done")) } else { Ok(()) }
         }
-        fn undo(
-            &mut self,
-            c: &Ctx<'_>,
-            r: &Row<'_>,
-            ch: &Change<'_>,
-            s: &[u8],
-        ) -> Result<(), Failure> {
+        fn undo(&mut self, c: &Ctx<'_>, r: &Row<'_>, ch: &Change<'_>, s: &[u8]) -> Result<(), Failure> {
             self.0.undo(c, r, ch, s)
         }
     }
@@ -190,28 +139,15 @@ Name     = { type = "string" }
 ["Device.Other."]
 "#;
     let (mut tree, _) = tree(text, &journal, &one);
-    let keys = |from: usize| {
-        (from..from + 4000)
-            .map(|n| format!("{n:0>250}"))
-            .collect::<Vec<_>>()
-    };
+    let keys = |from: usize| (from..from + 4000).map(|n| format!("{n:0>250}")).collect::<Vec<_>>();
     let mut last = 0;
     for round in 0..3 {
-        one.borrow_mut()
-            .keys
-            .insert("Device.Seen.{i}.".into(), keys(round * 4000));
+        one.borrow_mut().keys.insert("Device.Seen.{i}.".into(), keys(round * 4000));
         tree.begin_session();
         let selection = tree.names("Device.Seen.", true).unwrap();
         let numbers: Vec<u32> = pairs(&mut tree, selection)
             .iter()
-            .map(|(path, _)| {
-                path.trim_end_matches('.')
-                    .rsplit('.')
-                    .next()
-                    .unwrap()
-                    .parse()
-                    .unwrap()
-            })
+            .map(|(path, _)| path.trim_end_matches('.').rsplit('.').next().unwrap().parse().unwrap())
             .collect();
         assert_eq!(numbers.len(), 4000);
         assert!(numbers[0] > last, "{} was given before", numbers[0]);
@@ -227,31 +163,15 @@ fn the_whole_tree_many_times_over() {
     let mut b = Bench::new();
     let once = b.values(&["Device."]).unwrap();
     let ports = b.values(&["Device.Port."]).unwrap();
-    let thrice = b
-        .values(&[
-            "Device.",
-            "Device.Port.",
-            "Device.",
-            "Device.Port.1.",
-            "Device.",
-        ])
-        .unwrap();
+    let thrice = b.values(&["Device.", "Device.Port.", "Device.", "Device.Port.1.", "Device."]).unwrap();
     assert_eq!(thrice.len(), 3 * once.len() + ports.len() + ports.len() / 3);
     assert_eq!(thrice[..once.len()], once);
     assert_eq!(thrice[thrice.len() - once.len()..], once);
     let names = b
-        .values(&[
-            "Device.Port.*.Name",
-            "Device.Port.*.Speed",
-            "Device.Port.*.Name",
-            "Device.Port.*.Stats.",
-        ])
+        .values(&["Device.Port.*.Name", "Device.Port.*.Speed", "Device.Port.*.Name", "Device.Port.*.Stats."])
         .unwrap();
     assert_eq!(names.len(), 3 * 3 + 6);
-    assert_eq!(
-        b.values(&["Device."; 1000]).unwrap().len(),
-        1000 * once.len()
-    );
+    assert_eq!(b.values(&["Device."; 1000]).unwrap().len(), 1000 * once.len());
 }
 
 /// Tables in tables that would fill the memory are refused, not walked to the end.
@@ -268,16 +188,11 @@ native = "one"
     let (mut tree, _) = tree(text, &journal, &one);
     let keys: Vec<String> = (0..2000).map(|n| format!("{n:0>200}")).collect();
     for key in &keys {
-        one.borrow_mut()
-            .keys
-            .insert(format!("Device.A.{{i}}.B.{{i}}. {key}"), keys.clone());
+        one.borrow_mut().keys.insert(format!("Device.A.{{i}}.B.{{i}}. {key}"), keys.clone());
     }
     one.borrow_mut().keys.insert("Device.A.{i}.".into(), keys);
     tree.begin_session();
-    assert_eq!(
-        code(tree.names("Device.", false).map(|s| s.count)),
-        Code::RESOURCES_EXCEEDED
-    );
+    assert_eq!(code(tree.names("Device.", false).map(|s| s.count)), Code::RESOURCES_EXCEEDED);
     tree.begin_rpc();
     assert!(tree.index_bytes() < 64 << 20);
     let selection = tree.names("Device.A.1.", false).unwrap();
@@ -288,25 +203,15 @@ native = "one"
 #[test]
 fn keys_of_many_rows_may_change_places_and_not_meet() {
     let mut b = Bench::new();
-    let moved = [
-        ("Device.Port.1.Name", "wan"),
-        ("Device.Port.3.Name", "eth0"),
-    ];
+    let moved = [("Device.Port.1.Name", "wan"), ("Device.Port.3.Name", "eth0")];
     assert_eq!(b.set(&moved), Ok(Status::Applied));
-    let met = [
-        ("Device.Port.1.Name", "same"),
-        ("Device.Port.3.Name", "same"),
-        ("Device.Port.2.Name", "other"),
-    ];
+    let met =
+        [("Device.Port.1.Name", "same"), ("Device.Port.3.Name", "same"), ("Device.Port.2.Name", "other")];
     let fault = b.set(&met).unwrap_err();
     let named: Vec<&str> = fault.parameters.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(named, ["Device.Port.1.Name", "Device.Port.3.Name"]);
     // A row that is not enabled has no key that counts.
-    let off = [
-        ("Device.Port.1.Name", "same"),
-        ("Device.Port.3.Name", "same"),
-        ("Device.Port.3.Enable", "0"),
-    ];
+    let off = [("Device.Port.1.Name", "same"), ("Device.Port.3.Name", "same"), ("Device.Port.3.Enable", "0")];
     assert_eq!(b.set(&off), Ok(Status::Applied));
     let fault = b.set(&[("Device.Port.3.Enable", "1")]).unwrap_err();
     assert_eq!(fault.parameters[0].code, Code::REQUEST_DENIED);
@@ -338,10 +243,7 @@ entries = "RowNumberOfEntries"
         tree.set_attributes(&[entry]).unwrap();
         tree.watches_outside()
     };
-    assert!(
-        !watch("Device.RowNumberOfEntries"),
-        "these the agent makes itself"
-    );
+    assert!(!watch("Device.RowNumberOfEntries"), "these the agent makes itself");
     assert!(watch("Device.SeenNumberOfEntries"));
 }
 
@@ -360,14 +262,8 @@ fn records_of_another_version_are_survived() {
         "t/promised",
         "k",
     ];
-    let values: [&[u8]; 6] = [
-        b"",
-        b"\xff",
-        &[0; 64],
-        &[0xfe; 64],
-        b"Device.Port.9",
-        &[1, 0, 0, 0, 0, 0, 0, 0],
-    ];
+    let values: [&[u8]; 6] =
+        [b"", b"\xff", &[0; 64], &[0xfe; 64], b"Device.Port.9", &[1, 0, 0, 0, 0, 0, 0, 0]];
     for key in keys {
         for value in values {
             let b = Bench::new();
@@ -376,16 +272,8 @@ fn records_of_another_version_are_survived() {
             b.journal.borrow_mut().commit(batch).unwrap();
             let mut b = b.restart();
             let all = b.values(&["Device."]).unwrap();
-            assert!(
-                all.iter()
-                    .any(|(name, value)| name.ends_with("Model") && value == "router"),
-                "{key}"
-            );
-            assert_eq!(
-                b.names("Device.Port.", true).unwrap().len(),
-                3,
-                "{key} {value:?}"
-            );
+            assert!(all.iter().any(|(name, value)| name.ends_with("Model") && value == "router"), "{key}");
+            assert_eq!(b.names("Device.Port.", true).unwrap().len(), 3, "{key} {value:?}");
             b.add("Device.Rule.").unwrap();
             b.set(&[("Device.Info.Count", "5")]).unwrap();
             assert_eq!(b.value("Device.Info.Count"), "5");
@@ -417,19 +305,12 @@ create = true
     }
     tree.delete("Device.Row.2.", Writer::Local).unwrap();
     for name in ["Device.Refs", "Device.Kept"] {
-        assert_eq!(
-            tree.value(name).as_deref(),
-            Some("Device.Row.1,Device.Row.3"),
-            "{name}"
-        );
+        assert_eq!(tree.value(name).as_deref(), Some("Device.Row.1,Device.Row.3"), "{name}");
     }
     assert_eq!(tree.value("Device.Ref").as_deref(), Some(""));
     assert!(tree.end_session().is_empty());
     let row = one.borrow_mut().row("Device.").clone();
-    assert_eq!(
-        (row["Ref"].as_str(), row["Refs"].as_str()),
-        ("", "Device.Row.1,Device.Row.3")
-    );
+    assert_eq!((row["Ref"].as_str(), row["Refs"].as_str()), ("", "Device.Row.1,Device.Row.3"));
 }
 
 /// What is listed is readable: a path may not outgrow its bound by its instance numbers.
@@ -437,9 +318,7 @@ create = true
 fn a_path_has_room_for_its_numbers() {
     let row = |words: usize| {
         let object = format!("Device.{}{{i}}.", "x".repeat(words) + ".");
-        format!(
-            "[\"{object}\"]\nstore = \"\"\ncreate = true\nP = {{ type = \"string\", store = \"\" }}\n"
-        )
+        format!("[\"{object}\"]\nstore = \"\"\ncreate = true\nP = {{ type = \"string\", store = \"\" }}\n")
     };
     let good = |words| crate::model::grammar::schema_from(&[("t.toml", &row(words))], &[]).is_ok();
     let fits = 256 - "Device.".len() - ".4294967295.P".len();
@@ -462,23 +341,15 @@ native = "one"
 Alias  = { type = "Alias", write = true }
 "#;
     for table in ["Device.Seen.{i}.", "Device.Row.{i}."] {
-        one.borrow_mut()
-            .keys
-            .insert(table.into(), texts(&["a", "b"]));
+        one.borrow_mut().keys.insert(table.into(), texts(&["a", "b"]));
     }
     let (mut first, _) = tree(text, &journal, &one);
-    for name in [
-        "Device.Seen.1.Alias",
-        "Device.Seen.1.Note",
-        "Device.Row.1.Alias",
-    ] {
+    for name in ["Device.Seen.1.Alias", "Device.Seen.1.Note", "Device.Row.1.Alias"] {
         set(&mut first, name, "mine").unwrap();
     }
     drop(first);
     for table in ["Device.Seen.{i}.", "Device.Row.{i}."] {
-        one.borrow_mut()
-            .keys
-            .insert(table.into(), texts(&["b", "a"]));
+        one.borrow_mut().keys.insert(table.into(), texts(&["b", "a"]));
     }
     let (mut again, _) = tree(text, &journal, &one);
     assert_eq!(again.value("Device.Seen.1.Alias").as_deref(), Some("cpe-1"));
@@ -496,10 +367,7 @@ fn forced_notification_heeds_no_older_attributes() {
         b.journal.borrow_mut().commit(batch).unwrap();
         let mut b = b.restart();
         b.tree.sweep();
-        b.one
-            .borrow_mut()
-            .row("Device.Info.")
-            .insert("Version".into(), "2.0".into());
+        b.one.borrow_mut().row("Device.Info.").insert("Version".into(), "2.0".into());
         let changes = b.tree.sweep();
         assert!(changes.any && changes.active, "{kept}: {changes:?}");
         assert_eq!(b.tree.changed(), ["Device.Info.Version"]);

@@ -124,10 +124,7 @@ impl Bench {
         let (one, two): (Rc<RefCell<Memory>>, Rc<RefCell<Memory>>) = Default::default();
         {
             let mut one = one.borrow_mut();
-            one.keys.insert(
-                "Device.Port.{i}.".into(),
-                vec!["eth0".into(), "eth1".into(), "wan".into()],
-            );
+            one.keys.insert("Device.Port.{i}.".into(), vec!["eth0".into(), "eth1".into(), "wan".into()]);
             for (at, key) in ["eth0", "eth1", "wan"].iter().enumerate() {
                 let row = one.row(&format!("Device.Port.{{i}}. {key}"));
                 row.insert("Enable".into(), "true".into());
@@ -139,12 +136,9 @@ impl Bench {
             info.insert("Version".into(), "1.0".into());
             info.insert("Uplink".into(), "dsl".into());
             let mut two = two.borrow_mut();
-            two.keys
-                .insert("Device.Link.{i}.".into(), vec!["l0".into()]);
-            two.row("Device.Link.{i}. l0")
-                .insert("Note".into(), "old".into());
-            two.keys
-                .insert("Device.Seen.{i}.".into(), vec!["a".into(), "b".into()]);
+            two.keys.insert("Device.Link.{i}.".into(), vec!["l0".into()]);
+            two.row("Device.Link.{i}. l0").insert("Note".into(), "old".into());
+            two.keys.insert("Device.Seen.{i}.".into(), vec!["a".into(), "b".into()]);
             for key in ["eth0", "eth1", "wan"] {
                 two.row(&format!("Device.Port.{{i}}.Stats. {key}"))
                     .insert("Bytes".into(), "18446744073709551615".into());
@@ -152,28 +146,14 @@ impl Bench {
         }
         let journal = Rc::new(RefCell::new(Journal::in_memory()));
         let (tree, notes) = open(&journal, &one, &two);
-        Bench {
-            tree,
-            journal,
-            one,
-            two,
-            notes,
-        }
+        Bench { tree, journal, one, two, notes }
     }
 
     /// The process ends and a new one starts.
     fn restart(self) -> Bench {
-        let Bench {
-            journal, one, two, ..
-        } = self;
+        let Bench { journal, one, two, .. } = self;
         let (tree, notes) = open(&journal, &one, &two);
-        Bench {
-            tree,
-            journal,
-            one,
-            two,
-            notes,
-        }
+        Bench { tree, journal, one, two, notes }
     }
 
     fn values(&mut self, names: &[&str]) -> Result<Vec<(String, String)>, Fault> {
@@ -191,10 +171,7 @@ impl Bench {
     fn names(&mut self, path: &str, next_level: bool) -> Result<Vec<String>, Fault> {
         self.tree.begin_rpc();
         let selection = self.tree.names(path, next_level)?;
-        Ok(pairs(&mut self.tree, selection)
-            .into_iter()
-            .map(|p| p.0)
-            .collect())
+        Ok(pairs(&mut self.tree, selection).into_iter().map(|p| p.0).collect())
     }
 
     fn set_as(&mut self, list: &[(&str, &str)], writer: Writer<'_>) -> Result<Status, Fault> {
@@ -211,32 +188,17 @@ impl Bench {
     }
 
     fn set(&mut self, list: &[(&str, &str)]) -> Result<Status, Fault> {
-        self.set_as(
-            list,
-            Writer::Acs {
-                parameter_key: "key",
-            },
-        )
+        self.set_as(list, Writer::Acs { parameter_key: "key" })
     }
 
     fn add(&mut self, object: &str) -> Result<(u32, Status), Fault> {
         self.tree.begin_rpc();
-        self.tree.add(
-            object,
-            Writer::Acs {
-                parameter_key: "added",
-            },
-        )
+        self.tree.add(object, Writer::Acs { parameter_key: "added" })
     }
 
     fn delete(&mut self, object: &str) -> Result<Status, Fault> {
         self.tree.begin_rpc();
-        self.tree.delete(
-            object,
-            Writer::Acs {
-                parameter_key: "deleted",
-            },
-        )
+        self.tree.delete(object, Writer::Acs { parameter_key: "deleted" })
     }
 
     fn key(&self) -> Option<String> {
@@ -264,11 +226,9 @@ fn pairs(tree: &mut Tree, mut selection: Selection) -> Vec<(String, String)> {
         out.push(match item {
             Item::Value { path, value, .. } => (path.to_owned(), value.to_owned()),
             Item::Name { path, writable } => (path.to_owned(), writable.to_string()),
-            Item::Attributes {
-                path,
-                notification,
-                subscriber,
-            } => (path.to_owned(), format!("{notification}{subscriber}")),
+            Item::Attributes { path, notification, subscriber } => {
+                (path.to_owned(), format!("{notification}{subscriber}"))
+            }
         });
     }) {}
     assert_eq!(out.len(), selection.count, "as many items as were counted");

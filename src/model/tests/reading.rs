@@ -38,15 +38,7 @@ fn values_carry_the_types_of_the_model() {
             types.push(xsi_type);
         }
     }) {}
-    let all = [
-        "boolean",
-        "string",
-        "string",
-        "int",
-        "string",
-        "unsignedLong",
-        "unsignedInt",
-    ];
+    let all = ["boolean", "string", "string", "int", "string", "unsignedLong", "unsignedInt"];
     assert_eq!(types, all.map(|t| format!("xsd:{t}")));
 }
 
@@ -116,21 +108,13 @@ fn r_gpv_12_an_alias_is_answered_with_the_number() {
     let want = ("Device.Port.3.Name".to_owned(), "wan".to_owned());
     assert_eq!(b.values(&["Device.Port.[cpe-3].Name"]).unwrap(), [want]);
     let names = b.names("Device.Port.[cpe-3].", true).unwrap();
-    assert!(
-        names.contains(&"Device.Port.3.Stats.".to_owned()),
-        "{names:?}"
-    );
+    assert!(names.contains(&"Device.Port.3.Stats.".to_owned()), "{names:?}");
 }
 
 #[test]
 fn names_are_answered_in_order_and_as_often_as_asked() {
     let mut b = Bench::new();
-    let asked = [
-        "Device.Port.2.Name",
-        "Device.Port.2.Speed",
-        "Device.Port.1.Name",
-        "Device.Port.2.Name",
-    ];
+    let asked = ["Device.Port.2.Name", "Device.Port.2.Speed", "Device.Port.1.Name", "Device.Port.2.Name"];
     let got: Vec<String> = b.values(&asked).unwrap().into_iter().map(|p| p.0).collect();
     assert_eq!(got, asked);
 }
@@ -141,18 +125,9 @@ fn rows_are_read_whole() {
     let mut b = Bench::new();
     b.values(&["Device.Port.1.Name"]).unwrap();
     b.one.borrow_mut().log.clear();
-    b.values(&[
-        "Device.Port.1.Name",
-        "Device.Port.1.Speed",
-        "Device.Port.1.Enable",
-    ])
-    .unwrap();
+    b.values(&["Device.Port.1.Name", "Device.Port.1.Speed", "Device.Port.1.Enable"]).unwrap();
     let log = b.one.borrow().log.clone();
-    assert_eq!(
-        log.iter().filter(|l| l.starts_with("get")).count(),
-        1,
-        "{log:?}"
-    );
+    assert_eq!(log.iter().filter(|l| l.starts_with("get")).count(), 1, "{log:?}");
 }
 
 /// R-GPN-1, 2, 5, 7, 8, 9.
@@ -161,11 +136,7 @@ fn names_of_a_level_and_of_a_tree() {
     let mut b = Bench::new();
     let cases: &[(&str, bool, &[&str])] = &[
         ("", true, &["Device."]),
-        (
-            "Device.Port.",
-            true,
-            &["Device.Port.1.", "Device.Port.2.", "Device.Port.3."],
-        ),
+        ("Device.Port.", true, &["Device.Port.1.", "Device.Port.2.", "Device.Port.3."]),
         (
             "Device.Port.1.",
             true,
@@ -181,57 +152,28 @@ fn names_of_a_level_and_of_a_tree() {
         (
             "Device.Port.1.Stats.",
             false,
-            &[
-                "Device.Port.1.Stats.",
-                "Device.Port.1.Stats.Bytes",
-                "Device.Port.1.Stats.Limit",
-            ],
+            &["Device.Port.1.Stats.", "Device.Port.1.Stats.Bytes", "Device.Port.1.Stats.Limit"],
         ),
         ("Device.Rule.", true, &[]),
         ("Device.Rule.", false, &["Device.Rule."]),
         ("Device.Empty.", true, &[]),
         ("Device.Empty.", false, &["Device.Empty."]),
         ("Device.Port.1.Name", false, &["Device.Port.1.Name"]),
-        (
-            "Device.Port.*.Name",
-            false,
-            &[
-                "Device.Port.1.Name",
-                "Device.Port.2.Name",
-                "Device.Port.3.Name",
-            ],
-        ),
+        ("Device.Port.*.Name", false, &["Device.Port.1.Name", "Device.Port.2.Name", "Device.Port.3.Name"]),
         (
             "Device.Link.",
             false,
-            &[
-                "Device.Link.",
-                "Device.Link.1.",
-                "Device.Link.1.Note",
-                "Device.Link.1.Port",
-            ],
+            &["Device.Link.", "Device.Link.1.", "Device.Link.1.Note", "Device.Link.1.Port"],
         ),
-        (
-            "Device.Link.1.",
-            false,
-            &["Device.Link.1.", "Device.Link.1.Note", "Device.Link.1.Port"],
-        ),
+        ("Device.Link.1.", false, &["Device.Link.1.", "Device.Link.1.Note", "Device.Link.1.Port"]),
     ];
     for (path, next_level, want) in cases {
-        assert_eq!(
-            b.names(path, *next_level).unwrap(),
-            *want,
-            "{path} {next_level}"
-        );
+        assert_eq!(b.names(path, *next_level).unwrap(), *want, "{path} {next_level}");
     }
     let root = b.names("Device.", true).unwrap();
-    for name in [
-        "Device.RootDataModelVersion",
-        "Device.Info.",
-        "Device.Port.",
-        "Device.Rule.",
-        "Device.Empty.",
-    ] {
+    for name in
+        ["Device.RootDataModelVersion", "Device.Info.", "Device.Port.", "Device.Rule.", "Device.Empty."]
+    {
         assert!(root.iter().any(|n| n == name), "{name} in {root:?}");
     }
     assert!(!root.contains(&"Device.".to_owned()));
@@ -239,10 +181,7 @@ fn names_of_a_level_and_of_a_tree() {
     assert_eq!(whole.first().map(String::as_str), Some("Device."));
     assert_eq!(b.names("Device.", false).unwrap(), whole);
     // R-GPN-3
-    assert_eq!(
-        code(b.names("Device.Info.Model", true)),
-        Code::INVALID_ARGUMENTS
-    );
+    assert_eq!(code(b.names("Device.Info.Model", true)), Code::INVALID_ARGUMENTS);
 }
 
 /// R-GPN-6.
@@ -264,10 +203,7 @@ fn writable_says_what_can_be_done() {
         ("Device.Rule.1.", "true"),
         ("Device.Rule.1.Item.", "true"),
     ] {
-        assert!(
-            all.contains(&(path.into(), writable.into())),
-            "{path} {writable}"
-        );
+        assert!(all.contains(&(path.into(), writable.into())), "{path} {writable}");
     }
 }
 
@@ -280,12 +216,7 @@ fn what_is_listed_is_readable() {
     b.add("Device.Rule.1.Item.").unwrap();
     let names = b.names("Device.", false).unwrap();
     let leaves: Vec<&String> = names.iter().filter(|n| !n.ends_with('.')).collect();
-    let values: Vec<String> = b
-        .values(&["Device."])
-        .unwrap()
-        .into_iter()
-        .map(|p| p.0)
-        .collect();
+    let values: Vec<String> = b.values(&["Device."]).unwrap().into_iter().map(|p| p.0).collect();
     assert_eq!(leaves, values.iter().collect::<Vec<_>>());
     for name in names {
         assert!(b.values(&[&name]).is_ok(), "{name}");
@@ -314,17 +245,9 @@ fn instances_are_fixed_in_a_session_until_names_are_asked() {
     assert!(b.values(&["Device.Port.4.Name"]).is_ok());
     b.tree.end_session();
     // Outside a session every RPC looks afresh.
-    b.one
-        .borrow_mut()
-        .keys
-        .get_mut("Device.Port.{i}.")
-        .unwrap()
-        .push("eth1".into());
+    b.one.borrow_mut().keys.get_mut("Device.Port.{i}.").unwrap().push("eth1".into());
     assert_eq!(b.names("Device.Port.", true).unwrap().len(), 4);
-    assert!(
-        b.values(&["Device.Port.2.Name"]).is_ok(),
-        "a key that comes back has its old number"
-    );
+    assert!(b.values(&["Device.Port.2.Name"]).is_ok(), "a key that comes back has its old number");
 }
 
 /// Who lists a table and then asks for the names below each instance, one by one, finds each of them.
@@ -349,33 +272,17 @@ fn numbers_stay_with_their_keys() {
     let mut b = Bench::new();
     assert_eq!(b.value("Device.Port.3.Name"), "wan");
     b.value("Device.SeenNumberOfEntries");
-    b.one.borrow_mut().keys.insert(
-        "Device.Port.{i}.".into(),
-        texts(&["wan", "eth0", "usb", "usb", "", "eth1"]),
-    );
-    b.two
-        .borrow_mut()
-        .keys
-        .insert("Device.Seen.{i}.".into(), texts(&["c", "b"]));
-    assert_eq!(b.value("Device.Port.3.Name"), "wan");
-    assert_eq!(
-        b.names("Device.Port.", true).unwrap().len(),
-        4,
-        "doubles and empty keys are left out"
-    );
-    assert_eq!(
-        b.names("Device.Seen.", true).unwrap(),
-        ["Device.Seen.2.", "Device.Seen.3."]
-    );
     b.one
         .borrow_mut()
         .keys
-        .insert("Device.Port.{i}.".into(), texts(&["new", "wan"]));
+        .insert("Device.Port.{i}.".into(), texts(&["wan", "eth0", "usb", "usb", "", "eth1"]));
+    b.two.borrow_mut().keys.insert("Device.Seen.{i}.".into(), texts(&["c", "b"]));
+    assert_eq!(b.value("Device.Port.3.Name"), "wan");
+    assert_eq!(b.names("Device.Port.", true).unwrap().len(), 4, "doubles and empty keys are left out");
+    assert_eq!(b.names("Device.Seen.", true).unwrap(), ["Device.Seen.2.", "Device.Seen.3."]);
+    b.one.borrow_mut().keys.insert("Device.Port.{i}.".into(), texts(&["new", "wan"]));
     let mut b = b.restart();
-    assert_eq!(
-        b.names("Device.Port.", true).unwrap(),
-        ["Device.Port.3.", "Device.Port.5."]
-    );
+    assert_eq!(b.names("Device.Port.", true).unwrap(), ["Device.Port.3.", "Device.Port.5."]);
     assert_eq!(
         b.names("Device.Seen.", true).unwrap(),
         ["Device.Seen.1.", "Device.Seen.2."],
@@ -398,18 +305,12 @@ fn numbers_are_durable_before_the_answer() {
 fn references_become_paths() {
     let mut b = Bench::new();
     let to = |key: &str| ("Device.Port.{i}.".to_owned(), vec![key.to_owned()]);
-    b.one.borrow_mut().references.insert(
-        "Device.Port.{i}. wan Lower".into(),
-        vec![to("eth1"), to("nobody"), to("eth0")],
-    );
-    b.two
+    b.one
         .borrow_mut()
         .references
-        .insert("Device.Link.{i}. l0 Port".into(), vec![to("wan")]);
-    assert_eq!(
-        b.value("Device.Port.3.Lower"),
-        "Device.Port.2,Device.Port.1"
-    );
+        .insert("Device.Port.{i}. wan Lower".into(), vec![to("eth1"), to("nobody"), to("eth0")]);
+    b.two.borrow_mut().references.insert("Device.Link.{i}. l0 Port".into(), vec![to("wan")]);
+    assert_eq!(b.value("Device.Port.3.Lower"), "Device.Port.2,Device.Port.1");
     assert_eq!(b.value("Device.Link.1.Port"), "Device.Port.3");
 }
 
@@ -426,10 +327,7 @@ fn a_source_that_fails_reads_neutral_and_harms_nobody() {
 #[test]
 fn a_selection_can_begin_again() {
     let mut b = Bench::new();
-    let mut selection = b
-        .tree
-        .values(&texts(&["Device.Port.", "Device.Info.Model"]))
-        .unwrap();
+    let mut selection = b.tree.values(&texts(&["Device.Port.", "Device.Info.Model"])).unwrap();
     for _ in 0..2 {
         assert!(b.tree.next(&mut selection, &mut |_| {}));
     }
@@ -445,10 +343,7 @@ fn an_answer_holds_what_it_counted() {
     assert!(b.tree.next(&mut selection, &mut |_| {}));
     b.one.borrow_mut().keys.clear();
     assert_eq!(b.names("Device.Port.", true).unwrap().len(), 3);
-    assert_eq!(
-        code(b.tree.add("Device.Rule.", Writer::Local)),
-        Code::REQUEST_DENIED
-    );
+    assert_eq!(code(b.tree.add("Device.Rule.", Writer::Local)), Code::REQUEST_DENIED);
     let mut count = 5; // the first row has five parameters
     while b.tree.next(&mut selection, &mut |_| count += 1) {}
     assert_eq!(count, selection.count);
@@ -459,27 +354,16 @@ fn an_answer_holds_what_it_counted() {
 #[test]
 fn the_agent_reads_what_the_acs_may_not() {
     let mut b = Bench::new();
-    assert_eq!(
-        b.tree.value("Device.Info.Secret").as_deref(),
-        Some("s3cret")
-    );
+    assert_eq!(b.tree.value("Device.Info.Secret").as_deref(), Some("s3cret"));
     assert_eq!(b.tree.value("Device.Info.Nope"), None);
-    b.tree
-        .store(&[("Device.Info.Secret", "other"), ("Device.Info.Count", "07")])
-        .unwrap();
+    b.tree.store(&[("Device.Info.Secret", "other"), ("Device.Info.Count", "07")]).unwrap();
     assert_eq!(b.tree.value("Device.Info.Secret").as_deref(), Some("other"));
     assert_eq!(b.value("Device.Info.Count"), "7");
     assert_eq!(
-        code(
-            b.tree
-                .store(&[("Device.Info.Count", "9"), ("Device.Info.Count", "11")])
-        ),
+        code(b.tree.store(&[("Device.Info.Count", "9"), ("Device.Info.Count", "11")])),
         Code::INVALID_VALUE
     );
     assert_eq!(b.value("Device.Info.Count"), "7");
-    assert_eq!(
-        code(b.tree.store(&[("Device.Info.Model", "x")])),
-        Code::INVALID_NAME
-    );
+    assert_eq!(code(b.tree.store(&[("Device.Info.Model", "x")])), Code::INVALID_NAME);
     assert_eq!(b.tree.forced_inform(), ["Device.RootDataModelVersion"]);
 }

@@ -29,11 +29,8 @@ fn a_transaction_that_was_cut_off_is_undone() {
         b.log();
         b.set(LIST).unwrap();
         let done = rows(&b);
-        let committed: Vec<String> = b
-            .log()
-            .into_iter()
-            .filter_map(|l| l.strip_prefix("commit ").map(str::to_owned))
-            .collect();
+        let committed: Vec<String> =
+            b.log().into_iter().filter_map(|l| l.strip_prefix("commit ").map(str::to_owned)).collect();
         assert_eq!(committed.len(), 3);
 
         // The same again in a second world, of which the intent is taken.
@@ -49,11 +46,8 @@ fn a_transaction_that_was_cut_off_is_undone() {
         // Rows as they are after so many commits.
         for world in [&b.one, &b.two] {
             let mut memory = world.borrow_mut();
-            let (old, new) = if Rc::ptr_eq(world, &b.one) {
-                (&before.0, &done.0)
-            } else {
-                (&before.1, &done.1)
-            };
+            let (old, new) =
+                if Rc::ptr_eq(world, &b.one) { (&before.0, &done.0) } else { (&before.1, &done.1) };
             memory.rows.clone_from(old);
             for name in committed.iter().take(commits) {
                 if let Some(row) = new.get(name) {
@@ -62,20 +56,10 @@ fn a_transaction_that_was_cut_off_is_undone() {
             }
         }
         let (tree, notes) = open(&cut, &b.one, &b.two);
-        let mut b = Bench {
-            tree,
-            journal: cut,
-            one: b.one,
-            two: b.two,
-            notes,
-        };
+        let mut b = Bench { tree, journal: cut, one: b.one, two: b.two, notes };
         assert_eq!(b.notes.len(), 3, "{:?}", b.notes);
         assert_eq!(rows(&b), before, "after {commits} commits");
-        let undone: Vec<String> = b
-            .log()
-            .into_iter()
-            .filter(|l| l.starts_with("undo"))
-            .collect();
+        let undone: Vec<String> = b.log().into_iter().filter(|l| l.starts_with("undo")).collect();
         assert_eq!(undone.len(), 3);
         assert_eq!(b.value("Device.Info.Code"), "first");
         assert!(b.journal.borrow().get("t/intent").is_none());
@@ -86,19 +70,10 @@ fn a_transaction_that_was_cut_off_is_undone() {
 /// The intent that the transaction of `LIST` writes, caught by a handler whose commit looks into the
 /// journal.
 fn intent_of(b: &mut Bench) -> Vec<u8> {
-    struct Spy(
-        sample::MemoryHandler,
-        Rc<RefCell<Journal>>,
-        Rc<RefCell<Vec<u8>>>,
-    );
+    struct Spy(sample::MemoryHandler, Rc<RefCell<Journal>>, Rc<RefCell<Vec<u8>>>);
     use crate::model::handler::*;
     impl Handler for Spy {
-        fn list(
-            &mut self,
-            ctx: &Ctx<'_>,
-            row: &Row<'_>,
-            out: &mut Keys,
-        ) -> Result<(), Failure> {
+        fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
             self.0.list(ctx, row, out)
         }
         fn get(
@@ -110,20 +85,10 @@ fn intent_of(b: &mut Bench) -> Vec<u8> {
         ) -> Result<(), Failure> {
             self.0.get(ctx, row, want, out)
         }
-        fn stage(
-            &mut self,
-            ctx: &Ctx<'_>,
-            row: &Row<'_>,
-            change: &Change<'_>,
-        ) -> Result<Vec<u8>, Failure> {
+        fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
             self.0.stage(ctx, row, change)
         }
-        fn commit(
-            &mut self,
-            ctx: &Ctx<'_>,
-            row: &Row<'_>,
-            change: &Change<'_>,
-        ) -> Result<(), Failure> {
+        fn commit(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<(), Failure> {
             *self.2.borrow_mut() = self.1.borrow().get("t/intent").unwrap().to_vec();
             self.0.commit(ctx, row, change)
         }
@@ -139,37 +104,19 @@ fn intent_of(b: &mut Bench) -> Vec<u8> {
     }
     let seen = Rc::new(RefCell::new(Vec::new()));
     let spy = |memory: &Rc<RefCell<Memory>>| {
-        Box::new(Spy(
-            MemoryHandler(memory.clone()),
-            b.journal.clone(),
-            seen.clone(),
-        ))
+        Box::new(Spy(MemoryHandler(memory.clone()), b.journal.clone(), seen.clone()))
     };
-    let natives: Vec<(&'static str, Box<dyn Handler>)> =
-        vec![("one", spy(&b.one)), ("two", spy(&b.two))];
+    let natives: Vec<(&'static str, Box<dyn Handler>)> = vec![("one", spy(&b.one)), ("two", spy(&b.two))];
     let text = MODEL.replacen("\n\n", &format!("\n{COUNTERS}\n"), 1);
-    let (mut tree, _) = sample::tree(
-        &text,
-        &b.journal,
-        Handlers {
-            by_kind: Vec::new(),
-            natives,
-        },
-    );
+    let (mut tree, _) = sample::tree(&text, &b.journal, Handlers { by_kind: Vec::new(), natives });
     let list: Vec<ParameterValue> = LIST
         .iter()
-        .map(|(n, v)| ParameterValue {
-            name: (*n).into(),
-            value: (*v).into(),
-            xsi_type: None,
-        })
+        .map(|(n, v)| ParameterValue { name: (*n).into(), value: (*v).into(), xsi_type: None })
         .collect();
     b.two.borrow_mut().failing.clear();
     tree.set(&list, Writer::Local).unwrap();
     drop(tree);
-    Rc::try_unwrap(seen)
-        .map(RefCell::into_inner)
-        .unwrap_or_else(|rc| rc.borrow().clone())
+    Rc::try_unwrap(seen).map(RefCell::into_inner).unwrap_or_else(|rc| rc.borrow().clone())
 }
 
 /// R-SPV-9: what was promised is made by the next start, when the process died before it could.
@@ -208,17 +155,10 @@ fn a_factory_reset_forgets() {
     b.add("Device.Rule.").unwrap();
     b.delete("Device.Rule.1.").unwrap();
     b.tree.begin_session();
-    b.set(&[
-        ("Device.Info.Code", "x"),
-        ("Device.Info.Uplink", "fibre"),
-        ("Device.Port.1.Alias", "a"),
-    ])
-    .unwrap();
+    b.set(&[("Device.Info.Code", "x"), ("Device.Info.Uplink", "fibre"), ("Device.Port.1.Alias", "a")])
+        .unwrap();
     let mut empty = crate::state::journal::Batch::default();
-    b.journal
-        .borrow()
-        .scan("")
-        .for_each(|(key, _)| empty.delete(key));
+    b.journal.borrow().scan("").for_each(|(key, _)| empty.delete(key));
     b.journal.borrow_mut().commit(empty).unwrap();
     b.tree.forget();
     assert!(b.tree.end_session().is_empty());

@@ -42,11 +42,7 @@ impl Gate {
     /// The system has no random numbers.
     pub fn new(settings: Settings) -> std::io::Result<Gate> {
         let limit = Limit::new(settings.burst, settings.refill);
-        Ok(Gate {
-            settings,
-            nonces: Nonces::new()?,
-            limit,
-        })
+        Ok(Gate { settings, nonces: Nonces::new()?, limit })
     }
 
     /// New settings; nonces that are out stay good, tokens that are spent stay spent.
@@ -87,11 +83,7 @@ impl Gate {
             return None; // CR-17, CR-5
         }
         let algorithm = answer.algorithm()?;
-        let offered = self
-            .settings
-            .algorithms
-            .iter()
-            .any(|a| a.digest() == algorithm);
+        let offered = self.settings.algorithms.iter().any(|a| a.digest() == algorithm);
         let (nonce, nc) = (answer.get("nonce")?, answer.get("nc")?);
         let (username, realm) = (answer.get("username")?, answer.get("realm")?);
         let uri = answer.get("uri")?;
@@ -160,9 +152,7 @@ impl Algorithm {
 }
 
 fn is_auth(answer: &Challenge) -> bool {
-    answer
-        .get("qop")
-        .is_some_and(|q| q.eq_ignore_ascii_case("auth"))
+    answer.get("qop").is_some_and(|q| q.eq_ignore_ascii_case("auth"))
 }
 
 /// Eight hexadecimal digits.
@@ -184,10 +174,7 @@ mod tests {
     fn settings() -> Settings {
         Settings {
             path: PATH.to_string(),
-            credentials: Credentials {
-                username: "acs".into(),
-                password: "pass:word".into(),
-            },
+            credentials: Credentials { username: "acs".into(), password: "pass:word".into() },
             algorithms: vec![Algorithm::Md5],
             burst: 4,
             refill: Duration::from_secs(3),
@@ -195,10 +182,7 @@ mod tests {
     }
 
     fn gate() -> (Gate, Instant) {
-        (
-            Gate::new(settings()).expect("random numbers"),
-            Instant::now(),
-        )
+        (Gate::new(settings()).expect("random numbers"), Instant::now())
     }
 
     fn judge(gate: &mut Gate, request: &str, now: Instant) -> Answer {
@@ -216,9 +200,7 @@ mod tests {
     fn challenge(gate: &mut Gate, now: Instant) -> Challenge {
         let bytes = gate.write(Answer::Challenge { stale: false }, true, now);
         let text = String::from_utf8(bytes).expect("ASCII");
-        let header = text
-            .lines()
-            .find_map(|l| l.strip_prefix("WWW-Authenticate: "));
+        let header = text.lines().find_map(|l| l.strip_prefix("WWW-Authenticate: "));
         digest::parse(header.expect("a challenge")).remove(0)
     }
 
@@ -233,27 +215,9 @@ mod tests {
     fn cr1_cr2_path_and_method() {
         let (mut gate, now) = gate();
         let good = answering(&mut gate, now).authorization("acs", "pass:word", "GET", PATH);
-        for path in [
-            "/",
-            "/Xa",
-            "/Xa3/",
-            "/Xa33",
-            "/xa3",
-            "//Xa3",
-            "/%58a3",
-            "*",
-            "/other?/Xa3",
-        ] {
-            assert_eq!(
-                judge(&mut gate, &get(path, "x"), now),
-                Answer::Path,
-                "{path}"
-            );
-            assert_eq!(
-                judge(&mut gate, &get(path, &good), now),
-                Answer::Path,
-                "{path}"
-            );
+        for path in ["/", "/Xa", "/Xa3/", "/Xa33", "/xa3", "//Xa3", "/%58a3", "*", "/other?/Xa3"] {
+            assert_eq!(judge(&mut gate, &get(path, "x"), now), Answer::Path, "{path}");
+            assert_eq!(judge(&mut gate, &get(path, &good), now), Answer::Path, "{path}");
         }
         for method in ["POST", "HEAD", "get", "PUT", "OPTIONS", "CONNECT"] {
             let request = format!("{method} {PATH} HTTP/1.1\r\nAuthorization: {good}\r\n\r\n");
@@ -291,17 +255,11 @@ mod tests {
             format!("Basic YTpi, {good}"),
         ];
         for header in &refused {
-            assert_eq!(
-                judge(&mut gate, &get(PATH, header), now),
-                REFUSED,
-                "{header}"
-            );
+            assert_eq!(judge(&mut gate, &get(PATH, header), now), REFUSED, "{header}");
         }
         let none = format!("GET {PATH} HTTP/1.1\r\n\r\n");
         assert_eq!(judge(&mut gate, &none, now), REFUSED);
-        let twice = format!(
-            "GET {PATH} HTTP/1.1\r\nAuthorization: {good}\r\nAuthorization: {good}\r\n\r\n"
-        );
+        let twice = format!("GET {PATH} HTTP/1.1\r\nAuthorization: {good}\r\nAuthorization: {good}\r\n\r\n");
         assert_eq!(judge(&mut gate, &twice, now), REFUSED);
         // none of that used the nonce up
         assert_eq!(judge(&mut gate, &get(PATH, &good), now), Answer::Accepted);
@@ -331,11 +289,7 @@ mod tests {
         ];
         for (target, uri) in table {
             let header = answering(&mut gate, now).authorization("acs", "pass:word", "GET", uri);
-            assert_eq!(
-                judge(&mut gate, &get(target, &header), now),
-                Answer::Accepted,
-                "{target}"
-            );
+            assert_eq!(judge(&mut gate, &get(target, &header), now), Answer::Accepted, "{target}");
         }
     }
 
@@ -354,14 +308,10 @@ mod tests {
         assert_eq!(judge(&mut gate, &third, late), STALE);
         // a nonce that is not ours, with the right password: stale too, so that the peer asks again
         let foreign = Answering::new(
-            &digest::parse(&format!(
-                "Digest realm=\"{REALM}\", nonce=\"n\", qop=\"auth\""
-            ))[0],
+            &digest::parse(&format!("Digest realm=\"{REALM}\", nonce=\"n\", qop=\"auth\""))[0],
             "c",
         );
-        let header = foreign
-            .expect("usable")
-            .authorization("acs", "pass:word", "GET", PATH);
+        let header = foreign.expect("usable").authorization("acs", "pass:word", "GET", PATH);
         assert_eq!(judge(&mut gate, &get(PATH, &header), now), STALE);
         let text = String::from_utf8(gate.write(STALE, true, now)).expect("ASCII");
         assert!(text.contains(", stale=true\r\n"), "{text}");
@@ -388,20 +338,14 @@ mod tests {
         assert_eq!(ask(&mut gate, "pass:word", later), Answer::Accepted);
         assert_eq!(ask(&mut gate, "pass:word", later), Answer::TooOften);
         let busy = String::from_utf8(gate.write(Answer::TooOften, false, now)).expect("ASCII");
-        assert!(
-            busy.starts_with("HTTP/1.1 503 ") && !busy.contains("Retry-After"),
-            "{busy}"
-        );
+        assert!(busy.starts_with("HTTP/1.1 503 ") && !busy.contains("Retry-After"), "{busy}");
     }
 
     #[test]
     fn cr17_empty_username_refuses_everyone() {
         for password in ["", "pass:word"] {
             let mut open = settings();
-            open.credentials = Credentials {
-                username: String::new(),
-                password: password.into(),
-            };
+            open.credentials = Credentials { username: String::new(), password: password.into() };
             let (mut gate, now) = gate();
             gate.set(open);
             let header = answering(&mut gate, now).authorization("", password, "GET", PATH);
@@ -412,19 +356,12 @@ mod tests {
     #[test]
     fn cr6_algorithms_are_offered_as_told() {
         let (mut gate, now) = gate();
-        let text =
-            |gate: &mut Gate| String::from_utf8(gate.write(REFUSED, true, now)).expect("ASCII");
+        let text = |gate: &mut Gate| String::from_utf8(gate.write(REFUSED, true, now)).expect("ASCII");
         let md5 = text(&mut gate);
         assert_eq!(md5.matches("WWW-Authenticate: Digest ").count(), 1, "{md5}");
-        assert!(
-            md5.contains("algorithm=MD5,") && md5.contains("qop=\"auth\""),
-            "{md5}"
-        );
+        assert!(md5.contains("algorithm=MD5,") && md5.contains("qop=\"auth\""), "{md5}");
         assert!(!md5.contains("Basic"), "CR-5: {md5}");
-        gate.set(Settings {
-            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
-            ..settings()
-        });
+        gate.set(Settings { algorithms: vec![Algorithm::Sha256, Algorithm::Md5], ..settings() });
         let both = text(&mut gate);
         let (sha, md5) = (both.find("algorithm=SHA-256"), both.find("algorithm=MD5"));
         assert!(sha.is_some() && sha < md5, "{both}");

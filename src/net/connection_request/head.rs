@@ -34,13 +34,8 @@ pub(super) enum Scan<'a> {
 
 /// Looks for a head at the beginning of what was received.
 pub(super) fn scan(received: &[u8]) -> Scan<'_> {
-    let empty_lines = received
-        .iter()
-        .take_while(|b| matches!(b, b'\r' | b'\n'))
-        .count();
-    let mut lines = Lines {
-        rest: received.get(empty_lines..).unwrap_or_default(),
-    };
+    let empty_lines = received.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    let mut lines = Lines { rest: received.get(empty_lines..).unwrap_or_default() };
     let Some(first) = lines.next() else {
         return Scan::Partial;
     };
@@ -79,11 +74,7 @@ pub(super) fn scan(received: &[u8]) -> Scan<'_> {
         head.authorization = None;
     }
     head.body = length.unwrap_or(0);
-    let wanted = if minor == 0 {
-        connection.keep_alive
-    } else {
-        true
-    };
+    let wanted = if minor == 0 { connection.keep_alive } else { true };
     head.keep = wanted && !connection.close && framing_known && head.body <= MAX_SKIPPED;
     Scan::Whole(head, received.len() - lines.rest.len())
 }
@@ -95,9 +86,7 @@ pub(super) fn path(target: &str) -> &str {
     let origin = match target.get(..scheme.len()) {
         Some(start) if start.eq_ignore_ascii_case(scheme) => {
             let rest = target.get(scheme.len()..).unwrap_or_default();
-            rest.find('/')
-                .and_then(|slash| rest.get(slash..))
-                .unwrap_or_default()
+            rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or_default()
         }
         _ => target,
     };
@@ -132,16 +121,7 @@ fn request_line(line: &[u8]) -> Option<(Head<'_>, u8)> {
         && is_token(method.as_bytes())
         && !target.is_empty()
         && target.bytes().all(|b| b.is_ascii_graphic());
-    good.then_some((
-        Head {
-            method,
-            target,
-            authorization: None,
-            keep: false,
-            body: 0,
-        },
-        minor,
-    ))
+    good.then_some((Head { method, target, authorization: None, keep: false, body: 0 }, minor))
 }
 
 /// Name and value of a header line; `None` for a folded line, which two readers may read differently,
@@ -150,9 +130,7 @@ fn header(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|b| *b == b':')?;
     let (name, value) = line.split_at_checked(colon)?;
     let value = value.get(1..)?.trim_ascii();
-    let printable = value
-        .iter()
-        .all(|b| *b == b'\t' || *b >= b' ' && *b != 0x7f);
+    let printable = value.iter().all(|b| *b == b'\t' || *b >= b' ' && *b != 0x7f);
     (is_token(name) && printable).then_some((name, value))
 }
 
@@ -196,15 +174,10 @@ mod tests {
     fn heads_of_all_shapes() {
         let head = whole("GET /x?a=b HTTP/1.1\r\nHost: h\r\nAUTHORIZATION:  Digest a=b \r\n\r\n");
         assert_eq!((head.method, head.target), ("GET", "/x?a=b"));
-        assert_eq!(
-            (head.authorization, head.keep, head.body),
-            (Some("Digest a=b"), true, 0)
-        );
+        assert_eq!((head.authorization, head.keep, head.body), (Some("Digest a=b"), true, 0));
         // bare line feeds, empty lines before, and what follows is not touched
         let text = "\r\n\nGET / HTTP/1.1\nA: b\n\nNEXT";
-        let Scan::Whole(head, length) = scan(text.as_bytes()) else {
-            panic!("no head")
-        };
+        let Scan::Whole(head, length) = scan(text.as_bytes()) else { panic!("no head") };
         assert_eq!((head.method, length), ("GET", text.len() - 4));
         // nothing but the last byte makes it whole
         for end in 0..text.len() - 4 {
@@ -226,11 +199,7 @@ mod tests {
             ("1.1", "Content-Length: ten\r\n", false),
             ("1.1", "Content-Length: -1\r\n", false),
             ("1.1", "Content-Length: 99999999\r\n", false),
-            (
-                "1.1",
-                "Content-Length: 99999999999999999999999999\r\n",
-                false,
-            ),
+            ("1.1", "Content-Length: 99999999999999999999999999\r\n", false),
             ("1.1", "Transfer-Encoding: chunked\r\n", false),
             ("1.1", "Expect: 100-continue\r\n", false),
         ];

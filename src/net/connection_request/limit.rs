@@ -14,12 +14,7 @@ pub(super) struct Limit {
 impl Limit {
     /// A full bucket. A refill interval of zero sets no limit.
     pub fn new(burst: u32, refill: Duration) -> Limit {
-        Limit {
-            burst,
-            refill,
-            tokens: burst,
-            growing: None,
-        }
+        Limit { burst, refill, tokens: burst, growing: None }
     }
 
     /// New figures; what was used up stays used up.

@@ -40,9 +40,7 @@ pub struct Credentials {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
@@ -74,13 +72,7 @@ impl Settings {
     /// The defaults: MD5, four at once and one more every three seconds.
     pub fn new(path: String, credentials: Credentials) -> Settings {
         let refill = Duration::from_secs(3);
-        Settings {
-            path,
-            credentials,
-            algorithms: vec![Algorithm::Md5],
-            burst: 4,
-            refill,
-        }
+        Settings { path, credentials, algorithms: vec![Algorithm::Md5], burst: 4, refill }
     }
 }
 
@@ -95,10 +87,7 @@ pub fn random_path() -> std::io::Result<String> {
 /// ConnectionRequestURL: an IPv6 address stands in brackets (CR-16), without its zone, which means
 /// nothing to others.
 pub fn url(address: SocketAddr, path: &str) -> String {
-    format!(
-        "http://{}{path}",
-        SocketAddr::new(address.ip(), address.port())
-    )
+    format!("http://{}{path}", SocketAddr::new(address.ip(), address.port()))
 }
 
 /// The listener with its connections.
@@ -148,20 +137,12 @@ impl Listener {
         if self.paused.is_none() {
             out.push((self.socket.as_fd(), false));
         }
-        out.extend(
-            self.peers
-                .iter()
-                .map(|p| (p.stream.as_fd(), p.wants_to_write())),
-        );
+        out.extend(self.peers.iter().map(|p| (p.stream.as_fd(), p.wants_to_write())));
     }
 
     /// When [`Listener::turn`] must be called even if nothing is ready.
     pub fn deadline(&self) -> Option<Instant> {
-        self.peers
-            .iter()
-            .map(|p| p.deadline)
-            .chain(self.paused)
-            .min()
+        self.peers.iter().map(|p| p.deadline).chain(self.paused).min()
     }
 
     /// Does whatever can be done without waiting. Returns how many valid requests were answered with
@@ -226,11 +207,7 @@ impl Listener {
             return true;
         }
         let places = |a: IpAddr| self.peers.iter().filter(|p| p.address == a).count();
-        let open = self
-            .peers
-            .iter()
-            .enumerate()
-            .filter(|(_, p)| p.standing < Standing::Authenticated);
+        let open = self.peers.iter().enumerate().filter(|(_, p)| p.standing < Standing::Authenticated);
         let victim = open.min_by_key(|(_, p)| (p.standing, std::cmp::Reverse(places(p.address))));
         match victim.map(|(at, _)| at) {
             Some(at) => drop(self.peers.remove(at)), // at comes from enumerate

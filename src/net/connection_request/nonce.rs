@@ -38,13 +38,7 @@ impl Nonces {
     pub fn new() -> std::io::Result<Nonces> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|e| std::io::Error::other(e.to_string()))?;
-        Ok(Nonces {
-            secret,
-            epoch: None,
-            last: 0,
-            used: Vec::new(),
-            floor: 0,
-        })
+        Ok(Nonces { secret, epoch: None, last: 0, used: Vec::new(), floor: 0 })
     }
 
     /// A nonce that was never handed out before.
@@ -57,18 +51,13 @@ impl Nonces {
     /// Uses a nonce with this `nc`; the caller has checked the response. False when the nonce is not
     /// ours, is too old, or was used with this count or a higher one.
     pub fn redeem(&mut self, nonce: &str, count: u32, now: Instant) -> bool {
-        let Some(stamp) = nonce
-            .get(..16)
-            .and_then(|s| u64::from_str_radix(s, 16).ok())
-        else {
+        let Some(stamp) = nonce.get(..16).and_then(|s| u64::from_str_radix(s, 16).ok()) else {
             return false;
         };
         if !digest::same(nonce, &self.write(stamp)) {
             return false;
         }
-        let oldest = self
-            .microseconds(now)
-            .saturating_sub(LIFETIME.as_micros() as u64); // 3 * 10^8
+        let oldest = self.microseconds(now).saturating_sub(LIFETIME.as_micros() as u64); // 3 * 10^8
         if stamp <= self.floor || stamp < oldest {
             return false;
         }
@@ -104,15 +93,8 @@ impl Nonces {
             block.iter_mut().zip(self.secret).for_each(|(b, s)| *b ^= s);
             block
         };
-        let inner = Sha256::new()
-            .chain_update(pad(0x36))
-            .chain_update(message)
-            .finalize();
-        Sha256::new()
-            .chain_update(pad(0x5c))
-            .chain_update(inner)
-            .finalize()
-            .into()
+        let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
+        Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
     }
 }
 
@@ -132,10 +114,7 @@ mod tests {
         n.secret = [0; 32];
         n.secret[..4].copy_from_slice(b"Jefe");
         let mac = digest::hex(&n.hmac(b"what do ya want for nothing?"));
-        assert_eq!(
-            mac,
-            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-        );
+        assert_eq!(mac, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     }
 
     #[test]
@@ -161,15 +140,7 @@ mod tests {
     fn cr6_count_goes_up() {
         let (mut n, now) = nonces();
         let nonce = n.issue(now);
-        let steps = [
-            (0, false),
-            (1, true),
-            (1, false),
-            (5, true),
-            (4, false),
-            (5, false),
-            (6, true),
-        ];
+        let steps = [(0, false), (1, true), (1, false), (5, true), (4, false), (5, false), (6, true)];
         for (count, good) in steps {
             assert_eq!(n.redeem(&nonce, count, now), good, "{count}");
         }

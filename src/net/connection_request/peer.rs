@@ -94,8 +94,7 @@ impl Peer {
                 break false;
             }
             let step = if self.wants_to_write() {
-                self.write(now)
-                    .map(|answer| accepted += usize::from(answer == Answer::Accepted))
+                self.write(now).map(|answer| accepted += usize::from(answer == Answer::Accepted))
             } else if self.standing == Standing::Leaving {
                 self.drain(&mut reads)
             } else {
@@ -133,12 +132,7 @@ impl Peer {
     }
 
     /// Answers the next request in the buffer, or reads more of it.
-    fn next_request(
-        &mut self,
-        gate: &mut Gate,
-        reads: &mut usize,
-        now: Instant,
-    ) -> Result<(), Stop> {
+    fn next_request(&mut self, gate: &mut Gate, reads: &mut usize, now: Instant) -> Result<(), Stop> {
         let skipped = self.body.min(self.input.len());
         self.input.drain(..skipped);
         self.body -= skipped;
@@ -171,8 +165,7 @@ impl Peer {
         let room = piece.len().min(MAX_HEAD - self.input.len()); // below MAX_HEAD, as the caller saw
         let piece = piece.get_mut(..room).unwrap_or_default();
         let n = read(&mut self.stream, piece, reads)?;
-        self.input
-            .extend_from_slice(piece.get(..n).unwrap_or_default());
+        self.input.extend_from_slice(piece.get(..n).unwrap_or_default());
         Ok(())
     }
 

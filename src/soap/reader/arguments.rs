@@ -33,27 +33,19 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
                 once(&mut a.names, n, strings(doc)?)?
             }
             ("SetParameterValues", n @ "ParameterList") => once(&mut a.values, n, values(doc)?)?,
-            ("SetParameterAttributes", n @ "ParameterList") => {
-                once(&mut a.attributes, n, attributes(doc)?)?
-            }
+            ("SetParameterAttributes", n @ "ParameterList") => once(&mut a.attributes, n, attributes(doc)?)?,
             ("GetParameterNames", n @ "ParameterPath") => once(&mut a.path, n, word(doc, n)?)?,
             ("GetParameterNames", n @ "NextLevel") => once(&mut a.next_level, n, truth(doc, n)?)?,
-            ("AddObject" | "DeleteObject", n @ "ObjectName") => once(
-                &mut a.object,
-                n,
-                at_most(MAX_OBJECT_NAME, n, word(doc, n)?)?,
-            )?,
-            ("SetParameterValues" | "AddObject" | "DeleteObject", n @ "ParameterKey") => once(
-                &mut a.parameter_key,
-                n,
-                at_most(MAX_KEY, n, exact(doc, n)?)?,
-            )?,
+            ("AddObject" | "DeleteObject", n @ "ObjectName") => {
+                once(&mut a.object, n, at_most(MAX_OBJECT_NAME, n, word(doc, n)?)?)?
+            }
+            ("SetParameterValues" | "AddObject" | "DeleteObject", n @ "ParameterKey") => {
+                once(&mut a.parameter_key, n, at_most(MAX_KEY, n, exact(doc, n)?)?)?
+            }
             ("Reboot" | "ScheduleInform", n @ "CommandKey") => {
                 once(&mut a.command_key, n, at_most(MAX_KEY, n, exact(doc, n)?)?)?
             }
-            ("ScheduleInform", n @ "DelaySeconds") => {
-                once(&mut a.delay_seconds, n, number(doc, n)?)?
-            }
+            ("ScheduleInform", n @ "DelaySeconds") => once(&mut a.delay_seconds, n, number(doc, n)?)?,
             _ => doc.leave(depth)?,
         }
     }
@@ -64,19 +56,15 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
             list: needed(a.values, "ParameterList")?,
             parameter_key: a.parameter_key.unwrap_or_default(),
         },
-        "GetParameterValues" => Request::GetParameterValues {
-            names: some(a.names)?,
-        },
+        "GetParameterValues" => Request::GetParameterValues { names: some(a.names)? },
         "GetParameterNames" => Request::GetParameterNames {
             path: needed(a.path, "ParameterPath")?,
             next_level: needed(a.next_level, "NextLevel")?,
         },
-        "SetParameterAttributes" => Request::SetParameterAttributes {
-            list: needed(a.attributes, "ParameterList")?,
-        },
-        "GetParameterAttributes" => Request::GetParameterAttributes {
-            names: some(a.names)?,
-        },
+        "SetParameterAttributes" => {
+            Request::SetParameterAttributes { list: needed(a.attributes, "ParameterList")? }
+        }
+        "GetParameterAttributes" => Request::GetParameterAttributes { names: some(a.names)? },
         "AddObject" => Request::AddObject {
             object: needed(a.object, "ObjectName")?,
             parameter_key: a.parameter_key.unwrap_or_default(),
@@ -85,9 +73,7 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
             object: needed(a.object, "ObjectName")?,
             parameter_key: a.parameter_key.unwrap_or_default(),
         },
-        "Reboot" => Request::Reboot {
-            command_key: a.command_key.unwrap_or_default(),
-        },
+        "Reboot" => Request::Reboot { command_key: a.command_key.unwrap_or_default() },
         "FactoryReset" => Request::FactoryReset,
         "ScheduleInform" => Request::ScheduleInform {
             delay_seconds: match needed(a.delay_seconds, "DelaySeconds")? {
@@ -96,9 +82,7 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
             },
             command_key: a.command_key.unwrap_or_default(),
         },
-        _ => Request::Unknown {
-            method: method.to_string(),
-        },
+        _ => Request::Unknown { method: method.to_string() },
     })
 }
 
@@ -109,19 +93,14 @@ fn invalid(text: impl Into<String>) -> Problem {
 /// The name of an argument, which by E-3 has no namespace; one of a namespace that is neither
 /// CWMP's nor SOAP's is somebody's extension (E-7).
 fn argument<'e>(element: &'e Element<'_>) -> &'e str {
-    if element.ns == Ns::Other {
-        ""
-    } else {
-        element.name()
-    }
+    if element.ns == Ns::Other { "" } else { element.name() }
 }
 
 /// Whether an element is an entry of an array. SOAP gives the name no meaning, but what is neither
 /// the standard's nor the customary one is an unknown element (E-7).
 fn is_entry(element: &Element<'_>, name: &str) -> bool {
     // `xsd:string` is in a namespace of its own.
-    (element.ns != Ns::Other || name == "string")
-        && (element.name() == name || element.name() == "item")
+    (element.ns != Ns::Other || name == "string") && (element.name() == name || element.name() == "item")
 }
 
 fn once<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), Problem> {
@@ -148,9 +127,7 @@ fn some(names: Option<Vec<String>>) -> Result<Vec<String>, Problem> {
 fn exact(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
     let text = doc.text()?;
     if !text.chars().all(is_legal) {
-        return Err(invalid(format!(
-            "{name} has a character that XML does not allow"
-        )));
+        return Err(invalid(format!("{name} has a character that XML does not allow")));
     }
     Ok(text)
 }
@@ -159,11 +136,7 @@ fn exact(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
 fn word(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
     let text = exact(doc, name)?;
     let trimmed = text.trim();
-    Ok(if trimmed.len() == text.len() {
-        text
-    } else {
-        trimmed.to_string()
-    })
+    Ok(if trimmed.len() == text.len() { text } else { trimmed.to_string() })
 }
 
 /// A limit in characters (E-23).
@@ -179,17 +152,12 @@ fn truth(doc: &mut Document<'_>, name: &str) -> Result<bool, Problem> {
 }
 
 fn number(doc: &mut Document<'_>, name: &str) -> Result<u32, Problem> {
-    doc.text()?
-        .trim()
-        .parse()
-        .map_err(|_| invalid(format!("{name} is not an unsignedInt")))
+    doc.text()?.trim().parse().map_err(|_| invalid(format!("{name} is not an unsignedInt")))
 }
 
 fn push<T>(list: &mut Vec<T>, entry: T) -> Result<(), Problem> {
     if list.len() >= MAX_ENTRIES {
-        return Err(Problem::Error(Error::Limit(format!(
-            "a list of more than {MAX_ENTRIES} entries"
-        ))));
+        return Err(Problem::Error(Error::Limit(format!("a list of more than {MAX_ENTRIES} entries"))));
     }
     list.push(entry);
     Ok(())
@@ -236,11 +204,7 @@ fn value(doc: &mut Document<'_>) -> Result<ParameterValue, Problem> {
     }
     let name = needed(name, "Name of a ParameterValueStruct")?;
     let value = needed(value, "Value of a ParameterValueStruct")?;
-    Ok(ParameterValue {
-        name,
-        value,
-        xsi_type,
-    })
+    Ok(ParameterValue { name, value, xsi_type })
 }
 
 /// The local name of xsi:type; the prefix is the peer's affair.
@@ -282,11 +246,7 @@ fn set_attributes(doc: &mut Document<'_>) -> Result<SetAttributes, Problem> {
         false => None,
         true => {
             let text = needed(notification, "Notification")?;
-            Some(
-                text.trim()
-                    .parse()
-                    .map_err(|_| invalid("Notification is not a number"))?,
-            )
+            Some(text.trim().parse().map_err(|_| invalid("Notification is not a number"))?)
         }
     };
     let access_list = match needed(list_change, "AccessListChange")? {
@@ -294,9 +254,5 @@ fn set_attributes(doc: &mut Document<'_>) -> Result<SetAttributes, Problem> {
         true => Some(needed(access_list, "AccessList")?),
     };
     let name = needed(name, "Name of a SetParameterAttributesStruct")?;
-    Ok(SetAttributes {
-        name,
-        notification,
-        access_list,
-    })
+    Ok(SetAttributes { name, notification, access_list })
 }

@@ -34,10 +34,7 @@ fn in_body(body: &str) -> String {
 
 fn request(body: &str) -> Request {
     match read(in_body(body).as_bytes()) {
-        Ok(Envelope {
-            body: Body::Request(r),
-            ..
-        }) => r,
+        Ok(Envelope { body: Body::Request(r), .. }) => r,
         other => panic!("{body:.300} gave {other:?}"),
     }
 }
@@ -47,7 +44,9 @@ fn request(body: &str) -> Request {
 fn a_missing_key_is_an_empty_one() {
     assert!(matches!(request("<c:Reboot/>"), Request::Reboot { command_key } if command_key.is_empty()));
     let delete = "<c:DeleteObject><ObjectName>Device.X.1.</ObjectName></c:DeleteObject>";
-    assert!(matches!(request(delete), Request::DeleteObject { parameter_key, .. } if parameter_key.is_empty()));
+    assert!(
+        matches!(request(delete), Request::DeleteObject { parameter_key, .. } if parameter_key.is_empty())
+    );
 }
 
 /// The fault of a request that is invalid.
@@ -64,129 +63,65 @@ fn requests_as_acss_write_them_e6_e7() {
     assert_eq!(sample(0).id.as_deref(), Some("18c2f7a9b4e0100"));
     assert_eq!(sample(0).namespace, Some(Namespace::V1_2));
     let names = |path: &str, next_level| {
-        Body::Request(Request::GetParameterNames {
-            path: path.to_string(),
-            next_level,
-        })
+        Body::Request(Request::GetParameterNames { path: path.to_string(), next_level })
     };
     assert_eq!(sample(1).body, names("", true)); // R-GPN-9
-    let list = vec![
-        "Device.DeviceInfo.".to_string(),
-        "Device.Time.Enable".to_string(),
-    ];
-    assert_eq!(
-        sample(2).body,
-        Body::Request(Request::GetParameterValues { names: list })
-    );
+    let list = vec!["Device.DeviceInfo.".to_string(), "Device.Time.Enable".to_string()];
+    assert_eq!(sample(2).body, Body::Request(Request::GetParameterValues { names: list }));
     let value = |name: &str, value: &str, xsi_type: &str| ParameterValue {
         name: name.to_string(),
         value: value.to_string(),
         xsi_type: Some(xsi_type.to_string()),
     };
     let list = vec![
-        value(
-            "Device.ManagementServer.PeriodicInformInterval",
-            "300",
-            "unsignedInt",
-        ),
+        value("Device.ManagementServer.PeriodicInformInterval", "300", "unsignedInt"),
         value("Device.DeviceInfo.ProvisioningCode", " a&b\n<c> ", "string"), // E-24
     ];
     let key = String::new();
     assert_eq!(
         sample(3).body,
-        Body::Request(Request::SetParameterValues {
-            list,
-            parameter_key: key.clone()
-        })
+        Body::Request(Request::SetParameterValues { list, parameter_key: key.clone() })
     );
     let object = "Device.Users.User.".to_string();
-    assert_eq!(
-        sample(4).body,
-        Body::Request(Request::AddObject {
-            object,
-            parameter_key: key.clone()
-        })
-    );
+    assert_eq!(sample(4).body, Body::Request(Request::AddObject { object, parameter_key: key.clone() }));
     let object = "Device.Users.User.3.".to_string();
-    assert_eq!(
-        sample(5).body,
-        Body::Request(Request::DeleteObject {
-            object,
-            parameter_key: key
-        })
-    );
-    assert_eq!(
-        sample(6).body,
-        Body::Request(Request::Reboot {
-            command_key: String::new()
-        })
-    );
+    assert_eq!(sample(5).body, Body::Request(Request::DeleteObject { object, parameter_key: key }));
+    assert_eq!(sample(6).body, Body::Request(Request::Reboot { command_key: String::new() }));
     assert_eq!(sample(7).body, Body::Request(Request::FactoryReset));
-    assert_eq!(
-        sample(8).body,
-        Body::Request(Request::Unknown {
-            method: "Download".to_string()
-        })
-    ); // R-GEN-1
+    assert_eq!(sample(8).body, Body::Request(Request::Unknown { method: "Download".to_string() })); // R-GEN-1
 
     let list = vec![
-        SetAttributes {
-            name: "Device.IP.".to_string(),
-            notification: Some(2),
-            access_list: None,
-        },
+        SetAttributes { name: "Device.IP.".to_string(), notification: Some(2), access_list: None },
         SetAttributes {
             name: "Device.Time.NTPServer1".to_string(),
             notification: None, // R-SPA-3
             access_list: Some(vec!["Subscriber".to_string()]),
         },
     ];
-    assert_eq!(
-        sample(9).body,
-        Body::Request(Request::SetParameterAttributes { list })
-    );
+    assert_eq!(sample(9).body, Body::Request(Request::SetParameterAttributes { list }));
     assert_eq!(sample(9).hold_requests, Some(false));
     assert_eq!(sample(9).not_understood, None);
     assert_eq!(sample(9).namespace, Some(Namespace::V1_0));
 
     let list = vec!["Device.ManagementServer.".to_string()];
-    assert_eq!(
-        sample(10).body,
-        Body::Request(Request::GetParameterAttributes { names: list })
-    );
-    assert_eq!(
-        (sample(10).namespace, sample(10).id.as_deref()),
-        (Some(Namespace::V1_1), Some("7"))
-    );
+    assert_eq!(sample(10).body, Body::Request(Request::GetParameterAttributes { names: list }));
+    assert_eq!((sample(10).namespace, sample(10).id.as_deref()), (Some(Namespace::V1_1), Some("7")));
     assert_eq!(sample(11).body, names("", false));
     assert_eq!((sample(11).namespace, sample(11).id), (None, None));
     assert_eq!(sample(12).body, Body::Request(Request::GetRPCMethods));
     assert_eq!(sample(12).hold_requests, Some(true)); // E-12
     let command_key = "in a minute".to_string();
-    assert_eq!(
-        sample(13).body,
-        Body::Request(Request::ScheduleInform {
-            delay_seconds: 60,
-            command_key
-        })
-    );
+    assert_eq!(sample(13).body, Body::Request(Request::ScheduleInform { delay_seconds: 60, command_key }));
     assert_eq!(sample(13).session_timeout, Some(35)); // T-8
     let text = "Retry request".to_string();
     assert_eq!(sample(14).body, Body::Fault(AcsFault { code: 8005, text }));
-    assert_eq!(
-        sample(15).body,
-        Body::Request(Request::Reboot {
-            command_key: "café".to_string()
-        })
-    );
+    assert_eq!(sample(15).body, Body::Request(Request::Reboot { command_key: "café".to_string() }));
 }
 
 #[test]
 fn what_is_no_message_is_an_error_e2_e21_e32() {
     let envelope = |inside: &str| {
-        format!(
-            "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'>{inside}</s:Envelope>"
-        )
+        format!("<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'>{inside}</s:Envelope>")
     };
     let reboot = "<Reboot><CommandKey/></Reboot>";
     let table = [
@@ -200,38 +135,15 @@ fn what_is_no_message_is_an_error_e2_e21_e32() {
         ),
         (envelope(""), "no Body"),
         (envelope("<s:Body/>"), "empty"),
-        (
-            envelope(&format!("<s:Body>{reboot}{reboot}</s:Body>")),
-            "more than one",
-        ),
-        (
-            envelope(&format!(
-                "<s:Body>{reboot}</s:Body><s:Body>{reboot}</s:Body>"
-            )),
-            "two Bodies",
-        ),
+        (envelope(&format!("<s:Body>{reboot}{reboot}</s:Body>")), "more than one"),
+        (envelope(&format!("<s:Body>{reboot}</s:Body><s:Body>{reboot}</s:Body>")), "two Bodies"),
         (format!("{}<x/>", in_body(reboot)), "follows"),
-        (
-            format!("<!DOCTYPE x [<!ENTITY a 'b'>]>{}", in_body(reboot)),
-            "DOCTYPE",
-        ),
-        (
-            in_body("<c:Reboot><CommandKey>&nbsp;</CommandKey></c:Reboot>"),
-            "entity",
-        ),
-        (
-            in_body("<c:Reboot><CommandKey>&#xD800;</CommandKey></c:Reboot>"),
-            "reference",
-        ),
+        (format!("<!DOCTYPE x [<!ENTITY a 'b'>]>{}", in_body(reboot)), "DOCTYPE"),
+        (in_body("<c:Reboot><CommandKey>&nbsp;</CommandKey></c:Reboot>"), "entity"),
+        (in_body("<c:Reboot><CommandKey>&#xD800;</CommandKey></c:Reboot>"), "reference"),
         (in_body("<c:Reboot><CommandKey></c:Reboot>"), "match"),
         (in_body(reboot)[..250].to_string(), "well-formed"),
-        (
-            format!(
-                "<?xml version='1.0' encoding='Shift_JIS'?>{}",
-                in_body(reboot)
-            ),
-            "encoding",
-        ),
+        (format!("<?xml version='1.0' encoding='Shift_JIS'?>{}", in_body(reboot)), "encoding"),
     ];
     for (text, what) in table {
         let error = read(text.as_bytes()).expect_err(&text).to_string();
@@ -247,17 +159,10 @@ fn what_is_no_message_is_an_error_e2_e21_e32() {
 
 #[test]
 fn an_error_never_quotes_the_message() {
-    let text =
-        in_body("<c:SetParameterValues><ParameterList><secret-4711></other></ParameterList>");
-    assert!(
-        !read(text.as_bytes())
-            .unwrap_err()
-            .to_string()
-            .contains("4711")
-    );
-    let (_, text) = invalid(
-        "<c:GetParameterNames><ParameterPath/><NextLevel>4711</NextLevel></c:GetParameterNames>",
-    );
+    let text = in_body("<c:SetParameterValues><ParameterList><secret-4711></other></ParameterList>");
+    assert!(!read(text.as_bytes()).unwrap_err().to_string().contains("4711"));
+    let (_, text) =
+        invalid("<c:GetParameterNames><ParameterPath/><NextLevel>4711</NextLevel></c:GetParameterNames>");
     assert!(!text.contains("4711"));
 }
 
@@ -265,14 +170,8 @@ fn an_error_never_quotes_the_message() {
 fn encodings() {
     let with_bom = [b"\xEF\xBB\xBF".as_slice(), SAMPLES[6]].concat();
     assert_eq!(read(&with_bom).unwrap(), sample(6));
-    let ascii = format!(
-        "<?xml version=\"1.0\" encoding=\"US-ASCII\" ?>\r\n{}",
-        in_body("<c:FactoryReset/>")
-    );
-    assert_eq!(
-        read(ascii.as_bytes()).unwrap().body,
-        Body::Request(Request::FactoryReset)
-    );
+    let ascii = format!("<?xml version=\"1.0\" encoding=\"US-ASCII\" ?>\r\n{}", in_body("<c:FactoryReset/>"));
+    assert_eq!(read(ascii.as_bytes()).unwrap().body, Body::Request(Request::FactoryReset));
 }
 
 #[test]
@@ -322,9 +221,7 @@ fn arguments_that_are_wrong_are_9003_and_named_r_gen_2() {
 fn lengths_are_counted_in_characters_e23() {
     let key = "é".repeat(32);
     assert_eq!(
-        request(&format!(
-            "<c:Reboot><CommandKey>{key}</CommandKey></c:Reboot>"
-        )),
+        request(&format!("<c:Reboot><CommandKey>{key}</CommandKey></c:Reboot>")),
         Request::Reboot { command_key: key }
     );
 }
@@ -338,13 +235,7 @@ fn unknown_elements_are_ignored_and_counts_that_lie_are_not_read_e7() {
          <ParameterValueStruct>{junk}<Name> a <!-- b --></Name><Value xsi:type='q:string'> 1<b>2</b>\r\n3<![CDATA[<&]]></Value>\
          </ParameterValueStruct></ParameterList><ParameterKey> k </ParameterKey></c:SetParameterValues>"
     );
-    let Request::SetParameterValues {
-        list,
-        parameter_key,
-    } = request(&body)
-    else {
-        panic!()
-    };
+    let Request::SetParameterValues { list, parameter_key } = request(&body) else { panic!() };
     assert_eq!(parameter_key, " k ");
     assert_eq!((list.len(), list[0].name.as_str()), (1, "a"));
     assert_eq!(list[0].value, " 1\n3<&");
@@ -352,9 +243,7 @@ fn unknown_elements_are_ignored_and_counts_that_lie_are_not_read_e7() {
     // E-31
     let body = "<c:SetParameterValues><ParameterList><ParameterValueStruct><Name>a</Name><Value/>\
                 </ParameterValueStruct></ParameterList><ParameterKey/></c:SetParameterValues>";
-    let Request::SetParameterValues { list, .. } = request(body) else {
-        panic!()
-    };
+    let Request::SetParameterValues { list, .. } = request(body) else { panic!() };
     assert_eq!((list[0].value.as_str(), &list[0].xsi_type), ("", &None));
 }
 
@@ -365,9 +254,7 @@ fn types_of_values_e30_e31() {
             "<c:SetParameterValues><ParameterList><ParameterValueStruct><Name>a</Name><Value {attribute}>1</Value>\
              </ParameterValueStruct></ParameterList><ParameterKey/></c:SetParameterValues>"
         );
-        let Request::SetParameterValues { list, .. } = request(&body) else {
-            panic!("{body}")
-        };
+        let Request::SetParameterValues { list, .. } = request(&body) else { panic!("{body}") };
         list[0].xsi_type.clone()
     };
     for attribute in [
@@ -388,58 +275,26 @@ fn types_of_values_e30_e31() {
 #[test]
 fn a_method_of_another_namespace_is_unknown_r_gen_1() {
     let body = "<other:Reboot><CommandKey/></other:Reboot>";
-    assert_eq!(
-        request(body),
-        Request::Unknown {
-            method: "Reboot".to_string()
-        }
-    );
-    assert_eq!(
-        request("<c:FooBar><a/></c:FooBar>"),
-        Request::Unknown {
-            method: "FooBar".to_string()
-        }
-    );
+    assert_eq!(request(body), Request::Unknown { method: "Reboot".to_string() });
+    assert_eq!(request("<c:FooBar><a/></c:FooBar>"), Request::Unknown { method: "FooBar".to_string() });
 }
 
 #[test]
 fn headers_that_must_be_understood_e17() {
     let with = |header: &str| {
-        let text =
-            in_body("<c:FactoryReset/>").replace("</s:Header>", &format!("{header}</s:Header>"));
+        let text = in_body("<c:FactoryReset/>").replace("</s:Header>", &format!("{header}</s:Header>"));
         read(text.as_bytes()).unwrap()
     };
-    assert_eq!(
-        with("<other:A s:mustUnderstand='1'/>")
-            .not_understood
-            .as_deref(),
-        Some("A")
-    );
-    assert_eq!(
-        with("<c:A s:mustUnderstand='1'>x</c:A>")
-            .not_understood
-            .as_deref(),
-        Some("A")
-    );
+    assert_eq!(with("<other:A s:mustUnderstand='1'/>").not_understood.as_deref(), Some("A"));
+    assert_eq!(with("<c:A s:mustUnderstand='1'>x</c:A>").not_understood.as_deref(), Some("A"));
     assert_eq!(with("<other:A s:mustUnderstand='0'/>").not_understood, None);
     assert_eq!(with("<other:A/>").not_understood, None);
-    assert_eq!(
-        with("<other:A s:mustUnderstand='1' s:actor='urn:somebody'/>").not_understood,
-        None
-    );
-    assert_eq!(
-        with("<u:A u:mustUnderstand='1'/>")
-            .not_understood
-            .as_deref(),
-        Some("A")
-    );
+    assert_eq!(with("<other:A s:mustUnderstand='1' s:actor='urn:somebody'/>").not_understood, None);
+    assert_eq!(with("<u:A u:mustUnderstand='1'/>").not_understood.as_deref(), Some("A"));
     let known = with(
         "<c:UseCWMPVersion s:mustUnderstand='1'> 1.2 </c:UseCWMPVersion><c:HoldRequests s:mustUnderstand='1'>1</c:HoldRequests>",
     );
-    assert_eq!(
-        (known.not_understood, known.use_cwmp_version.as_deref()),
-        (None, Some("1.2"))
-    );
+    assert_eq!((known.not_understood, known.use_cwmp_version.as_deref()), (None, Some("1.2")));
     assert_eq!(known.hold_requests, Some(true));
 }
 
@@ -457,24 +312,12 @@ fn beyond_a_limit_is_9004_r_gen_3() {
     assert_eq!(invalid(&names(MAX_ENTRIES + 1)).0, 9004);
     let deep = "<a>".repeat(100_000);
     assert_eq!(invalid(&format!("<c:Reboot>{deep}")).0, 9004);
-    assert_eq!(
-        invalid(&format!("<c:Reboot><CommandKey/><CommandKey/>{deep}")).0,
-        9003
-    );
-    assert_eq!(
-        invalid(&format!("<c:Reboot><{}/></c:Reboot>", "a".repeat(1000))).0,
-        9004
-    );
+    assert_eq!(invalid(&format!("<c:Reboot><CommandKey/><CommandKey/>{deep}")).0, 9003);
+    assert_eq!(invalid(&format!("<c:Reboot><{}/></c:Reboot>", "a".repeat(1000))).0, 9004);
     let namespaces: String = (0..1000).map(|i| format!(" xmlns:n{i}='u'")).collect();
-    assert_eq!(
-        invalid(&format!("<c:Reboot><a{namespaces}/></c:Reboot>")).0,
-        9004
-    );
+    assert_eq!(invalid(&format!("<c:Reboot><a{namespaces}/></c:Reboot>")).0, 9004);
     // Outside a method there is nothing to answer.
-    assert!(matches!(
-        read(format!("<Envelope><Header>{deep}").as_bytes()),
-        Err(Error::Limit(_))
-    ));
+    assert!(matches!(read(format!("<Envelope><Header>{deep}").as_bytes()), Err(Error::Limit(_))));
 }
 
 /// T-36
@@ -485,9 +328,7 @@ fn a_value_as_large_as_the_body_is_read() {
         "<c:SetParameterValues><ParameterList><ParameterValueStruct><Name>a</Name><Value>{value}</Value>\
          </ParameterValueStruct></ParameterList><ParameterKey/></c:SetParameterValues>"
     );
-    let Request::SetParameterValues { list, .. } = request(&body) else {
-        panic!()
-    };
+    let Request::SetParameterValues { list, .. } = request(&body) else { panic!() };
     assert_eq!(list[0].value.len(), value.len());
 }
 
@@ -501,32 +342,17 @@ fn responses_and_their_junk_c17_c19() {
         response("<c:InformResponse><MaxEnvelopes>many</MaxEnvelopes></c:InformResponse>"),
         Response::Inform
     );
-    assert_eq!(
-        response("<c:TransferCompleteResponse/>"),
-        Response::TransferComplete
-    );
-    assert_eq!(
-        response("<c:KickedResponse/>"),
-        Response::Other {
-            name: "KickedResponse".to_string()
-        }
-    );
+    assert_eq!(response("<c:TransferCompleteResponse/>"), Response::TransferComplete);
+    assert_eq!(response("<c:KickedResponse/>"), Response::Other { name: "KickedResponse".to_string() });
     let methods = response(
         "<c:GetRPCMethodsResponse><a/><MethodList><string>Inform</string><string>\u{1F600}</string></MethodList></c:GetRPCMethodsResponse>",
     );
     let expected = vec!["Inform".to_string(), "\u{1F600}".to_string()];
     assert_eq!(methods, Response::GetRPCMethods { methods: expected });
     let plain = read(
-        in_body("<s:Fault><faultcode>Client</faultcode><faultstring>no</faultstring></s:Fault>")
-            .as_bytes(),
+        in_body("<s:Fault><faultcode>Client</faultcode><faultstring>no</faultstring></s:Fault>").as_bytes(),
     );
-    assert_eq!(
-        plain.unwrap().body,
-        Body::Fault(AcsFault {
-            code: 0,
-            text: "no".to_string()
-        })
-    );
+    assert_eq!(plain.unwrap().body, Body::Fault(AcsFault { code: 0, text: "no".to_string() }));
 }
 
 /// A few thousand messages that were damaged at random: read or refused, never a panic. What is read

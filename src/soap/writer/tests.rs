@@ -16,10 +16,7 @@ fn escapes_e22_e24() {
         ("a&b<c>d\"e'f", "a&amp;b&lt;c&gt;d&quot;e&apos;f"),
         ("\t\n\r", "&#9;&#10;&#13;"),
         ("a\u{0}b\u{1}\u{1F}", "a\u{FFFD}b\u{FFFD}\u{FFFD}"),
-        (
-            "x\u{FFFE}\u{FFFF}y\u{FFFD}\u{FEFF}\u{F000}",
-            "x\u{FFFD}\u{FFFD}y\u{FFFD}\u{FEFF}\u{F000}",
-        ),
+        ("x\u{FFFE}\u{FFFF}y\u{FFFD}\u{FEFF}\u{F000}", "x\u{FFFD}\u{FFFD}y\u{FFFD}\u{FEFF}\u{F000}"),
     ];
     for (text, expected) in table {
         assert_eq!(escaped(text), expected, "{text:?}");
@@ -29,30 +26,12 @@ fn escapes_e22_e24() {
 /// Whatever a value is made of, a reader gets it back unchanged (E-24), legal characters given.
 #[test]
 fn written_values_are_read_back_unchanged_e24() {
-    let values = [
-        "",
-        " ",
-        " a ",
-        "\t\r\n",
-        "a\r\nb",
-        "]]>",
-        "&amp;",
-        "<a/>",
-        "é\u{10FFFF}\u{FFFD}",
-        "'\"",
-    ];
+    let values = ["", " ", " a ", "\t\r\n", "a\r\nb", "]]>", "&amp;", "<a/>", "é\u{10FFFF}\u{FFFD}", "'\""];
     for value in values {
         let mut out = Vec::new();
         open(&mut out, Namespace::V1_2, Some("1"), false);
         out.extend_from_slice(b"<cwmp:SetParameterValues><ParameterList>");
-        item(
-            &mut out,
-            Item::Value {
-                path: "Device.A",
-                xsi_type: "xsd:string",
-                value,
-            },
-        );
+        item(&mut out, Item::Value { path: "Device.A", xsi_type: "xsd:string", value });
         out.extend_from_slice(b"</ParameterList><ParameterKey/></cwmp:SetParameterValues>");
         close(&mut out);
         match reader::read(&out).unwrap().body {
@@ -70,15 +49,9 @@ fn namespaces_of_answers_e8_e9() {
     for ns in [Namespace::V1_0, Namespace::V1_1, Namespace::V1_2] {
         let bytes = answer(ns, Some("7"), Answer::FactoryReset);
         let text = std::str::from_utf8(&bytes).unwrap();
-        assert!(
-            text.contains(&format!("xmlns:cwmp=\"{}\"", ns.urn())),
-            "{text}"
-        );
+        assert!(text.contains(&format!("xmlns:cwmp=\"{}\"", ns.urn())), "{text}");
         let envelope = reader::read(&bytes).unwrap();
-        assert_eq!(
-            (envelope.namespace, envelope.id.as_deref()),
-            (Some(ns), Some("7"))
-        ); // E-10
+        assert_eq!((envelope.namespace, envelope.id.as_deref()), (Some(ns), Some("7"))); // E-10
     }
 }
 
@@ -92,11 +65,7 @@ fn an_answer_to_a_request_without_id_has_no_header() {
 fn whose_fault_it_is_e19() {
     let client = [9003, 9005, 9006, 9007, 9008];
     for code in (9000..=9032).chain(9800..=9899) {
-        let expected = if client.contains(&code) {
-            "Client"
-        } else {
-            "Server"
-        };
+        let expected = if client.contains(&code) { "Client" } else { "Server" };
         assert_eq!(faultcode(Code(code)), expected, "{code}");
     }
 }

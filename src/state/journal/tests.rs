@@ -7,8 +7,7 @@ fn put(key: &str, value: &str) -> Batch {
 }
 
 fn scratch(name: &str) -> PathBuf {
-    let dir =
-        std::env::temp_dir().join(format!("cwmpd-journal-unit-{name}-{}", std::process::id()));
+    let dir = std::env::temp_dir().join(format!("cwmpd-journal-unit-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
     dir
 }
@@ -23,20 +22,14 @@ fn a_full_disk_keeps_the_batch_in_memory_and_writes_it_later() {
     std::fs::create_dir(dir.join(".journal.new")).unwrap();
     assert!(journal.commit(put("a", "2")).is_err());
     assert!(journal.commit(put("b", "3")).is_err());
-    assert_eq!(
-        (journal.text("a"), journal.text("b")),
-        (Some("2"), Some("3"))
-    );
+    assert_eq!((journal.text("a"), journal.text("b")), (Some("2"), Some("3")));
     assert!(journal.health().unwrap().contains("cannot be written"));
     std::fs::remove_dir(dir.join(".journal.new")).unwrap();
     journal.commit(put("c", "4")).unwrap();
     assert_eq!(journal.health(), None);
     drop(journal);
     let journal = Journal::open(&dir).unwrap();
-    assert_eq!(
-        journal.scan("").collect::<Vec<_>>(),
-        [("a", &b"2"[..]), ("b", b"3"), ("c", b"4")]
-    );
+    assert_eq!(journal.scan("").collect::<Vec<_>>(), [("a", &b"2"[..]), ("b", b"3"), ("c", b"4")]);
     std::fs::remove_dir_all(dir).unwrap();
 }
 
@@ -59,19 +52,12 @@ fn half_a_write_that_could_not_be_cut_off_hides_no_later_record() {
         let dir = scratch("half");
         let mut journal = Journal::open(&dir).unwrap();
         journal.commit(put("a", "1")).unwrap();
-        let file = File::options()
-            .write(true)
-            .open(dir.join("journal"))
-            .unwrap();
-        file.write_all_at(&vec![0x2b; garbage], journal.len)
-            .unwrap();
+        let file = File::options().write(true).open(dir.join("journal")).unwrap();
+        file.write_all_at(&vec![0x2b; garbage], journal.len).unwrap();
         journal.commit(put("b", "2")).unwrap();
         drop(journal);
         let mut journal = Journal::open(&dir).unwrap();
-        assert_eq!(
-            (journal.text("a"), journal.text("b")),
-            (Some("1"), Some("2"))
-        );
+        assert_eq!((journal.text("a"), journal.text("b")), (Some("1"), Some("2")));
         journal.commit(put("c", "3")).unwrap();
         drop(journal);
         assert_eq!(Journal::open(&dir).unwrap().scan("").count(), 3);

@@ -38,10 +38,7 @@ impl Mac {
         let mut out = [0; 6];
         let mut words = text.split(':');
         for byte in &mut out {
-            *byte = words
-                .next()
-                .filter(|w| w.len() == 2)
-                .and_then(|w| u8::from_str_radix(w, 16).ok())?;
+            *byte = words.next().filter(|w| w.len() == 2).and_then(|w| u8::from_str_radix(w, 16).ok())?;
         }
         words.next().is_none().then_some(Mac(out))
     }
@@ -133,12 +130,7 @@ impl Link {
         else {
             return;
         };
-        let mut link = Link {
-            index,
-            hardware,
-            flags,
-            ..Link::default()
-        };
+        let mut link = Link { index, hardware, flags, ..Link::default() };
         let mut elsewhere = false;
         for a in attributes(bytes, 16) {
             match a.kind {
@@ -199,16 +191,9 @@ impl Link {
     fn vlans(&mut self, families: Attribute<'_>) {
         // Only a message of the bridge family has the ports' VLANs here (IFLA_BRIDGE_VLAN_INFO).
         for a in nested(families).filter(|a| a.kind == 2 && a.data.len() == 4) {
-            let (flags, id) = (
-                u16_at(a.data, 0).unwrap_or(0),
-                u16_at(a.data, 2).unwrap_or(0),
-            );
+            let (flags, id) = (u16_at(a.data, 0).unwrap_or(0), u16_at(a.data, 2).unwrap_or(0));
             if (1..=4094).contains(&id) {
-                self.vlans.push(PortVlan {
-                    id,
-                    pvid: flags & 2 != 0,
-                    untagged: flags & 4 != 0,
-                });
+                self.vlans.push(PortVlan { id, pvid: flags & 2 != 0, untagged: flags & 4 != 0 });
             }
         }
     }
@@ -259,11 +244,7 @@ pub(super) mod tests {
         out[2..4].copy_from_slice(&1u16.to_ne_bytes());
         out[4] = 7;
         out[8] = 1;
-        let data = [
-            attribute(1, &10u16.to_ne_bytes()),
-            attribute(5, &0x8100u16.to_be_bytes()),
-        ]
-        .concat();
+        let data = [attribute(1, &10u16.to_ne_bytes()), attribute(5, &0x8100u16.to_be_bytes())].concat();
         let info = [attribute(1, b"vlan\0"), attribute(2 | 0x8000, &data)].concat();
         let counters: Vec<u8> = (1..=24u64).flat_map(u64::to_ne_bytes).collect();
         for a in [
@@ -290,28 +271,16 @@ pub(super) mod tests {
             (7, "eth0.10", "vlan", 1500, 2)
         );
         assert_eq!((l.vlan, l.protocol, l.state), (10, 0x8100, 6));
-        assert_eq!(
-            (l.stats.rx_packets, l.stats.tx_bytes, l.stats.collisions),
-            (1, 4, 10)
-        );
+        assert_eq!((l.stats.rx_packets, l.stats.tx_bytes, l.stats.collisions), (1, 4, 10));
         assert_eq!((l.stats.rx_crc_errors, l.stats.rx_missed_errors), (13, 16));
         assert_eq!(l.mac.unwrap().to_string(), "02:00:00:00:00:01");
     }
 
     #[test]
     fn macs() {
-        assert_eq!(
-            Mac::read("02:00:5e:10:00:ff"),
-            Some(Mac([2, 0, 0x5e, 0x10, 0, 255]))
-        );
-        for bad in [
-            "",
-            "02",
-            "02:00:5e:10:00",
-            "02:00:5e:10:00:fg",
-            "02:00:5e:10:00:ff:00",
-            "2:0:5e:10:0:ff",
-        ] {
+        assert_eq!(Mac::read("02:00:5e:10:00:ff"), Some(Mac([2, 0, 0x5e, 0x10, 0, 255])));
+        for bad in ["", "02", "02:00:5e:10:00", "02:00:5e:10:00:fg", "02:00:5e:10:00:ff:00", "2:0:5e:10:0:ff"]
+        {
             assert_eq!(Mac::read(bad), None, "{bad}");
         }
         assert!(Mac([1, 0, 0, 0, 0, 0]).is_no_station() && Mac([0; 6]).is_no_station());

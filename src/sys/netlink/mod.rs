@@ -12,9 +12,7 @@ pub mod queue;
 pub mod route;
 mod wire;
 
-use wire::{
-    Attribute, BATCH, attributes, ip, messages, nested, number, text, u8_at, u16_at, u32_at, u64_at,
-};
+use wire::{Attribute, BATCH, attributes, ip, messages, nested, number, text, u8_at, u16_at, u32_at, u64_at};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -60,16 +58,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::System(call, errno) => write!(f, "netlink {call}: {}", errno.desc()),
-            Error::Refused(number) => write!(
-                f,
-                "netlink: the kernel answered {}",
-                Errno::from_raw(*number).desc()
-            ),
-            Error::TimedOut => write!(
-                f,
-                "netlink: no complete answer within {} s",
-                DEADLINE.as_secs()
-            ),
+            Error::Refused(number) => {
+                write!(f, "netlink: the kernel answered {}", Errno::from_raw(*number).desc())
+            }
+            Error::TimedOut => write!(f, "netlink: no complete answer within {} s", DEADLINE.as_secs()),
             Error::Truncated => write!(f, "netlink: an answer longer than {BATCH} bytes"),
         }
     }
@@ -196,13 +188,8 @@ fn exchange(what: Dump, deadline: Instant, sink: &mut dyn FnMut(&[u8])) -> Resul
         what.protocol(),
     )
     .map_err(system("socket"))?;
-    sendto(
-        fd.as_raw_fd(),
-        &what.bytes(),
-        &NetlinkAddr::new(0, 0),
-        MsgFlags::empty(),
-    )
-    .map_err(system("send"))?;
+    sendto(fd.as_raw_fd(), &what.bytes(), &NetlinkAddr::new(0, 0), MsgFlags::empty())
+        .map_err(system("send"))?;
     let mut buffer = vec![0u8; BATCH];
     let mut whole = true;
     for _ in 0..MAX_BATCHES {
@@ -288,43 +275,24 @@ mod tests {
 
     #[test]
     fn a_batch_ends_where_the_kernel_says() {
-        let two = [
-            message(16, 2, SEQUENCE, &[0; 5]),
-            message(16, 2, SEQUENCE, &[0; 16]),
-        ]
-        .concat();
+        let two = [message(16, 2, SEQUENCE, &[0; 5]), message(16, 2, SEQUENCE, &[0; 16])].concat();
         assert_eq!(run(&two), (Ok(Progress::More), true, 2));
-        let done = [
-            two.clone(),
-            message(NLMSG_DONE, 2, SEQUENCE, &[0; 4]),
-            two.clone(),
-        ]
-        .concat();
+        let done = [two.clone(), message(NLMSG_DONE, 2, SEQUENCE, &[0; 4]), two.clone()].concat();
         assert_eq!(run(&done), (Ok(Progress::Done), true, 2));
-        let torn = [
-            message(16, NLM_F_DUMP_INTR, SEQUENCE, &[]),
-            message(NLMSG_DONE, 2, SEQUENCE, &[]),
-        ]
-        .concat();
+        let torn =
+            [message(16, NLM_F_DUMP_INTR, SEQUENCE, &[]), message(NLMSG_DONE, 2, SEQUENCE, &[])].concat();
         assert_eq!(run(&torn), (Ok(Progress::Done), false, 1));
         assert_eq!(
             run(&message(NLMSG_ERROR, 0, SEQUENCE, &(-95i32).to_ne_bytes())).0,
             Err(Error::Refused(95))
         );
-        assert_eq!(
-            run(&message(NLMSG_ERROR, 0, SEQUENCE, &[1])).0,
-            Err(Error::Refused(0))
-        );
+        assert_eq!(run(&message(NLMSG_ERROR, 0, SEQUENCE, &[1])).0, Err(Error::Refused(0)));
         assert_eq!(
             run(&message(NLMSG_ERROR, 0, SEQUENCE, &i32::MIN.to_ne_bytes())).0,
             Err(Error::Refused(i32::MIN))
         );
         let refused = message(NLMSG_DONE, 2, SEQUENCE, &(-2i32).to_ne_bytes());
-        assert_eq!(
-            run(&refused).0,
-            Err(Error::Refused(2)),
-            "a dump that failed on the way"
-        );
+        assert_eq!(run(&refused).0, Err(Error::Refused(2)), "a dump that failed on the way");
         assert_eq!(
             run(&message(16, 0, SEQUENCE + 1, &[0; 8])),
             (Ok(Progress::More), true, 0),
@@ -335,33 +303,21 @@ mod tests {
     #[test]
     fn the_live_kernel_knows_the_loopback() {
         let links = collect(Dump::Links, link::Link::parse).unwrap();
-        let lo = links
-            .iter()
-            .find(|l| l.is_loopback())
-            .expect("every machine has a loopback");
+        let lo = links.iter().find(|l| l.is_loopback()).expect("every machine has a loopback");
         let addresses = collect(Dump::Addresses, route::Address::parse).unwrap();
         assert!(lo.mtu > 0);
         // A network namespace may have its loopback down and without addresses.
         if lo.is_up() {
-            assert!(
-                addresses
-                    .iter()
-                    .any(|a| a.link == lo.index && a.local.is_loopback())
-            );
+            assert!(addresses.iter().any(|a| a.link == lo.index && a.local.is_loopback()));
         }
         let sockets = collect(Dump::Sockets, route::Socket::parse);
         // A kernel without the protocol has no such socket, or no answer.
         if let Err(e) = sockets {
             assert!(!matches!(e, Error::TimedOut | Error::Truncated), "{e}");
         }
-        for dump in [
-            Dump::PortVlans,
-            Dump::Routes4,
-            Dump::Routes6,
-            Dump::Neighbours,
-            Dump::Forwarding,
-            Dump::Queues,
-        ] {
+        for dump in
+            [Dump::PortVlans, Dump::Routes4, Dump::Routes6, Dump::Neighbours, Dump::Forwarding, Dump::Queues]
+        {
             // A kernel without IPv6 or bridges refuses; it must not hang or panic.
             if let Err(e) = collect::<()>(dump, |_, _| {}) {
                 assert!(matches!(e, Error::Refused(_)), "{dump:?}: {e}");

@@ -32,11 +32,7 @@ impl Queue {
         let (Some(link), Some(parent)) = (u32_at(bytes, 4), u32_at(bytes, 12)) else {
             return;
         };
-        let mut queue = Queue {
-            link,
-            parent,
-            ..Queue::default()
-        };
+        let mut queue = Queue { link, parent, ..Queue::default() };
         // TCA_STATS2_PKT64 stands behind the 32 bits of the basic counters, and only when they overflow.
         let mut wide = None;
         for a in attributes(bytes, 20) {
@@ -122,9 +118,6 @@ mod tests {
         // Counters of the wrong size count nothing.
         let stats = [attribute(1, &[1; 3]), attribute(3, &[]), attribute(8, &[1])].concat();
         let got = one(&message(&stats)).expect("a queue");
-        assert_eq!(
-            (got.bytes, got.packets, got.drops, got.waiting),
-            (0, 0, 0, 0)
-        );
+        assert_eq!((got.bytes, got.packets, got.drops, got.waiting), (0, 0, 0, 0));
     }
 }

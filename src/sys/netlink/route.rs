@@ -59,8 +59,7 @@ pub struct Address {
 impl Address {
     /// Reads the payload of an RTM_NEWADDR.
     pub fn parse(bytes: &[u8], out: &mut Vec<Address>) {
-        let (Some(family), Some(prefix), Some(link)) =
-            (u8_at(bytes, 0), u8_at(bytes, 1), u32_at(bytes, 4))
+        let (Some(family), Some(prefix), Some(link)) = (u8_at(bytes, 0), u8_at(bytes, 1), u32_at(bytes, 4))
         else {
             return;
         };
@@ -84,16 +83,7 @@ impl Address {
         let Some(own) = local.or(address) else { return };
         let peer = address.filter(|a| *a != own);
         let prefix = prefix.min(bits(own));
-        out.push(Address {
-            link,
-            local: own,
-            peer,
-            prefix,
-            flags,
-            preferred,
-            valid,
-            protocol,
-        });
+        out.push(Address { link, local: own, peer, prefix, flags, preferred, valid, protocol });
     }
 }
 
@@ -131,12 +121,9 @@ impl Route {
     /// Reads the payload of an RTM_NEWROUTE; a route with several next hops gives as many records.
     pub fn parse(bytes: &[u8], out: &mut Vec<Route>) {
         const CLONED: u32 = 0x200;
-        let (Some(family), Some(prefix), Some(tos), Some(flags)) = (
-            u8_at(bytes, 0),
-            u8_at(bytes, 1),
-            u8_at(bytes, 3),
-            u32_at(bytes, 8),
-        ) else {
+        let (Some(family), Some(prefix), Some(tos), Some(flags)) =
+            (u8_at(bytes, 0), u8_at(bytes, 1), u8_at(bytes, 3), u32_at(bytes, 8))
+        else {
             return;
         };
         let any = match family {
@@ -190,16 +177,9 @@ impl Route {
     /// struct rtnexthop: length, flags, weight, link; then attributes.
     fn each_hop(self, family: u8, mut hops: &[u8], out: &mut Vec<Route>) {
         const HEADER: usize = 8;
-        while let Some(len) = u16_at(hops, 0)
-            .map(usize::from)
-            .filter(|len| *len >= HEADER)
-        {
+        while let Some(len) = u16_at(hops, 0).map(usize::from).filter(|len| *len >= HEADER) {
             let Some(hop) = hops.get(..len) else { return };
-            let mut route = Route {
-                link: u32_at(hop, 4).unwrap_or(0),
-                gateway: None,
-                ..self.clone()
-            };
+            let mut route = Route { link: u32_at(hop, 4).unwrap_or(0), gateway: None, ..self.clone() };
             for a in attributes(hop, HEADER) {
                 match a.kind {
                     5 => route.gateway = ip(family, a.data),
@@ -231,18 +211,11 @@ pub struct Neighbour {
 impl Neighbour {
     /// Reads the payload of an RTM_NEWNEIGH.
     pub fn parse(bytes: &[u8], out: &mut Vec<Neighbour>) {
-        let (Some(family), Some(link), Some(state)) =
-            (u8_at(bytes, 0), u32_at(bytes, 4), u16_at(bytes, 8))
+        let (Some(family), Some(link), Some(state)) = (u8_at(bytes, 0), u32_at(bytes, 4), u16_at(bytes, 8))
         else {
             return;
         };
-        let mut one = Neighbour {
-            link,
-            address: None,
-            mac: None,
-            state,
-            confirmed: 0,
-        };
+        let mut one = Neighbour { link, address: None, mac: None, state, confirmed: 0 };
         for a in attributes(bytes, 12) {
             match a.kind {
                 1 => one.address = ip(family, a.data),
@@ -275,14 +248,8 @@ impl Socket {
     pub fn new(state: u8, local: SocketAddr, remote: SocketAddr) -> Option<Socket> {
         let plain = |end: SocketAddr| SocketAddr::new(end.ip().to_canonical(), end.port());
         match state {
-            TCP_ESTABLISHED => Some(Socket {
-                local: plain(local),
-                remote: Some(plain(remote)),
-            }),
-            TCP_LISTEN => Some(Socket {
-                local: plain(local),
-                remote: None,
-            }),
+            TCP_ESTABLISHED => Some(Socket { local: plain(local), remote: Some(plain(remote)) }),
+            TCP_LISTEN => Some(Socket { local: plain(local), remote: None }),
             _ => None,
         }
     }
@@ -333,14 +300,8 @@ mod tests {
         route.extend(attribute(9, &hops));
         let mut out = Vec::new();
         Route::parse(&route, &mut out);
-        let seen: Vec<_> = out
-            .iter()
-            .map(|r| (r.link, r.gateway.unwrap().to_string()))
-            .collect();
-        assert_eq!(
-            seen,
-            [(3, "10.0.0.1".to_string()), (4, "10.1.0.1".to_string())]
-        );
+        let seen: Vec<_> = out.iter().map(|r| (r.link, r.gateway.unwrap().to_string())).collect();
+        assert_eq!(seen, [(3, "10.0.0.1".to_string()), (4, "10.1.0.1".to_string())]);
     }
 
     #[test]
@@ -369,11 +330,7 @@ mod tests {
             };
             for _ in 0..next() % 96 {
                 // Small numbers are likelier to look like lengths and kinds.
-                bytes.push(if next() % 2 == 0 {
-                    next() as u8 % 24
-                } else {
-                    next() as u8
-                });
+                bytes.push(if next() % 2 == 0 { next() as u8 % 24 } else { next() as u8 });
             }
             if let Some(first) = bytes.first_mut() {
                 *first = [2, 7, 10, *first][next() as usize % 4];

@@ -80,10 +80,7 @@ pub fn attributes(bytes: &[u8], header: usize) -> impl Iterator<Item = Attribute
     std::iter::from_fn(move || {
         let len = u16_at(rest, 0)? as usize;
         let whole = rest.get(..len)?;
-        let attribute = Attribute {
-            kind: u16_at(whole, 2)? & KIND,
-            data: whole.get(HEADER..)?,
-        };
+        let attribute = Attribute { kind: u16_at(whole, 2)? & KIND, data: whole.get(HEADER..)? };
         rest = rest.get(len.next_multiple_of(4)..).unwrap_or(&[]);
         Some(attribute)
     })
@@ -120,30 +117,13 @@ mod tests {
 
     #[test]
     fn lengths_that_lie_end_the_walk() {
-        for (len, count) in [
-            (0u32, 0),
-            (1, 0),
-            (15, 0),
-            (16, 1),
-            (17, 1),
-            (20, 1),
-            (21, 0),
-            (u32::MAX, 0),
-        ] {
+        for (len, count) in [(0u32, 0), (1, 0), (15, 0), (16, 1), (17, 1), (20, 1), (21, 0), (u32::MAX, 0)] {
             let mut bytes = len.to_ne_bytes().to_vec();
             bytes.resize(20, 0);
             // What is left behind a message of 16 bytes is four zeros: a length of 0.
             assert_eq!(messages(&bytes).count(), count, "{len}");
         }
-        for (len, count) in [
-            (0u16, 0),
-            (3, 0),
-            (4, 1),
-            (7, 1),
-            (8, 1),
-            (9, 0),
-            (u16::MAX, 0),
-        ] {
+        for (len, count) in [(0u16, 0), (3, 0), (4, 1), (7, 1), (8, 1), (9, 0), (u16::MAX, 0)] {
             let mut bytes = len.to_ne_bytes().to_vec();
             bytes.resize(8, 0);
             assert_eq!(attributes(&bytes, 0).count(), count, "{len}");

@@ -35,21 +35,10 @@ fn reads_as_libuci_does() {
     assert_eq!(p.get("loopback", "ifname"), one("lo"));
     assert_eq!(p.get("@interface[0]", "ipaddr"), one("127.0.0.1"));
     assert_eq!(p.get("lan", "proto"), one("static"));
-    assert_eq!(
-        p.get("@interface[1]", "mtu"),
-        one("1500"),
-        "sections of one name are one"
-    );
-    assert_eq!(
-        p.get("lan", "dns"),
-        Some(Held::Many(vec!["1.1.1.1".into(), "8.8.8.8".into()]))
-    );
+    assert_eq!(p.get("@interface[1]", "mtu"), one("1500"), "sections of one name are one");
+    assert_eq!(p.get("lan", "dns"), Some(Held::Many(vec!["1.1.1.1".into(), "8.8.8.8".into()])));
     assert_eq!(p.get("@route[1]", "target"), one("10.0.0.0's \"net\" end"));
-    assert_eq!(
-        p.get("@route[-1]", "metric"),
-        one("2"),
-        "the last one holds"
-    );
+    assert_eq!(p.get("@route[-1]", "metric"), one("2"), "the last one holds");
     for (key, option) in [
         ("@route[0]", "metric"),
         ("@route[2]", "metric"),
@@ -74,29 +63,15 @@ fn what_libuci_refuses_is_refused_with_its_line() {
         ("config a\n#\noption 'b c' d", 3),
         ("#\nnonsense", 2),
     ] {
-        assert_eq!(
-            Package::parse(text).map(|_| ()).map_err(|e| e.line),
-            Err(line),
-            "{text:?}"
-        );
+        assert_eq!(Package::parse(text).map(|_| ()).map_err(|e| e.line), Err(line), "{text:?}");
     }
     assert!(Package::parse("").unwrap().keys("a").is_empty());
 }
 
 /// What differs between two texts: the bytes taken out and those put in.
 fn difference<'a>(old: &'a str, new: &'a str) -> (&'a str, &'a str) {
-    let head = old
-        .bytes()
-        .zip(new.bytes())
-        .take_while(|(a, b)| a == b)
-        .count();
-    let tail = |a: &str, b: &str| {
-        a.bytes()
-            .rev()
-            .zip(b.bytes().rev())
-            .take_while(|(x, y)| x == y)
-            .count()
-    };
+    let head = old.bytes().zip(new.bytes()).take_while(|(a, b)| a == b).count();
+    let tail = |a: &str, b: &str| a.bytes().rev().zip(b.bytes().rev()).take_while(|(x, y)| x == y).count();
     let tail = tail(&old[head..], &new[head..]);
     (&old[head..old.len() - tail], &new[head..new.len() - tail])
 }
@@ -107,53 +82,24 @@ fn only_the_bytes_of_the_option_change_and_come_back() {
         ("loopback", "ifname", Some("eth0"), "lo", "'eth0'"),
         ("lan", "proto", Some("it's"), "static", "'it'\\''s'"),
         ("@route[1]", "metric", Some("9"), "2", "'9'"),
-        (
-            "@route[1]",
-            "gateway",
-            Some("10.0.0.1"),
-            "",
-            "    option gateway '10.0.0.1'\n",
-        ),
-        (
-            "@route[0]",
-            "gateway",
-            Some("x"),
-            "",
-            "\toption gateway 'x'\n",
-        ),
+        ("@route[1]", "gateway", Some("10.0.0.1"), "", "    option gateway '10.0.0.1'\n"),
+        ("@route[0]", "gateway", Some("x"), "", "\toption gateway 'x'\n"),
         ("lan", "metric", Some("5"), "", "\n\toption metric '5'\n"),
-        (
-            "loopback",
-            "ifname",
-            None,
-            "\toption ifname lo   # the kernel's\n",
-            "",
-        ),
+        ("loopback", "ifname", None, "\toption ifname lo   # the kernel's\n", ""),
     ];
     for (key, option, value, gone, come) in cases {
         let old = Package::parse(NETWORK).unwrap();
         let text = old.with(key, option, value).unwrap();
         let (taken, put) = difference(NETWORK, &text);
         // The same bytes may be found in another place of a run of equal ones.
-        assert_eq!(
-            (taken.len(), put.len()),
-            (gone.len(), come.len()),
-            "{key}.{option}: {taken:?} {put:?}"
-        );
+        assert_eq!((taken.len(), put.len()), (gone.len(), come.len()), "{key}.{option}: {taken:?} {put:?}");
         assert!(text.contains(come), "{text}");
         let new = Package::parse(&text).unwrap();
-        assert_eq!(
-            new.get(key, option),
-            value.map(|v| Held::One(v.to_owned())),
-            "{key}.{option}"
-        );
+        assert_eq!(new.get(key, option), value.map(|v| Held::One(v.to_owned())), "{key}.{option}");
         // Back again: all bytes where the option was there, or where it was added to a whole line.
         let back = new.with_raw(key, option, old.raw(key, option)).unwrap();
         match (value, gone.is_empty()) {
-            (None, _) => assert_eq!(
-                Package::parse(&back).unwrap().get(key, option),
-                old.get(key, option)
-            ),
+            (None, _) => assert_eq!(Package::parse(&back).unwrap().get(key, option), old.get(key, option)),
             (_, true) => assert_eq!(back.trim_end(), NETWORK),
             _ => assert_eq!(back, NETWORK),
         }
@@ -180,17 +126,7 @@ fn what_cannot_be_changed_is_refused() {
 
 #[test]
 fn any_value_reads_back_as_it_was_written() {
-    for value in [
-        "",
-        "'",
-        "''",
-        "\\",
-        "a\nb",
-        "#;\"",
-        " x ",
-        "é'\\n",
-        "$(reboot)",
-    ] {
+    for value in ["", "'", "''", "\\", "a\nb", "#;\"", " x ", "é'\\n", "$(reboot)"] {
         let p = Package::parse(NETWORK).unwrap();
         let p = Package::parse(&p.with("lan", "x", Some(value)).unwrap()).unwrap();
         assert_eq!(p.get("lan", "x"), one(value), "{value:?}");

@@ -15,12 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A change: object, keys, values, and the files it must lead to.
-type Case<'a> = (
-    &'a str,
-    &'a [&'a str],
-    &'a [(&'a str, &'a str)],
-    &'a [(&'a str, &'a str)],
-);
+type Case<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)]);
 
 /// A folder that goes with the test.
 struct Root(PathBuf);
@@ -28,11 +23,7 @@ struct Root(PathBuf);
 impl Root {
     fn new() -> Root {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "cwmpd-network-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("cwmpd-network-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         Root(std::env::temp_dir().join(name))
     }
 
@@ -43,10 +34,7 @@ impl Root {
     }
 
     fn read(&self, path: &str) -> String {
-        std::fs::read_to_string(self.0.join(path))
-            .unwrap()
-            .trim()
-            .to_string()
+        std::fs::read_to_string(self.0.join(path)).unwrap().trim().to_string()
     }
 }
 
@@ -67,30 +55,16 @@ impl Agent {
     fn new() -> Agent {
         let mut all = Vec::new();
         network_providers(&mut all);
-        Agent {
-            schema: builtin(),
-            handlers: all.into_iter().collect(),
-            epoch: 0,
-        }
+        Agent { schema: builtin(), handlers: all.into_iter().collect(), epoch: 0 }
     }
 
     /// Every value by a path with keys for instance numbers; a reference as `> object keys`.
     fn walk(&mut self, root: &Path) -> BTreeMap<String, String> {
         self.epoch += 1;
-        let ctx = Ctx {
-            epoch: self.epoch,
-            root,
-        };
+        let ctx = Ctx { epoch: self.epoch, root };
         let mut out = BTreeMap::new();
         for object in self.schema.object(0).children() {
-            below(
-                &mut self.handlers,
-                &ctx,
-                object,
-                &mut Vec::new(),
-                "Device.",
-                &mut out,
-            );
+            below(&mut self.handlers, &ctx, object, &mut Vec::new(), "Device.", &mut out);
         }
         out
     }
@@ -106,27 +80,14 @@ impl Agent {
         let object = self.schema.find_object(object).unwrap();
         let source = object.source(Platform::Linux).unwrap();
         let handler = self.handlers.get_mut(source.arg).unwrap();
-        let ctx = Ctx {
-            epoch: self.epoch,
-            root,
-        };
-        let row = Row {
-            object,
-            arg: source.arg,
-            keys,
-            numbers: &[],
-        };
+        let ctx = Ctx { epoch: self.epoch, root };
+        let row = Row { object, arg: source.arg, keys, numbers: &[] };
         let sets: Vec<Set<'_>> = values
             .iter()
             .map(|(name, value)| {
                 let param = object.param(name).unwrap();
                 assert!(param.is_writable(Platform::Linux), "{name}");
-                Set {
-                    param,
-                    arg: source.arg,
-                    value,
-                    refers: None,
-                }
+                Set { param, arg: source.arg, value, refers: None }
             })
             .collect();
         let change = Change::Set(&sets);
@@ -145,22 +106,10 @@ impl Agent {
     fn undo(&mut self, root: &Path, object: &str, keys: &[&str], saved: &[u8]) {
         let object = self.schema.find_object(object).unwrap();
         let source = object.source(Platform::Linux).unwrap();
-        let row = Row {
-            object,
-            arg: source.arg,
-            keys,
-            numbers: &[],
-        };
-        let ctx = Ctx {
-            epoch: self.epoch,
-            root,
-        };
+        let row = Row { object, arg: source.arg, keys, numbers: &[] };
+        let ctx = Ctx { epoch: self.epoch, root };
         for _ in 0..2 {
-            self.handlers
-                .get_mut(source.arg)
-                .unwrap()
-                .undo(&ctx, &row, &Change::Set(&[]), saved)
-                .unwrap();
+            self.handlers.get_mut(source.arg).unwrap().undo(&ctx, &row, &Change::Set(&[]), saved).unwrap();
         }
     }
 }
@@ -173,36 +122,21 @@ fn below(
     path: &str,
     out: &mut BTreeMap<String, String>,
 ) {
-    let source = object
-        .source(Platform::Linux)
-        .filter(|s| s.kind == SourceKind::Native);
+    let source = object.source(Platform::Linux).filter(|s| s.kind == SourceKind::Native);
     let served = source.filter(|s| handlers.contains_key(s.arg));
     let path = format!("{path}{}.", object.name());
     let mut instances = vec![None];
     if object.is_table() {
         let Some(source) = served else { return };
         let words: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let row = Row {
-            object,
-            arg: source.arg,
-            keys: &words,
-            numbers: &[],
-        };
+        let row = Row { object, arg: source.arg, keys: &words, numbers: &[] };
         let mut listed = Keys::default();
-        handlers
-            .get_mut(source.arg)
-            .unwrap()
-            .list(ctx, &row, &mut listed)
-            .unwrap();
+        handlers.get_mut(source.arg).unwrap().list(ctx, &row, &mut listed).unwrap();
         let names: Vec<String> = listed.iter().map(str::to_owned).collect();
         let mut unique = names.clone();
         unique.sort();
         unique.dedup();
-        assert_eq!(
-            unique.len(),
-            names.len(),
-            "{path}: a key stands twice: {names:?}"
-        );
+        assert_eq!(unique.len(), names.len(), "{path}: a key stands twice: {names:?}");
         instances = names.into_iter().map(Some).collect();
     }
     for key in instances {
@@ -212,15 +146,7 @@ fn below(
         };
         keys.extend(key.clone());
         if let Some(source) = served {
-            row(
-                handlers.get_mut(source.arg).unwrap().as_mut(),
-                ctx,
-                object,
-                source.arg,
-                keys,
-                &here,
-                out,
-            );
+            row(handlers.get_mut(source.arg).unwrap().as_mut(), ctx, object, source.arg, keys, &here, out);
         }
         for child in object.children() {
             below(handlers, ctx, child, keys, &here, out);
@@ -241,36 +167,17 @@ fn row(
     out: &mut BTreeMap<String, String>,
 ) {
     let is_native = |p: &crate::model::schema::Param<'_>| {
-        p.source(Platform::Linux)
-            .is_some_and(|s| s.kind == SourceKind::Native && s.arg == arg)
+        p.source(Platform::Linux).is_some_and(|s| s.kind == SourceKind::Native && s.arg == arg)
     };
-    let want: Vec<Want<'_>> = object
-        .params()
-        .filter(is_native)
-        .map(|param| Want { param, arg })
-        .collect();
+    let want: Vec<Want<'_>> = object.params().filter(is_native).map(|param| Want { param, arg }).collect();
     let words: Vec<&str> = keys.iter().map(String::as_str).collect();
     let mut fields = Fields::default();
     fields.reset(want.len());
-    handler
-        .get(
-            ctx,
-            &Row {
-                object,
-                arg,
-                keys: &words,
-                numbers: &[],
-            },
-            &want,
-            &mut fields,
-        )
-        .unwrap();
+    handler.get(ctx, &Row { object, arg, keys: &words, numbers: &[] }, &want, &mut fields).unwrap();
     for (at, w) in want.iter().enumerate() {
         let name = format!("{path}{}", w.param.name());
         if let Some(references) = fields.references(at) {
-            let text: Vec<String> = references
-                .map(|(o, k)| format!("> {o} {}", k.join(" ")))
-                .collect();
+            let text: Vec<String> = references.map(|(o, k)| format!("> {o} {}", k.join(" "))).collect();
             out.insert(name, text.join(", "));
         } else if let Some(value) = fields.get(at) {
             // A value that is not canonical or does not fit would be changed by the tree.
@@ -309,10 +216,7 @@ fn a_router_made_of_files() {
     }
     let stack: Vec<&str> = seen
         .keys()
-        .filter_map(|k| {
-            k.strip_prefix("Device.InterfaceStack.[")?
-                .strip_suffix("].LowerLayer")
-        })
+        .filter_map(|k| k.strip_prefix("Device.InterfaceStack.[")?.strip_suffix("].LowerLayer"))
         .collect();
     assert_eq!(
         stack,
@@ -352,17 +256,9 @@ fn what_is_set_takes_effect_and_is_undone() {
             "Device.IP.Interface.{i}.",
             &["eth0"],
             &[("MaxMTUSize", "1400"), ("IPv6Enable", "false")],
-            &[
-                ("sys/class/net/eth0/mtu", "1400"),
-                ("proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1"),
-            ],
+            &[("sys/class/net/eth0/mtu", "1400"), ("proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1")],
         ),
-        (
-            "Device.IP.",
-            &[],
-            &[("IPv6Enable", "false")],
-            &[("proc/sys/net/ipv6/conf/all/disable_ipv6", "1")],
-        ),
+        ("Device.IP.", &[], &[("IPv6Enable", "false")], &[("proc/sys/net/ipv6/conf/all/disable_ipv6", "1")]),
         (
             "Device.Ethernet.Interface.{i}.",
             &["eth0"],
@@ -378,11 +274,7 @@ fn what_is_set_takes_effect_and_is_undone() {
         (
             stp,
             &["br-lan"],
-            &[
-                ("Enable", "true"),
-                ("BridgePriority", "4096"),
-                ("ForwardingDelay", "4"),
-            ],
+            &[("Enable", "true"), ("BridgePriority", "4096"), ("ForwardingDelay", "4")],
             &[
                 ("sys/class/net/br-lan/bridge/stp_state", "1"),
                 ("sys/class/net/br-lan/bridge/forward_delay", "400"),
@@ -392,10 +284,7 @@ fn what_is_set_takes_effect_and_is_undone() {
             "Device.Bridging.Bridge.{i}.Port.{i}.",
             &["br-lan", "lan1"],
             &[("Priority", "240"), ("PathCost", "100")],
-            &[
-                ("sys/class/net/lan1/brport/priority", "60"),
-                ("sys/class/net/lan1/brport/path_cost", "100"),
-            ],
+            &[("sys/class/net/lan1/brport/priority", "60"), ("sys/class/net/lan1/brport/path_cost", "100")],
         ),
         (
             "Device.NeighborDiscovery.InterfaceSetting.{i}.",
@@ -406,10 +295,7 @@ fn what_is_set_takes_effect_and_is_undone() {
                 ("MaxRtrSolicitations", "3"),
                 ("RetransTimer", "500"),
             ],
-            &[(
-                "proc/sys/net/ipv6/conf/eth0/router_solicitation_interval",
-                "7",
-            )],
+            &[("proc/sys/net/ipv6/conf/eth0/router_solicitation_interval", "7")],
         ),
     ];
     for (object, keys, values, files) in changes {
@@ -419,9 +305,8 @@ fn what_is_set_takes_effect_and_is_undone() {
         }
         let after = agent.walk(&root.0);
         for (name, value) in *values {
-            let path = keys.iter().fold(object.to_string(), |p, k| {
-                p.replacen("{i}", &format!("[{k}]"), 1)
-            }) + name;
+            let path =
+                keys.iter().fold(object.to_string(), |p, k| p.replacen("{i}", &format!("[{k}]"), 1)) + name;
             assert_eq!(after.get(&path).map(String::as_str), Some(*value), "{path}");
         }
         agent.undo(&root.0, object, keys, &saved);
@@ -436,41 +321,16 @@ fn what_the_kernel_would_refuse_is_found_before() {
     let stp = "Device.Bridging.Bridge.{i}.STP.";
     let port = "Device.Bridging.Bridge.{i}.Port.{i}.";
     for (object, keys, value, code) in [
-        (
-            "Device.IP.Interface.{i}.",
-            &["eth0"][..],
-            ("MaxMTUSize", "64"),
-            9007,
-        ),
-        (
-            "Device.IP.Interface.{i}.",
-            &["eth0"],
-            ("MaxMTUSize", "9001"),
-            9007,
-        ),
+        ("Device.IP.Interface.{i}.", &["eth0"][..], ("MaxMTUSize", "64"), 9007),
+        ("Device.IP.Interface.{i}.", &["eth0"], ("MaxMTUSize", "9001"), 9007),
         (stp, &["br-lan"], ("BridgePriority", "4097"), 9007),
         (port, &["br-lan", "lan1"], ("Priority", "17"), 9007),
         (port, &["br-lan", "lan1"], ("PathCost", "0"), 9007),
         // No such switch on this machine: the management port, a device without IPv6, a device that went.
         (port, &["br-lan", "br-lan"], ("PathCost", "5"), 9001),
-        (
-            "Device.IP.Interface.{i}.",
-            &["ppp0"],
-            ("IPv6Enable", "false"),
-            9001,
-        ),
-        (
-            "Device.IP.Interface.{i}.",
-            &["gone"],
-            ("MaxMTUSize", "1500"),
-            9001,
-        ),
-        (
-            "Device.NeighborDiscovery.InterfaceSetting.{i}.",
-            &["eth0"],
-            ("DADTransmits", "4294967295"),
-            9007,
-        ),
+        ("Device.IP.Interface.{i}.", &["ppp0"], ("IPv6Enable", "false"), 9001),
+        ("Device.IP.Interface.{i}.", &["gone"], ("MaxMTUSize", "1500"), 9001),
+        ("Device.NeighborDiscovery.InterfaceSetting.{i}.", &["eth0"], ("DADTransmits", "4294967295"), 9007),
         (
             "Device.NeighborDiscovery.InterfaceSetting.{i}.",
             &["eth0"],
@@ -478,19 +338,10 @@ fn what_the_kernel_would_refuse_is_found_before() {
             9007,
         ),
     ] {
-        assert_eq!(
-            agent.set(&root.0, object, keys, &[value]),
-            Err(vec![code]),
-            "{value:?} {keys:?}"
-        );
+        assert_eq!(agent.set(&root.0, object, keys, &[value]), Err(vec![code]), "{value:?} {keys:?}");
     }
     // A key that is no device's name never becomes a path.
-    let result = agent.set(
-        &root.0,
-        "Device.IP.Interface.{i}.",
-        &["../../../etc"],
-        &[("MaxMTUSize", "1500")],
-    );
+    let result = agent.set(&root.0, "Device.IP.Interface.{i}.", &["../../../etc"], &[("MaxMTUSize", "1500")]);
     assert_eq!(result, Err(vec![9002]));
 }
 
@@ -499,15 +350,10 @@ fn of_the_host_nothing_shows_through() {
     let root = Root::new();
     std::fs::create_dir_all(&root.0).unwrap();
     let seen = Agent::new().walk(&root.0);
-    let instances: Vec<&String> = seen
-        .keys()
-        .filter(|k| k.contains('[') && !k.contains("Router.[main]"))
-        .collect();
+    let instances: Vec<&String> =
+        seen.keys().filter(|k| k.contains('[') && !k.contains("Router.[main]")).collect();
     assert!(instances.is_empty(), "{instances:?}");
-    assert_eq!(
-        seen.get("Device.IP.IPv6Capable").map(String::as_str),
-        Some("false")
-    );
+    assert_eq!(seen.get("Device.IP.IPv6Capable").map(String::as_str), Some("false"));
 }
 
 #[test]
@@ -515,13 +361,10 @@ fn this_machine_has_a_loopback() {
     let mut agent = Agent::new();
     let seen = agent.walk(Path::new("/"));
     let (objects, _) = agent.schema.counts(Platform::Linux);
-    println!(
-        "{objects} objects, {} values of the network here",
-        seen.len()
-    );
-    let lo = seen.iter().find(|(k, v)| {
-        k.starts_with("Device.IP.Interface.[") && k.ends_with("].Loopback") && *v == "true"
-    });
+    println!("{objects} objects, {} values of the network here", seen.len());
+    let lo = seen
+        .iter()
+        .find(|(k, v)| k.starts_with("Device.IP.Interface.[") && k.ends_with("].Loopback") && *v == "true");
     let (path, _) = lo.expect("every network namespace has a loopback");
     let device = path.strip_suffix("Loopback").unwrap();
     if seen.get(&format!("{device}Enable")).map(String::as_str) == Some("true") {
@@ -539,10 +382,8 @@ fn every_provider_has_its_name() {
     }
     let schema = builtin();
     for (name, _) in &all {
-        let is_used = schema
-            .sources
-            .iter()
-            .any(|s| s.kind == SourceKind::Native && schema.text(s.arg) == *name);
+        let is_used =
+            schema.sources.iter().any(|s| s.kind == SourceKind::Native && schema.text(s.arg) == *name);
         assert!(is_used, "{name} serves nothing");
     }
 }

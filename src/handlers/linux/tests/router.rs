@@ -57,7 +57,10 @@ pub fn router() -> Root {
          dev=br-lan address=192.168.1.23 state=failed\n\
          dev=ppp0 address=100.64.0.1 mac=02:00:00:00:00:99 state=reachable\n",
     );
-    root.file("tmp/dhcp.leases", "0 02:00:00:00:00:20 192.168.1.20 laptop 01:02\n1 02:00:00:00:00:24 192.168.1.24 old *\nrubbish\n");
+    root.file(
+        "tmp/dhcp.leases",
+        "0 02:00:00:00:00:20 192.168.1.20 laptop 01:02\n1 02:00:00:00:00:24 192.168.1.24 old *\nrubbish\n",
+    );
     root.file("sys/class/net/eth0/speed", "1000\n");
     root.file("sys/class/net/eth0/duplex", "full\n");
     root.file("sys/class/net/eth0/mtu", "1508\n");
@@ -90,10 +93,7 @@ pub fn router() -> Root {
         ] {
             root.file(&format!("proc/sys/net/ipv6/conf/{device}/{file}"), value);
         }
-        root.file(
-            &format!("proc/sys/net/ipv6/neigh/{device}/retrans_time_ms"),
-            "1000",
-        );
+        root.file(&format!("proc/sys/net/ipv6/neigh/{device}/retrans_time_ms"), "1000");
     }
     root.file("proc/sys/net/ipv4/ip_forward", "1");
     root.file("proc/net/if_inet6", "");

@@ -13,10 +13,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) const PATH: &str = "/Xa3";
 
 pub(super) fn settings() -> Settings {
-    let credentials = Credentials {
-        username: "acs".into(),
-        password: "secret".into(),
-    };
+    let credentials = Credentials { username: "acs".into(), password: "secret".into() };
     Settings::new(PATH.to_string(), credentials)
 }
 
@@ -51,22 +48,12 @@ impl Running {
         let (outbox, accepted) = channel();
         let (woken, wake) = nix::unistd::pipe().expect("a pipe");
         let thread = std::thread::spawn(move || react(listener, &woken, &inbox, &outbox));
-        Running {
-            address,
-            orders,
-            wake: Some(wake.into()),
-            accepted,
-            thread: Some(thread),
-        }
+        Running { address, orders, wake: Some(wake.into()), accepted, thread: Some(thread) }
     }
 
     /// Holds for every byte that is sent after it returned.
     pub(super) fn order(&self, order: Order) {
-        self.wake
-            .as_ref()
-            .expect("not stopped")
-            .write_all(b"!")
-            .expect("the reactor runs");
+        self.wake.as_ref().expect("not stopped").write_all(b"!").expect("the reactor runs");
         self.orders.send(order).expect("the reactor runs");
     }
 
@@ -79,16 +66,9 @@ impl Running {
         use nix::sys::socket::*;
         let none = SockFlag::empty();
         let fd = socket(AddressFamily::Inet, SockType::Stream, none, None).expect("a socket");
-        let SocketAddr::V4(to) = self.address else {
-            panic!("an IPv4 test")
-        };
-        bind(
-            std::os::fd::AsRawFd::as_raw_fd(&fd),
-            &SockaddrIn::new(127, 0, 0, last, 0),
-        )
-        .expect("loopback");
-        connect(std::os::fd::AsRawFd::as_raw_fd(&fd), &SockaddrIn::from(to))
-            .expect("the port is open");
+        let SocketAddr::V4(to) = self.address else { panic!("an IPv4 test") };
+        bind(std::os::fd::AsRawFd::as_raw_fd(&fd), &SockaddrIn::new(127, 0, 0, last, 0)).expect("loopback");
+        connect(std::os::fd::AsRawFd::as_raw_fd(&fd), &SockaddrIn::from(to)).expect("the port is open");
         Client::new(TcpStream::from(fd))
     }
 
@@ -96,10 +76,7 @@ impl Running {
     pub(super) fn expect_accepted(&self, wanted: usize) {
         let mut sum = 0;
         while sum < wanted {
-            sum += self
-                .accepted
-                .recv_timeout(PATIENCE)
-                .expect("an accepted request");
+            sum += self.accepted.recv_timeout(PATIENCE).expect("an accepted request");
         }
         assert_eq!(sum, wanted);
     }
@@ -109,10 +86,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.wake = None; // ends the reactor
         let ended = self.thread.take().map(JoinHandle::join);
-        assert!(
-            std::thread::panicking() || matches!(ended, Some(Ok(()))),
-            "the reactor panicked"
-        );
+        assert!(std::thread::panicking() || matches!(ended, Some(Ok(()))), "the reactor panicked");
     }
 }
 
@@ -123,16 +97,7 @@ fn react(mut listener: Listener, woken: &OwnedFd, inbox: &Receiver<Order>, outbo
         listener.interests(&mut interests);
         let mut fds: Vec<PollFd> = interests
             .iter()
-            .map(|(fd, write)| {
-                PollFd::new(
-                    *fd,
-                    if *write {
-                        PollFlags::POLLOUT
-                    } else {
-                        PollFlags::POLLIN
-                    },
-                )
-            })
+            .map(|(fd, write)| PollFd::new(*fd, if *write { PollFlags::POLLOUT } else { PollFlags::POLLIN }))
             .collect();
         poll(&mut fds, PollTimeout::NONE).expect("poll");
         if fds[0].any() == Some(true) {
@@ -146,10 +111,7 @@ fn react(mut listener: Listener, woken: &OwnedFd, inbox: &Receiver<Order>, outbo
             }
         }
         let accepted = listener.turn(now);
-        assert!(
-            listener.deadline().is_none_or(|d| d > now),
-            "a deadline that passed would spin"
-        );
+        assert!(listener.deadline().is_none_or(|d| d > now), "a deadline that passed would spin");
         if accepted > 0 {
             outbox.send(accepted).expect("the test waits");
         }
@@ -168,9 +130,7 @@ pub(super) struct Reply {
 
 impl Reply {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.head
-            .lines()
-            .find_map(|l| l.strip_prefix(name)?.strip_prefix(": "))
+        self.head.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(": "))
     }
 
     pub(super) fn answering(&self) -> Answering {
@@ -199,19 +159,14 @@ impl Client {
             head.push(byte[0]);
         }
         let head = String::from_utf8(head).expect("ASCII");
-        let reply = Reply {
-            status: head[9..12].parse().expect("a status"),
-            head,
-        };
+        let reply = Reply { status: head[9..12].parse().expect("a status"), head };
         assert_eq!(reply.header("Content-Length"), Some("0"), "{reply:?}");
         assert_eq!(reply.header("Retry-After"), None, "CR-12");
         reply
     }
 
     pub(super) fn get(&mut self, target: &str, authorization: Option<&str>) -> Reply {
-        let authorization = authorization
-            .map(|a| format!("Authorization: {a}\r\n"))
-            .unwrap_or_default();
+        let authorization = authorization.map(|a| format!("Authorization: {a}\r\n")).unwrap_or_default();
         self.send(format!("GET {target} HTTP/1.1\r\nHost: cpe\r\n{authorization}\r\n").as_bytes());
         self.reply()
     }
@@ -227,13 +182,8 @@ impl Client {
     /// Asks, answers the challenge on the same connection, gives the last status.
     pub(super) fn call(&mut self, username: &str, password: &str) -> u16 {
         let first = self.get(PATH, None);
-        assert_eq!(
-            (first.status, first.header("Connection")),
-            (401, Some("keep-alive"))
-        );
-        let header = first
-            .answering()
-            .authorization(username, password, "GET", PATH);
+        assert_eq!((first.status, first.header("Connection")), (401, Some("keep-alive")));
+        let header = first.answering().authorization(username, password, "GET", PATH);
         let last = self.get(PATH, Some(&header));
         last.status
     }

@@ -23,14 +23,9 @@ fn cr1_cr4_cr8_challenge_and_answer() {
     let mut first = running.connect();
     first.send(format!("GET {PATH} HTTP/1.0\n\n").as_bytes());
     let challenge = first.reply();
-    assert_eq!(
-        (challenge.status, challenge.header("Connection")),
-        (401, Some("close"))
-    );
+    assert_eq!((challenge.status, challenge.header("Connection")), (401, Some("close")));
     first.expect_closed();
-    let header = challenge
-        .answering()
-        .authorization("acs", "secret", "GET", PATH);
+    let header = challenge.answering().authorization("acs", "secret", "GET", PATH);
     assert_eq!(running.connect().get(PATH, Some(&header)).status, 200);
     running.expect_accepted(1);
     // and the same bytes again are a replay (CR-6)
@@ -43,16 +38,10 @@ fn cr1_cr4_cr8_challenge_and_answer() {
 
 #[test]
 fn cr1_random_paths() {
-    let (one, two) = (
-        random_path().expect("random"),
-        random_path().expect("random"),
-    );
+    let (one, two) = (random_path().expect("random"), random_path().expect("random"));
     assert_ne!(one, two);
     for path in [one, two] {
-        assert!(
-            path.len() == 33 && path[1..].bytes().all(|b| b.is_ascii_hexdigit()),
-            "{path}"
-        );
+        assert!(path.len() == 33 && path[1..].bytes().all(|b| b.is_ascii_hexdigit()), "{path}");
     }
 }
 
@@ -61,19 +50,10 @@ fn cr2_gw14_other_methods_paths_and_protocols() {
     let running = Running::start();
     let soap = "<soap:Envelope/>";
     let table = [
-        (
-            format!(
-                "POST {PATH} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{soap}",
-                soap.len()
-            ),
-            405,
-        ),
+        (format!("POST {PATH} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{soap}", soap.len()), 405),
         (format!("HEAD {PATH} HTTP/1.1\r\n\r\n"), 405),
         ("GET / HTTP/1.1\r\n\r\n".to_string(), 404),
-        (
-            "GET /upnp/desc.xml HTTP/1.1\r\nAuthorization: Basic YTpi\r\n\r\n".to_string(),
-            404,
-        ),
+        ("GET /upnp/desc.xml HTTP/1.1\r\nAuthorization: Basic YTpi\r\n\r\n".to_string(), 404),
         (format!("GET {PATH}\r\n\r\n"), 400),
         ("SSH-2.0-OpenSSH\r\n".to_string(), 400),
         (format!("GET {PATH} HTTP/1.1\r\nA: b\r\n c\r\n\r\n"), 400),
@@ -82,11 +62,7 @@ fn cr2_gw14_other_methods_paths_and_protocols() {
         let mut client = running.connect();
         client.send(request.as_bytes());
         let reply = client.reply();
-        assert_eq!(
-            (reply.status, reply.header("Connection")),
-            (status, Some("close")),
-            "{request}"
-        );
+        assert_eq!((reply.status, reply.header("Connection")), (status, Some("close")), "{request}");
         client.expect_closed();
     }
     assert!(running.accepted.try_recv().is_err());
@@ -104,12 +80,13 @@ fn cr3_query_and_body_are_passed_over() {
     let mut client = running.connect();
     let body = format!("GET {PATH} HTTP/1.1\r\n\r\n");
     let length = body.len();
-    client.send(
-        format!("GET {target} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes(),
-    );
+    client.send(format!("GET {target} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes());
     let mut answering = client.reply().answering();
     let header = answering.authorization("acs", "secret", "GET", &target);
-    client.send(format!("GET {target} HTTP/1.1\r\nAuthorization: {header}\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes());
+    client.send(
+        format!("GET {target} HTTP/1.1\r\nAuthorization: {header}\r\nContent-Length: {length}\r\n\r\n{body}")
+            .as_bytes(),
+    );
     assert_eq!(client.reply().status, 200);
     client.expect_closed();
     running.expect_accepted(1);
@@ -154,18 +131,9 @@ fn cr14_dropped_listener_closes_port_and_connections() {
 #[test]
 fn cr16_url_and_ipv6() {
     let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
-    assert_eq!(
-        url(address("192.0.2.1:7547"), "/x"),
-        "http://192.0.2.1:7547/x"
-    );
-    assert_eq!(
-        url(address("[2001:db8::1]:7547"), "/x"),
-        "http://[2001:db8::1]:7547/x"
-    );
-    assert_eq!(
-        url(address("[fe80::1%3]:7547"), "/x"),
-        "http://[fe80::1]:7547/x"
-    );
+    assert_eq!(url(address("192.0.2.1:7547"), "/x"), "http://192.0.2.1:7547/x");
+    assert_eq!(url(address("[2001:db8::1]:7547"), "/x"), "http://[2001:db8::1]:7547/x");
+    assert_eq!(url(address("[fe80::1%3]:7547"), "/x"), "http://[fe80::1]:7547/x");
     match Listener::bind(address("[::1]:0"), settings()) {
         Ok(listener) => good_call(&Running::with(listener)),
         Err(e) => eprintln!("no IPv6 on this machine, not tried: {e}"),
@@ -175,10 +143,7 @@ fn cr16_url_and_ipv6() {
 #[test]
 fn cr17_empty_username() {
     let open = Settings {
-        credentials: Credentials {
-            username: String::new(),
-            password: String::new(),
-        },
+        credentials: Credentials { username: String::new(), password: String::new() },
         ..settings()
     };
     let running = Running::with(Listener::bind(loopback(), open).expect("loopback"));
@@ -200,14 +165,8 @@ fn new_settings_judge_connections_under_way() {
     let running = Running::start();
     let mut client = running.connect();
     let mut answering = client.get(PATH, None).answering();
-    let changed = Credentials {
-        username: "acs".into(),
-        password: "changed".into(),
-    };
-    running.order(Order::Set(Settings {
-        credentials: changed,
-        ..settings()
-    }));
+    let changed = Credentials { username: "acs".into(), password: "changed".into() };
+    running.order(Order::Set(Settings { credentials: changed, ..settings() }));
     let old = answering.authorization("acs", "secret", "GET", PATH);
     let new = answering.authorization("acs", "changed", "GET", PATH);
     assert_eq!(client.get(PATH, Some(&old)).status, 401);
@@ -220,10 +179,7 @@ fn half_closed_peers_are_answered() {
     let mut client = running.connect();
     client.send(format!("GET {PATH} HTTP/1.1\r\n\r\n").as_bytes());
     client.stream.shutdown(Shutdown::Write).expect("open");
-    let header = client
-        .reply()
-        .answering()
-        .authorization("acs", "secret", "GET", PATH);
+    let header = client.reply().answering().authorization("acs", "secret", "GET", PATH);
     client.expect_closed();
     let mut client = running.connect();
     client.send(format!("GET {PATH} HTTP/1.1\r\nAuthorization: {header}\r\n\r\n").as_bytes());
@@ -240,11 +196,7 @@ fn pipelined_requests_are_answered_in_order() {
     let get = format!("GET {PATH} HTTP/1.1\r\n\r\n");
     let wrong = "GET /wrong HTTP/1.1\r\n\r\n";
     client.send(format!("{get}{get}{wrong}{get}").as_bytes());
-    let statuses = [
-        client.reply().status,
-        client.reply().status,
-        client.reply().status,
-    ];
+    let statuses = [client.reply().status, client.reply().status, client.reply().status];
     assert_eq!(statuses, [401, 401, 404]);
     client.expect_closed(); // what stood behind the last answer is not looked at
     // nobody asks for ever on one connection
@@ -345,10 +297,7 @@ fn out_of_descriptors_does_not_spin() {
         listener.interests(&mut interests);
         interests.len()
     };
-    assert_eq!(
-        (polled(&listener), listener.deadline()),
-        (0, Some(now + PAUSE))
-    );
+    assert_eq!((polled(&listener), listener.deadline()), (0, Some(now + PAUSE)));
     listener.turn(now + PAUSE);
     assert_eq!((polled(&listener), listener.paused), (2, None));
 }
@@ -356,10 +305,7 @@ fn out_of_descriptors_does_not_spin() {
 #[test]
 fn an_idle_listener_has_no_deadline() {
     let mut listener = Listener::bind(loopback(), settings()).expect("loopback");
-    assert_eq!(
-        (listener.turn(Instant::now()), listener.deadline()),
-        (0, None)
-    );
+    assert_eq!((listener.turn(Instant::now()), listener.deadline()), (0, None));
 }
 
 #[test]
