@@ -133,19 +133,12 @@ impl Core {
         self.tree.reported(&[(NAME.to_owned(), parameter_key.to_owned())]);
     }
 
-    /// Makes a batch durable, or undoes it: what was answered with a fault must not turn up on disk,
-    /// and be kept, when the disk can be written again (R-GEN-5).
+    /// Makes a batch durable, or nothing of it holds (R-GEN-5).
     fn durable(&self, batch: Batch, what: &str) -> Result<(), Fault> {
-        let old = {
-            let journal = self.journal.borrow();
-            let value = |key: &String| (key.clone(), journal.get(key).map(<[u8]>::to_vec));
-            Batch { ops: batch.ops.iter().map(|(key, _)| value(key)).collect() }
-        };
-        if self.keep(batch) {
-            return Ok(());
-        }
-        self.keep(old);
-        Err(Fault::new(Code::INTERNAL_ERROR, format!("{what} cannot be written to stable storage")))
+        self.journal.borrow_mut().promise(batch).map_err(|error| {
+            log::error!("{what} is refused, since it cannot be kept: {error}");
+            Fault::new(Code::INTERNAL_ERROR, format!("{what} cannot be written to stable storage"))
+        })
     }
 
     /// The CommandKeys of the reboots asked for.

@@ -394,20 +394,14 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes a batch durable that somebody is promised, or leaves the journal as it was: what was
-    /// refused must not turn up on disk later (R-SPV-27, R-GEN-5).
+    /// Makes a batch durable that somebody is promised, or leaves everything as it was (R-SPV-27,
+    /// R-GEN-5).
     ///
     /// # Errors
     /// 9002: it is not on disk.
     pub(super) fn keep(&self, batch: Batch) -> Result<(), Fault> {
-        let mut journal = self.journal.borrow_mut();
-        let old: Vec<_> =
-            batch.ops.iter().map(|(key, _)| (key.clone(), journal.get(key).map(<[u8]>::to_vec))).collect();
-        journal.commit(batch).map_err(|error| {
+        self.journal.borrow_mut().promise(batch).map_err(|error| {
             log::error!("a change is refused, since it cannot be kept: {error}");
-            // In memory it is taken back whatever the disk says; the next write that succeeds brings both
-            // to the same.
-            let _ = journal.commit(Batch { ops: old });
             Fault::new(Code::INTERNAL_ERROR, "the change cannot be written to stable storage")
         })
     }

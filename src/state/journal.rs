@@ -197,6 +197,21 @@ impl Journal {
         self.save()
     }
 
+    /// Makes a batch durable that somebody is promised, or leaves the map as it was: what was refused
+    /// must not turn up on disk when it can be written again.
+    ///
+    /// # Errors
+    /// As [`Journal::commit`]; nothing of the batch holds.
+    pub fn promise(&mut self, batch: Batch) -> io::Result<()> {
+        let old = |key: &String| (key.clone(), self.get(key).map(<[u8]>::to_vec));
+        let old: Vec<_> = batch.ops.iter().map(|(key, _)| old(key)).collect();
+        self.commit(batch).inspect_err(|_| {
+            // In memory it is taken back whatever the disk says; the next write that succeeds brings
+            // both to the same.
+            let _ = self.commit(Batch { ops: old });
+        })
+    }
+
     /// Writes the file anew and removes the damaged one, so that deleted values are in no file any
     /// more: the last step of a factory reset.
     ///
