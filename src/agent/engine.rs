@@ -214,6 +214,9 @@ impl Engine {
                 .min()
                 .map(|at| at.saturating_sub(now.mono).max(Duration::from_millis(1)));
         }
+        for trouble in self.core.tree.take_troubles() {
+            self.note(trouble);
+        }
         self.publish();
         wait
     }

@@ -156,6 +156,7 @@ impl Tree {
         let mut notes = Vec::new();
         self.undo_newest_first(now, failed, &mut notes);
         notes.iter().for_each(|note| log::error!("{note}"));
+        self.troubles.append(&mut notes);
         let mut batch = Batch::default();
         batch.delete(INTENT);
         self.write(batch);

@@ -115,6 +115,8 @@ pub struct Tree {
     /// What they will make of the values.
     pub(super) overlay: BTreeMap<(ParamId, Numbers), String>,
     pub(super) watch: Watch,
+    /// What could not be put back after a change had failed.
+    pub(super) troubles: Vec<String>,
     /// The parameters of every Inform.
     forced: Vec<(ObjectId, ParamId)>,
     pub(super) judge: Judge,
@@ -152,6 +154,7 @@ impl Tree {
             promised: Vec::new(),
             overlay: BTreeMap::new(),
             watch,
+            troubles: Vec::new(),
             forced,
             judge: |_, _, _| Ok(()),
         };
@@ -246,6 +249,12 @@ impl Tree {
         for handler in &mut self.handlers {
             handler.session_ended(&ctx);
         }
+    }
+
+    /// What could not be put back since this was asked last: the device is not as anybody wanted it, and
+    /// `status` has to say so.
+    pub fn take_troubles(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.troubles)
     }
 
     /// Whether changes wait for the end of the session.

@@ -210,6 +210,21 @@ fn stored_values_need_no_intent() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
+/// A commit that fails, and cannot be put back: the rest is, and whoever asks is told.
+#[test]
+fn what_cannot_be_put_back_is_said() {
+    let mut b = Bench::new();
+    b.one.borrow_mut().failing = texts(&["undo Device.Port.{i}. eth0"]);
+    b.two.borrow_mut().failing = texts(&["commit Device.Link.{i}. l0"]);
+    let list = [("Device.Port.1.Name", "new"), ("Device.Port.2.Speed", "7"), ("Device.Link.1.Note", "n")];
+    assert_eq!(b.set(&list).unwrap_err().code, Code::INTERNAL_ERROR);
+    assert_eq!(b.value("Device.Port.2.Speed"), "100");
+    let troubles = b.tree.take_troubles();
+    assert_eq!(troubles.len(), 1, "{troubles:?}");
+    assert!(troubles[0].starts_with("Device.Port.1. could not be put back"), "{troubles:?}");
+    assert!(b.tree.take_troubles().is_empty(), "said once");
+}
+
 /// R-SPV-1: a commit that fails in the middle takes back what was done, newest first.
 #[test]
 fn a_failed_commit_is_undone() {
