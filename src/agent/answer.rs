@@ -64,6 +64,11 @@ impl Rendering {
         Some(out)
     }
 
+    /// Whether every value was read. What is sent again after that is read anew, as a whole.
+    pub fn is_finished(&self) -> bool {
+        self.part == Part::Finished
+    }
+
     fn fill(&mut self, tree: &mut Tree, out: &mut Vec<u8>, enough: usize) {
         if self.part == Part::Head {
             out.extend_from_slice(&self.answer.head);

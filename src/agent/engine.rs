@@ -221,9 +221,9 @@ impl Engine {
         wait
     }
 
-    /// Whether an answer to the ACS is sent piece by piece.
+    /// Whether an answer to the ACS is being read piece by piece.
     fn is_rendering(&self) -> bool {
-        self.session.as_ref().is_some_and(|s| s.rendering.is_some())
+        self.session.as_ref().and_then(|s| s.rendering.as_ref()).is_some_and(|r| !r.is_finished())
     }
 
     fn sweep_if_due(&mut self, now: Now) {

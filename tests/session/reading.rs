@@ -6,6 +6,7 @@ use crate::daemon::Daemon;
 use crate::{SOON, agent, agent_at};
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const ROWS: &str = "Device.ManagementServer.InformParameter.";
 /// Parameters of the overlay that makes answers long.
@@ -195,4 +196,36 @@ fn t_25_redirects() {
     let posts: Vec<_> = acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).collect();
     assert_eq!(posts[7].head.line, "POST /acs HTTP/1.1", "T-26");
     assert_eq!(posts.len(), 7 + 6, "T-25");
+}
+
+/// R-GPV-10: the values of one answer are those of one moment, whatever shells change meanwhile.
+#[test]
+fn r_gpv_10_one_moment() {
+    const INTERVAL: &str = "Device.ManagementServer.PeriodicInformInterval";
+    let acs = Acs::start(Options::default());
+    let daemon = agent(&acs, "moment");
+    let mut session = acs.next_session(SOON);
+    let names = vec!["Device.ManagementServer."; 2000];
+    let done = AtomicBool::new(false);
+    let (answer, changes) = std::thread::scope(|scope| {
+        let shell = scope.spawn(|| {
+            let mut changes = 0;
+            while !done.load(Ordering::Acquire) {
+                changes += 1;
+                daemon.ask(&["set", &format!("{INTERVAL}={}", 5000 + changes)]);
+            }
+            changes
+        });
+        // The shell is at it before the answer begins.
+        daemon.wait_for("first change", || daemon.ask(&["get", INTERVAL]).contains("=50"));
+        let answer = session.get(&names).expect("values");
+        done.store(true, Ordering::Release);
+        (answer, shell.join().expect("a shell"))
+    });
+    let mut seen: Vec<&str> =
+        answer.iter().filter(|v| v.name == INTERVAL).map(|v| v.value.as_str()).collect();
+    assert_eq!(seen.len(), names.len());
+    seen.dedup();
+    assert_eq!(seen.len(), 1, "after {changes} changes: {seen:?}");
+    session.end();
 }
