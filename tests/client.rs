@@ -47,6 +47,7 @@ fn assert_status(result: Result<String, Error>, want: u16) {
 }
 
 /// T-35: no Accept-Encoding, as nothing is decoded.
+// Proves: T-2, T-13, T-14, T-15, T-35
 #[test]
 fn t2_t13_t14_t15_head_of_a_post_with_an_envelope() {
     let (result, requests) = one([Reply::ok("x")]);
@@ -65,6 +66,7 @@ fn t2_t13_t14_t15_head_of_a_post_with_an_envelope() {
     assert!(request.head.contains("\r\nSOAPAction: \r\n"), "{}", request.head);
 }
 
+// Proves: T-12, T-13
 #[test]
 fn t12_t13_head_of_an_empty_post() {
     let peer = scripted([Reply::empty()]);
@@ -80,6 +82,7 @@ fn t12_t13_head_of_an_empty_post() {
     assert_eq!(request.header("Host"), Some(host.as_str()));
 }
 
+// Proves: T-3
 #[test]
 fn t3_one_connection_for_all_posts() {
     let peer = scripted([Reply::ok("1"), Reply::empty(), Reply::ok(""), Reply::ok("4")]);
@@ -93,6 +96,7 @@ fn t3_one_connection_for_all_posts() {
     assert!(address.ip().is_loopback() && address.port() != 0);
 }
 
+// Proves: T-4
 #[test]
 fn t4_the_session_goes_on_when_the_acs_closes() {
     let variants: [fn() -> Reply; 4] = [
@@ -122,6 +126,7 @@ fn t4_the_session_goes_on_when_the_acs_closes() {
     }
 }
 
+// Proves: T-4
 #[test]
 fn t4_a_request_that_a_dead_connection_swallowed_is_sent_again() {
     // read, and closed without a word, on a connection that was used before
@@ -137,6 +142,7 @@ fn t4_a_request_that_a_dead_connection_swallowed_is_sent_again() {
     assert_eq!(seen, want);
 }
 
+// Proves: T-6
 #[test]
 fn t6_no_second_try_on_a_new_connection_or_after_the_first_byte() {
     let (result, requests) = one([Reply::raw("").close()]);
@@ -151,6 +157,7 @@ fn t6_no_second_try_on_a_new_connection_or_after_the_first_byte() {
     assert_eq!(peer.requests().len(), 2);
 }
 
+// Proves: T-6
 #[test]
 fn t6_bodies_cut_short_are_failures() {
     for reply in [
@@ -164,6 +171,7 @@ fn t6_bodies_cut_short_are_failures() {
     }
 }
 
+// Proves: T-10, T-31
 #[test]
 fn t10_t31_other_statuses_end_the_session() {
     for (status, code) in [
@@ -183,6 +191,7 @@ fn t10_t31_other_statuses_end_the_session() {
     }
 }
 
+// Proves: C-33
 #[test]
 fn c33_retry_after_is_told() {
     let table = [("120", Some(120)), ("soon", None), ("Sun, 06 Nov 1994 08:49:37 GMT", None)];
@@ -195,6 +204,7 @@ fn c33_retry_after_is_told() {
     }
 }
 
+// Proves: T-16
 #[test]
 fn t16_chunks_of_odd_sizes_byte_by_byte() {
     let body = "HTTP/1.1 200 OK\r\ntransfer-ENCODING:chunked\r\n\r\n\
@@ -208,6 +218,7 @@ fn t16_chunks_of_odd_sizes_byte_by_byte() {
     }
 }
 
+// Proves: T-17
 #[test]
 fn t17_interim_responses_are_skipped() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\n\
@@ -220,6 +231,7 @@ fn t17_interim_responses_are_skipped() {
     }
 }
 
+// Proves: T-18
 #[test]
 fn t18_header_variants() {
     let reply = "HTTP/1.1 200 OK\r\nX-Folded: a\r\n\tb\r\n  c\r\nSET-cookie:  id=7  \r\n\
@@ -235,6 +247,7 @@ fn t18_header_variants() {
     assert_eq!(one([Reply::raw(bare)]).0.expect("200"), "x");
 }
 
+// Proves: T-19, T-21
 #[test]
 fn t19_t21_cookies_last_for_the_session() {
     let peer = scripted([
@@ -254,6 +267,7 @@ fn t19_t21_cookies_last_for_the_session() {
     assert_eq!(sent, [None, Some("a=1; b=2"), Some("b=2; c=3"), None]);
 }
 
+// Proves: T-22, T-23, T-24
 #[test]
 fn t22_t23_t24_redirects_post_the_same_bytes_and_stay() {
     for status in ["302 Found", "307 Temporary Redirect"] {
@@ -271,6 +285,7 @@ fn t22_t23_t24_redirects_post_the_same_bytes_and_stay() {
     }
 }
 
+// Proves: T-25
 #[test]
 fn t25_five_redirects_pass_and_six_fail() {
     for (count, passes) in [(5, true), (6, false)] {
@@ -284,6 +299,7 @@ fn t25_five_redirects_pass_and_six_fail() {
     }
 }
 
+// Proves: T-28
 #[test]
 fn t28_redirects_that_lead_nowhere() {
     for reply in [
@@ -299,6 +315,7 @@ fn t28_redirects_that_lead_nowhere() {
     }
 }
 
+// Proves: T-26
 #[test]
 fn t26_the_next_session_starts_at_the_configured_url() {
     let peer = scripted([Reply::redirect("302 Found", "/new"), Reply::empty(), Reply::empty()]);
@@ -311,6 +328,7 @@ fn t26_the_next_session_starts_at_the_configured_url() {
     assert_eq!(lines, ["POST /acs HTTP/1.1", "POST /new HTTP/1.1", "POST /acs HTTP/1.1"]);
 }
 
+// Proves: T-37
 #[test]
 fn t37_urls_that_are_refused() {
     for url in ["http://u:p@127.0.0.1/", "ftp://127.0.0.1/", "acs", ""] {
@@ -320,6 +338,7 @@ fn t37_urls_that_are_refused() {
     }
 }
 
+// Proves: T-40
 #[test]
 fn t40_ipv6_literals() {
     let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else {
@@ -356,6 +375,7 @@ fn header_values_of_ours_cannot_break_out() {
 }
 
 /// T-36: 32,768 bytes is the least.
+// Proves: T-35, T-36
 #[test]
 fn bodies_of_two_megabytes_are_read_and_larger_ones_refused() {
     let chunked = |size: usize| {

@@ -145,6 +145,7 @@ mod tests {
         assert_eq!(first_values(&journal, &file).0.len(), 1, "the file's own value changed");
     }
 
+    // Proves: R-SYS-5
     #[test]
     fn r_sys_5_a_reset_keeps_the_identity_alone() {
         let mut journal = Journal::in_memory();
@@ -159,6 +160,7 @@ mod tests {
         assert_eq!(identity(&mut journal, || panic!("resolved once")), id);
     }
 
+    // Proves: CR-1
     #[test]
     fn cr_1_the_path_is_one_random_segment() {
         let (a, b) = (random_path(), random_path());

@@ -140,6 +140,7 @@ fn errors_cite_line_and_reason() {
     }
 }
 
+// Proves: T-37
 #[test]
 fn t_37_a_url_with_a_password_is_refused_and_not_shown() {
     let error = parse("[acs]\n\nurl = \"http://me:sesame@acs.example.com/\"\n").unwrap_err();

@@ -38,6 +38,7 @@ pub fn default_username(device: &DeviceId) -> String {
 mod tests {
     use super::*;
 
+    // Proves: S-14, S-15
     #[test]
     fn default_usernames_s14_s15() {
         let table = [
@@ -56,6 +57,7 @@ mod tests {
         }
     }
 
+    // Proves: I-5
     #[test]
     fn event_lists_i5() {
         let events = [Event { code: "2 PERIODIC".to_string(), command_key: String::new() }];

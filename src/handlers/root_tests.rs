@@ -148,6 +148,7 @@ fn links_do_not_lead_out_of_the_root() {
 
 /// R-GPN-6, R-SPV-1: of every parameter of the tree that is listed, GetParameterNames tells truly
 /// whether it can be written; what cannot is refused with 9008, whatever the value.
+// Proves: R-SPV-1, R-GPN-6
 #[test]
 fn what_is_not_writable_is_refused_everywhere() {
     use crate::model::fault::Code;
@@ -182,6 +183,7 @@ fn what_is_not_writable_is_refused_everywhere() {
 }
 
 /// R-SPV-19: what is hidden shows in no answer.
+// Proves: R-SPV-19
 #[test]
 fn hidden_values_show_nowhere() {
     let root = Folder::new();

@@ -146,6 +146,7 @@ fn rows_of_a_script_come_and_go() {
     assert_eq!(b.read("Device.X_ACME_Rule."), ["Rule.2.Alias=cpe-2", "Rule.2.Text=two"]);
 }
 
+// Proves: R-GEN-5, R-SPV-4
 #[test]
 fn what_one_place_refuses_no_place_does() {
     let mut b = Bench::new();

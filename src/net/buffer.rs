@@ -153,6 +153,7 @@ mod tests {
         String::from_utf8(buffer.unconsumed().to_vec()).expect("text")
     }
 
+    // Proves: T-17, T-18
     #[test]
     fn t17_t18_heads_are_made_plain() {
         let table = [

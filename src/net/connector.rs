@@ -202,6 +202,7 @@ mod tests {
     use super::*;
     use crate::net::client::Timeouts;
 
+    // Proves: T-40, T-41
     #[test]
     fn t40_t41_addresses_are_tried_in_order_and_the_good_one_is_kept() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -243,6 +243,7 @@ mod tests {
         jar.header(&url(to)).unwrap_or_default()
     }
 
+    // Proves: T-19
     #[test]
     fn t19_where_a_cookie_goes() {
         let table = [
@@ -288,6 +289,7 @@ mod tests {
         assert_eq!(sent(&["x=1", past], h, h), "");
     }
 
+    // Proves: T-20
     #[test]
     fn t20_bounds() {
         let h = "http://h/";

@@ -386,6 +386,7 @@ mod tests {
         }
     }
 
+    // Proves: S-16
     #[test]
     fn s16_examples_of_the_rfcs() {
         // RFC 7616 3.9.1
@@ -422,6 +423,7 @@ mod tests {
         assert_eq!(response(&i), md5(&format!("{ha1}:n:00000001:c:auth:{ha2}")));
     }
 
+    // Proves: S-19
     #[test]
     fn s19_challenge_lists() {
         let list = parse(
@@ -472,6 +474,7 @@ mod tests {
         assert!(!same("abc", "abd") && !same("abc", "ab") && !same("", "a"));
     }
 
+    // Proves: S-17
     #[test]
     fn s17_s19_authorization_counts_and_echoes() {
         let challenge = parse(r#"Digest realm="r\"r", nonce="n", opaque="o\\", qop="auth""#).remove(0);

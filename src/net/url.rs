@@ -205,6 +205,7 @@ fn without_dots(path: &str) -> String {
 mod tests {
     use super::*;
 
+    // Proves: T-38, T-40
     #[test]
     fn t38_t40_good_urls() {
         let table = [
@@ -222,6 +223,7 @@ mod tests {
         }
     }
 
+    // Proves: T-38
     #[test]
     fn t37_t38_bad_urls() {
         let table = [
@@ -253,6 +255,7 @@ mod tests {
         assert!(Url::parse(&(long + "x")).is_err());
     }
 
+    // Proves: T-28
     #[test]
     fn t28_locations() {
         let base = Url::parse("https://acs.example:8443/a/b?q").expect("base");

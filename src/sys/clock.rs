@@ -199,6 +199,7 @@ mod tests {
 
     const MOMENT: i64 = 1_795_343_335; // 2026-11-22T10:28:55Z
 
+    // Proves: E-26
     #[test]
     fn e_26_utc_texts() {
         for (seconds, text) in [
@@ -217,6 +218,7 @@ mod tests {
         }
     }
 
+    // Proves: E-27
     #[test]
     fn e_26_e_27_reads_date_times() {
         for (text, seconds) in [
@@ -234,6 +236,7 @@ mod tests {
         }
     }
 
+    // Proves: E-27
     #[test]
     fn e_27_refuses_what_is_no_absolute_date_time() {
         for text in [
@@ -274,6 +277,7 @@ mod tests {
         }
     }
 
+    // Proves: I-2
     #[test]
     fn i_2_local_time_has_its_offset() {
         let root = std::env::temp_dir().join(format!("cwmpd-clock-{}", std::process::id()));

@@ -345,6 +345,7 @@ fn complaint(response: &'static str) -> String {
     panic.downcast_ref::<String>().cloned().unwrap_or_default()
 }
 
+// Proves: E-4, E-5
 #[test]
 fn the_acs_is_strict() {
     let lie = "<c:GetParameterValuesResponse><ParameterList e:arrayType=\"c:ParameterValueStruct[3]\"/>\

@@ -19,6 +19,7 @@ fn parameter(request: &Request, name: &str) -> Option<String> {
     request.authorization()?.get(name).map(str::to_string)
 }
 
+// Proves: T-5, S-13, S-16, S-17
 #[test]
 fn t5_s13_s16_s17_the_answer_goes_by_the_same_connection_and_stays() {
     for algorithm in ["", ", algorithm=MD5", ", algorithm=MD5-sess", ", algorithm=SHA-256"] {
@@ -43,6 +44,7 @@ fn t5_s13_s16_s17_the_answer_goes_by_the_same_connection_and_stays() {
     }
 }
 
+// Proves: T-5
 #[test]
 fn t5_a_challenge_that_closes_is_answered_on_a_new_connection() {
     let peer = Peer::start(|r| match r.digest_is_right("n") {
@@ -58,6 +60,7 @@ fn t5_a_challenge_that_closes_is_answered_on_a_new_connection() {
     assert_eq!(parameter(&requests[1], "nc").as_deref(), Some("00000001"));
 }
 
+// Proves: S-17
 #[test]
 fn s17_a_new_connection_has_a_new_cnonce_and_the_count_goes_on() {
     let peer = Peer::start(|r| match r.digest_is_right("n") {
@@ -78,6 +81,7 @@ fn s17_a_new_connection_has_a_new_cnonce_and_the_count_goes_on() {
     assert_eq!(counts, ["00000001", "00000002", "00000003"]);
 }
 
+// Proves: S-18
 #[test]
 fn s18_endless_challenges_end() {
     let plain = r#"Digest realm="r", nonce="n", qop="auth""#;
@@ -100,6 +104,7 @@ fn s18_endless_challenges_end() {
     }
 }
 
+// Proves: S-18
 #[test]
 fn s18_a_stale_nonce_is_replaced_silently() {
     // each nonce is good for two requests
@@ -123,6 +128,7 @@ fn s18_a_stale_nonce_is_replaced_silently() {
     assert_eq!(counts, ["", one, two, three, one, two, three, one]);
 }
 
+// Proves: S-19
 #[test]
 fn s19_the_strongest_known_challenge_is_answered() {
     let md5 = r#"Digest realm="r", nonce="weak", qop="auth", algorithm=MD5"#;
@@ -143,6 +149,7 @@ fn s19_the_strongest_known_challenge_is_answered() {
     }
 }
 
+// Proves: S-20
 #[test]
 fn s20_nextnonce_is_used() {
     let mut turn = 0;
@@ -160,6 +167,7 @@ fn s20_nextnonce_is_used() {
     assert_eq!(peer.requests().len(), 4, "one challenge only");
 }
 
+// Proves: S-12
 #[test]
 fn s12_basic_over_http_only_when_asked_for() {
     let replies = || [Reply::challenge(&["Basic realm=\"r\""]), Reply::ok("in")];
@@ -249,6 +257,7 @@ fn a_challenge_may_come_before_the_body_is_read() {
 }
 
 /// S-12: whoever sits on the way of an http session can send it to an https of his own.
+// Proves: S-12
 #[test]
 fn s12_an_https_that_http_led_to_is_no_place_for_basic() {
     let authority = crate::peer::tls::Authority::new();

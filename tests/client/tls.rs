@@ -41,6 +41,7 @@ fn refusal(identity: &Identity, change: impl FnOnce(&mut Options), authority: &A
     text
 }
 
+// Proves: S-2
 #[test]
 fn s2_both_versions_and_reuse() {
     let authority = Authority::new();
@@ -64,6 +65,7 @@ fn s2_both_versions_and_reuse() {
     }
 }
 
+// Proves: S-3
 #[test]
 fn s3_large_answers_and_answers_cut_off() {
     let authority = Authority::new();
@@ -92,6 +94,7 @@ fn server_with(identity: &Identity, replies: Vec<Reply>) -> Peer {
     Peer::start_tls(config, move |_| replies.next().expect("scripted"))
 }
 
+// Proves: S-5, S-6, S-8
 #[test]
 fn s5_s6_s8_certificates_that_are_refused() {
     let authority = Authority::new();
@@ -161,6 +164,7 @@ fn handshake(
 
 /// S-4: a name is sent to the server, an address is not (RFC 6066). S-6: a wildcard stands for one
 /// label, the left-most.
+// Proves: S-4, S-6
 #[test]
 fn s4_s6_names_and_wildcards() {
     let authority = Authority::new();
@@ -184,6 +188,7 @@ fn s6_addresses() {
     assert_eq!(post_ok(&mut by_address, b"x"), "in");
 }
 
+// Proves: S-7
 #[test]
 fn s7_dates_are_ignored_only_while_the_clock_is_not_set() {
     let authority = Authority::new();
@@ -205,6 +210,7 @@ fn s7_dates_are_ignored_only_while_the_clock_is_not_set() {
     refusal(&Identity::self_signed(&["localhost"]), unset, &authority);
 }
 
+// Proves: S-9
 #[test]
 fn s9_client_certificates() {
     let authority = Authority::new();
@@ -223,6 +229,7 @@ fn s9_client_certificates() {
     }
 }
 
+// Proves: S-5, S-9
 #[test]
 fn s5_s9_files_that_are_no_use() {
     let authority = Authority::new();
@@ -252,6 +259,7 @@ fn s5_s9_files_that_are_no_use() {
     assert!(!pair(&certificate, &other_key).is_empty());
 }
 
+// Proves: S-1, S-10
 #[test]
 fn s1_s10_no_way_back_to_clear_text() {
     // a server that speaks no TLS
@@ -270,6 +278,7 @@ fn s1_s10_no_way_back_to_clear_text() {
     assert!(post(&mut closed, b"x").is_err());
 }
 
+// Proves: T-29, T-30
 #[test]
 fn t29_t30_redirects_over_tls() {
     let authority = Authority::new();
@@ -294,6 +303,7 @@ fn t29_t30_redirects_over_tls() {
     assert!(clear.requests().is_empty());
 }
 
+// Proves: S-13
 #[test]
 fn s12_s13_basic_over_tls_and_secure_cookies() {
     let authority = Authority::new();

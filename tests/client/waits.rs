@@ -64,6 +64,7 @@ fn t6_refused_and_black_holed_connections() {
     assert_eq!(timeout(post(&mut client, b"x")), "TCP connect");
 }
 
+// Proves: T-41
 #[test]
 fn t41_names_are_looked_up() {
     let peer = scripted([Reply::ok("x")]);
@@ -84,6 +85,7 @@ fn unknown_names_are_told() {
 }
 
 /// T-7, C-32
+// Proves: T-7, C-32
 #[test]
 fn t7_each_phase_has_its_deadline() {
     let default = cwmpd::net::client::Timeouts::default();
@@ -122,6 +124,7 @@ fn t7_each_phase_has_its_deadline() {
     assert_eq!(timeout(post(&mut four, b"x")), "session");
 }
 
+// Proves: T-7
 #[test]
 fn t7_a_request_that_is_not_read_has_a_deadline() {
     let (hold, held) = mpsc::channel::<()>();

@@ -173,6 +173,7 @@ fn body(name: &str) -> peer::BodyElement {
     body.remove(0)
 }
 
+// Proves: E-8, C-17
 #[test]
 fn as_another_codec_understands_the_inform() {
     for (name, minor) in [("inform", 2), ("inform-1-0", 0), ("inform-1-1", 1)] {
@@ -208,6 +209,7 @@ fn as_another_codec_understands_the_inform() {
     }
 }
 
+// Proves: E-10
 #[test]
 fn as_another_codec_understands_the_responses() {
     use peer::BodyElement as B;
@@ -277,6 +279,7 @@ fn as_another_codec_understands_the_responses() {
     }
 }
 
+// Proves: E-18, E-19
 #[test]
 fn as_another_codec_understands_the_faults() {
     let fault = |code: &str, number, text: &str| {

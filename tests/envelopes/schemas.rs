@@ -97,6 +97,7 @@ impl Drop for Schemas {
 }
 
 /// E-1 to E-5.
+// Proves: E-1, E-2, E-3, E-4, E-5
 #[test]
 fn as_the_schemas_say() {
     let Some(schemas) = Schemas::find("envelopes") else { return };
@@ -132,6 +133,7 @@ fn as_the_schemas_say() {
 }
 
 /// E-1 to E-5, for whatever the shipped daemon sent to the scripted ACS in the other tests.
+// Proves: E-1, E-3
 #[test]
 fn every_message_of_the_tests_is_valid() {
     let Some(folder) = std::env::var_os("CWMPD_MESSAGES") else {

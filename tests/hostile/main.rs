@@ -187,6 +187,7 @@ fn what_an_acs_can_answer_to_an_inform() {
 }
 
 /// V-3: what was told is told, but a session that failed behind its Inform is owed to the ACS.
+// Proves: V-3
 #[test]
 fn v_3_a_session_that_fails_behind_its_inform_is_tried_again() {
     let acs = Acs::start(Options::default());
@@ -200,6 +201,7 @@ fn v_3_a_session_that_fails_behind_its_inform_is_tried_again() {
 }
 
 /// V-15: a call whose session fails before there is even a connection is not told later.
+// Proves: V-15
 #[test]
 fn v_15_a_call_is_dropped_with_its_session() {
     let acs = Acs::start(Options::default());
@@ -217,6 +219,7 @@ fn v_15_a_call_is_dropped_with_its_session() {
 }
 
 /// T-8: the ACS says how long its answers may take.
+// Proves: T-8
 #[test]
 fn t_8_session_timeout_replaces_ours() {
     // Ours is 1 s; the ACS says 30 s in its InformResponse, and takes longer than ours for the next.
@@ -242,6 +245,7 @@ fn t_8_session_timeout_replaces_ours() {
 }
 
 /// R-SYS-5: a reset that was promised and cut off is done before any session.
+// Proves: R-SYS-5
 #[test]
 fn r_sys_5_a_promised_reset_comes_before_the_next_session() {
     let acs = Acs::start(Options::default());
@@ -262,6 +266,7 @@ fn r_sys_5_a_promised_reset_comes_before_the_next_session() {
 
 /// R-SYS-1: where nothing of a reboot shows but that the daemon was started again (a container), it
 /// is a boot all the same, and not a reason to boot once more.
+// Proves: R-SYS-1
 #[test]
 fn r_sys_1_a_reboot_that_leaves_run_dir_is_one_reboot() {
     let acs = Acs::start(Options::default());
@@ -295,6 +300,7 @@ fn r_sys_1_a_reboot_that_leaves_run_dir_is_one_reboot() {
 
 /// CR-14, SIGHUP: where calls are taken follows the configuration, and a port that cannot be had
 /// does not cost the one that is open.
+// Proves: CR-14
 #[test]
 fn cr_14_the_port_follows_the_configuration() {
     let acs = Acs::start(Options::default());
@@ -342,6 +348,7 @@ fn notes_of_the_same_kind_are_one_note() {
 }
 
 /// R-GEN-5: a FactoryReset that was answered with a fault is not done at the next start.
+// Proves: R-GEN-5
 #[test]
 fn r_gen_5_what_could_not_be_promised_is_not_kept_later() {
     let acs = Acs::start(Options::default());

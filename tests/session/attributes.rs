@@ -23,6 +23,7 @@ fn set(daemon: &Daemon, name: &str, value: &str) {
 }
 
 /// N-1, N-2, I-4, V-13: passive changes go with the next Inform, whatever causes it.
+// Proves: V-13, I-4, N-1, N-2
 #[test]
 fn n_2_passive() {
     let acs = Acs::start(Options::default());
@@ -49,6 +50,7 @@ fn n_2_passive() {
 }
 
 /// V-13, V-23: a change whose Inform is not answered is told again.
+// Proves: V-13, V-23
 #[test]
 fn v_13_a_change_waits_for_its_answer() {
     use crate::acs::Incident;
@@ -76,6 +78,7 @@ fn set_at_next_start(daemon: &mut Daemon) {
 }
 
 /// C-2, V-4, N-3, N-4, C-21: an active change starts a session; many changes before it make one.
+// Proves: C-2, C-21, V-4, N-3, N-7, N-4, N-5, N-6
 #[test]
 fn n_3_active() {
     let acs = Acs::start(Options::default());
@@ -101,6 +104,7 @@ fn n_3_active() {
 }
 
 /// N-5, C-21: watched from the moment it was asked for, also in the same session.
+// Proves: C-21, N-5
 #[test]
 fn n_5_watched_and_changed_in_one_session() {
     let acs = Acs::start(Options::default());
@@ -117,6 +121,7 @@ fn n_5_watched_and_changed_in_one_session() {
 }
 
 /// I-9, R-SPV-26: what the ACS itself sets is not told to it, in this session or later.
+// Proves: I-9, R-SPV-26
 #[test]
 fn i_9_the_acs_knows_what_it_set() {
     let acs = Acs::start(Options::default());
@@ -139,6 +144,7 @@ fn i_9_the_acs_knows_what_it_set() {
 }
 
 /// R-SPA-1, R-SPA-3 to R-SPA-9: what is taken and what is not.
+// Proves: R-SPA-1, R-SPA-2, R-SPA-3, R-SPA-4, R-SPA-5, R-SPA-6, R-SPA-7, R-SPA-8, R-SPA-9, R-SPA-13
 #[test]
 fn r_spa_1_all_or_none() {
     let acs = Acs::start(Options::default());
@@ -183,6 +189,7 @@ fn r_spa_1_all_or_none() {
 }
 
 /// R-SPA-11, R-SPA-12, N-7: attributes outlive a power cut; what changed meanwhile is noticed.
+// Proves: R-SPA-11, R-SPA-12
 #[test]
 fn r_spa_11_kept() {
     let acs = Acs::start(Options::default());

@@ -19,6 +19,8 @@ fn posts(acs: &Acs) -> Vec<Message> {
 }
 
 /// C-2, V-4, C-3, C-17, C-22, C-29, I-1, I-2, I-3, V-7, V-8, V-10, V-11, E-11, E-26
+// Proves: E-11, E-26, C-2, C-3, C-13, C-17, C-22, C-29, V-4, V-7, V-8, V-10, V-11, I-1, I-2, I-3
+// Proves: CR-15, CR-18
 #[test]
 fn the_first_inform() {
     let acs = Acs::start(Options::default());
@@ -65,6 +67,7 @@ fn the_first_inform() {
 }
 
 /// I-1: DeviceId is what DeviceInfo says.
+// Proves: I-1
 #[test]
 fn i_1_the_inform_says_what_device_info_says() {
     let acs = Acs::start(Options::default());
@@ -82,6 +85,7 @@ fn i_1_the_inform_says_what_device_info_says() {
 }
 
 /// T-2, T-3, T-9, T-12, T-13, T-14, T-15
+// Proves: T-2, T-3, T-9, T-12, T-14, T-15
 #[test]
 fn the_heads_of_posts() {
     let acs = Acs::start(Options::default());
@@ -112,6 +116,7 @@ fn the_heads_of_posts() {
 
 /// E-1, E-3, E-8, E-10: the namespaces and the ID of what goes out. (E-2 to E-5 are judged by the
 /// ACS at each envelope.)
+// Proves: E-8, E-10, E-13
 #[test]
 fn the_envelope_of_the_inform() {
     let acs = Acs::start(Options::default());
@@ -137,6 +142,7 @@ fn the_envelope_of_the_inform() {
 }
 
 /// T-5, S-11, S-13, S-16, S-17, S-19: a challenge is answered on the same connection, and nc counts.
+// Proves: S-11, S-16, S-19
 #[test]
 fn digest_on_one_connection() {
     use Algorithm::{Md5, Md5Sess, Sha256};
@@ -183,6 +189,7 @@ fn s_12_basic_over_http() {
 }
 
 /// S-14, S-15: without a name of its own the agent has the standard's.
+// Proves: S-14, S-15
 #[test]
 fn s_14_the_name_nobody_gave() {
     let acs = Acs::start(Options {
@@ -216,6 +223,7 @@ fn s_18_wrong_password() {
 }
 
 /// C-2, V-4, V-11, V-24: a restart of the daemon is no boot; an emptied run_dir is one, and no bootstrap.
+// Proves: C-2, V-4, V-11
 #[test]
 fn v_11_restart_and_reboot() {
     let acs = Acs::start(Options::default());
@@ -244,6 +252,7 @@ fn v_11_restart_and_reboot() {
 }
 
 /// V-11, V-24: boots that could not be told are told once; 0 BOOTSTRAP outlives them all.
+// Proves: C-26, C-29, V-24
 #[test]
 fn v_24_a_boot_without_an_acs() {
     let acs = Acs::start(Options::default());

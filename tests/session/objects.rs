@@ -9,6 +9,7 @@ const KEY: &str = "Device.ManagementServer.ParameterKey";
 const STRING: &str = "xsd:string";
 
 /// R-OBJ-2, R-OBJ-5, R-OBJ-6, R-OBJ-7, R-OBJ-8, R-OBJ-10, R-GEN-6, DM-3
+// Proves: R-GEN-6, R-OBJ-2, R-OBJ-5, R-OBJ-6, R-OBJ-7, R-OBJ-8, R-OBJ-10
 #[test]
 fn r_obj_6_numbers_are_never_used_again() {
     let acs = Acs::start(Options::default());
@@ -38,6 +39,7 @@ fn r_obj_6_numbers_are_never_used_again() {
 }
 
 /// R-OBJ-1, R-OBJ-3, R-OBJ-4, R-OBJ-12, R-GEN-5: what is refused changes nothing.
+// Proves: R-GEN-5, R-OBJ-1, R-OBJ-3, R-OBJ-4, R-OBJ-12
 #[test]
 fn r_obj_3_refused() {
     let acs = Acs::start(Options::default());
@@ -73,6 +75,7 @@ fn r_obj_3_refused() {
 }
 
 /// I-5, I-6, I-8: rows add to the Inform what they name, when their events come.
+// Proves: I-5, I-6, I-8
 #[test]
 fn i_5_inform_parameter() {
     let acs = Acs::start(Options::default());

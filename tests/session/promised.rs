@@ -29,6 +29,7 @@ fn is(file: &PathBuf, value: &str) -> bool {
 }
 
 /// R-SPV-8, R-SPV-9, R-SPV-10, R-SPV-24, C-20: answered with 1, read back at once, done at the end.
+// Proves: C-20, R-SPV-8, R-SPV-9, R-SPV-10, R-SPV-24
 #[test]
 fn r_spv_9_done_when_the_session_is_over() {
     let acs = Acs::start(Options::default());
@@ -43,6 +44,7 @@ fn r_spv_9_done_when_the_session_is_over() {
 }
 
 /// R-SPV-9: also when the session fails, and when the process does not live to see its end.
+// Proves: R-SPV-9
 #[test]
 fn r_spv_9_done_after_a_failure() {
     let acs = Acs::start(Options::default());

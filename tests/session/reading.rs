@@ -13,6 +13,7 @@ const ROWS: &str = "Device.ManagementServer.InformParameter.";
 const MANY: usize = 1500;
 
 /// R-GPN-1, R-GPN-5, R-GPV-1, R-GPV-2, R-SPA-13, R-SPA-14, E-4: names listed are names readable.
+// Proves: R-GPV-1, R-GPV-2, R-GPN-1, R-GPN-5, R-SPA-13, R-SPA-14
 #[test]
 fn r_gpn_1_the_whole_tree() {
     let acs = Acs::start(Options::default());
@@ -44,6 +45,7 @@ fn r_gpn_1_the_whole_tree() {
 }
 
 /// R-GPN-2 to R-GPN-9
+// Proves: R-GPN-2, R-GPN-3, R-GPN-4, R-GPN-5, R-GPN-6, R-GPN-7, R-GPN-8, R-GPN-9
 #[test]
 fn r_gpn_2_levels() {
     let acs = Acs::start(Options::default());
@@ -82,6 +84,7 @@ fn r_gpn_2_levels() {
 }
 
 /// R-GPV-3, R-GPV-4, R-GPV-6, R-GPV-8, R-GEN-2
+// Proves: R-GEN-2, R-GPV-3, R-GPV-4, R-GPV-6, R-GPV-8
 #[test]
 fn r_gpv_3_names_that_are_not_there() {
     let acs = Acs::start(Options::default());
@@ -133,6 +136,7 @@ fn is_whole(values: &[crate::acs::Value]) {
 }
 
 /// R-GPV-11: more than is held back goes out in chunks, complete; less has a length.
+// Proves: R-GPV-11
 #[test]
 fn r_gpv_11_a_long_answer() {
     let acs = Acs::start(Options::default());
@@ -152,6 +156,7 @@ fn r_gpv_11_a_long_answer() {
 
 /// T-4, T-23, T-24, S-18: a long answer that meets a redirect, a new nonce or a closed connection
 /// is sent again, whole.
+// Proves: T-23, T-24
 #[test]
 fn t_23_a_long_answer_twice() {
     let digest = Authentication::Digest(vec![Algorithm::Md5]);
@@ -178,6 +183,7 @@ fn t_23_a_long_answer_twice() {
 }
 
 /// T-26: the next session is at the configured URL again; T-25: five redirects and no more.
+// Proves: T-25, T-26, T-28
 #[test]
 fn t_25_redirects() {
     let acs = Acs::start(Options::default());
@@ -199,6 +205,7 @@ fn t_25_redirects() {
 }
 
 /// R-GPV-10: the values of one answer are those of one moment, whatever shells change meanwhile.
+// Proves: R-GPV-10
 #[test]
 fn r_gpv_10_one_moment() {
     const INTERVAL: &str = "Device.ManagementServer.PeriodicInformInterval";

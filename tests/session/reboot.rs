@@ -22,6 +22,7 @@ fn recording(acs: &Acs, name: &str) -> (Daemon, PathBuf) {
 }
 
 /// C-20, R-SYS-1, R-SYS-2, R-SYS-3, R-SYS-4, V-4, V-6, V-11, V-19
+// Proves: C-20, V-4, V-6, V-19, R-SYS-1, R-SYS-2, R-SYS-3, R-SYS-4
 #[test]
 fn r_sys_1_reboot() {
     let acs = Acs::start(Options::default());
@@ -75,6 +76,7 @@ fn r_sys_1_the_promise_is_kept() {
 }
 
 /// R-SYS-5, R-SYS-6, R-GEN-6, V-8, V-9, V-10: everything begins anew but the device's identity.
+// Proves: V-9, V-10, R-GEN-6, R-SYS-5, R-SYS-6
 #[test]
 fn r_sys_5_factory_reset() {
     let acs = Acs::start(Options::default());
@@ -142,6 +144,7 @@ fn r_sys_5_the_promise_is_kept() {
 }
 
 /// C-2, V-4, R-SYS-7, R-SYS-8, V-6, V-20: each has its own key.
+// Proves: C-2, V-4, V-6, V-7, V-20, R-SYS-7, R-SYS-8
 #[test]
 fn r_sys_8_schedule_inform() {
     let acs = Acs::start(Options::default());
@@ -172,6 +175,7 @@ fn r_sys_8_schedule_inform() {
 }
 
 /// R-SYS-11, V-12, V-20: what was promised survives restarts and reboots, before it is due and after.
+// Proves: V-12, V-20, R-SYS-11
 #[test]
 fn r_sys_11_scheduled_through_restarts() {
     let acs = Acs::start(Options::default());
@@ -203,6 +207,7 @@ fn r_sys_11_scheduled_through_restarts() {
 }
 
 /// R-SYS-9: more than the agent keeps is refused, not forgotten.
+// Proves: R-SYS-9
 #[test]
 fn r_sys_9_too_many() {
     let acs = Acs::start(Options::default());

@@ -13,6 +13,7 @@ fn address(url: &str) -> &str {
 }
 
 /// C-2, V-4, CR-1, CR-8, CR-9, CR-15: the URL that the Inform shows takes calls; the path stays after a restart.
+// Proves: C-2, V-4, I-3, CR-1, CR-8, CR-9, CR-15
 #[test]
 fn cr_1_the_url_of_the_inform() {
     let acs = Acs::start(Options::default());
@@ -38,6 +39,7 @@ fn cr_1_the_url_of_the_inform() {
 }
 
 /// CR-2, CR-4, CR-5, CR-6, GW-14: who may not call does not.
+// Proves: CR-2, CR-4, CR-5, CR-6
 #[test]
 fn cr_4_who_may_not_call() {
     let acs = Acs::start(Options::default());
@@ -64,6 +66,7 @@ fn cr_4_who_may_not_call() {
 }
 
 /// CR-17: without credentials nobody may call.
+// Proves: CR-17
 #[test]
 fn cr_17_no_credentials() {
     let acs = Acs::start(Options::default());
@@ -79,6 +82,7 @@ fn cr_17_no_credentials() {
 }
 
 /// C-1, CR-11: a call during a session does not cut it; a session of its own follows.
+// Proves: C-1, CR-11
 #[test]
 fn cr_11_during_a_session() {
     let acs = Acs::start(Options::default());
@@ -97,6 +101,7 @@ fn cr_11_during_a_session() {
 }
 
 /// CR-11: answered at once also while the ACS is silent and the engine waits for it.
+// Proves: CR-11
 #[test]
 fn cr_11_while_the_acs_is_silent() {
     let acs = Acs::start(Options::default());
@@ -115,6 +120,7 @@ fn cr_11_while_the_acs_is_silent() {
 }
 
 /// CR-10, V-5: five calls before a session make one session with one event.
+// Proves: V-5, CR-10
 #[test]
 fn cr_10_five_at_once() {
     let acs = Acs::start(Options::default());
@@ -137,6 +143,7 @@ fn cr_10_five_at_once() {
 }
 
 /// CR-12: too many are refused, without Retry-After.
+// Proves: CR-12
 #[test]
 fn cr_12_too_many() {
     let acs = Acs::start(Options::default());
@@ -153,6 +160,7 @@ fn cr_12_too_many() {
 }
 
 /// CR-14, CR-15: put off, the port is closed and the URL empty, and the ACS is told; put on, it comes back.
+// Proves: CR-14
 #[test]
 fn cr_14_put_off_and_on() {
     let acs = Acs::start(Options::default());
@@ -177,6 +185,7 @@ fn cr_14_put_off_and_on() {
 }
 
 /// S-21, R-SPV-25: new credentials for calls hold from the next session on.
+// Proves: S-21, CR-4, R-SPV-25
 #[test]
 fn cr_4_new_credentials() {
     let acs = Acs::start(Options::default());
@@ -193,6 +202,7 @@ fn cr_4_new_credentials() {
 }
 
 /// CR-13, CR-18: by default port 7547 of the address by which the ACS is reached, from the first Inform on.
+// Proves: CR-13, CR-18
 #[test]
 fn cr_13_the_default_port() {
     if TcpListener::bind((Ipv4Addr::LOCALHOST, 7547)).is_err() {

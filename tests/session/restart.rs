@@ -186,6 +186,7 @@ fn told(session: &Session, known: &mut Known) {
 }
 
 /// V-24, R-SPV-1, R-SPV-27, R-OBJ-6, R-OBJ-8, R-SPA-11, R-SYS-11, V-8, V-11, GW-4
+// Proves: V-24, R-SPV-1, R-SPV-27, R-SPA-11, R-OBJ-6, R-OBJ-8, R-SYS-11
 #[test]
 fn v_24_killed_a_hundred_times() {
     let acs = Acs::start(Options::default());

@@ -16,6 +16,7 @@ fn failed(daemon: &Daemon, times: u32) -> String {
 
 /// C-4, C-5, C-22, C-23, C-24, C-25, C-28, E-21, T-6, T-31, V-23: whatever fails, the events wait, the reason
 /// is told in words, and the next attempt is planned.
+// Proves: T-31, E-21, C-4, C-5, C-22, C-23, C-24, C-25, C-28, V-23
 #[test]
 fn c_23_every_kind_of_failure() {
     let acs = Acs::start(Options::default());
@@ -61,6 +62,7 @@ fn c_23_every_kind_of_failure() {
 
 /// C-22, C-24, C-26, C-28: the wait is over by itself; RetryCount says how often it failed, and
 /// begins anew after a success.
+// Proves: C-24, C-26
 #[test]
 fn c_24_the_next_attempt_comes_by_itself() {
     let acs = Acs::start(Options::default());
@@ -78,6 +80,7 @@ fn c_24_the_next_attempt_comes_by_itself() {
 }
 
 /// T-6, C-23: nobody listens.
+// Proves: C-23
 #[test]
 fn t_6_a_refused_port() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -96,6 +99,7 @@ fn t_6_a_refused_port() {
 }
 
 /// C-27, CR-20, V-15: a connection request ends the wait; when its session fails it is not told again.
+// Proves: C-27, V-15, CR-20
 #[test]
 fn cr_20_a_call_during_the_wait() {
     let acs = Acs::start(Options::default());
@@ -117,6 +121,7 @@ fn cr_20_a_call_during_the_wait() {
 }
 
 /// C-6: 8005 has the same Inform sent again, byte for byte, in the same session; not forever.
+// Proves: C-6
 #[test]
 fn c_6_retry_request() {
     let acs = Acs::start(Options::default());
@@ -141,6 +146,7 @@ fn c_6_retry_request() {
 
 /// V-3, V-23, C-22: a session that fails after its Inform was answered is tried again, with nothing
 /// that was delivered.
+// Proves: V-3
 #[test]
 fn v_3_failure_after_the_inform() {
     let acs = Acs::start(Options::default());
@@ -157,6 +163,7 @@ fn v_3_failure_after_the_inform() {
 }
 
 /// C-33: Retry-After asks for longer, never for shorter.
+// Proves: C-33
 #[test]
 fn c_33_retry_after() {
     for (asked, least, most) in [("3000", 2900, 3000), ("1", 500, 600)] {
@@ -171,6 +178,7 @@ fn c_33_retry_after() {
 }
 
 /// V-5, V-12, I-12: a 2 PERIODIC that could not be told waits, once, also through a reboot.
+// Proves: C-27, V-5, V-12, I-12
 #[test]
 fn v_12_a_periodic_inform_waits() {
     let acs = Acs::start(Options::default());

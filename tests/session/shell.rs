@@ -11,6 +11,7 @@ fn lines(text: &str) -> Vec<&str> {
 }
 
 /// names, get, set, add, del: what a person reads, what a script reads.
+// Proves: S-21
 #[test]
 fn words_of_the_tree() {
     let acs = Acs::start(Options::default());
@@ -43,6 +44,7 @@ fn words_of_the_tree() {
 }
 
 /// Exit codes and what goes where when it fails.
+// Proves: R-SPV-4
 #[test]
 fn what_fails() {
     let acs = Acs::start(Options::default());
@@ -83,6 +85,7 @@ fn what_fails() {
 }
 
 /// All of a set or nothing, also from here.
+// Proves: R-SPV-1
 #[test]
 fn r_spv_1_a_set_is_one() {
     let acs = Acs::start(Options::default());
@@ -147,6 +150,7 @@ fn status_at_the_start() {
 }
 
 /// inform: a session now, one at a time.
+// Proves: C-1
 #[test]
 fn inform_starts_a_session() {
     let acs = Acs::start(Options::default());

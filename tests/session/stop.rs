@@ -176,6 +176,7 @@ fn reload_takes_what_is_new() {
 }
 
 /// SIGHUP during a session changes nothing of it.
+// Proves: S-22
 #[test]
 fn reload_in_a_session() {
     let acs = Acs::start(Options::default());

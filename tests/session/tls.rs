@@ -38,6 +38,7 @@ fn refused(daemon: &Daemon) -> String {
 }
 
 /// S-1, S-2, S-5: TLS 1.3 and 1.2 with the CA of the configuration; S-12: Basic is allowed there.
+// Proves: S-2
 #[test]
 fn s_5_the_right_ca() {
     for only_1_2 in [false, true] {
@@ -54,6 +55,7 @@ fn s_5_the_right_ca() {
 }
 
 /// S-5, S-6, S-8, S-10: who cannot prove to be the ACS is told nothing, and status says why.
+// Proves: S-8, S-10
 #[test]
 fn s_5_an_impostor() {
     let other = https(Tls::default());
@@ -73,6 +75,7 @@ fn s_5_an_impostor() {
 }
 
 /// S-1: never in clear text, when the ACS speaks none but that.
+// Proves: S-1
 #[test]
 fn s_1_no_way_back_to_clear_text() {
     let acs = Acs::start(Options::default());

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 /// T-1: the agent is a client; it listens for connection requests alone.
+// Proves: T-1
 #[test]
 fn t_1_one_port_is_open() {
     let acs = Acs::start(Options::default());
@@ -37,6 +38,7 @@ fn t_1_one_port_is_open() {
 }
 
 /// T-27: an attempt that failed at the target of a redirect is followed by one at ManagementServer.URL.
+// Proves: T-27
 #[test]
 fn t_27_a_retry_starts_at_the_url() {
     let acs = Acs::start(Options::default());
@@ -56,6 +58,7 @@ fn t_27_a_retry_starts_at_the_url() {
 }
 
 /// CR-19
+// Proves: CR-19
 #[test]
 fn cr_19_methods_of_connection_requests() {
     let acs = Acs::start(Options::default());
@@ -67,6 +70,7 @@ fn cr_19_methods_of_connection_requests() {
 }
 
 /// E-16: an ACS of another version is asked again later, in the same namespace; nothing is lost.
+// Proves: E-16
 #[test]
 fn e_16_version_incompatible() {
     let acs = Acs::start(Options::default());
@@ -79,6 +83,7 @@ fn e_16_version_incompatible() {
 }
 
 /// C-28: what a retry tells is read anew.
+// Proves: C-28
 #[test]
 fn c_28_a_retry_is_made_anew() {
     const CODE: &str = "Device.DeviceInfo.ProvisioningCode";
@@ -95,6 +100,7 @@ fn c_28_a_retry_is_made_anew() {
 }
 
 /// I-8: a long Inform is whole.
+// Proves: I-8
 #[test]
 fn i_8_a_long_inform() {
     const ROWS: &str = "Device.ManagementServer.InformParameter.";

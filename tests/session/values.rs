@@ -11,6 +11,7 @@ const KEY: &str = "Device.ManagementServer.ParameterKey";
 const STRING: &str = "xsd:string";
 
 /// R-SPV-8, R-SPV-27, R-GEN-6, I-3: applied, read back, told in the next Inform, there after a power cut.
+// Proves: R-SPV-8, R-SPV-27
 #[test]
 fn r_spv_8_applied_and_kept() {
     let acs = Acs::start(Options::default());
@@ -34,6 +35,7 @@ fn r_spv_8_applied_and_kept() {
 
 /// R-SPV-1, R-SPV-4, R-SPV-5, R-SPV-11, R-SPV-14, R-GEN-5, R-GEN-6, E-18, E-30: each bad parameter has
 /// its own entry, and nothing at all is changed.
+// Proves: T-37, E-18, E-19, E-30, R-SPV-4, R-SPV-5, R-SPV-11, R-SPV-14
 #[test]
 fn r_spv_4_a_fault_for_each() {
     let acs = Acs::start(Options::default());
@@ -87,6 +89,7 @@ fn r_spv_4_a_fault_for_each() {
 }
 
 /// R-SPV-3, R-SPV-12, R-SPV-13, R-GEN-6: duplicates, keys that are too long, an empty list.
+// Proves: E-23, R-SPV-3, R-SPV-12, R-SPV-13
 #[test]
 fn r_spv_3_the_list_itself() {
     let acs = Acs::start(Options::default());
@@ -105,6 +108,7 @@ fn r_spv_3_the_list_itself() {
 }
 
 /// E-23, E-24, E-25, E-31, S-21, R-GPV-8, R-SPV-19: what values look like on their way in and out.
+// Proves: E-23, E-24, E-25, E-31, R-SPV-19, R-GPV-8
 #[test]
 fn e_24_values_survive_the_way() {
     let acs = Acs::start(Options::default());
@@ -137,6 +141,7 @@ fn e_24_values_survive_the_way() {
 }
 
 /// R-SPV-2, R-SPV-20: judged on the final state.
+// Proves: R-SPV-2, R-SPV-20
 #[test]
 fn r_spv_20_unique_among_rows() {
     const ROWS: &str = "Device.ManagementServer.InformParameter.";
@@ -159,6 +164,7 @@ fn r_spv_20_unique_among_rows() {
 }
 
 /// C-2, V-4, V-8, V-9, V-10, S-22, R-SPV-25: the new ACS is told 0 BOOTSTRAP, in the next session.
+// Proves: C-2, V-4, V-8, V-9, R-SPV-10, R-SPV-25
 #[test]
 fn v_8_another_acs() {
     let acs = Acs::start(Options::default());
@@ -201,6 +207,7 @@ fn v_8_another_acs() {
 }
 
 /// S-22: new credentials hold from the next session on.
+// Proves: S-22
 #[test]
 fn s_22_new_credentials() {
     let acs = Acs::start(Options {
@@ -220,6 +227,7 @@ fn s_22_new_credentials() {
 }
 
 /// C-2, V-4, I-11, V-12, V-5: a new interval holds at once; without an ACS one 2 PERIODIC waits.
+// Proves: C-2, V-4, I-11, I-12
 #[test]
 fn i_11_periodic() {
     let acs = Acs::start(Options::default());
@@ -243,6 +251,7 @@ fn i_11_periodic() {
 }
 
 /// C-30: EnableCWMP=false: no Inform, no connection request, until somebody at the device allows it.
+// Proves: C-30
 #[test]
 fn c_30_cwmp_can_be_put_off() {
     const NAME: &str = "Device.ManagementServer.EnableCWMP";

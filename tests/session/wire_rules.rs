@@ -18,6 +18,7 @@ fn everything(acs: &Acs, name: &str) {
 }
 
 /// E-6, E-9, E-10, E-31: prefixes, namespaces, IDs and counts of others.
+// Proves: E-6, E-9, E-31
 #[test]
 fn e_6_dialects() {
     let plain = Dialect::default;
@@ -45,6 +46,7 @@ fn e_6_dialects() {
 }
 
 /// T-4, T-11, T-16, T-17, T-18, T-19, T-36
+// Proves: T-11, T-16, T-17, T-18, T-19
 #[test]
 fn t_11_manners() {
     let plain = Options::default;
@@ -60,6 +62,7 @@ fn t_11_manners() {
 }
 
 /// T-8: the ACS says how long it is to be waited for, and is.
+// Proves: T-8
 #[test]
 fn t_8_session_timeout() {
     let dialect = Dialect { session_timeout: Some(35), ..Dialect::default() };
@@ -76,6 +79,7 @@ fn t_8_session_timeout() {
 }
 
 /// T-36: an envelope of 32 KiB and more is taken.
+// Proves: T-36
 #[test]
 fn t_36_a_large_request() {
     let acs = Acs::start(Options::default());
@@ -87,6 +91,7 @@ fn t_36_a_large_request() {
 }
 
 /// R-GRM-1, R-GEN-1, R-GEN-7, E-7: every method listed is one that there is, and no other is.
+// Proves: E-7, R-GEN-1, R-GEN-2, R-GEN-7, R-GRM-1
 #[test]
 fn r_grm_1_methods() {
     let acs = Acs::start(Options::default());
@@ -143,6 +148,7 @@ fn envelope(header: &str, body: &str) -> String {
 }
 
 /// E-17, E-20, C-12, C-14: odd messages that a session survives.
+// Proves: E-17, E-20, C-12, C-14
 #[test]
 fn e_20_what_a_session_survives() {
     let acs = Acs::start(Options::default());
@@ -165,6 +171,7 @@ fn e_20_what_a_session_survives() {
 }
 
 /// C-12, C-13, C-15: HoldRequests true in the InformResponse: the empty POST does not end the session.
+// Proves: C-12, C-13, C-15
 #[test]
 fn c_12_hold_requests() {
     let acs = Acs::start(Options {
@@ -182,6 +189,7 @@ fn c_12_hold_requests() {
 }
 
 /// C-13, C-16: after an answer, 204 ends the session without another POST.
+// Proves: C-16
 #[test]
 fn c_16_no_post_too_many() {
     let acs = Acs::start(Options::default());
@@ -195,6 +203,7 @@ fn c_16_no_post_too_many() {
 }
 
 /// E-2, E-21, E-32, T-10, T-31: what ends a session, with the reason in words.
+// Proves: T-10, E-21, E-32
 #[test]
 fn e_21_what_ends_a_session() {
     let twice = "<c:GetRPCMethods/><c:GetRPCMethods/>";

@@ -32,6 +32,7 @@ const ALL: &[&str] = &[
     "M X_CWMPD_Thing",
 ];
 
+// Proves: V-5, V-6, V-7
 #[test]
 fn single_once_multiple_each_v5_v6_v7() {
     let mut queue = with(&[PERIODIC, PERIODIC, M_SCHEDULE_INFORM, M_SCHEDULE_INFORM]);
@@ -40,6 +41,7 @@ fn single_once_multiple_each_v5_v6_v7() {
 }
 
 /// V-26: a vendor's event is single, its `M` event is one for each CommandKey.
+// Proves: V-26
 #[test]
 fn vendor_events_v26() {
     let mut queue = Queue::default();
@@ -53,6 +55,7 @@ fn vendor_events_v26() {
     assert!(codes(&queue).is_empty());
 }
 
+// Proves: V-1, V-3, V-23, V-25
 #[test]
 fn a_session_delivers_what_it_told_v1_v3_v23_v25() {
     let mut queue = with(&[BOOT, M_REBOOT]);
@@ -77,6 +80,7 @@ fn a_session_delivers_what_it_told_v1_v3_v23_v25() {
     assert!(queue.is_empty());
 }
 
+// Proves: V-12, V-13, V-14, V-15
 #[test]
 fn what_a_failed_session_keeps_v12_v13_v14_v15() {
     let mut queue = with(ALL);
@@ -92,6 +96,7 @@ fn what_a_failed_session_keeps_v12_v13_v14_v15() {
     assert_eq!(codes(&queue), ["6 CONNECTION REQUEST"]);
 }
 
+// Proves: V-16, V-17
 #[test]
 fn what_an_inform_response_delivers_v16_v17() {
     let mut queue = with(ALL);
@@ -108,6 +113,7 @@ fn what_an_inform_response_delivers_v16_v17() {
     assert_eq!(codes(&queue), expected);
 }
 
+// Proves: V-11, V-19, V-20
 #[test]
 fn what_a_reboot_keeps_v11_v12_v13_v19_v20() {
     let mut queue = with(ALL);
@@ -133,6 +139,7 @@ fn what_a_reboot_keeps_v11_v12_v13_v19_v20() {
     assert_eq!(queue.pending().filter(|e| e.code == M_REBOOT).count(), 2);
 }
 
+// Proves: V-8, V-9, V-10
 #[test]
 fn bootstrap_discards_the_others_v8_v9_v10() {
     let mut queue = with(ALL);
@@ -146,6 +153,7 @@ fn bootstrap_discards_the_others_v8_v9_v10() {
     assert_eq!(codes(&queue), ["0 BOOTSTRAP", "1 BOOT"]);
 }
 
+// Proves: V-2
 #[test]
 fn at_most_64_entries_the_oldest_multiple_goes_first_v2() {
     let mut queue = with(&[BOOT]);
@@ -160,6 +168,7 @@ fn at_most_64_entries_the_oldest_multiple_goes_first_v2() {
     assert_eq!(pending[63], "2 PERIODIC");
 }
 
+// Proves: V-24
 #[test]
 fn records_survive_v24() {
     let mut queue = with(&[BOOT, CONNECTION_REQUEST]);

@@ -41,6 +41,7 @@ fn run(schedule: &mut Schedule, from: u64, to: u64, now: impl Fn(u64) -> Now) ->
     fired
 }
 
+// Proves: C-24, C-25
 #[test]
 fn retry_waits_c24_c25() {
     let table = [
@@ -61,6 +62,7 @@ fn retry_waits_c24_c25() {
     assert_eq!(retry_range(10, 65_535, 65_535), (MAX_RETRY_WAIT, MAX_RETRY_WAIT));
 }
 
+// Proves: C-22, C-26, C-27, C-29, C-33
 #[test]
 fn retries_grow_and_begin_anew_c22_c26_c27_c29_c33() {
     let mut s = schedule(Settings::default(), at(100), 0);
@@ -84,6 +86,7 @@ fn retries_grow_and_begin_anew_c22_c26_c27_c29_c33() {
     assert!(wait > Duration::from_millis(7_490) && wait < Duration::from_millis(7_510), "{wait:?}");
 }
 
+// Proves: I-10
 #[test]
 fn periodic_by_its_time_i10() {
     // T0 is 20 s past a whole minute; at +7 s of each minute.
@@ -99,6 +102,7 @@ fn periodic_by_its_time_i10() {
     assert!(run(&mut s, 0, 600, at).iter().all(|t| (T0 + *t as i64 - 7 - T0 - 1_000_000_000) % 60 == 0));
 }
 
+// Proves: I-10
 #[test]
 fn periodic_without_a_time_is_at_random_i10() {
     for random in [0, 1, 59, 60, 12345, u32::MAX] {
@@ -114,6 +118,7 @@ fn periodic_without_a_time_is_at_random_i10() {
     }
 }
 
+// Proves: I-11
 #[test]
 fn periodic_settings_hold_at_once_i11() {
     let mut s = schedule(every(3600, None), at(0), 3599);
@@ -127,6 +132,7 @@ fn periodic_settings_hold_at_once_i11() {
     assert_eq!((s.next(), s.take_due(at(1000))), (None, Due::default()));
 }
 
+// Proves: I-12
 #[test]
 fn a_late_look_gives_one_periodic_i12() {
     let mut s = schedule(every(60, Some(0)), at(0), 0);
@@ -168,6 +174,7 @@ fn a_clock_that_is_set_later_aligns_the_periodic() {
     assert!(fired.iter().skip(1).all(|t| at(*t).wall % 3600 == 0), "{fired:?}");
 }
 
+// Proves: R-SYS-8, R-SYS-9
 #[test]
 fn schedule_informs_r_sys_8_r_sys_9() {
     let mut s = schedule(Settings::default(), at(10), 0);
@@ -195,6 +202,7 @@ fn stored() -> String {
     record
 }
 
+// Proves: R-SYS-11
 #[test]
 fn schedule_informs_survive_r_sys_11() {
     let key = vec!["tab\tkey".to_string()];

@@ -134,6 +134,7 @@ impl Talk {
     }
 }
 
+// Proves: E-11, C-3, C-13, C-15
 #[test]
 fn the_shortest_session_c3_c13_c15() {
     let mut talk = Talk { session: Session::new(Namespace::V1_2, 9), host: Table::default() };
@@ -150,6 +151,7 @@ fn the_shortest_session_c3_c13_c15() {
     assert!(talk.empty().starts_with("(failed)"));
 }
 
+// Proves: C-4, C-5, C-23
 #[test]
 fn only_inform_response_opens_a_session_c4_c5_c23() {
     let answers = [
@@ -172,6 +174,7 @@ fn only_inform_response_opens_a_session_c4_c5_c23() {
     assert!(Talk::informed().empty().starts_with("(failed)"));
 }
 
+// Proves: C-6
 #[test]
 fn the_same_inform_again_for_8005_c6() {
     let mut talk = Talk { session: Session::new(Namespace::V1_2, 9), host: Table::default() };
@@ -193,6 +196,7 @@ fn ids_that_do_not_echo_are_taken_v23_exception() {
 }
 
 /// R-GEN-7, R-GEN-8: all but Download, and of the optional ones FactoryReset and ScheduleInform.
+// Proves: E-10, C-9, C-10, C-16, R-GEN-7, R-GEN-8, R-GRM-1
 #[test]
 fn every_method_is_performed_and_answered_c9_c10_e10() {
     let names = "<ParameterNames><string>Device.</string></ParameterNames>";
@@ -266,6 +270,7 @@ fn every_method_is_performed_and_answered_c9_c10_e10() {
     assert_eq!(talk.empty(), "(done)"); // C-16
 }
 
+// Proves: R-GEN-1, R-GEN-2
 #[test]
 fn a_fault_never_ends_the_session_r_gen_1_r_gen_2() {
     let table = [
@@ -289,6 +294,8 @@ fn a_fault_never_ends_the_session_r_gen_1_r_gen_2() {
 
 /// R-GEN-4: whatever went wrong, a method ends with a code of its own list: R-GRM-2, R-SPV-7,
 /// R-GPV-5, R-GPN-4, R-SPA-10, R-SPA-13, R-OBJ-2, R-OBJ-3, R-SYS-3, R-SYS-9.
+// Proves: R-GEN-4, R-GRM-2, R-SPV-7, R-GPV-5, R-GPN-4, R-SPA-10, R-SPA-13, R-OBJ-2, R-OBJ-3, R-SYS-3
+// Proves: R-SYS-9
 #[test]
 fn codes_are_of_the_methods_list_r_gen_4() {
     let names = "<ParameterNames><string>Device.</string></ParameterNames>";
@@ -352,6 +359,7 @@ fn a_long_answer_can_become_a_fault() {
     }
 }
 
+// Proves: C-12, C-15
 #[test]
 fn hold_requests_c12_c13_c15() {
     // Held at first: the empty POST does not say that there is no more.
@@ -371,6 +379,7 @@ fn hold_requests_c12_c13_c15() {
     assert_eq!(talk.empty(), "(done)");
 }
 
+// Proves: T-11, C-14, C-16
 #[test]
 fn an_empty_response_after_an_answer_ends_only_what_was_said_to_end_c14_c16() {
     let mut talk = Talk::open();
@@ -381,6 +390,7 @@ fn an_empty_response_after_an_answer_ends_only_what_was_said_to_end_c14_c16() {
     assert_eq!(talk.sends(" \r\n"), "(done)");
 }
 
+// Proves: E-17, E-20
 #[test]
 fn a_header_not_understood_e17() {
     let header = "<x:Secret s:mustUnderstand='1'>1</x:Secret><c:ID>77</c:ID>";
@@ -394,6 +404,7 @@ fn a_header_not_understood_e17() {
     assert_eq!(Talk::informed().says(header, INFORM_RESPONSE), "(empty)");
 }
 
+// Proves: E-20
 #[test]
 fn a_fault_or_response_nobody_asked_for_is_passed_over_e20() {
     let mut talk = Talk::open();
@@ -408,6 +419,7 @@ fn a_fault_or_response_nobody_asked_for_is_passed_over_e20() {
     assert!(talk.sends(&fault(8002)).starts_with("(failed)"));
 }
 
+// Proves: E-2, E-21
 #[test]
 fn an_unreadable_message_ends_the_session_e2_e21() {
     for text in ["<a", "<a/>", &envelope("", &REBOOT.repeat(2))] {
@@ -417,6 +429,7 @@ fn an_unreadable_message_ends_the_session_e2_e21() {
     }
 }
 
+// Proves: E-9, E-14, E-15
 #[test]
 fn namespaces_follow_the_acs_e9_e14_e15() {
     let mut talk = Talk::informed();
@@ -438,6 +451,7 @@ fn namespaces_follow_the_acs_e9_e14_e15() {
     assert!(talk.sends(&undeclared).contains("urn:dslforum-org:cwmp-1-1"));
 }
 
+// Proves: T-8
 #[test]
 fn session_timeout_t8() {
     for (seconds, expected) in [("35", Some(35)), ("30", Some(30)), ("29", None), ("0", None), ("x", None)] {

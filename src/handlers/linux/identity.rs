@@ -201,6 +201,7 @@ mod tests {
     use super::*;
     use crate::handlers::probe::Folder;
 
+    // Proves: I-1
     #[test]
     fn a_board_with_firmware_tables() {
         let f = Folder::new();

@@ -24,6 +24,7 @@ fn table(row: &str, cases: &[(&str, Result<&str, u16>)]) {
     }
 }
 
+// Proves: E-23
 #[test]
 fn e_23_lengths_are_counted_in_characters() {
     let long = "\u{20ac}".repeat(64);
@@ -33,6 +34,7 @@ fn e_23_lengths_are_counted_in_characters() {
     table("type = \"string(0..0,5..7)\"", &[("", Ok("")), ("abc", Err(9007)), ("abcde", Ok("abcde"))]);
 }
 
+// Proves: E-24
 #[test]
 fn e_24_text_stays_as_it_is() {
     table(
@@ -46,6 +48,7 @@ fn e_24_text_stays_as_it_is() {
     );
 }
 
+// Proves: E-25
 #[test]
 fn e_25_booleans() {
     table(
@@ -62,6 +65,7 @@ fn e_25_booleans() {
     );
 }
 
+// Proves: E-28
 #[test]
 fn e_28_whole_numbers() {
     table(
@@ -129,6 +133,7 @@ fn e_28_whole_numbers() {
     );
 }
 
+// Proves: R-SPV-14
 #[test]
 fn r_spv_14_decimals() {
     table(
@@ -156,6 +161,7 @@ fn r_spv_14_decimals() {
     );
 }
 
+// Proves: E-26
 #[test]
 fn e_26_27_times() {
     table(
@@ -194,6 +200,7 @@ fn e_26_27_times() {
     });
 }
 
+// Proves: E-29
 #[test]
 fn e_29_octets() {
     table(
@@ -223,6 +230,7 @@ fn e_29_octets() {
     );
 }
 
+// Proves: R-SPV-14, R-SPV-15
 #[test]
 fn r_spv_14_enumerations_and_patterns() {
     table(
@@ -258,6 +266,7 @@ fn r_spv_14_enumerations_and_patterns() {
     );
 }
 
+// Proves: N-10
 #[test]
 fn r_spv_14_named_types() {
     table("type = \"Alias\"", &[("cpe-1", Ok("cpe-1")), ("", Err(9007)), ("1a", Err(9007))]); // N-10
@@ -313,6 +322,7 @@ fn r_spv_14_named_types() {
     table("type = \"Order\"", &[("0", Err(9007)), ("1", Ok("1"))]);
 }
 
+// Proves: R-SPV-16
 #[test]
 fn r_spv_16_lists() {
     table(
@@ -370,6 +380,7 @@ fn what_a_source_says_is_made_to_fit() {
     }
 }
 
+// Proves: E-30
 #[test]
 fn e_30_the_type_named_by_the_acs() {
     let cases: &[(&str, &[&str], &[&str])] = &[

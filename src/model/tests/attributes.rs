@@ -17,6 +17,7 @@ fn attribute(b: &mut Bench, name: &str) -> String {
 }
 
 /// R-SPA-2, 3, 4, 7, 8, 9, 11, 13, 14.
+// Proves: R-SPA-2, R-SPA-3, R-SPA-4, R-SPA-7, R-SPA-8, R-SPA-9, R-SPA-11, R-SPA-14
 #[test]
 fn attributes_are_set_and_kept() {
     let mut b = Bench::new();
@@ -48,6 +49,7 @@ fn attributes_are_set_and_kept() {
 }
 
 /// R-SPA-1, 5, 10: what is refused, and that nothing of the request holds.
+// Proves: R-SPA-1, R-SPA-5, R-SPA-10
 #[test]
 fn bad_attributes_are_refused_as_a_whole() {
     let mut b = Bench::new();
@@ -67,6 +69,7 @@ fn bad_attributes_are_refused_as_a_whole() {
 }
 
 /// R-SPA-12.
+// Proves: R-SPA-12
 #[test]
 fn the_acs_can_take_a_parameter_for_itself() {
     let mut b = Bench::new();
@@ -81,6 +84,7 @@ fn changes(any: bool, active: bool) -> Changes {
 }
 
 /// I-4, N-7: silent at first, then every difference until it was reported; a restart loses nothing.
+// Proves: I-4, N-1, N-7
 #[test]
 fn changes_are_found_and_reported() {
     let mut b = Bench::new();
@@ -120,6 +124,7 @@ fn a_sweep_that_finds_nothing_writes_nothing() {
 }
 
 /// I-9, R-SPV-26: what the ACS writes is known to it; what others write is told.
+// Proves: I-9, R-SPV-26
 #[test]
 fn the_acss_own_changes_are_not_told() {
     let mut b = Bench::new();
@@ -151,6 +156,7 @@ fn attributes_of_volatile_rows_live_in_memory() {
 }
 
 /// R-OBJ-11, R-SPA-11: a new row has default attributes, whatever stood at its path.
+// Proves: R-OBJ-11
 #[test]
 fn attributes_go_with_their_row() {
     let mut b = Bench::new();

@@ -1,6 +1,7 @@
 use super::*;
 
 /// R-SPV-1, 4, 5, 11, 14, 17, 19, 20, N-10: what is refused, with which code; and nothing has changed.
+// Proves: R-GEN-6, R-SPV-5, R-SPV-11, R-SPV-17, R-SPV-19, R-SPV-20
 #[test]
 fn bad_values_are_refused_one_by_one() {
     let mut b = Bench::new();
@@ -48,6 +49,7 @@ fn bad_values_are_refused_one_by_one() {
 }
 
 /// R-SPV-6: 9004 speaks of an RPC, never of one parameter.
+// Proves: R-SPV-6
 #[test]
 fn r_spv_6_what_a_handler_refuses_has_a_code_of_a_parameter() {
     let mut b = Bench::new();
@@ -66,6 +68,7 @@ fn r_spv_6_what_a_handler_refuses_has_a_code_of_a_parameter() {
 }
 
 /// R-SPV-21, without AutoCreateInstances: a set makes no row, and what came with it is not done.
+// Proves: R-SPV-21
 #[test]
 fn r_spv_21_a_set_makes_no_row() {
     let mut b = Bench::new();
@@ -76,6 +79,7 @@ fn r_spv_21_a_set_makes_no_row() {
     assert_eq!(b.value("Device.Info.Code"), "first");
 }
 
+// Proves: R-SPV-3, R-SPV-12, R-SPV-13
 #[test]
 fn a_set_as_a_whole_is_refused() {
     let mut b = Bench::new();
@@ -121,6 +125,7 @@ fn the_type_must_be_the_models() {
 }
 
 /// R-SPV-1, 2, 27: stored values and handlers' values together, in canonical form.
+// Proves: R-SPV-2, R-SPV-27
 #[test]
 fn a_set_reaches_everything() {
     let mut b = Bench::new();
@@ -169,6 +174,7 @@ fn a_set_reaches_everything() {
 }
 
 /// R-SPV-20: a functional key of a table with an enableParameter is unique among enabled rows.
+// Proves: R-SPV-2, R-SPV-20
 #[test]
 fn keys_are_unique_among_enabled_rows() {
     let mut b = Bench::new();
@@ -285,6 +291,7 @@ fn what_cannot_be_undone_comes_last_and_alone() {
 }
 
 /// R-SPV-8, 9, 10, 24.
+// Proves: R-SPV-8, R-SPV-9, R-SPV-10, R-SPV-24
 #[test]
 fn what_carries_the_uplink_waits_for_the_end_of_the_session() {
     let mut b = Bench::new();
@@ -317,6 +324,7 @@ fn a_promise_that_fails_is_told_and_undone() {
 }
 
 /// R-SPV-23.
+// Proves: R-SPV-23
 #[test]
 fn a_command_is_done_and_reads_neutral() {
     let mut b = Bench::new();
@@ -326,6 +334,7 @@ fn a_command_is_done_and_reads_neutral() {
 }
 
 /// R-OBJ-1 to 6, 8, 10.
+// Proves: R-OBJ-1, R-OBJ-2, R-OBJ-3, R-OBJ-4, R-OBJ-5, R-OBJ-6, R-OBJ-8, R-OBJ-10
 #[test]
 fn rows_are_added_and_deleted() {
     let mut b = Bench::new();
@@ -413,6 +422,7 @@ fn what_cannot_be_added_or_deleted() {
 }
 
 /// R-OBJ-9.
+// Proves: R-OBJ-9
 #[test]
 fn a_row_is_added_with_an_alias() {
     let mut b = Bench::new();
@@ -427,6 +437,7 @@ fn a_row_is_added_with_an_alias() {
 }
 
 /// R-SPV-18, R-OBJ-11.
+// Proves: R-SPV-18, R-OBJ-11
 #[test]
 fn references_to_a_deleted_row_are_cleared() {
     let mut b = Bench::new();

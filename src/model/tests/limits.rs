@@ -158,6 +158,7 @@ Name     = { type = "string" }
 }
 
 /// R-GPV-11: what is named again is counted again, whole and in its place.
+// Proves: R-GPV-11
 #[test]
 fn the_whole_tree_many_times_over() {
     let mut b = Bench::new();
@@ -282,6 +283,7 @@ fn records_of_another_version_are_survived() {
 }
 
 /// R-SPV-18: a promise that refers to a row that is deleted in the same session.
+// Proves: R-SPV-18
 #[test]
 fn a_promised_reference_goes_with_its_row() {
     let (journal, one) = fresh();

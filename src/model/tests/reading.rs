@@ -1,5 +1,6 @@
 use super::*;
 
+// Proves: R-SPV-23, R-GPV-9, R-OBJ-10
 #[test]
 fn values_of_every_source() {
     let mut b = Bench::new();
@@ -28,6 +29,7 @@ fn values_of_every_source() {
 }
 
 /// R-GPV-8.
+// Proves: R-GPV-8
 #[test]
 fn values_carry_the_types_of_the_model() {
     let mut b = Bench::new();
@@ -43,6 +45,7 @@ fn values_carry_the_types_of_the_model() {
 }
 
 /// R-GPV-1, 2, 3, 6, DM-1: what names there are, and how many values they give.
+// Proves: R-GPV-1, R-GPV-2, R-GPV-3, R-GPV-6
 #[test]
 fn names_of_a_request() {
     let mut b = Bench::new();
@@ -68,6 +71,7 @@ fn names_of_a_request() {
 }
 
 /// R-GPV-4, R-GPN-4, DM-1.
+// Proves: R-GEN-3, R-GPV-4, R-GPN-4
 #[test]
 fn unknown_names_are_9005_and_are_named() {
     let mut b = Bench::new();
@@ -102,6 +106,7 @@ fn unknown_names_are_9005_and_are_named() {
 }
 
 /// R-GPV-12: with AliasBasedAddressing false, answers name instances by their numbers.
+// Proves: R-GPV-12, N-11, N-13
 #[test]
 fn r_gpv_12_an_alias_is_answered_with_the_number() {
     let mut b = Bench::new();
@@ -131,6 +136,7 @@ fn rows_are_read_whole() {
 }
 
 /// R-GPN-1, 2, 5, 7, 8, 9.
+// Proves: R-GPN-1, R-GPN-2, R-GPN-3, R-GPN-5, R-GPN-7, R-GPN-8, R-GPN-9
 #[test]
 fn names_of_a_level_and_of_a_tree() {
     let mut b = Bench::new();
@@ -185,6 +191,7 @@ fn names_of_a_level_and_of_a_tree() {
 }
 
 /// R-GPN-6.
+// Proves: R-GPN-6
 #[test]
 fn writable_says_what_can_be_done() {
     let mut b = Bench::new();
@@ -336,6 +343,7 @@ fn a_selection_can_begin_again() {
 }
 
 /// R-GPV-10: while an answer is under way nothing it walks over changes under it.
+// Proves: R-GPV-10
 #[test]
 fn an_answer_holds_what_it_counted() {
     let mut b = Bench::new();

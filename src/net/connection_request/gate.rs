@@ -211,6 +211,7 @@ mod tests {
     const REFUSED: Answer = Answer::Challenge { stale: false };
     const STALE: Answer = Answer::Challenge { stale: true };
 
+    // Proves: CR-1, CR-2
     #[test]
     fn cr1_cr2_path_and_method() {
         let (mut gate, now) = gate();
@@ -226,6 +227,7 @@ mod tests {
         assert_eq!(judge(&mut gate, &get(PATH, &good), now), Answer::Accepted);
     }
 
+    // Proves: CR-4, CR-5
     #[test]
     fn cr4_cr5_what_does_not_authenticate() {
         let (mut gate, now) = gate();
@@ -278,6 +280,7 @@ mod tests {
         }
     }
 
+    // Proves: CR-3
     #[test]
     fn cr3_query_is_ignored_and_absolute_form_is_known() {
         let (mut gate, now) = gate();
@@ -293,6 +296,7 @@ mod tests {
         }
     }
 
+    // Proves: CR-6
     #[test]
     fn cr6_replay_is_refused_and_told_as_stale() {
         let (mut gate, now) = gate();
@@ -317,6 +321,7 @@ mod tests {
         assert!(text.contains(", stale=true\r\n"), "{text}");
     }
 
+    // Proves: CR-12
     #[test]
     fn cr12_limit_comes_after_authentication() {
         let (mut gate, now) = gate();
@@ -341,6 +346,7 @@ mod tests {
         assert!(busy.starts_with("HTTP/1.1 503 ") && !busy.contains("Retry-After"), "{busy}");
     }
 
+    // Proves: CR-17
     #[test]
     fn cr17_empty_username_refuses_everyone() {
         for password in ["", "pass:word"] {
@@ -353,6 +359,7 @@ mod tests {
         }
     }
 
+    // Proves: CR-5, CR-6
     #[test]
     fn cr6_algorithms_are_offered_as_told() {
         let (mut gate, now) = gate();

@@ -58,6 +58,7 @@ impl Limit {
 mod tests {
     use super::*;
 
+    // Proves: CR-12
     #[test]
     fn cr12_burst_then_one_each_interval() {
         let start = Instant::now();

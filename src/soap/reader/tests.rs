@@ -57,6 +57,7 @@ fn invalid(body: &str) -> (u16, String) {
     }
 }
 
+// Proves: E-6, E-7, E-12, R-GPN-9, R-SPA-3
 #[test]
 fn requests_as_acss_write_them_e6_e7() {
     assert_eq!(sample(0).body, Body::Response(Response::Inform));
@@ -118,6 +119,7 @@ fn requests_as_acss_write_them_e6_e7() {
     assert_eq!(sample(15).body, Body::Request(Request::Reboot { command_key: "café".to_string() }));
 }
 
+// Proves: E-32
 #[test]
 fn what_is_no_message_is_an_error_e2_e21_e32() {
     let envelope = |inside: &str| {
@@ -174,6 +176,7 @@ fn encodings() {
     assert_eq!(read(ascii.as_bytes()).unwrap().body, Body::Request(Request::FactoryReset));
 }
 
+// Proves: R-SPV-12, R-OBJ-1, R-SYS-3, R-SYS-7, R-SYS-8
 #[test]
 fn arguments_that_are_wrong_are_9003_and_named_r_gen_2() {
     let long = "x".repeat(33);
@@ -227,6 +230,7 @@ fn lengths_are_counted_in_characters_e23() {
 }
 
 /// E-6: comments, CDATA and white space; E-7.
+// Proves: E-6, E-7
 #[test]
 fn unknown_elements_are_ignored_and_counts_that_lie_are_not_read_e7() {
     let junk = "<Extra><Deep>1</Deep></Extra><other:Name>2</other:Name>";
@@ -247,6 +251,7 @@ fn unknown_elements_are_ignored_and_counts_that_lie_are_not_read_e7() {
     assert_eq!((list[0].value.as_str(), &list[0].xsi_type), ("", &None));
 }
 
+// Proves: E-30, E-31
 #[test]
 fn types_of_values_e30_e31() {
     let with = |attribute: &str| {
@@ -272,6 +277,7 @@ fn types_of_values_e30_e31() {
     }
 }
 
+// Proves: R-GEN-1
 #[test]
 fn a_method_of_another_namespace_is_unknown_r_gen_1() {
     let body = "<other:Reboot><CommandKey/></other:Reboot>";
@@ -279,6 +285,7 @@ fn a_method_of_another_namespace_is_unknown_r_gen_1() {
     assert_eq!(request("<c:FooBar><a/></c:FooBar>"), Request::Unknown { method: "FooBar".to_string() });
 }
 
+// Proves: E-17
 #[test]
 fn headers_that_must_be_understood_e17() {
     let with = |header: &str| {
@@ -298,6 +305,7 @@ fn headers_that_must_be_understood_e17() {
     assert_eq!(known.hold_requests, Some(true));
 }
 
+// Proves: R-GEN-3
 #[test]
 fn beyond_a_limit_is_9004_r_gen_3() {
     let names = |n: usize| {
@@ -321,6 +329,7 @@ fn beyond_a_limit_is_9004_r_gen_3() {
 }
 
 /// T-36
+// Proves: T-36
 #[test]
 fn a_value_as_large_as_the_body_is_read() {
     let value = "v".repeat(2 * 1024 * 1024);
@@ -332,6 +341,7 @@ fn a_value_as_large_as_the_body_is_read() {
     assert_eq!(list[0].value.len(), value.len());
 }
 
+// Proves: C-17, C-19
 #[test]
 fn responses_and_their_junk_c17_c19() {
     let response = |body: &str| match read(in_body(body).as_bytes()).unwrap().body {

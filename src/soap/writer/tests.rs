@@ -8,6 +8,7 @@ fn escaped(text: &str) -> String {
     String::from_utf8(out).unwrap()
 }
 
+// Proves: E-22, E-24
 #[test]
 fn escapes_e22_e24() {
     let table = [
@@ -24,6 +25,7 @@ fn escapes_e22_e24() {
 }
 
 /// Whatever a value is made of, a reader gets it back unchanged (E-24), legal characters given.
+// Proves: E-5
 #[test]
 fn written_values_are_read_back_unchanged_e24() {
     let values = ["", " ", " a ", "\t\r\n", "a\r\nb", "]]>", "&amp;", "<a/>", "é\u{10FFFF}\u{FFFD}", "'\""];
@@ -44,6 +46,7 @@ fn written_values_are_read_back_unchanged_e24() {
     }
 }
 
+// Proves: E-8, E-9
 #[test]
 fn namespaces_of_answers_e8_e9() {
     for ns in [Namespace::V1_0, Namespace::V1_1, Namespace::V1_2] {
@@ -61,6 +64,7 @@ fn an_answer_to_a_request_without_id_has_no_header() {
     assert!(!text.contains("Header"), "{text}");
 }
 
+// Proves: E-19
 #[test]
 fn whose_fault_it_is_e19() {
     let client = [9003, 9005, 9006, 9007, 9008];

@@ -11,6 +11,7 @@ fn good_call(running: &Running) {
     assert_eq!(running.connect().call("acs", "secret"), 200);
 }
 
+// Proves: CR-8
 #[test]
 fn cr1_cr4_cr8_challenge_and_answer() {
     let running = Running::start();
@@ -45,6 +46,7 @@ fn cr1_random_paths() {
     }
 }
 
+// Proves: CR-2
 #[test]
 fn cr2_gw14_other_methods_paths_and_protocols() {
     let running = Running::start();
@@ -68,6 +70,7 @@ fn cr2_gw14_other_methods_paths_and_protocols() {
     assert!(running.accepted.try_recv().is_err());
 }
 
+// Proves: CR-3
 #[test]
 fn cr3_query_and_body_are_passed_over() {
     let running = Running::start();
@@ -92,6 +95,7 @@ fn cr3_query_and_body_are_passed_over() {
     running.expect_accepted(1);
 }
 
+// Proves: CR-7
 #[test]
 fn cr7_any_source_address() {
     let running = Running::start();
@@ -99,6 +103,7 @@ fn cr7_any_source_address() {
     running.expect_accepted(1);
 }
 
+// Proves: CR-10
 #[test]
 fn cr10_cr12_several_requests_and_the_limit() {
     let running = Running::start();
@@ -116,6 +121,7 @@ fn cr10_cr12_several_requests_and_the_limit() {
     running.expect_accepted(5);
 }
 
+// Proves: CR-14
 #[test]
 fn cr14_dropped_listener_closes_port_and_connections() {
     let running = Running::start();
@@ -128,6 +134,7 @@ fn cr14_dropped_listener_closes_port_and_connections() {
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
 }
 
+// Proves: CR-16
 #[test]
 fn cr16_url_and_ipv6() {
     let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
@@ -140,6 +147,7 @@ fn cr16_url_and_ipv6() {
     }
 }
 
+// Proves: CR-17
 #[test]
 fn cr17_empty_username() {
     let open = Settings {
@@ -152,6 +160,7 @@ fn cr17_empty_username() {
     assert!(running.accepted.try_recv().is_err());
 }
 
+// Proves: CR-18
 #[test]
 fn cr18_other_addresses_of_the_machine_are_closed() {
     let running = Running::start();
