@@ -10,19 +10,9 @@ use crate::sys::clock::{self, Now};
 const REBOOTS: &str = "e/reboots";
 
 /// ManagementServer.DelayReboot.
-pub const DELAY: &str = "Device.ManagementServer.DelayReboot";
+const DELAY: &str = "Device.ManagementServer.DelayReboot";
 /// ManagementServer.ScheduleReboot.
-pub const TIME: &str = "Device.ManagementServer.ScheduleReboot";
-
-/// DelayReboot as a number of seconds; `None` for −1.
-pub fn delay(value: &str) -> Option<u32> {
-    value.parse().ok()
-}
-
-/// ScheduleReboot in seconds since 1970; `None` for Unknown Time.
-pub fn time(value: &str) -> Option<i64> {
-    clock::parse(value).filter(|_| value != clock::UNKNOWN_TIME)
-}
+const TIME: &str = "Device.ManagementServer.ScheduleReboot";
 
 impl Core {
     /// A start: what the last process left. A boot ends a delay: "whenever the CPE reboots, this value
@@ -44,11 +34,11 @@ impl Core {
         let (set_delay, set_time) = (is(DELAY), is(TIME));
         if set_delay {
             let value = self.tree.value(DELAY).unwrap_or_default();
-            self.reboots.set_delay(delay(&value));
+            self.reboots.set_delay(value.parse().ok()); // not -1
         }
         if set_time {
             let value = self.tree.value(TIME).unwrap_or_default();
-            self.reboots.set_time(time(&value), clock::now());
+            self.reboots.set_time(clock::known(&value), clock::now());
         }
         if set_delay || set_time {
             self.keep_reboots();

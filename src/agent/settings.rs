@@ -1,8 +1,8 @@
 //! What the engine itself reads from the tree: the values of ManagementServer that steer it.
 
-use super::reboots;
 use crate::cwmp::schedule;
 use crate::model::tree::Tree;
+use crate::sys::clock;
 
 /// `Device.ManagementServer.` as the engine uses it.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -42,8 +42,7 @@ impl Settings {
         let mut text =
             |name: &str| tree.value(&format!("Device.ManagementServer.{name}")).unwrap_or_default();
         let number = |text: String, default: u32| text.parse().unwrap_or(default);
-        // Unknown Time lies before 1970, as does nothing else that anybody means.
-        let time = |text: String| crate::sys::clock::parse(&text).filter(|t| *t > 0);
+        let time = |text: String| clock::known(&text);
         Settings {
             enable_cwmp: text("EnableCWMP") != "false",
             url: text("URL"),
@@ -61,8 +60,9 @@ impl Settings {
                 .then(|| number(text("HeartbeatPolicy.ReportingInterval"), 3600)),
             heartbeat_time: time(text("HeartbeatPolicy.InitiationTime")),
             throttle: number(text("DefaultActiveNotificationThrottle"), 0),
-            delay_reboot: reboots::delay(&text("DelayReboot")),
-            schedule_reboot: reboots::time(&text("ScheduleReboot")),
+            // -1 is no number of seconds.
+            delay_reboot: text("DelayReboot").parse().ok(),
+            schedule_reboot: time(text("ScheduleReboot")),
         }
     }
 

@@ -101,12 +101,12 @@ fn next(engine: &Engine, now: Now) -> Option<NextReport> {
     Some(report_at(due, why, now))
 }
 
-/// The next heartbeat; one that is due waits for sessions that are to be tried again (HB-3).
+/// The next heartbeat; one that is due and not sent waits for another session (HB-3).
 fn heartbeat(engine: &Engine, now: Now) -> Option<NextReport> {
     let core = &engine.core;
     let at = core.schedule.heartbeat_at()?;
     match core.queue.contains(events::HEARTBEAT) {
-        true => Some(report_at(now.mono, "due, after the session that is tried again".to_owned(), now)),
+        true => Some(report_at(now.mono, "due, waits for another session".to_owned(), now)),
         false => Some(report_at(at, "by HeartbeatPolicy".to_owned(), now)),
     }
 }

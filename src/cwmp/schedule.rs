@@ -199,9 +199,11 @@ impl Schedule {
     /// Takes what is due now; to be called when [`Schedule::next`] has come, and may be at any time.
     pub fn take_due(&mut self, now: Now) -> Due {
         self.looked_at = now.mono;
-        let mut due = Due::default();
-        due.periodic = self.periodic.as_mut().is_some_and(|r| r.take_due(now));
-        due.heartbeat = self.heartbeat.as_mut().is_some_and(|r| r.take_due(now));
+        let mut due = Due {
+            periodic: self.periodic.as_mut().is_some_and(|r| r.take_due(now)),
+            heartbeat: self.heartbeat.as_mut().is_some_and(|r| r.take_due(now)),
+            ..Due::default()
+        };
         for s in &mut self.scheduled {
             if s.adrift && now.clock_set {
                 s.adrift = false;
