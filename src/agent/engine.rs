@@ -388,8 +388,8 @@ impl Engine {
         let heartbeat = std::mem::take(&mut self.core.heartbeat);
         match failed {
             None => {
+                self.core.queue.end_session();
                 if !heartbeat {
-                    self.core.queue.end_session();
                     self.core.owed = false;
                     self.core.schedule.session_succeeded(now);
                 }

@@ -292,9 +292,6 @@ impl Host for Core {
     }
 
     fn inform_delivered(&mut self) {
-        if self.heartbeat {
-            return;
-        }
         let informed = std::mem::take(&mut self.informed);
         self.tree.reported(&informed);
         self.queue.delivered();

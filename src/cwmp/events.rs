@@ -186,9 +186,8 @@ impl Queue {
         self.pending().cloned().collect()
     }
 
-    /// The session of a heartbeat begins: the one event of its Inform. Whatever becomes of it, it is
-    /// over with that; none of the others is told, so neither [`Queue::delivered`] nor
-    /// [`Queue::end_session`] is to be called.
+    /// The session of a heartbeat begins: the one event of its Inform, which is over with it whatever
+    /// becomes of it. None of the others is told, so its session delivers and drops nothing.
     pub fn begin_heartbeat(&mut self) -> Vec<Event> {
         self.heartbeat = false;
         vec![Event { code: HEARTBEAT.to_string(), command_key: String::new() }]

@@ -2,7 +2,7 @@
 //! failure, the wait before active changes alone are told.
 //!
 //! Waits are measured on the monotonic clock. The wall clock only says where periodic Informs and
-//! heartbeats stand ([`rhythm`]).
+//! heartbeats stand (`rhythm`).
 //!
 //! # Data storage
 //! [`Schedule::record`] gives the pending ScheduleInforms for the journal (R-SYS-11). Failures are

@@ -83,7 +83,7 @@ fn hb_1_the_policy() {
 }
 
 /// HB-2, HB-3, HB-4, V-22: the Inform tells nothing else, and what else there is to tell is told later.
-// Proves: C-2, V-4, V-22, HB-2, HB-3, HB-4
+// Proves: C-2, C-31, V-4, V-22, HB-2, HB-3, HB-4
 #[test]
 fn hb_3_a_session_of_its_own() {
     let acs = Acs::start(Options::default());
@@ -96,6 +96,8 @@ fn hb_3_a_session_of_its_own() {
     // An active change that has to wait, a passive one, and a heartbeat before either is told.
     beat(&daemon, &[&format!("{THROTTLE}=3600"), &format!("{CODE}=new"), &format!("{USER}=anew")]);
     let before = acs.log().len();
+    let waits = |s: &serde_json::Value| s["next_session"]["seconds"].as_u64().is_some_and(|s| s <= 3598);
+    until(&daemon, "second", |s| waits(s) || text(s, "state").starts_with("in a session"));
     let session = acs.next_session(BEAT);
     assert_eq!(session.inform.codes(), [HEARTBEAT], "V-22");
     assert_eq!(session.inform.events[0].1, "");
@@ -106,6 +108,7 @@ fn hb_3_a_session_of_its_own() {
     assert_eq!(posts, 2, "HB-4: Inform, empty POST, 204");
     let status = until(&daemon, "end of the session", |s| !text(s, "state").starts_with("in a"));
     assert_eq!(failure(&daemon), None);
+    assert!(waits(&status), "C-31: it is not what a change waits for: {status}");
     let next = status["next_heartbeat"]["seconds"].as_u64().expect("HB-2");
     assert!(next <= 30, "HB-2: {next}");
     daemon.ask(&["set", &format!("{POLICY}Enable=false")]);

@@ -239,6 +239,11 @@ fn a_heartbeat_stands_apart_v22() {
     queue.add(PERIODIC, "");
     let told: Vec<String> = queue.begin_heartbeat().into_iter().map(|e| e.code).collect();
     assert_eq!(told, [HEARTBEAT], "once, however often it was due");
+    queue.add(CONNECTION_REQUEST, "");
+    queue.delivered();
+    queue.end_session();
+    assert_eq!(codes(&queue), ["1 BOOT", "2 PERIODIC", "6 CONNECTION REQUEST"]);
+    queue.remove(CONNECTION_REQUEST);
     assert!(!queue.contains(HEARTBEAT));
     queue.add(BOOT, "");
     assert_eq!(codes(&queue), ["1 BOOT", "2 PERIODIC"]);
