@@ -4,6 +4,8 @@
 pub mod events;
 mod fields;
 pub mod inform;
+pub mod reboots;
 pub mod rpc;
 pub mod schedule;
 pub mod session;
+pub mod trigger;
