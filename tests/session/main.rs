@@ -9,6 +9,7 @@ mod boot;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod objects;
+mod own_requests;
 mod promised;
 mod reading;
 mod reboot;
@@ -20,6 +21,7 @@ mod stop;
 mod tls;
 mod transport;
 mod values;
+mod versions;
 mod wire_rules;
 
 use acs::{Acs, Session};
