@@ -276,6 +276,11 @@ pub struct StatusReport {
     pub acs_url: String,
     /// The name the agent gives to the ACS.
     pub acs_username: String,
+    /// The version of CWMP that the agent speaks to it, and why when it is not the newest: `1.1 (it refused
+    /// 1.4: fault 8006)`.
+    pub acs_version: String,
+    /// The methods that the ACS says to have (C-18); empty while it has not said.
+    pub acs_methods: Vec<String>,
     /// In words: `waiting`, `in a session since …: waiting for the ACS to answer`.
     pub state: String,
     /// The last session that ended.

@@ -1,6 +1,7 @@
 //! The engine: owns tree, journal and session, and takes one message at a time. It may wait for a
 //! handler, never for the network.
 
+use super::acs::Refusal;
 use super::answer::{First, Rendering};
 use super::control::{Request, SessionReport};
 use super::control_server::{ReplyTo, Snapshot};
@@ -11,7 +12,6 @@ use super::wire::{Event, Order, Wire};
 use super::{Message, boot, serving, start, status};
 use crate::config::Config;
 use crate::cwmp::events;
-use crate::cwmp::rpc::Namespace;
 use crate::cwmp::session::{Incoming, Outgoing, Session};
 use crate::cwmp::trigger::{self, Calls, Trigger};
 use crate::model::tree::Selection;
@@ -266,6 +266,7 @@ impl Engine {
         self.sessions = self.sessions.wrapping_add(1);
         self.core.settings = Settings::read(&mut self.core.tree);
         let options = start::client_options(&self.core, now);
+        self.core.acs.meet(&options.url);
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
                 log::info!("session with {} begins", self.core.settings.url);
@@ -275,7 +276,7 @@ impl Engine {
                 self.session = Some(Active {
                     id: self.sessions,
                     wire,
-                    machine: Session::new(Namespace::V1_2, self.sessions),
+                    machine: Session::new(self.core.acs.namespace(), self.sessions),
                     rendering: None,
                     started: now,
                     events: codes,
@@ -327,7 +328,12 @@ impl Engine {
             }
             Event::Failed(error) => {
                 let longer = match &error {
-                    Error::Status { retry_after, .. } => *retry_after,
+                    Error::Status { code, retry_after, .. } => {
+                        if active.machine.is_informed() {
+                            self.core.acs.refused(Refusal::Status(*code));
+                        }
+                        *retry_after
+                    }
                     _ => None,
                 };
                 self.end(Some((error.to_string(), longer)));
@@ -402,6 +408,9 @@ impl Engine {
                 );
             }
             Some((why, longer)) => {
+                if let Some(code) = active.machine.inform_fault() {
+                    self.core.acs.refused(Refusal::Fault(code));
+                }
                 self.last =
                     status::ended(&active.machine, active.started, now, &active.events, Some(why.clone()));
                 if heartbeat {

@@ -1,11 +1,12 @@
 //! What the session asks of the agent, answered from the tree: the engine's core without its session.
 
+use super::acs::{Acs, KNOWN};
 use super::settings::Settings;
 use crate::config::Config;
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform;
 use crate::cwmp::reboots::Reboots;
-use crate::cwmp::rpc::{self, DeviceId};
+use crate::cwmp::rpc::{self, AcsAnswer, AgentRequest, DeviceId, Response};
 use crate::cwmp::schedule::Schedule;
 use crate::cwmp::session::{Host, InformFacts};
 use crate::handlers::agent::AgentFacts;
@@ -48,6 +49,7 @@ pub struct Core {
     /// DelayReboot and ScheduleReboot.
     pub reboots: Reboots,
     pub settings: Settings,
+    pub acs: Acs,
     /// The local address by which the ACS was last reached.
     pub local: Option<std::net::IpAddr>,
     /// What the Inform of the present session said, until it is answered.
@@ -75,7 +77,8 @@ impl Core {
         }
     }
 
-    /// Adds the event queue and the schedule to a batch, when they changed in what must survive.
+    /// Adds the event queue, the schedule and what is known of the ACS to a batch, when they changed in
+    /// what must survive.
     pub fn records(&mut self, batch: &mut Batch) {
         if let Some(record) = self.queue.record() {
             batch.put(QUEUE, record);
@@ -83,9 +86,12 @@ impl Core {
         if let Some(record) = self.schedule.record() {
             batch.put(SCHEDULE, record);
         }
+        if let Some(record) = self.acs.record() {
+            batch.put(KNOWN, record);
+        }
     }
 
-    /// Writes the event queue and the schedule, when they changed in what must survive.
+    /// Writes the same, when they changed in what must survive.
     pub fn keep_records(&mut self) -> bool {
         let mut batch = Batch::default();
         self.records(&mut batch);
@@ -294,8 +300,29 @@ impl Host for Core {
     fn inform_delivered(&mut self) {
         let informed = std::mem::take(&mut self.informed);
         self.tree.reported(&informed);
+        self.acs.answered(self.queue.contains(events::BOOTSTRAP) && !self.heartbeat);
         self.queue.delivered();
         self.keep_records();
+    }
+
+    fn next_request(&mut self) -> Option<AgentRequest> {
+        let wanted =
+            self.config.acs.get_rpc_methods && !self.heartbeat && !self.queue.contains(events::BOOTSTRAP);
+        let request = self.acs.next_request(wanted)?;
+        // On disk before it is sent: an ACS that breaks on it is not asked again by the retry.
+        self.keep_records();
+        Some(request)
+    }
+
+    fn answered(&mut self, request: &AgentRequest, answer: AcsAnswer) {
+        match (request, answer) {
+            (AgentRequest::GetRPCMethods, AcsAnswer::Response(Response::GetRPCMethods { methods })) => {
+                self.acs.learn(&methods);
+                self.keep_records();
+            }
+            // It keeps its methods to itself (R-GRM-3).
+            (AgentRequest::GetRPCMethods, _) => {}
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the engine begins: tree, identity, events of the boot; and what it derives from configuration
 //! and settings for the others (client options, the connection-request door, the schedule).
 
+use super::acs::{Acs, KNOWN};
 use super::boot::{self, Marker};
 use super::engine::Door;
 use super::host::{ACS, Core, QUEUE, REBOOT, RESET, SCHEDULE, promised};
@@ -77,12 +78,14 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
     }
     notes.extend(said);
     let queue = Queue::from_record(journal.borrow().text(QUEUE).unwrap_or_default());
+    let acs = Acs::from_record(journal.borrow().text(KNOWN).unwrap_or_default());
     let mut core = Core {
         device: DeviceId::default(),
         queue,
         schedule: Schedule::default(),
         reboots: Reboots::default(),
         settings: Settings::default(),
+        acs,
         local: None,
         informed: Vec::new(),
         owed: false,
@@ -105,6 +108,7 @@ pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
     marker.remove();
     core.tree.forget();
     core.queue = Queue::default();
+    core.acs = Acs::default();
     door.path.clear();
     begin(core, door)
 }
@@ -117,6 +121,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     // A daemon that was restarted may have no session for a day, and can be called all the same.
     core.local = core.local.or_else(|| core.journal.borrow().text(LOCAL)?.parse().ok());
     core.settings = Settings::read(&mut core.tree);
+    core.acs.meet(&core.settings.url);
     let (marker, is_boot) = Marker::look(&core.config.run_dir);
     let record = core.journal.borrow().text(SCHEDULE).unwrap_or_default().to_owned();
     core.schedule = Schedule::from_record(&record, is_boot, core.settings.schedule(), clock::now(), random());

@@ -57,6 +57,8 @@ pub fn report(engine: &Engine) -> StatusReport {
         software_version: core.facts.borrow().identity.software_version.clone(),
         acs_url: core.settings.url.clone(),
         acs_username: start::username(core),
+        acs_version: core.acs.version(),
+        acs_methods: core.acs.methods().iter().map(ToString::to_string).collect(),
         state: state(engine, now),
         last_session: engine.last.clone(),
         retry_count: core.schedule.failures(),

@@ -43,6 +43,10 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
     say("Model", &format!("{} objects, {} parameters", s.served.0, s.served.1))?;
     let user = if s.acs_username.is_empty() { String::new() } else { format!(" as {}", s.acs_username) };
     say("ACS", &format!("{}{user}", s.acs_url))?;
+    say("ACS version", &s.acs_version)?;
+    if !s.acs_methods.is_empty() {
+        say("ACS methods", &s.acs_methods.join(" "))?;
+    }
     say("State", &s.state)?;
     match &s.last_session {
         None => say("Last session", "none yet")?,
@@ -139,6 +143,8 @@ mod tests {
             software_version: "12".into(),
             acs_url: "http://acs.example.com/".into(),
             acs_username: "00D09E-Box-S1".into(),
+            acs_version: "1.4".into(),
+            acs_methods: vec!["Inform".into(), "TransferComplete".into()],
             state: "waiting".into(),
             last_session: Some(SessionReport {
                 began: "2026-11-22T10:28:55+00:00".into(),
@@ -171,6 +177,8 @@ Serial number       S1
 Software version    12
 Model               60 objects, 350 parameters
 ACS                 http://acs.example.com/ as 00D09E-Box-S1
+ACS version         1.4
+ACS methods         Inform TransferComplete
 State               waiting
 Last session        2026-11-22T10:28:55+00:00 (1.042 s) FAILED: no TCP connection: refused
                     events: 0 BOOTSTRAP, 1 BOOT

@@ -12,6 +12,7 @@ mod delayed_reboot;
 mod heartbeat;
 mod objects;
 mod off;
+mod own_requests;
 mod promised;
 mod reading;
 mod reboot;
@@ -24,6 +25,7 @@ mod throttle;
 mod tls;
 mod transport;
 mod values;
+mod versions;
 mod wire_rules;
 
 use acs::{Acs, Session};
