@@ -2,6 +2,7 @@
 //! handler, never for the network.
 
 use super::answer::{First, Rendering};
+use super::compression::Compression;
 use super::control::{Request, SessionReport};
 use super::control_server::{ReplyTo, Snapshot};
 use super::host::Core;
@@ -71,6 +72,7 @@ pub struct Engine {
     pub began: Now,
     pub notes: Vec<String>,
     pub overlay_problems: Vec<String>,
+    pub compression: Compression,
     /// Answers to shells that were begun, by number.
     pub walks: Vec<(u32, Selection)>,
     /// The number of the last of them.
@@ -111,6 +113,7 @@ pub fn run(parts: Parts) {
         began: clock::now(),
         notes: opening.notes,
         overlay_problems: opening.overlay_problems,
+        compression: Compression::default(),
         walks: Vec::new(),
         walk_number: 0,
         waiting: Vec::new(),
@@ -254,7 +257,8 @@ impl Engine {
         self.kicked = false;
         self.sessions = self.sessions.wrapping_add(1);
         self.core.settings = Settings::read(&mut self.core.tree);
-        let options = start::client_options(&self.core, now);
+        let mut options = start::client_options(&self.core, now);
+        self.compression.begin(&mut options);
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
                 log::info!("session with {} begins", self.core.settings.url);
@@ -294,6 +298,7 @@ impl Engine {
                 }
             }
             Event::Answered { body, local } => {
+                self.compression.answered();
                 self.core.local = local.or(self.core.local);
                 if body.is_empty() {
                     self.step(Incoming::Empty);
@@ -313,6 +318,7 @@ impl Engine {
                 }
             }
             Event::Failed(error) => {
+                self.compression.failed(&error);
                 let longer = match &error {
                     Error::Status { retry_after, .. } => *retry_after,
                     _ => None,
@@ -408,6 +414,10 @@ impl Engine {
         let fresh = Settings::read(&mut self.core.tree);
         if fresh == self.core.settings && start::bootstrapped(&self.core) {
             return;
+        }
+        let old = &self.core.settings;
+        if fresh.url != old.url || fresh.compression != old.compression {
+            self.compression.forget();
         }
         if fresh.url != self.core.settings.url {
             // How the former ACS failed says nothing about this one.

@@ -4,6 +4,7 @@
 
 pub mod answer;
 mod boot;
+mod compression;
 pub mod control;
 mod control_server;
 mod engine;
