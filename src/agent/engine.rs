@@ -3,6 +3,7 @@
 
 use super::acs::Refusal;
 use super::answer::{First, Rendering};
+use super::compression::Compression;
 use super::control::{Request, SessionReport};
 use super::control_server::{ReplyTo, Snapshot};
 use super::host::Core;
@@ -72,6 +73,7 @@ pub struct Engine {
     pub began: Now,
     pub notes: Vec<String>,
     pub overlay_problems: Vec<String>,
+    pub compression: Compression,
     /// Answers to shells that were begun, by number.
     pub walks: Vec<(u32, Selection)>,
     /// The number of the last of them.
@@ -112,6 +114,7 @@ pub fn run(parts: Parts) {
         began: clock::now(),
         notes: opening.notes,
         overlay_problems: opening.overlay_problems,
+        compression: Compression::default(),
         walks: Vec::new(),
         walk_number: 0,
         waiting: Vec::new(),
@@ -265,8 +268,9 @@ impl Engine {
         self.kicked &= heartbeat;
         self.sessions = self.sessions.wrapping_add(1);
         self.core.settings = Settings::read(&mut self.core.tree);
-        let options = start::client_options(&self.core, now);
+        let mut options = start::client_options(&self.core, now);
         self.core.acs.meet(&options.url);
+        self.compression.begin(&mut options);
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
                 log::info!("session with {} begins", self.core.settings.url);
@@ -308,6 +312,7 @@ impl Engine {
                 }
             }
             Event::Answered { body, local } => {
+                self.compression.answered();
                 self.core.local = local.or(self.core.local);
                 if body.is_empty() {
                     self.step(Incoming::Empty);
@@ -327,6 +332,7 @@ impl Engine {
                 }
             }
             Event::Failed(error) => {
+                self.compression.failed(&error);
                 let longer = match &error {
                     Error::Status { code, retry_after, .. } => {
                         if active.machine.is_informed() {
@@ -439,6 +445,10 @@ impl Engine {
         self.core.reboots.follow(fresh.delay_reboot, fresh.schedule_reboot, clock::now());
         if fresh == self.core.settings && start::bootstrapped(&self.core) {
             return;
+        }
+        let old = &self.core.settings;
+        if fresh.url != old.url || fresh.compression != old.compression {
+            self.compression.forget();
         }
         if fresh.url != self.core.settings.url {
             self.core.schedule.forget_failures();

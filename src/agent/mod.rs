@@ -5,6 +5,7 @@
 mod acs;
 pub mod answer;
 mod boot;
+mod compression;
 pub mod control;
 mod control_server;
 mod engine;

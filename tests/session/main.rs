@@ -6,6 +6,7 @@
 mod acs;
 mod attributes;
 mod boot;
+mod compression;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod delayed_reboot;
