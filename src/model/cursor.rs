@@ -7,9 +7,12 @@ use super::rows::Plan;
 use super::schema::{ObjectId, ParamId};
 use super::served::{MAX_DEPTH, Numbers};
 use super::tree::{Item, Tree};
+use shown::{Naming, Shown};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+pub mod shown;
 
 /// The most names in one request; beyond it 9004 (R-GEN-3).
 pub const MAX_NAMES: usize = 16_384;
@@ -41,6 +44,11 @@ pub struct Selection {
     /// Parameters and instance numbers of the parts, end to end.
     params: Vec<ParamId>,
     numbers: Vec<u32>,
+    /// Aliases that the walk looks for behind wildcards, of all parts.
+    sought: Vec<(u8, String)>,
+    /// How instances are named in the items.
+    naming: Naming,
+    shown: Shown,
     /// The part that is walked.
     at: usize,
     cursor: Cursor,
@@ -76,6 +84,9 @@ impl Pins {
     }
 }
 
+/// What a name of many rows is known by when it comes again.
+type Many = (ObjectId, bool, Option<ParamId>, Numbers, Vec<(u8, String)>);
+
 /// One name of the request; adjoining names of one row are one part.
 #[derive(Clone, Copy)]
 struct Part {
@@ -86,6 +97,11 @@ struct Part {
     params: (u32, u32),
     /// Where its numbers begin.
     numbers: u32,
+    /// Its aliases behind a wildcard.
+    sought: (u32, u32),
+    /// See [`Target`].
+    named: u8,
+    aliased: u8,
 }
 
 /// Where the walk is.
@@ -97,6 +113,8 @@ struct Cursor {
     chain: Vec<ObjectId>,
     /// The instance wanted of each table on the chain, 0 for all.
     wanted: Numbers,
+    /// The Alias wanted of it instead.
+    sought: Vec<(u8, String)>,
     place: Place,
     path: String,
     /// How rows are read when the part names parameters.
@@ -153,6 +171,7 @@ impl Selection {
         self.at = 0;
         self.yielded = 0;
         self.cursor.begun = false;
+        self.shown.clear();
         self.pin();
     }
 
@@ -181,6 +200,9 @@ impl Selection {
             parts: Vec::new(),
             params: Vec::new(),
             numbers: Vec::new(),
+            sought: Vec::new(),
+            naming: Naming::default(),
+            shown: Shown::default(),
             at: 0,
             cursor: Cursor::default(),
             pins,
@@ -195,6 +217,7 @@ impl Selection {
             let same = part.object == target.object
                 && part.params.0 < part.params.1
                 && !(part.wild || target.wild)
+                && part.aliased == target.aliased
                 && self.numbers.get(part.numbers as usize..) == Some(known);
             if same {
                 self.params.push(param);
@@ -204,12 +227,17 @@ impl Selection {
         }
         let from = self.params.len() as u32;
         self.params.extend(target.param);
+        let sought = self.sought.len() as u32;
+        self.sought.extend(target.sought.iter().cloned());
         let part = Part {
             object: target.object,
             table: target.table,
             wild: target.wild,
             params: (from, self.params.len() as u32),
             numbers: self.numbers.len() as u32,
+            sought: (sought, self.sought.len() as u32),
+            named: target.named,
+            aliased: target.aliased,
         };
         self.numbers.extend_from_slice(known);
         self.parts.push(part);
@@ -259,6 +287,8 @@ impl Selection {
         for (wanted, number) in cursor.wanted.iter_mut().zip(numbers.iter().take(tables)) {
             *wanted = *number;
         }
+        cursor.sought.clear();
+        cursor.sought.extend_from_slice(sought(&self.sought, &part));
         let params = self.params.get(part.params.0 as usize..part.params.1 as usize).unwrap_or(&[]);
         cursor.plan = (!params.is_empty()).then(|| Rc::new(tree.plan_for(part.object, params, false)));
     }
@@ -294,7 +324,7 @@ impl Selection {
         };
         let (mut count, mut walked) = (0, 0);
         // A path of many rows that is named again has as many entries again, and is not walked for it.
-        let mut known: BTreeMap<(ObjectId, bool, Option<ParamId>, Numbers), usize> = BTreeMap::new();
+        let mut known: BTreeMap<Many, usize> = BTreeMap::new();
         while let Some(part) = self.parts.get(self.at).copied() {
             // A part with wildcards names one parameter at most.
             let param =
@@ -307,7 +337,8 @@ impl Selection {
             {
                 *to = *from;
             }
-            let key = (part.object, part.table, param.flatten(), numbers);
+            let key =
+                (part.object, part.table, param.flatten(), numbers, sought(&self.sought, &part).to_vec());
             if let Some(again) = known.get(&key).filter(|_| many) {
                 count += again;
                 if count > MAX_ITEMS {
@@ -326,6 +357,9 @@ impl Selection {
                 if walked > MAX_ITEMS || tree.index.is_overgrown() {
                     return too_many("rows");
                 }
+            }
+            if tree.aliases.looked > MAX_ITEMS {
+                return too_many("rows");
             }
             if many {
                 known.insert(key, count - before);
@@ -371,38 +405,43 @@ impl Selection {
                 break node;
             }
         };
-        let yielded = &mut self.yielded;
-        let count = self.count;
+        let (Node::Table(object) | Node::Row(object)) = node;
+        let plan = self.cursor.plan.clone().unwrap_or_else(|| tree.plan(object));
+        let (mut yielded, count) = (self.yielded, self.count);
         let mut out = |item: Item<'_>| {
             // Never more than was announced, whatever happened to the tree meanwhile.
-            if *yielded < count {
-                *yielded += 1;
+            if yielded < count {
+                yielded += 1;
                 out(item);
             }
         };
+        match self.is_renamed() {
+            true => self.yield_renamed(tree, node, &plan, &mut out),
+            false => self.yield_row(tree, node, &plan, &mut out),
+        }
+        self.yielded = yielded;
+        true
+    }
+
+    /// Yields the items of one place of the walk.
+    fn yield_row(&mut self, tree: &mut Tree, node: Node, plan: &Rc<Plan>, out: &mut dyn FnMut(Item<'_>)) {
         let cursor = &mut self.cursor;
-        let (Node::Table(object) | Node::Row(object)) = node;
-        let plan = cursor.plan.clone().unwrap_or_else(|| tree.plan(object));
         match self.what {
-            What::Values => tree.read_row(&plan, &cursor.place, &mut cursor.path, &mut out),
-            What::Attributes => tree.row_attributes(&plan, &mut cursor.path, &mut out),
+            What::Values => tree.read_row(plan, &cursor.place, &mut cursor.path, out),
+            What::Attributes => tree.row_attributes(plan, &mut cursor.path, out),
             What::Names | What::NextLevel | What::Root => {
                 let part = self.parts.get(self.at);
                 let below = self.what == What::NextLevel && !part.is_some_and(|p| p.table);
-                row_names(
-                    tree,
-                    node,
-                    &plan,
-                    cursor.plan.is_some(),
-                    below,
-                    self.what,
-                    &mut cursor.path,
-                    &mut out,
-                );
+                let single = cursor.plan.is_some();
+                row_names(tree, node, plan, single, below, self.what, &mut cursor.path, out);
             }
         }
-        true
     }
+}
+
+/// The aliases of a part behind a wildcard.
+fn sought<'a>(all: &'a [(u8, String)], part: &Part) -> &'a [(u8, String)] {
+    all.get(part.sought.0 as usize..part.sought.1 as usize).unwrap_or(&[])
 }
 
 /// The names of one place: its own path, its parameters, and with `below` its objects one level down.
@@ -522,12 +561,21 @@ impl Cursor {
     }
 
     /// Goes to the next wanted instance of the table on top; the object, or `None` when there is none.
-    fn instance(&mut self, tree: &Tree, goal: ObjectId) -> Option<ObjectId> {
+    fn instance(&mut self, tree: &mut Tree, goal: ObjectId) -> Option<ObjectId> {
         use std::fmt::Write as _;
         let frame = self.frames.last_mut()?;
-        let list = tree.index.list(frame.slot)?;
         // Tables below the goal have no wish of their own.
-        let wanted = if frame.object <= goal { self.wanted.get(frame.depth).copied()? } else { 0 };
+        let mut wanted = if frame.object <= goal { self.wanted.get(frame.depth).copied()? } else { 0 };
+        if !self.sought.is_empty()
+            && frame.object <= goal
+            && let Some((_, alias)) = self.sought.iter().find(|s| usize::from(s.0) == frame.depth)
+        {
+            if frame.begun {
+                return None;
+            }
+            wanted = tree.find_alias(frame.object, self.place.numbers, alias)?;
+        }
+        let list = tree.index.list(frame.slot)?;
         let pos = match (wanted, frame.begun) {
             (0, false) => 0,
             (0, true) => frame.pos + 1,
