@@ -36,8 +36,11 @@ struct Known {
     table: ObjectId,
     numbers: Numbers,
     len: usize,
-    rows: Vec<(u64, u32)>,
+    rows: Vec<Row>,
 }
+
+/// A row by the hash of its Alias, with the Alias itself where the tree does not have it at hand.
+type Row = (u64, u32, Box<str>);
 
 impl Tree {
     /// The parameter that is the Alias of a table's rows, and whether the tree keeps it.
@@ -77,25 +80,26 @@ impl Tree {
         let wanted = hash(alias);
         let rows = &self.aliases.lists.get(depth)?.rows;
         let from = rows.partition_point(|r| r.0 < wanted);
-        let meant: Vec<u32> =
-            rows.iter().skip(from).take_while(|r| r.0 == wanted).map(|(_, number)| *number).collect();
-        meant.into_iter().find(|number| {
-            let there = self.index.list(slot).is_some_and(|l| l.find(*number).is_some());
-            there
-                && !self.is_new(table, &numbers, *number)
-                && self.row_alias(table, &row(&numbers, depth, *number)).is_some_and(|a| a == alias)
-        })
+        let list = self.index.list(slot)?;
+        let meant = rows.iter().skip(from).take_while(|r| r.0 == wanted).find(|(_, number, text)| {
+            let is = match kept {
+                true => self.alias(table, &row(&numbers, depth, *number)) == alias,
+                false => **text == *alias,
+            };
+            is && list.find(*number).is_some() && !self.is_new(table, &numbers, *number)
+        });
+        meant.map(|r| r.1)
     }
 
     /// The aliases of a list that somebody chose.
-    fn chosen(&self, table: ObjectId, numbers: &Numbers) -> Vec<(u64, u32)> {
+    fn chosen(&self, table: ObjectId, numbers: &Numbers) -> Vec<Row> {
         let mut prefix = String::from("l/");
         self.served.write_path(table, numbers, &mut prefix);
         let journal = self.journal.borrow();
         let own = |key: &str| key.get(prefix.len()..)?.strip_suffix('.')?.parse().ok();
-        let mut rows: Vec<(u64, u32)> = journal
+        let mut rows: Vec<Row> = journal
             .scan(&prefix)
-            .filter_map(|(key, alias)| Some((hash(std::str::from_utf8(alias).ok()?), own(key)?)))
+            .filter_map(|(key, alias)| Some((hash(std::str::from_utf8(alias).ok()?), own(key)?, "".into())))
             .collect();
         rows.sort_unstable();
         rows
@@ -108,7 +112,7 @@ impl Tree {
         param: ParamId,
         numbers: &Numbers,
         depth: usize,
-    ) -> Vec<(u64, u32)> {
+    ) -> Vec<Row> {
         let mut rows = Vec::new();
         let parent = self.served.schema.object(table).parent().map_or(0, |p| p.id);
         let Some(above) = self.locate(parent, numbers) else {
@@ -120,8 +124,8 @@ impl Tree {
             let mut place = above;
             // `depth` is that of a table, below MAX_DEPTH.
             (place.numbers[depth], place.at[depth], place.depth) = (number, (slot, pos), depth + 1);
-            if let Some(alias) = self.read(table, &place, &[param], false).first() {
-                rows.push((hash(alias), number));
+            if let Some(alias) = self.read(table, &place, &[param], false).pop() {
+                rows.push((hash(&alias), number, alias.into()));
             }
             pos += 1;
         }

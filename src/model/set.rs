@@ -130,7 +130,7 @@ impl Tree {
     }
 
     /// Has the handler of a change judge it; `members` are the entries that its values come from.
-    fn judge_change(
+    pub(super) fn judge_change(
         &mut self,
         planned: &Planned,
         members: &[usize],
@@ -148,59 +148,6 @@ impl Tree {
                 code => code,
             };
             bad.entry(*at).or_insert((code, failure.text));
-        }
-    }
-
-    /// Carries out a set: the rows that handlers make, and then the values. Gives all changes, in the
-    /// order in which they were made.
-    fn carry_out_set(
-        &mut self,
-        list: &[ParameterValue],
-        mut planned: Vec<Planned>,
-        members: &[Vec<usize>],
-    ) -> Result<Vec<Planned>, Fault> {
-        let mut rows: Vec<Planned> = self.created.rows.iter().filter_map(|r| r.planned.clone()).collect();
-        if rows.is_empty() {
-            self.carry_out(&mut planned)?;
-            return Ok(planned);
-        }
-        if rows.iter().any(|r| !r.undoable) && rows.len() + planned.len() > 1 {
-            let why = "the row cannot be taken away again, so it cannot be made together with its values";
-            return Err(Fault::new(Code::REQUEST_DENIED, why));
-        }
-        self.carry_out(&mut rows)?;
-        let mut bad = BTreeMap::new();
-        for (planned, members) in planned.iter().zip(members) {
-            if self.is_made_by_handler(planned.object, &planned.numbers) {
-                self.judge_change(planned, members, &mut bad);
-            }
-        }
-        if let Err(fault) = refuse(list, Vec::new(), bad) {
-            self.take_all_back(&rows, rows.len());
-            return Err(fault);
-        }
-        self.carry_out_behind(&rows, &mut planned)?;
-        rows.append(&mut planned);
-        Ok(rows)
-    }
-
-    /// A row that is made has the Alias that it was named by, unless an entry says otherwise. It counts
-    /// as said by the first entry about the row.
-    fn name_created(&mut self, checked: &mut Vec<(usize, Checked)>) {
-        for at in 0..self.created.rows.len() {
-            let Some(row) = self.created.rows.get(at) else { break };
-            let (table, numbers, value) = (row.table, row.numbers, row.alias.clone());
-            let Some((param, _)) = self.alias_param(table) else { continue };
-            let said = |c: &(usize, Checked)| c.1.param == param && c.1.place.numbers == numbers;
-            let Some(place) = self.locate(table, &numbers).filter(|_| !checked.iter().any(said)) else {
-                continue;
-            };
-            let below = |c: &&(usize, Checked)| {
-                c.1.place.numbers.get(..place.depth) == numbers.get(..place.depth)
-                    && self.served.tables(c.1.object).contains(&table)
-            };
-            let first = checked.iter().find(below).map_or(0, |c| c.0);
-            checked.push((first, Checked { object: table, place, param, value, refers: None }));
         }
     }
 
@@ -485,7 +432,7 @@ impl Tree {
 ///
 /// # Errors
 /// 9003 when there are any.
-fn refuse(
+pub(super) fn refuse(
     list: &[ParameterValue],
     mut faults: Vec<ParameterFault>,
     bad: BTreeMap<usize, (Code, String)>,

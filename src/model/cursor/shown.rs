@@ -3,7 +3,8 @@
 //! The walk itself knows numbers only. What it yields is renamed on the way out, one row at a time, and
 //! where every name is by number this is not entered at all.
 
-use super::{Node, Part, Plan, Selection, What, row_names};
+use super::walk::Node;
+use super::{Part, Plan, Selection, What, row_names};
 use crate::model::kind::forms::percent_encoded;
 use crate::model::path::MAX_PATH;
 use crate::model::schema::{ObjectId, ParamId};
