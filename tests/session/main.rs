@@ -12,6 +12,7 @@ mod compression;
 mod daemon;
 mod delayed_reboot;
 mod heartbeat;
+mod inconvenient;
 mod objects;
 mod off;
 mod own_requests;
