@@ -4,6 +4,7 @@
 
 #[path = "../acs/mod.rs"]
 mod acs;
+mod address;
 mod alias;
 mod attributes;
 mod boot;
