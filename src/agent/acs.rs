@@ -12,7 +12,7 @@ use crate::cwmp::rpc::{AgentRequest, Namespace};
 use log::{info, warn};
 
 /// Journal key of what is known of the ACSs.
-pub const KNOWN: &str = "a/known";
+pub const KNOWN: &str = "b/known";
 /// How many ACSs are remembered, the present one among them.
 pub const MAX_KNOWN: usize = 8;
 /// What a new ACS is spoken to in.
