@@ -289,6 +289,10 @@ pub struct StatusReport {
     pub retry_count: u32,
     /// The next session that is planned.
     pub next_session: Option<NextReport>,
+    /// The next heartbeat, while HeartbeatPolicy asks for them.
+    pub next_heartbeat: Option<NextReport>,
+    /// The reboot that DelayReboot or ScheduleReboot asks for.
+    pub next_reboot: Option<RebootReport>,
     /// Events not yet delivered: code, and CommandKey when it has one.
     pub pending_events: Vec<(String, String)>,
     /// ManagementServer.ConnectionRequestURL; `None` while there is no listener.
@@ -327,7 +331,17 @@ pub struct NextReport {
     pub seconds: u64,
     /// When, dateTime with offset; empty while the clock is not set.
     pub at: String,
-    /// Why: `periodic`, `retry 3`, `scheduled by the ACS`.
+    /// Why: `periodic`, `retry 3`, `scheduled by the ACS`, `active change, throttled`.
+    pub why: String,
+}
+
+/// A reboot to come.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RebootReport {
+    /// Seconds from now; `None` while that is not known.
+    pub seconds: Option<u64>,
+    /// Why, or what it waits for: `DelayReboot`, `DelayReboot, from the end of the session`.
     pub why: String,
 }
 

@@ -5,12 +5,15 @@
 mod acs;
 pub mod answer;
 mod boot;
+mod compression;
 pub mod control;
 mod control_server;
 mod engine;
+mod heartbeat;
 mod host;
 mod judge;
 mod reactor;
+mod reboots;
 mod serving;
 mod settings;
 mod start;

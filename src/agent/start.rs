@@ -10,12 +10,14 @@ use super::settings::Settings;
 use crate::config::{Config, Listen, expand};
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform::default_username;
+use crate::cwmp::reboots::Reboots;
 use crate::cwmp::rpc::DeviceId;
-use crate::cwmp::schedule::{self, Schedule};
+use crate::cwmp::schedule::Schedule;
 use crate::handlers::agent::{AgentFacts, DeviceIdentity};
 use crate::model::tree::Tree;
 use crate::model::{builtin, overlay};
 use crate::net::client::Options;
+use crate::net::coding::Coding;
 use crate::net::connection_request::{Credentials, Settings as DoorSettings};
 use crate::state::journal::{Batch, Journal};
 use crate::sys::clock::{self, Now};
@@ -82,11 +84,13 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         device: DeviceId::default(),
         queue,
         schedule: Schedule::default(),
+        reboots: Reboots::default(),
         settings: Settings::default(),
         acs,
         local: None,
         informed: Vec::new(),
         owed: false,
+        heartbeat: false,
         reboot_due: false,
         reset_due: false,
         config,
@@ -121,8 +125,8 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     core.acs.meet(&core.settings.url);
     let (marker, is_boot) = Marker::look(&core.config.run_dir);
     let record = core.journal.borrow().text(SCHEDULE).unwrap_or_default().to_owned();
-    core.schedule =
-        Schedule::from_record(&record, is_boot, schedule_of(&core.settings), clock::now(), random());
+    core.schedule = Schedule::from_record(&record, is_boot, core.settings.schedule(), clock::now(), random());
+    core.begin_reboots(is_boot);
     if is_boot {
         booted(core);
     } else {
@@ -256,17 +260,11 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
 
 /// Tells the schedule what ManagementServer says.
 pub fn schedule_settings(core: &mut Core) {
-    core.schedule.set(schedule_of(&core.settings), clock::now(), random());
-}
-
-fn schedule_of(s: &Settings) -> schedule::Settings {
-    schedule::Settings {
-        periodic_enable: s.periodic_enable,
-        periodic_interval: s.periodic_interval,
-        periodic_time: s.periodic_time,
-        retry_minimum: s.retry_minimum_wait,
-        retry_multiplier: s.retry_multiplier,
+    let settings = core.settings.schedule();
+    if !settings.heartbeat_enable {
+        core.queue.remove(events::HEARTBEAT);
     }
+    core.schedule.set(settings, clock::now(), random());
 }
 
 /// The name that the ACS is given: ManagementServer.Username, or the standard's default (S-14).
@@ -290,6 +288,7 @@ pub fn client_options(core: &Core, now: Now) -> Options {
         bind_interface: acs.bind_interface.clone(),
         basic_over_http: acs.basic_over_http,
         clock_set: now.clock_set,
+        compression: Coding::of_parameter(&settings.compression),
         user_agent: concat!("cwmpd/", env!("CARGO_PKG_VERSION")).to_owned(),
         timeouts: acs.timeouts(),
     }

@@ -6,6 +6,8 @@ pub mod events;
 pub(crate) mod fields;
 pub mod inform;
 mod methods;
+pub mod reboots;
 pub mod rpc;
 pub mod schedule;
 pub mod session;
+pub mod trigger;

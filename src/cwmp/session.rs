@@ -306,7 +306,9 @@ impl Session {
             (answer, header) => {
                 if let Some(header) = header {
                     // A fault is no answer to a response (E-20).
-                    warn!("the ACS sent a header with an answer that must be understood and is not: {header:.64}");
+                    warn!(
+                        "the ACS sent a header with an answer that must be understood and is not: {header:.64}"
+                    );
                 }
                 self.answer(id, answer, host)
             }

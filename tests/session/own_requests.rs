@@ -204,7 +204,8 @@ fn c_10_a_request_in_place_of_the_answer() {
     session.reply(Reply::envelope(acs_envelope(header, "<c:GetRPCMethods/>")));
     let Post::Envelope(_, said) = session.peek() else { panic!("C-10: no answer") };
     assert!(said.contains("<cwmp:GetRPCMethodsResponse>") && said.contains(">77</cwmp:ID>"), "C-10: {said}");
-    let late = "<c:GetRPCMethodsResponse><MethodList><string>Inform</string></MethodList></c:GetRPCMethodsResponse>";
+    let late =
+        "<c:GetRPCMethodsResponse><MethodList><string>Inform</string></MethodList></c:GetRPCMethodsResponse>";
     assert_eq!(session.raw(acs_envelope("", late)), "", "and then there is no more");
     session.end();
     over(&daemon);

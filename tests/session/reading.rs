@@ -202,7 +202,11 @@ fn t_25_redirects() {
     daemon.wait_for("failure", || crate::failure(&daemon).is_some());
     let posts: Vec<_> = acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).collect();
     assert_eq!(posts[8].head.line, "POST /acs HTTP/1.1", "T-26");
-    assert_eq!(posts.len(), 8 + 6, "T-25: five hops, the Inform, GetRPCMethods and the empty POST; then six hops");
+    assert_eq!(
+        posts.len(),
+        8 + 6,
+        "T-25: five hops, the Inform, GetRPCMethods and the empty POST; then six hops"
+    );
 }
 
 /// R-GPV-10: the values of one answer are those of one moment, whatever shells change meanwhile.

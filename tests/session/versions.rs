@@ -141,10 +141,8 @@ fn e_16_another_url() {
 // Proves: E-9, E-14, E-15
 #[test]
 fn e_14_the_version_that_the_acs_picks() {
-    let picks = |version: &str, digit| Dialect {
-        use_cwmp_version: Some(version.to_owned()),
-        ..in_namespace(digit)
-    };
+    let picks =
+        |version: &str, digit| Dialect { use_cwmp_version: Some(version.to_owned()), ..in_namespace(digit) };
     for (dialect, digit) in [
         (picks("1.0", "0"), "0"),
         (picks("1.1", "1"), "1"),

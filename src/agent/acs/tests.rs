@@ -48,7 +48,10 @@ fn versions_step_down_and_begin_anew_e16() {
     acs.refused(Refusal::Fault(8006));
     assert_eq!(acs.version(), "1.1 (it refused 1.4: fault 8006)");
     acs.refused(Refusal::Status(400));
-    assert_eq!((acs.namespace(), acs.version().as_str()), (Namespace::V1_0, "1.0 (it refused 1.1: HTTP status 400)"));
+    assert_eq!(
+        (acs.namespace(), acs.version().as_str()),
+        (Namespace::V1_0, "1.0 (it refused 1.1: HTTP status 400)")
+    );
     acs.refused(Refusal::Status(400));
     assert_eq!(acs.version(), "1.4 (it refused 1.0: HTTP status 400)");
     acs.refused(Refusal::Fault(8000));

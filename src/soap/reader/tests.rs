@@ -367,7 +367,9 @@ fn responses_and_their_junk_c17_c19() {
     // Names that are too long, and more than are kept, are left out.
     let list = |names: &[String]| {
         let items: String = names.iter().map(|n| format!("<string>{n}</string>")).collect();
-        response(&format!("<c:GetRPCMethodsResponse><MethodList>{items}</MethodList></c:GetRPCMethodsResponse>"))
+        response(&format!(
+            "<c:GetRPCMethodsResponse><MethodList>{items}</MethodList></c:GetRPCMethodsResponse>"
+        ))
     };
     let mut names = vec!["a".repeat(MAX_METHOD_NAME), "b".repeat(MAX_METHOD_NAME + 1)];
     let kept = Response::GetRPCMethods { methods: vec![names[0].clone()] };

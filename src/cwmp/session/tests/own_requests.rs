@@ -209,7 +209,11 @@ fn they_are_in_the_namespace_of_the_session_e9() {
     for (version, answered, urn) in [
         ("", "cwmp-1-0", "urn:dslforum-org:cwmp-1-0"),
         ("", "cwmp-1-1", "urn:dslforum-org:cwmp-1-1"),
-        ("<c:UseCWMPVersion s:mustUnderstand='1'>1.1</c:UseCWMPVersion>", "cwmp-1-2", "urn:dslforum-org:cwmp-1-1"),
+        (
+            "<c:UseCWMPVersion s:mustUnderstand='1'>1.1</c:UseCWMPVersion>",
+            "cwmp-1-2",
+            "urn:dslforum-org:cwmp-1-1",
+        ),
     ] {
         let mut talk = with(1);
         let answer = envelope(version, INFORM_RESPONSE).replace("cwmp-1-2", answered);
