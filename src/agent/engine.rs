@@ -2,6 +2,7 @@
 //! handler, never for the network.
 
 use super::answer::{First, Rendering};
+use super::bells::{Cause, Rings};
 use super::control::{Request, SessionReport};
 use super::control_server::{ReplyTo, Snapshot};
 use super::host::Core;
@@ -23,9 +24,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
-
-/// How often watched parameters without a bell are compared while one of them has active notification.
-const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// Notes kept for `status`; older ones are in the log.
 const MAX_NOTES: usize = 16;
@@ -86,9 +84,8 @@ pub struct Engine {
     sessions: u32,
     /// Something asks for a session now, whatever the retry wait says (CR-20).
     kicked: bool,
-    next_sweep: Option<Duration>,
-    /// Something the agent itself did may have changed what is watched.
-    sweep_wanted: bool,
+    /// When what is watched is looked at.
+    rings: Rings,
     /// No session before this: a reboot was started.
     held_until: Option<Duration>,
 }
@@ -121,8 +118,7 @@ pub fn run(parts: Parts) {
         session: None,
         sessions: 0,
         kicked: false,
-        next_sweep: None,
-        sweep_wanted: true,
+        rings: Rings::new(),
         held_until: None,
     };
     engine.open_door(None);
@@ -159,6 +155,7 @@ impl Engine {
                     return Ended::Stop;
                 }
                 Ok(Message::ConnectionRequest) => self.called(),
+                Ok(Message::Rung) => self.rings.heard(clock::now().mono),
                 Ok(Message::Reload) => self.reload(),
                 Ok(Message::Wire(id, event)) => self.heard(id, event),
                 Ok(Message::Control(request, reply)) if self.is_rendering() && request.changes() => {
@@ -206,7 +203,7 @@ impl Engine {
                     self.begin(now);
                 }
             }
-            let sweep = self.next_sweep.filter(|_| self.session.is_none());
+            let sweep = self.rings.next().filter(|_| self.session.is_none());
             // While a session runs its retry wait is over, and what becomes due waits for its end.
             wait = [self.core.schedule.next(), held, sweep]
                 .into_iter()
@@ -227,22 +224,34 @@ impl Engine {
     }
 
     fn sweep_if_due(&mut self, now: Now) {
-        if !self.sweep_wanted && self.next_sweep.is_none_or(|at| now.mono < at) {
-            return;
-        }
-        self.sweep_wanted = false;
+        let Some(cause) = self.rings.take(now.mono) else { return };
+        // Listened first, looked then: what happens in between rings.
+        self.listen();
         self.sweep();
-        // Without an active watch on something outside the agent nothing wakes it.
-        self.next_sweep = self.core.tree.watches_outside().then(|| now.mono + SWEEP_EVERY);
+        if cause == Cause::Told && self.rings.want(self.core.tree.bells()) {
+            self.listen();
+            self.rings.at_once(now.mono);
+        }
+        self.rings.swept(now.mono);
     }
 
-    /// Compares what is watched; an active change asks for a session (N-3).
-    pub fn sweep(&mut self) {
+    fn listen(&mut self) {
+        if let Some(bells) = self.rings.listen(&self.core.config.root) {
+            self.mailbox.send(Task::Bells(bells));
+        }
+    }
+
+    /// Somebody has changed something through the agent.
+    pub fn ring(&mut self) {
+        self.rings.changed(clock::now().mono);
+    }
+
+    /// Compares what is actively watched; a change asks for a session (N-3).
+    fn sweep(&mut self) {
         self.core.tree.begin_rpc();
-        let changes = self.core.tree.sweep();
-        if changes.active {
+        if self.core.tree.sweep() {
             self.core.queue.add(events::VALUE_CHANGE, "");
-        } else if !changes.any {
+        } else if self.core.queue.contains(events::VALUE_CHANGE) && !self.core.tree.has_changed() {
             // What had changed is as it was, or was told by a process that was killed before it
             // could say so: there is nothing to tell (V-13).
             self.core.queue.remove(events::VALUE_CHANGE);
@@ -393,7 +402,7 @@ impl Engine {
         }
         self.settings_changed();
         // Changes made by others while the session ran wait for a new one (C-21).
-        self.sweep_wanted = true;
+        self.rings.at_once(now.mono);
     }
 
     fn failed(&mut self, now: Now, why: &str, longer: Option<u32>) {
@@ -456,7 +465,7 @@ impl Engine {
             }
         }
         self.core.facts.borrow_mut().connection_request_url = start::door_url(&self.door, self.core.local);
-        self.sweep_wanted = true;
+        self.rings.at_once(clock::now().mono);
     }
 
     fn called(&mut self) {

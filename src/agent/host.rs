@@ -47,8 +47,9 @@ pub struct Core {
     pub settings: Settings,
     /// The local address by which the ACS was last reached.
     pub local: Option<std::net::IpAddr>,
-    /// What the Inform of the present session said, until it is answered.
-    pub informed: Vec<(String, String)>,
+    /// What the Inform of the present session said of watched parameters, until it is answered: path, and
+    /// the hash by which the value will be known.
+    pub informed: Vec<(String, u64)>,
     /// A session failed after its Inform was answered: a retry is due, and with nothing else to tell
     /// its Inform has no event (V-3).
     pub owed: bool,
@@ -130,7 +131,9 @@ impl Core {
     fn keyed(&mut self, parameter_key: &str) {
         const NAME: &str = "Device.ManagementServer.ParameterKey";
         self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
-        self.tree.reported(&[(NAME.to_owned(), parameter_key.to_owned())]);
+        if let Some(print) = self.tree.fingerprint(NAME, parameter_key) {
+            self.tree.reported(&[(NAME.to_owned(), print)]);
+        }
     }
 
     /// Makes a batch durable, or nothing of it holds (R-GEN-5).
@@ -219,7 +222,8 @@ impl Host for Core {
 
     fn inform(&mut self) -> InformFacts {
         self.tree.begin_rpc();
-        let changed = self.tree.changed();
+        // What is left over is still unreported, and asks for the next session.
+        let changed = self.tree.changed(MAX_CHANGED);
         // V-13: the event is there exactly when a change is told. An ACS that was told nothing yet is
         // told no change: the first session may find by which address it is reached, for one.
         match changed.is_empty() || self.queue.contains(events::BOOTSTRAP) {
@@ -246,9 +250,9 @@ impl Host for Core {
         add(self, &forced, usize::MAX);
         let asked = self.inform_parameters(&events);
         add(self, &asked, MAX_INFORM_PARAMETERS);
-        // What is left over is still unreported, and asks for the next session.
-        add(self, &changed[..changed.len().min(MAX_CHANGED)], usize::MAX);
-        self.informed = parameters.iter().map(|(path, _, value)| (path.clone(), value.clone())).collect();
+        add(self, &changed, usize::MAX);
+        let watched = parameters.iter().filter_map(|p| Some((p.0.clone(), self.tree.fingerprint(&p.0, &p.2)?)));
+        self.informed = watched.collect();
         let now = clock::now();
         InformFacts {
             device_id: self.device.clone(),

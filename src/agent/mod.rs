@@ -3,6 +3,7 @@
 //! tree, journal and session and takes one message at a time; the *wire* lives as long as a session.
 
 pub mod answer;
+mod bells;
 mod boot;
 pub mod control;
 mod control_server;
@@ -37,6 +38,8 @@ const ENGINE_STACK: usize = 512 * 1024;
 pub(crate) enum Message {
     /// A valid connection request was answered.
     ConnectionRequest,
+    /// Something that is watched may have changed.
+    Rung,
     /// SIGTERM or SIGINT.
     Stop,
     /// SIGHUP.

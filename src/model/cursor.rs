@@ -338,8 +338,8 @@ impl Selection {
         Ok(self)
     }
 
-    /// The next row, how it is read, and its path: for those who do not want items.
-    pub(super) fn next_row<'a>(&'a mut self, tree: &mut Tree) -> Option<(ObjectId, Rc<Plan>, &'a str)> {
+    /// The next row, how it is read, and its place: for those who do not want items.
+    pub(super) fn next_row(&mut self, tree: &mut Tree) -> Option<(ObjectId, Rc<Plan>, Place)> {
         loop {
             let Some(node) = self.advance(tree) else {
                 self.unpin();
@@ -347,7 +347,7 @@ impl Selection {
             };
             if let Node::Row(object) = node {
                 let plan = self.cursor.plan.clone().unwrap_or_else(|| tree.plan(object));
-                return Some((object, plan, &self.cursor.path));
+                return Some((object, plan, self.cursor.place));
             }
         }
     }
@@ -384,7 +384,9 @@ impl Selection {
         let (Node::Table(object) | Node::Row(object)) = node;
         let plan = cursor.plan.clone().unwrap_or_else(|| tree.plan(object));
         match self.what {
-            What::Values => tree.read_row(&plan, &cursor.place, &mut cursor.path, &mut out),
+            What::Values => {
+                tree.read_row(&plan, &cursor.place, &mut cursor.path, &mut out);
+            }
             What::Attributes => tree.row_attributes(&plan, &mut cursor.path, &mut out),
             What::Names | What::NextLevel | What::Root => {
                 let part = self.parts.get(self.at);

@@ -3,6 +3,7 @@
 //! (transaction). Values come from handlers; this room only knows their trait.
 
 mod attributes;
+mod bells;
 pub mod builtin;
 mod cursor;
 pub mod fault;
@@ -21,8 +22,10 @@ pub mod sample;
 pub mod schema;
 mod served;
 mod set;
+mod sweep;
 mod transaction;
 pub mod tree;
+mod watched;
 
 #[cfg(test)]
 mod tests;
