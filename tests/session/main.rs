@@ -8,6 +8,7 @@ mod attributes;
 mod boot;
 #[path = "../daemon/mod.rs"]
 mod daemon;
+mod notification;
 mod objects;
 mod promised;
 mod reading;
