@@ -203,7 +203,8 @@ impl Engine {
                     self.begin(now);
                 }
             }
-            let sweep = self.rings.next().filter(|_| self.session.is_none());
+            // What waits for the end of something is not to wake the engine before that.
+            let sweep = self.rings.next().filter(|_| self.session.is_none() && held.is_none());
             // While a session runs its retry wait is over, and what becomes due waits for its end.
             wait = [self.core.schedule.next(), held, sweep]
                 .into_iter()
@@ -225,6 +226,7 @@ impl Engine {
 
     fn sweep_if_due(&mut self, now: Now) {
         let Some(cause) = self.rings.take(now.mono) else { return };
+        log::debug!("what is watched is compared: {cause:?}");
         // Listened first, looked then: what happens in between rings.
         self.listen();
         self.sweep();

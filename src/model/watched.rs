@@ -236,3 +236,66 @@ impl Tree {
         take(found.map(|(k, v)| (k.as_str(), v.as_slice())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(set: Option<(u8, bool)>, told: Option<u64>) -> Kept {
+        Kept { set: set.map(|(notification, subscriber)| Attributes { notification, subscriber }), told }
+    }
+
+    fn sample() -> (Vec<u8>, Vec<(&'static str, Kept)>) {
+        let all = vec![
+            ("Enable", kept(Some((2, true)), Some(u64::MAX))),
+            ("A", kept(None, Some(0))),
+            ("NameOfSomeLength", kept(Some((0, false)), None)),
+            ("Status", kept(Some((1, false)), Some(7))),
+        ];
+        let mut record = Vec::new();
+        all.iter().for_each(|(name, kept)| put(&mut record, name, *kept));
+        (record, all)
+    }
+
+    #[test]
+    fn a_record_reads_back() {
+        let (mut record, mut all) = sample();
+        assert_eq!(entries(&record).collect::<Vec<_>>(), all);
+        assert_eq!(find(&record, "Status"), all[3].1);
+        assert_eq!(find(&record, "Stat"), Kept::default());
+        // Each takes another's place, of every length, and goes when there is nothing to keep.
+        for at in 0..all.len() {
+            for new in [kept(None, Some(9)), kept(Some((2, false)), None), kept(Some((1, true)), Some(1))] {
+                all[at].1 = new;
+                put(&mut record, all[at].0, new);
+                assert_eq!(entries(&record).collect::<Vec<_>>(), all);
+            }
+        }
+        for (name, _) in all {
+            put(&mut record, name, Kept::default());
+            assert_eq!(find(&record, name), Kept::default());
+        }
+        assert!(record.is_empty());
+        put(&mut record, "Gone", Kept::default());
+        put(&mut record, &"x".repeat(256), kept(Some((2, true)), None));
+        assert!(record.is_empty(), "no such name fits into a path");
+    }
+
+    /// What the disk made of a record is read as far as it is one, and can be written on.
+    #[test]
+    fn damage_is_survived() {
+        let (record, all) = sample();
+        for at in 0..record.len() {
+            assert!(entries(&record[..at]).all(|e| all.contains(&e)), "cut at {at}");
+            for value in [0, 1, 3, 0x20, 0x7f, 0xff] {
+                let mut broken = record.clone();
+                broken[at] = value;
+                let read = entries(&broken).count();
+                assert!(read <= record.len() / 3);
+                put(&mut broken, "New", kept(Some((2, true)), Some(1)));
+                assert_eq!(find(&broken, "New"), kept(Some((2, true)), Some(1)), "{at} {value}");
+                assert_eq!(entries(&broken).count(), read + 1, "{at} {value}");
+            }
+        }
+    }
+}
