@@ -29,8 +29,10 @@ fn model() -> String {
     let mut text = String::from("[\"Device.Group.Leaf.{i}.\"]\nstore = \"\"\ncreate = true\n");
     for at in 0..5 {
         let _ = writeln!(text, "ConstantName{at} = {{ type = \"string(64)\", const = \"constant {at}\" }}");
-        let _ =
-            writeln!(text, "StoredName{at} = {{ type = \"string(64)\", store = \"default {at}\", write = true }}");
+        let _ = writeln!(
+            text,
+            "StoredName{at} = {{ type = \"string(64)\", store = \"default {at}\", write = true }}"
+        );
     }
     text + "[\"Device.Group.\"]\n"
 }
@@ -150,7 +152,8 @@ fn main() {
         let phase = |phase: &str| {
             let mut child = Command::new(&own);
             child.env("CWMPD_BENCH_PHASE", phase).env("CWMPD_BENCH_FOLDER", &folder);
-            let output = child.env("CWMPD_BENCH_ROWS", rows.to_string()).output().expect("a child of its own");
+            let output =
+                child.env("CWMPD_BENCH_ROWS", rows.to_string()).output().expect("a child of its own");
             assert!(output.status.success(), "{leaves} leaves: {}", String::from_utf8_lossy(&output.stderr));
             String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
         };

@@ -221,7 +221,9 @@ mod tests {
         assert!(ear.hear(Heard::Nothing, at(300)), "quiet again");
         assert_eq!(ear.deadline(), None);
         // It goes on and on: told a second after the first at the latest.
-        assert!(!ring(&mut ear, 1000) && !ring(&mut ear, 1300) && !ring(&mut ear, 1600) && !ring(&mut ear, 1900));
+        assert!(
+            !ring(&mut ear, 1000) && !ring(&mut ear, 1300) && !ring(&mut ear, 1600) && !ring(&mut ear, 1900)
+        );
         assert_eq!(ear.deadline(), Some(at(2000)));
         assert!(ring(&mut ear, 2000));
         assert!(!ear.hear(Heard::Chatter, at(3000)));

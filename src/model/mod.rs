@@ -2,9 +2,11 @@
 //! value may be (kind), where instances stand (index), and how it is read (cursor) and changed
 //! (transaction). Values come from handlers; this room only knows their trait.
 
+mod alias;
 mod attributes;
 mod bells;
 pub mod builtin;
+mod create;
 mod cursor;
 pub mod fault;
 pub mod grammar;

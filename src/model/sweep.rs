@@ -151,7 +151,7 @@ impl Tree {
         let mut rows = Vec::new();
         let mut selection = Selection::new(What::Values, self.pins.clone());
         let param = self.served.params(object).next().map(|p| p.id);
-        selection.push(&Target { object, numbers: [0; _], table: false, param, wild: true }, 0);
+        selection.push(&Target { object, param, wild: true, ..Target::default() }, 0);
         while let Some((_, _, place)) = selection.next_row(self) {
             rows.push(place.numbers);
         }

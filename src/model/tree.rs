@@ -4,7 +4,9 @@
 //! (`rows`), answers (`cursor`), changes (`transaction`), attributes and notification (`attributes`,
 //! `watched`, `sweep`, `bells`).
 
+use super::alias::Aliases;
 use super::attributes::general;
+use super::create::Created;
 use super::cursor::{MAX_NAMES, Pins, What};
 use super::fault::{Code, Fault};
 use super::handler::{Ctx, Handler};
@@ -23,6 +25,7 @@ use std::rc::Rc;
 
 pub use super::bells::Bells;
 pub use super::cursor::Selection;
+pub use super::cursor::shown::Naming;
 pub use super::sweep::SALT;
 
 /// No row is added and no value is set that would make the journal larger than this, in bytes: it
@@ -96,6 +99,8 @@ pub struct Tree {
     pub(super) handlers: Vec<Box<dyn Handler>>,
     pub(super) index: Index,
     pub(super) buffers: Buffers,
+    pub(super) aliases: Aliases,
+    pub(super) created: Created,
     /// Changes with each RPC; see [`Ctx::epoch`].
     pub(super) epoch: u32,
     /// Which session is under way; 0 outside one.
@@ -141,6 +146,8 @@ impl Tree {
             handlers,
             index: Index::default(),
             buffers: Buffers::default(),
+            aliases: Aliases::default(),
+            created: Created::default(),
             epoch: 1,
             session: 0,
             sessions: 0,

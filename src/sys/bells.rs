@@ -3,9 +3,9 @@
 //!
 //! With a root other than `/` only files below that root are watched, and nothing of the host.
 
+use super::host;
 use super::netlink::events::Events;
 use super::watch::{Heard, Watch};
-use super::host;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;

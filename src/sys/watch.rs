@@ -279,7 +279,10 @@ mod tests {
             assert_eq!(hears(&linked(), "/etc/link", change), Heard::Ring);
         }
         assert_eq!(hears(&linked(), "/etc/round", |_| {}), Heard::Nothing);
-        assert_eq!(hears(&linked(), "/etc/../tmp/./real", |r| fs::write(r.join("tmp/real"), "3").unwrap()), Heard::Ring);
+        assert_eq!(
+            hears(&linked(), "/etc/../tmp/./real", |r| fs::write(r.join("tmp/real"), "3").unwrap()),
+            Heard::Ring
+        );
     }
 
     #[test]

@@ -15,12 +15,8 @@ const MAX_SERVERS: usize = 64;
 /// Daemons that answer DNS for the network, as the kernel cuts their names.
 const RELAYS: [&str; 5] = ["dnsmasq", "unbound", "named", "kresd", "systemd-resolve"];
 /// What tells of the client's servers; folders end with a slash.
-const CLIENT_FILES: &[&str] = &[
-    "/etc/resolv.conf",
-    "/run/systemd/resolve/resolv.conf",
-    "/run/systemd/netif/leases/",
-    "/var/lib/dhcp/",
-];
+const CLIENT_FILES: &[&str] =
+    &["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/systemd/netif/leases/", "/var/lib/dhcp/"];
 /// The rows of the table that an interface's name points into.
 const INTERFACE: &str = "Device.IP.Interface.{i}.";
 

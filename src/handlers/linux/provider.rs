@@ -187,11 +187,21 @@ mod tests {
             ("ethernet_link", "Device.Ethernet.Link.{i}.", Some("Status"), vec![link.clone()]),
             ("ethernet_link", "Device.Ethernet.Link.{i}.", None, vec![link.clone()]),
             ("ethernet_interface", "Device.Ethernet.Interface.{i}.", Some("Upstream"), vec![routes.clone()]),
-            ("ethernet_interface", "Device.Ethernet.Interface.{i}.", Some("CurrentBitRate"), vec![Bell::None]),
+            (
+                "ethernet_interface",
+                "Device.Ethernet.Interface.{i}.",
+                Some("CurrentBitRate"),
+                vec![Bell::None],
+            ),
             ("ip_interface", "Device.IP.Interface.{i}.", Some("MaxMTUSize"), vec![link.clone()]),
             // Written into a file of procfs, which does not tell.
             ("ip_interface", "Device.IP.Interface.{i}.", Some("IPv6Enable"), vec![Bell::None]),
-            ("ip_ipv6_address", "Device.IP.Interface.{i}.IPv6Address.{i}.", Some("ValidLifetime"), vec![Bell::None]),
+            (
+                "ip_ipv6_address",
+                "Device.IP.Interface.{i}.IPv6Address.{i}.",
+                Some("ValidLifetime"),
+                vec![Bell::None],
+            ),
             ("ip_ipv6_address", "Device.IP.Interface.{i}.IPv6Address.{i}.", None, vec![addresses]),
             ("link_stats", "Device.Ethernet.Link.{i}.Stats.", Some("BytesSent"), vec![Bell::Dear]),
             ("ethernet_rmon", "Device.Ethernet.RMONStats.{i}.", Some("DropEvents"), vec![Bell::Dear]),
@@ -221,7 +231,8 @@ mod tests {
             let served: Vec<&str> = objects
                 .flat_map(|o| o.params())
                 .filter(|p| {
-                    p.source(Platform::Linux).is_some_and(|s| s.kind == SourceKind::Native && s.arg == spec.name)
+                    p.source(Platform::Linux)
+                        .is_some_and(|s| s.kind == SourceKind::Native && s.arg == spec.name)
                 })
                 .map(|p| p.name())
                 .collect();

@@ -171,8 +171,12 @@ D = { type = "string", const = "d" }
     assert_eq!(code(tree.set_attributes(&[entry("Device.Name", Some(1), None)])), Code::RESOURCES_EXCEEDED);
     assert_eq!(code(tree.set_attributes(&[entry("Device.", Some(1), None)])), Code::RESOURCES_EXCEEDED);
     assert_eq!(b.journal.borrow().size(), kept, "nothing of it holds");
-    tree.set_attributes(&[entry("Device.Port.1.", Some(0), None), entry("Device.Name", Some(1), None)]).unwrap();
-    assert_eq!(code(tree.set_attributes(&[entry("Device.Port.1.", Some(1), None)])), Code::RESOURCES_EXCEEDED);
+    tree.set_attributes(&[entry("Device.Port.1.", Some(0), None), entry("Device.Name", Some(1), None)])
+        .unwrap();
+    assert_eq!(
+        code(tree.set_attributes(&[entry("Device.Port.1.", Some(1), None)])),
+        Code::RESOURCES_EXCEEDED
+    );
     b.one.borrow_mut().keys.insert("Device.Port.{i}.".into(), many(full - 1));
     tree.begin_rpc();
     tree.set_attributes(&[entry("Device.Port.1.", Some(1), None)]).unwrap();

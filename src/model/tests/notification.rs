@@ -117,6 +117,12 @@ fn rows_that_the_acs_makes_are_not_told() {
     assert_eq!(b.changed(), [COUNT]);
     b.reported(&[(COUNT, "3")]);
     assert!(b.changed().is_empty());
+    // Rows that a set makes.
+    b.tree.begin_rpc();
+    let list = entries(&[("Device.Rule.[one].Text", "a"), ("Device.Rule.[two].Text", "b")]);
+    b.tree.set_creating(&list, Writer::Acs { parameter_key: "" }).unwrap();
+    assert_eq!(b.value(COUNT), "5");
+    assert!(b.changed().is_empty());
 }
 
 /// A hidden value reads as nothing; that it changed is told all the same, and its hash tells nothing to
@@ -157,7 +163,9 @@ fn another_firmware_has_other_tables() {
     let rows = |names: &[&str]| {
         let params: String =
             names.iter().map(|n| format!("{n} = {{ type = \"string\", native = \"one\" }}\n")).collect();
-        format!("[\"Device.X.{{i}}.\"]\nnative = \"one\"\n{params}[\"Device.Y.\"]\nZ = {{ type = \"string\", const = \"\" }}\n")
+        format!(
+            "[\"Device.X.{{i}}.\"]\nnative = \"one\"\n{params}[\"Device.Y.\"]\nZ = {{ type = \"string\", const = \"\" }}\n"
+        )
     };
     let b = Bench::new();
     b.one.borrow_mut().keys.insert("Device.X.{i}.".into(), texts(&["a", "b"]));

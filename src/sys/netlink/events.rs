@@ -4,8 +4,8 @@
 use super::wire::{BATCH, attributes, messages};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvmsg, setsockopt, socket,
-    sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvmsg, setsockopt,
+    socket, sockopt,
 };
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -118,7 +118,9 @@ mod tests {
     fn what_is_no_change() {
         let (link, scan) = (message(NEW_LINK, 3), message(NEW_LINK, IFLA_WIRELESS));
         assert!(is_change(&link) && is_change(&message(20, 3)) && is_change(&message(24, IFLA_WIRELESS)));
-        assert!(!is_change(&scan) && !is_change(&message(3, 3)) && !is_change(&[]) && !is_change(&[0xff; 90]));
+        assert!(
+            !is_change(&scan) && !is_change(&message(3, 3)) && !is_change(&[]) && !is_change(&[0xff; 90])
+        );
         assert!(is_change(&[scan, link].concat()));
     }
 
