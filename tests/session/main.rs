@@ -14,6 +14,7 @@ mod daemon;
 mod delayed_reboot;
 mod heartbeat;
 mod inconvenient;
+mod notification;
 mod objects;
 mod off;
 mod own_requests;

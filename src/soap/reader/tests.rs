@@ -151,7 +151,12 @@ fn what_is_no_message_is_an_error_e2_e21_e32() {
         assert!(error.contains(what), "{text}: {error}");
     }
     // Bytes that are no UTF-8, wherever they stand.
-    let places = ["<c:Reboot><CommandKey>@</CommandKey></c:Reboot>", "<c:Re@boot/>", "<!--@--><c:Reboot/>", "<c:Reboot a='@'/>"];
+    let places = [
+        "<c:Reboot><CommandKey>@</CommandKey></c:Reboot>",
+        "<c:Re@boot/>",
+        "<!--@--><c:Reboot/>",
+        "<c:Reboot a='@'/>",
+    ];
     for place in places {
         let mut bytes = in_body(place).into_bytes();
         bytes.iter_mut().filter(|b| **b == b'@').for_each(|b| *b = 0xFF);
