@@ -132,7 +132,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
 
 /// Events of a boot, on disk before the marker is left (V-11, V-19, R-SYS-2).
 fn booted(core: &mut Core) {
-    core.queue.boot(false);
+    core.queue.boot();
     for key in core.reboot_keys().unwrap_or_default() {
         core.queue.add(events::M_REBOOT, &key);
     }
@@ -155,10 +155,7 @@ pub fn bootstrap_if_new(core: &mut Core) {
     if core.settings.url.is_empty() || bootstrapped(core) {
         return;
     }
-    match core.queue.contains(events::BOOT) {
-        true => core.queue.boot(true),
-        false => core.queue.add(events::BOOTSTRAP, ""),
-    }
+    core.queue.add(events::BOOTSTRAP, "");
     core.schedule.forget_scheduled();
     let mut batch = Batch::default();
     core.records(&mut batch);
