@@ -312,7 +312,7 @@ impl Engine {
                     self.order(Order::Stream(first));
                 }
             }
-            Event::Failed(error) => {
+            Event::Failed(error, reached) => {
                 let longer = match &error {
                     Error::Status { retry_after, .. } => *retry_after,
                     _ => None,
