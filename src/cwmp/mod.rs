@@ -7,3 +7,4 @@ pub mod inform;
 pub mod rpc;
 pub mod schedule;
 pub mod session;
+pub mod trial;

@@ -1,0 +1,169 @@
+//! A change that carries the ACS session is on trial until the ACS answers an Inform: when sessions are
+//! attempted meanwhile, and what their failures say about the change.
+//!
+//! A change is blamed only for what it can have caused. Somebody who answers, with an error or with a
+//! refusal, is reached: the way is good, and the outage is the ACS's own. Such an outage confirms
+//! nothing and undoes nothing, or a dead data centre would roll back a fleet; the change then stays in
+//! force, and sessions wait as after any failure.
+//!
+//! Time is the monotonic clock's. While the device is down it stands still: what is left goes on at the
+//! next start.
+//!
+//! # Data storage
+//! [`Noted`] is what has to be known again after a start, beside the time that is over.
+
+use crate::net::client::Reached;
+use std::time::Duration;
+
+/// When sessions are attempted, in seconds since the change came into force, or since a start that
+/// found it in force: whoever reboots each few minutes for want of an ACS comes to an end too. The last
+/// attempt is at the deadline.
+pub const ATTEMPTS: [u32; 6] = [0, 15, 30, 60, 120, 240];
+
+/// How long after the deadline the next attempt is, when one could not even be begun.
+const LATE: Duration = Duration::from_secs(60);
+
+/// What was changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Facts {
+    /// The way to the ACS: interfaces, addresses, routes, name lookup, firewall.
+    pub path: bool,
+    /// ManagementServer.URL.
+    pub acs: bool,
+    /// ManagementServer.Username or Password.
+    pub credentials: bool,
+}
+
+/// What is known of a trial.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Noted {
+    /// Before the change the ACS was reached: there is something to go back to.
+    pub good: bool,
+    /// Since the change somebody answered: the way is not at fault.
+    pub heard: bool,
+    /// Since the change the ACS let us in: the credentials are not at fault.
+    pub accepted: bool,
+}
+
+impl Noted {
+    /// Reads a record; a damaged one says nothing against the change's past.
+    pub fn from_record(record: &str) -> Noted {
+        let has = |word| record.split(' ').any(|w| w == word);
+        Noted { good: !has("unproven"), heard: has("heard"), accepted: has("accepted") }
+    }
+
+    /// The record to store.
+    pub fn record(self) -> String {
+        let words = [(!self.good, "unproven"), (self.heard, "heard"), (self.accepted, "accepted")];
+        words.iter().filter(|(so, _)| *so).map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Why a change is put back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blame {
+    /// No connection to the ACS came about.
+    Path,
+    /// The ACS of the new URL did not answer as one.
+    Acs,
+    /// The ACS refuses the new credentials.
+    Credentials,
+}
+
+impl Blame {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Blame::Path => "no connection to the ACS came about",
+            Blame::Acs => "nothing at the new URL answered as an ACS",
+            Blame::Credentials => "the ACS refused the new user name or password",
+        }
+    }
+}
+
+/// A change on trial.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    facts: Facts,
+    noted: Noted,
+    /// Monotonic: since when attempts are counted.
+    start: Duration,
+    /// Seconds in force before that.
+    before: u32,
+    /// Seconds until the verdict.
+    timeout: u32,
+    /// Monotonic: the next attempt.
+    at: Duration,
+    /// The last attempt blamed nothing on the change.
+    resting: bool,
+}
+
+impl Trial {
+    /// A change that came into force now, or did so `elapsed` seconds of running time before; `timeout`
+    /// is `acs.confirm_timeout`. The first attempt is due at once.
+    pub fn new(facts: Facts, noted: Noted, timeout: u32, elapsed: u32, now: Duration) -> Trial {
+        Trial { facts, noted, start: now, before: elapsed, timeout, at: now, resting: false }
+    }
+
+    /// Seconds in force.
+    pub fn elapsed(&self, now: Duration) -> u32 {
+        let since = now.saturating_sub(self.start).as_secs();
+        self.before.saturating_add(u32::try_from(since).unwrap_or(u32::MAX))
+    }
+
+    /// Seconds until the verdict, 0 when that is over.
+    pub fn left(&self, now: Duration) -> u32 {
+        self.timeout.saturating_sub(self.elapsed(now))
+    }
+
+    /// Since the change, or before it, as far as it matters.
+    pub fn noted(&self) -> Noted {
+        self.noted
+    }
+
+    /// Whether the trial says when sessions are attempted, in place of the waits after a failure.
+    pub fn governs(&self) -> bool {
+        !self.resting
+    }
+
+    /// When the next attempt is due; `None` when that is left to the waits after a failure.
+    pub fn next(&self) -> Option<Duration> {
+        self.governs().then_some(self.at)
+    }
+
+    /// A session begins.
+    pub fn began(&mut self, now: Duration) {
+        let deadline = self.start + Duration::from_secs(self.timeout.saturating_sub(self.before).into());
+        let marks = ATTEMPTS.iter().map(|s| self.start + Duration::from_secs((*s).into()));
+        let next = marks.filter(|at| *at < deadline).chain([deadline]).find(|at| *at > now);
+        self.at = next.unwrap_or(now + LATE);
+    }
+
+    /// The session failed before its Inform was answered, having come so far. `Some` when the change
+    /// is to be put back.
+    pub fn failed(&mut self, now: Duration, reached: Reached) -> Option<Blame> {
+        self.noted.heard |= reached >= Reached::Refused;
+        self.noted.accepted |= matches!(reached, Reached::Answered(200..=299));
+        let blame = self.blame(reached);
+        self.resting = blame.is_none();
+        blame.filter(|_| self.left(now) == 0)
+    }
+
+    /// What of the change may be why a session came no further.
+    fn blame(&self, reached: Reached) -> Option<Blame> {
+        let outage = matches!(reached, Reached::Answered(500..));
+        match self.facts {
+            _ if !self.noted.good => None,
+            Facts { path: true, .. } if !self.noted.heard => Some(Blame::Path),
+            Facts { acs: true, .. } if !outage => Some(Blame::Acs),
+            // An ACS that let us in once and no more does not mind the credentials.
+            Facts { credentials: true, .. } if reached == Reached::Answered(401) && !self.noted.accepted => {
+                Some(Blame::Credentials)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
