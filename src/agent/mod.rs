@@ -7,6 +7,7 @@ mod boot;
 pub mod control;
 mod control_server;
 mod engine;
+mod fallback;
 mod host;
 mod judge;
 mod reactor;
