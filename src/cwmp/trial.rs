@@ -23,7 +23,7 @@ pub const ATTEMPTS: [u32; 6] = [0, 15, 30, 60, 120, 240];
 /// How long after the deadline the next attempt is, when one could not even be begun.
 const LATE: Duration = Duration::from_secs(60);
 
-/// What was changed.
+/// What a change touches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Facts {
     /// The way to the ACS: interfaces, addresses, routes, name lookup, firewall.
@@ -34,28 +34,67 @@ pub struct Facts {
     pub credentials: bool,
 }
 
+impl Facts {
+    fn fields(self) -> [bool; 3] {
+        [self.path, self.acs, self.credentials]
+    }
+
+    fn both(self, other: Facts, each: fn(bool, bool) -> bool) -> Facts {
+        Facts {
+            path: each(self.path, other.path),
+            acs: each(self.acs, other.acs),
+            credentials: each(self.credentials, other.credentials),
+        }
+    }
+
+    /// What both touch.
+    pub fn and(self, other: Facts) -> Facts {
+        self.both(other, |a, b| a && b)
+    }
+
+    /// What either touches.
+    pub fn or(self, other: Facts) -> Facts {
+        self.both(other, |a, b| a || b)
+    }
+}
+
 /// What is known of a trial.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Noted {
-    /// Before the change the ACS was reached: there is something to go back to.
-    pub good: bool,
+    /// What was good before the change: the ACS was reached, answered, let us in. Only to that there is
+    /// a way back.
+    pub proven: Facts,
     /// Since the change somebody answered: the way is not at fault.
     pub heard: bool,
     /// Since the change the ACS let us in: the credentials are not at fault.
     pub accepted: bool,
 }
 
+/// Of what nothing is noted: an ACS has made the change, in a session.
+impl Default for Noted {
+    fn default() -> Noted {
+        let proven = Facts { path: true, acs: true, credentials: true };
+        Noted { proven, heard: false, accepted: false }
+    }
+}
+
+/// The words of a record.
+const WORDS: [&str; 5] = ["unproven-path", "unproven-acs", "unproven-credentials", "heard", "accepted"];
+
 impl Noted {
-    /// Reads a record; a damaged one says nothing against the change's past.
+    /// Reads a record; what is damaged in it is not noted.
     pub fn from_record(record: &str) -> Noted {
-        let has = |word| record.split(' ').any(|w| w == word);
-        Noted { good: !has("unproven"), heard: has("heard"), accepted: has("accepted") }
+        let [path, acs, credentials, heard, accepted] = WORDS.map(|w| record.split(' ').any(|r| r == w));
+        let proven = Facts { path: !path, acs: !acs, credentials: !credentials };
+        Noted { proven, heard, accepted }
     }
 
     /// The record to store.
     pub fn record(self) -> String {
-        let words = [(!self.good, "unproven"), (self.heard, "heard"), (self.accepted, "accepted")];
-        words.iter().filter(|(so, _)| *so).map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
+        let [path, acs, credentials] = self.proven.fields();
+        let said = [!path, !acs, !credentials, self.heard, self.accepted];
+        let words = WORDS.iter().zip(said).filter(|(_, so)| *so).map(|(word, _)| *word);
+        words.collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -116,6 +155,23 @@ impl Trial {
         self.timeout.saturating_sub(self.elapsed(now))
     }
 
+    /// A local transaction has joined the trial: nothing that was found out holds for it, and an attempt
+    /// is due. The time goes on, but for a change that stands already for want of a verdict: that begins
+    /// anew.
+    pub fn joined(&mut self, facts: Facts, proven: Facts, now: Duration) {
+        if self.resting {
+            (self.start, self.before) = (now, 0);
+        }
+        self.facts = facts;
+        self.noted = Noted { proven: self.noted.proven.or(proven), heard: false, accepted: false };
+        (self.resting, self.at) = (false, now);
+    }
+
+    /// What is touched.
+    pub fn facts(&self) -> Facts {
+        self.facts
+    }
+
     /// Since the change, or before it, as far as it matters.
     pub fn noted(&self) -> Noted {
         self.noted
@@ -152,15 +208,14 @@ impl Trial {
     /// What of the change may be why a session came no further.
     fn blame(&self, reached: Reached) -> Option<Blame> {
         let outage = matches!(reached, Reached::Answered(500..));
-        match self.facts {
-            _ if !self.noted.good => None,
-            Facts { path: true, .. } if !self.noted.heard => Some(Blame::Path),
-            Facts { acs: true, .. } if !outage => Some(Blame::Acs),
+        let refused = reached == Reached::Answered(401);
+        let [path, acs, credentials] = self.facts.and(self.noted.proven).fields();
+        match () {
+            () if path && !self.noted.heard => Some(Blame::Path),
+            () if acs && !outage => Some(Blame::Acs),
             // An ACS that let us in once and no more does not mind the credentials.
-            Facts { credentials: true, .. } if reached == Reached::Answered(401) && !self.noted.accepted => {
-                Some(Blame::Credentials)
-            }
-            _ => None,
+            () if credentials && refused && !self.noted.accepted => Some(Blame::Credentials),
+            () => None,
         }
     }
 }

@@ -4,7 +4,8 @@ use Reached::{Answered, Connected, Nothing, Refused, Resolved, Tcp};
 const PATH: Facts = Facts { path: true, acs: false, credentials: false };
 const ACS: Facts = Facts { path: false, acs: true, credentials: false };
 const CREDENTIALS: Facts = Facts { path: false, acs: false, credentials: true };
-const GOOD: Noted = Noted { good: true, heard: false, accepted: false };
+const ALL: Facts = Facts { path: true, acs: true, credentials: true };
+const GOOD: Noted = Noted { proven: ALL, heard: false, accepted: false };
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(1000 + seconds)
@@ -69,7 +70,6 @@ fn a_start_goes_on_with_what_was_left() {
 /// What is put back when every attempt came so far and no further.
 #[test]
 fn the_same_failure_each_time() {
-    let all = Facts { path: true, acs: true, credentials: true };
     let table = [
         (Nothing, Some(Blame::Path), Some(Blame::Acs), None, Some(Blame::Path)),
         (Resolved, Some(Blame::Path), Some(Blame::Acs), None, Some(Blame::Path)),
@@ -83,11 +83,11 @@ fn the_same_failure_each_time() {
         (Answered(503), None, None, None, None),
     ];
     for (reached, path, acs, credentials, together) in table {
-        for (facts, blame) in [(PATH, path), (ACS, acs), (CREDENTIALS, credentials), (all, together)] {
+        for (facts, blame) in [(PATH, path), (ACS, acs), (CREDENTIALS, credentials), (ALL, together)] {
             let mut trial = Trial::new(facts, GOOD, 300, 0, at(0));
             assert_eq!(run(&mut trial, reached, 0).1, blame, "{facts:?} {reached:?}");
             assert_eq!(trial.governs(), blame.is_some(), "an outage is waited for as ever");
-            let unproven = Noted::default();
+            let unproven = Noted { proven: Facts::default(), ..GOOD };
             let mut trial = Trial::new(facts, unproven, 300, 0, at(0));
             assert_eq!(run(&mut trial, reached, 0).1, None, "nothing better is known: {facts:?}");
         }
@@ -148,17 +148,52 @@ fn an_attempt_that_was_none() {
     assert_eq!((trial.elapsed(at(300)), trial.left(at(300))), (300, 0));
 }
 
+/// Only what was good before is put back: an ACS that was reached and whose URL never answered.
+#[test]
+fn each_part_by_what_is_known_of_it() {
+    for (proven, reached, blame) in [
+        (PATH, Nothing, Some(Blame::Path)),
+        (PATH, Answered(404), None),
+        (ACS, Nothing, Some(Blame::Acs)),
+        (CREDENTIALS, Nothing, None),
+        (CREDENTIALS, Answered(401), Some(Blame::Credentials)),
+    ] {
+        let mut trial = Trial::new(ALL, Noted { proven, ..GOOD }, 300, 0, at(0));
+        assert_eq!(trial.failed(at(300), reached), blame, "{proven:?} {reached:?}");
+    }
+}
+
+#[test]
+fn a_change_that_joins() {
+    let mut trial = Trial::new(PATH, GOOD, 300, 0, at(0));
+    trial.began(at(0));
+    assert_eq!(trial.failed(at(1), Nothing), None);
+    trial.joined(ALL, ALL, at(5));
+    assert_eq!((trial.next(), trial.left(at(5)), trial.facts()), (Some(at(5)), 295, ALL));
+    trial.began(at(5));
+    assert_eq!(trial.next(), Some(at(15)));
+    // The way was good, and then it was changed again.
+    let mut trial = Trial::new(PATH, GOOD, 300, 0, at(0));
+    trial.began(at(0));
+    assert_eq!(trial.failed(at(400), Refused), None);
+    trial.joined(PATH, Facts::default(), at(500));
+    assert_eq!((trial.next(), trial.left(at(500))), (Some(at(500)), 300));
+    assert_eq!(trial.noted(), GOOD, "what is put back is what was good");
+    assert_eq!(run(&mut trial, Nothing, 0).1, Some(Blame::Path));
+}
+
 #[test]
 fn what_is_noted_comes_back() {
-    for bits in 0..8 {
-        let noted = Noted { good: bits & 1 > 0, heard: bits & 2 > 0, accepted: bits & 4 > 0 };
+    for bits in 0..32 {
+        let proven = Facts { path: bits & 1 > 0, acs: bits & 2 > 0, credentials: bits & 4 > 0 };
+        let noted = Noted { proven, heard: bits & 8 > 0, accepted: bits & 16 > 0 };
         assert_eq!(Noted::from_record(&noted.record()), noted);
     }
-    // Of what nothing is noted: an ACS made the change, in a session.
     assert_eq!(Noted::from_record(""), GOOD);
+    assert_eq!(Noted::default(), GOOD);
     let mut trial = Trial::new(PATH, GOOD, 300, 0, at(0));
     let _ = trial.failed(at(0), Answered(200));
-    assert_eq!(trial.noted(), Noted { good: true, heard: true, accepted: true });
+    assert_eq!(trial.noted(), Noted { heard: true, accepted: true, ..GOOD });
     let mut again = Trial::new(PATH, trial.noted(), 300, 20, at(0));
     assert_eq!(again.failed(at(900), Nothing), None, "it was heard before the start");
 }
