@@ -23,6 +23,7 @@ mod served;
 mod set;
 mod transaction;
 pub mod tree;
+pub mod trial;
 
 #[cfg(test)]
 mod tests;

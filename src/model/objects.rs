@@ -9,6 +9,7 @@ use super::served::Numbers;
 use super::set::AGENT_ALIAS;
 use super::transaction::parameter_key;
 use super::tree::{Status, Tree, Writer};
+use super::trial::Touched;
 use crate::state::journal::Batch;
 
 impl Tree {
@@ -65,20 +66,22 @@ impl Tree {
             self.served.write_path(table, place.numbers(), &mut path);
             batch.put(path, alias);
         }
+        let trial =
+            self.goes_on_trial(writer, &[Touched { object: table, numbers: place.numbers, set: None }])?;
         let mut keys = self.keys_of(&above);
         let (name, mut planned) = self.plan_add(table, &above, &place, &mut keys, number)?;
         if !self.served.is_volatile(table) {
             let alias = alias.map_or(0, str::len);
             self.check_room(known.len() + record::size(&name) + alias)?;
         }
-        self.carry_out(&mut planned)?;
+        self.carry_out(&mut planned, trial)?;
         let mut all: Vec<(u32, &str)> = record::entries(&known).filter(|e| e.1 != name).collect();
         all.push((number, &name));
         let new = record::encode(number + 1, known.len() + 4 + record::size(&name), all.into_iter());
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
         self.index.insert(&(table, numbers), number, &name);
-        Ok((number, self.conclude(planned, batch, key)?))
+        Ok((number, self.conclude(planned, batch, key, trial)?))
     }
 
     fn check_new_alias(
@@ -146,7 +149,9 @@ impl Tree {
         (planned.numbers, planned.depth, planned.keys) = (place.numbers, place.depth, keys.clone());
         planned.undoable = self.can_undo(&planned);
         let mut bad = Vec::new();
-        self.with(&planned, |h, ctx, row, change| h.check(ctx, row, change, &mut bad));
+        if !self.is_early(&planned) {
+            self.with(&planned, |h, ctx, row, change| h.check(ctx, row, change, &mut bad));
+        }
         match bad.into_iter().next() {
             Some((_, failure)) => Err(Fault::new(failure.code, format!("{path}: {}", failure.text))),
             None => Ok((key, vec![planned])),
@@ -170,6 +175,8 @@ impl Tree {
         let Some(depth) = place.depth.checked_sub(1) else {
             return Err(invalid("no row"));
         };
+        let trial =
+            self.goes_on_trial(writer, &[Touched { object: table, numbers: place.numbers, set: None }])?;
         let mut planned = Vec::new();
         if let Some(handler) = self.served.object_source(table).and_then(|s| self.served.handler(s)) {
             let mut change = Planned {
@@ -185,13 +192,15 @@ impl Tree {
             };
             change.undoable = self.can_undo(&change);
             let mut bad = Vec::new();
-            self.with(&change, |h, ctx, row, change| h.check(ctx, row, change, &mut bad));
+            if !self.is_early(&change) {
+                self.with(&change, |h, ctx, row, change| h.check(ctx, row, change, &mut bad));
+            }
             if let Some((_, failure)) = bad.into_iter().next() {
                 return Err(Fault::new(failure.code, format!("{object}: {}", failure.text)));
             }
             planned.push(change);
         }
-        self.carry_out(&mut planned)?;
+        self.carry_out(&mut planned, trial)?;
 
         let mut path = String::new();
         self.served.write_path(table, place.numbers(), &mut path);
@@ -203,8 +212,13 @@ impl Tree {
             }
         }
         self.clear_references(&path, &mut batch);
-        let promises = (self.promised.clone(), self.overlay.clone());
-        self.forget_promises(table, place.numbers(), &path, &mut batch);
+        let promises = (self.promised.clone(), self.overlay.clone(), self.trial.clone());
+        self.hide_promises(table, place.numbers(), &path);
+        // A delete that waits itself is made behind what was promised before it.
+        if !planned.iter().any(|p| p.after) {
+            self.forget_promises(table, place.numbers(), &path, &mut batch);
+            self.trial_without(&path, trial, &mut batch);
+        }
         self.watch.forget(&path);
         // `depth` is below that of a place
         let (number, mut numbers) = (place.numbers[depth], place.numbers);
@@ -215,7 +229,8 @@ impl Tree {
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
         self.index.remove(&(table, numbers), number, depth);
-        self.conclude(planned, batch, key).inspect_err(|_| (self.promised, self.overlay) = promises)
+        let done = self.conclude(planned, batch, key, trial);
+        done.inspect_err(|_| (self.promised, self.overlay, self.trial) = promises)
     }
 
     /// R-SPV-18: stored references to a row that goes away, or to something below it, become empty.

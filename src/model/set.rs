@@ -12,6 +12,7 @@ use super::schema::{ObjectId, ParamId, SourceKind, flag};
 use super::served::{MAX_DEPTH, Numbers};
 use super::transaction::parameter_key;
 use super::tree::{Status, Tree, Writer};
+use super::trial::Touched;
 use crate::state::journal::Batch;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,8 +77,12 @@ impl Tree {
             checked.iter().map(|(_, c)| ((c.param, c.place.numbers), c.value.clone())).collect();
         let mut bad: BTreeMap<usize, (Code, String)> = BTreeMap::new();
         self.check_unique(&checked, &staged, &mut bad);
-        let (mut planned, members, kept) = self.plan_set(&checked);
+        let trial = self.set_goes_on_trial(&checked, writer)?;
+        let (mut planned, members, kept) = self.plan_set(&checked, trial);
         for (planned, members) in planned.iter().zip(&members) {
+            if self.is_early(planned) {
+                continue;
+            }
             let mut judged: Vec<(usize, Failure)> = Vec::new();
             self.with(planned, |h, ctx, row, change| h.check(ctx, row, change, &mut judged));
             for (index, failure) in judged {
@@ -107,7 +112,7 @@ impl Tree {
         }
         // What takes the place of an old value needs room for a moment only; it is counted in full.
         self.check_room(kept.iter().map(|(path, value)| path.len() + value.len()).sum())?;
-        self.carry_out(&mut planned)?;
+        self.carry_out(&mut planned, trial)?;
         let mut batch = Batch::default();
         for (path, value) in kept {
             batch.put(path, value);
@@ -115,7 +120,16 @@ impl Tree {
         if key.is_some() {
             self.tell_written(&checked, &planned, &mut batch);
         }
-        self.conclude(planned, batch, key)
+        self.conclude(planned, batch, key, trial)
+    }
+
+    fn set_goes_on_trial(&mut self, checked: &[(usize, Checked)], writer: Writer<'_>) -> Result<bool, Fault> {
+        let mut touched = Vec::with_capacity(checked.len());
+        for (_, one) in checked {
+            let set = Some((one.param, one.value.as_str()));
+            touched.push(Touched { object: one.object, numbers: one.place.numbers, set });
+        }
+        self.goes_on_trial(writer, &touched)
     }
 
     /// What an entry asks for, by itself.
@@ -314,6 +328,7 @@ impl Tree {
     fn plan_set(
         &mut self,
         checked: &[(usize, Checked)],
+        trial: bool,
     ) -> (Vec<Planned>, Vec<Vec<usize>>, Vec<(String, String)>) {
         let (mut planned, mut members): (Vec<Planned>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
         let mut kept = Vec::new();
@@ -337,7 +352,7 @@ impl Tree {
                     let Some(handler) = self.served.handler(source) else {
                         continue;
                     };
-                    let after = param.has(flag::AFTER_SESSION) && self.session != 0;
+                    let after = (trial || param.has(flag::AFTER_SESSION)) && self.session != 0;
                     let entry = known.entry((one.object, one.place.numbers, handler, after));
                     let index = *entry.or_insert_with(|| {
                         members.push(Vec::new());

@@ -13,6 +13,7 @@ use super::resolve::Target;
 use super::rows::Buffers;
 use super::schema::{ObjectId, ParamId, Platform, Schema, SourceKind, flag};
 use super::served::{Numbers, Served};
+use super::trial::{Record, State};
 use crate::state::journal::{Batch, Journal, MAX_VALUE};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -114,6 +115,10 @@ pub struct Tree {
     pub(super) promised: Vec<Vec<Planned>>,
     /// What they will make of the values.
     pub(super) overlay: BTreeMap<(ParamId, Numbers), String>,
+    /// Whether transactions that touch what carries the session go on trial.
+    pub(super) trials: bool,
+    /// What is on trial.
+    pub(super) trial: Option<Record>,
     pub(super) watch: Watch,
     /// What could not be put back after a change had failed.
     pub(super) troubles: Vec<String>,
@@ -153,6 +158,8 @@ impl Tree {
             pins: Rc::default(),
             promised: Vec::new(),
             overlay: BTreeMap::new(),
+            trials: false,
+            trial: None,
             watch,
             troubles: Vec::new(),
             forced,
@@ -235,6 +242,7 @@ impl Tree {
         let mut notes = Vec::new();
         self.session = 0;
         self.keep_promises(false, &mut notes);
+        self.begin_trial(&mut notes);
         self.reload_services();
         self.new_epoch();
         if !self.pins.any() {
@@ -259,7 +267,8 @@ impl Tree {
 
     /// Whether changes wait for the end of the session.
     pub fn has_promised(&self) -> bool {
-        !self.promised.is_empty()
+        let waits = |t: &Record| t.groups.iter().any(|g| g.state == State::Promised);
+        !self.promised.is_empty() || self.trial.as_ref().is_some_and(waits)
     }
 
     /// GetParameterValues: full names, partial paths, wildcards (R-GPV-1 to 6). Every name is
@@ -385,6 +394,7 @@ impl Tree {
     pub fn forget(&mut self) {
         self.promised.clear();
         self.overlay.clear();
+        self.trial = None;
         self.index = Index::default();
         self.watch = Watch::new(&self.served);
         self.new_epoch();
