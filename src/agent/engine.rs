@@ -14,7 +14,7 @@ use crate::cwmp::events;
 use crate::cwmp::rpc::Namespace;
 use crate::cwmp::session::{Incoming, Outgoing, Session};
 use crate::model::tree::Selection;
-use crate::net::client::Error;
+use crate::net::client::{Error, Reached};
 use crate::net::connection_request::Listener;
 use crate::state::journal::Journal;
 use crate::sys::clock::{self, Now};
@@ -185,6 +185,9 @@ impl Engine {
             }
         }
         let now = clock::now();
+        if self.session.is_none() {
+            self.put_back_failed(now);
+        }
         let mut wait = None;
         if self.core.settings.enable_cwmp {
             let due = self.core.schedule.take_due(now);
@@ -192,8 +195,8 @@ impl Engine {
                 self.core.queue.add(events::PERIODIC, "");
             }
             for key in &due.scheduled {
-                self.core.queue.add(events::SCHEDULED, "");
-                self.core.queue.add(events::M_SCHEDULE_INFORM, key);
+                self.core.queue.add_of_former(events::SCHEDULED, "");
+                self.core.queue.add_of_former(events::M_SCHEDULE_INFORM, key);
             }
             if due.periodic || !due.scheduled.is_empty() {
                 self.core.keep_records();
@@ -202,13 +205,19 @@ impl Engine {
             if self.session.is_none() && held.is_none() {
                 self.sweep_if_due(now);
                 let may_try = self.core.schedule.retry_at().is_none();
-                if self.kicked || (may_try && (self.core.owed || !self.core.queue.is_empty())) {
+                let wanted = self.core.owed || !self.core.queue.is_empty();
+                // A trial has times of its own in place of the wait.
+                let due = self.core.trials.next().map_or(may_try && wanted, |at| now.mono >= at);
+                if self.kicked || due {
+                    self.core.trial_attempt(now, !self.kicked && !wanted);
                     self.begin(now);
                 }
             }
-            let sweep = self.next_sweep.filter(|_| self.session.is_none());
+            let free = self.session.is_none();
+            let sweep = self.next_sweep.filter(|_| free);
+            let attempt = self.core.trials.next().filter(|_| free && held.is_none());
             // While a session runs its retry wait is over, and what becomes due waits for its end.
-            wait = [self.core.schedule.next(), held, sweep]
+            wait = [self.core.schedule.next(), held, sweep, attempt]
                 .into_iter()
                 .flatten()
                 .min()
@@ -254,10 +263,11 @@ impl Engine {
         self.kicked = false;
         self.sessions = self.sessions.wrapping_add(1);
         self.core.settings = Settings::read(&mut self.core.tree);
+        start::choose_acs(&mut self.core, now);
         let options = start::client_options(&self.core, now);
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
-                log::info!("session with {} begins", self.core.settings.url);
+                log::info!("session with {} begins", self.core.fallback.asked());
                 // Told from here on, so that a session that fails before its Inform drops them by the
                 // same rules (V-15).
                 let codes = self.core.queue.begin_session().into_iter().map(|e| e.code).collect();
@@ -317,7 +327,7 @@ impl Engine {
                     Error::Status { retry_after, .. } => *retry_after,
                     _ => None,
                 };
-                self.end(Some((error.to_string(), longer)));
+                self.end(Some((error.to_string(), longer, reached)));
             }
         }
     }
@@ -348,7 +358,7 @@ impl Engine {
                 self.order(Order::Finish);
                 self.end(None);
             }
-            Outgoing::Failed(why) => self.end(Some((why, None))),
+            Outgoing::Failed(why) => self.end(Some((why, None, Reached::Answered(200)))),
         }
     }
 
@@ -360,13 +370,17 @@ impl Engine {
         }
     }
 
-    /// The session is over; `failed` says why it failed, and how long the ACS wants us to wait.
-    fn end(&mut self, failed: Option<(String, Option<u32>)>) {
+    /// The session is over; `failed` says why it failed, how long the ACS wants us to wait, and how far
+    /// the session came.
+    fn end(&mut self, failed: Option<(String, Option<u32>, Reached)>) {
         let Some(active) = self.session.take() else { return };
         let now = clock::now();
         drop(active.wire);
+        let answered = active.machine.is_delivered();
+        let reached = failed.as_ref().map_or(Reached::Answered(200), |(_, _, reached)| *reached);
+        self.core.trial_learns(answered, reached);
         // In whatever way it ended: what was answered with success is applied (R-SPV-9).
-        for note in self.core.tree.end_session() {
+        for note in self.core.end_session(false) {
             log::warn!("{note}");
             self.note(note);
         }
@@ -384,11 +398,15 @@ impl Engine {
                     active.machine.faults()
                 );
             }
-            Some((why, longer)) => {
-                self.core.owed |= active.machine.is_delivered();
+            Some((why, longer, _)) => {
+                self.core.owed |= answered;
                 self.last =
                     status::ended(&active.machine, active.started, now, &active.events, Some(why.clone()));
                 self.failed(now, &why, longer);
+                self.kicked |= start::acs_failed(&mut self.core, answered);
+                if !answered {
+                    self.trial_ended(now, reached, &why);
+                }
             }
         }
         self.settings_changed();

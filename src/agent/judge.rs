@@ -1,15 +1,21 @@
 //! What the agent's own parameters may be set to, beyond what their types say.
 
+use super::refused::Refused;
 use crate::cwmp::events;
 use crate::model::tree::Tree;
 use crate::net::url::Url;
+use crate::sys::clock;
 
 /// Judges a value of the right type for a parameter, named with `{i}` for its instances.
 ///
 /// # Errors
 /// Why it cannot be (9007).
-pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String> {
+pub fn judge(tree: &mut Tree, parameter: &str, value: &str, refused: &Refused) -> Result<(), String> {
     match parameter.strip_prefix("Device.ManagementServer.") {
+        Some("URL") if refused.left(value, clock::now()).is_some() => {
+            let left = refused.left(value, clock::now()).unwrap_or(0);
+            Err(format!("it was put back, as nothing answered there; it is taken up again in {left} s"))
+        }
         // T-37, T-38: a device that knows no ACS could never be told of one again.
         Some("URL") => Url::of_acs(value).map(drop).map_err(str::to_owned),
         // I-5

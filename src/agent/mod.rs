@@ -11,10 +11,12 @@ mod fallback;
 mod host;
 mod judge;
 mod reactor;
+mod refused;
 mod serving;
 mod settings;
 mod start;
 mod status;
+mod trial;
 mod wire;
 
 use crate::config::Config;

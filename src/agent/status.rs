@@ -2,7 +2,7 @@
 
 use super::control::{NextReport, SessionReport, StatusReport};
 use super::engine::Engine;
-use super::start;
+use super::{start, trial};
 use crate::cwmp::session::Session;
 use crate::model::schema::Platform;
 use crate::sys::clock::{self, Now};
@@ -28,9 +28,14 @@ pub fn ended(
 /// A moment as a dateTime; the time since boot while the clock is not set.
 fn at(now: Now, wall: i64) -> String {
     match now.clock_set {
-        true => clock::local(wall, Path::new("/")),
+        true => moment(wall),
         false => format!("{} s after boot", now.mono.as_secs()),
     }
+}
+
+/// Seconds since 1970 as a dateTime.
+pub fn moment(wall: i64) -> String {
+    clock::local(wall, Path::new("/"))
 }
 
 /// The whole report.
@@ -52,11 +57,14 @@ pub fn report(engine: &Engine) -> StatusReport {
         serial_number: core.device.serial_number.clone(),
         software_version: core.facts.borrow().identity.software_version.clone(),
         acs_url: core.settings.url.clone(),
+        acs_in_use: core.fallback.other().map(str::to_owned),
         acs_username: start::username(core),
         state: state(engine, now),
         last_session: engine.last.clone(),
         retry_count: core.schedule.failures(),
         next_session: next(engine, now),
+        trial: trial::report(core, now),
+        rollback: trial::rollback(core),
         pending_events: core.queue.pending().map(|e| (e.code.clone(), e.command_key.clone())).collect(),
         connection_request_url: Some(start::door_url(&engine.door, core.local)).filter(|url| !url.is_empty()),
         served: (objects as u32, parameters as u32),
@@ -86,9 +94,10 @@ fn next(engine: &Engine, now: Now) -> Option<NextReport> {
     }
     let periodic = core.schedule.periodic_at().map(|at| (at, "periodic".to_owned()));
     let scheduled = core.schedule.scheduled_at().map(|at| (at, "scheduled by the ACS".to_owned()));
-    let (due, why) = match core.schedule.retry_at() {
-        Some(retry) => (retry, format!("retry {}", core.schedule.failures())),
-        None => [periodic, scheduled].into_iter().flatten().min()?,
+    let (due, why) = match (core.trials.next(), core.schedule.retry_at()) {
+        (Some(attempt), _) => (attempt, "a change is on trial".to_owned()),
+        (None, Some(retry)) => (retry, format!("retry {}", core.schedule.failures())),
+        (None, None) => [periodic, scheduled].into_iter().flatten().min()?,
     };
     let seconds = due.saturating_sub(now.mono).as_secs();
     let at = match now.clock_set {

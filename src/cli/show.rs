@@ -43,6 +43,9 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
     say("Model", &format!("{} objects, {} parameters", s.served.0, s.served.1))?;
     let user = if s.acs_username.is_empty() { String::new() } else { format!(" as {}", s.acs_username) };
     say("ACS", &format!("{}{user}", s.acs_url))?;
+    if let Some(url) = &s.acs_in_use {
+        say("ACS in use", url)?;
+    }
     say("State", &s.state)?;
     match &s.last_session {
         None => say("Last session", "none yet")?,
@@ -65,6 +68,19 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
             let at = if next.at.is_empty() { String::new() } else { format!(" ({})", next.at) };
             say("Next session", &format!("in {}{at}: {}", duration(next.seconds), next.why))?;
         }
+    }
+    if let Some(trial) = &s.trial {
+        let how = match trial.standing {
+            true => "it stands, and waits for an answer of the ACS".to_owned(),
+            false => format!("put back in {} unless the ACS answers", duration(trial.seconds_left.into())),
+        };
+        say("On trial", &how)?;
+        trial.parameters.iter().try_for_each(|name| say("", name))?;
+    }
+    if let Some(last) = &s.rollback {
+        let time = if last.time.is_empty() { "at an unknown time" } else { &last.time };
+        say("Put back", &format!("{time}: {}", last.reason))?;
+        last.parameters.iter().try_for_each(|name| say("", name))?;
     }
     if s.pending_events.is_empty() {
         say("Pending events", "none")?;
@@ -99,7 +115,7 @@ fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::control::{NextReport, SessionReport};
+    use crate::agent::control::{NextReport, RollbackReport, SessionReport, TrialReport};
 
     #[test]
     fn durations() {
@@ -130,6 +146,7 @@ mod tests {
             serial_number: "S1".into(),
             software_version: "12".into(),
             acs_url: "http://acs.example.com/".into(),
+            acs_in_use: Some("http://acs2.example.com/".into()),
             acs_username: "00D09E-Box-S1".into(),
             state: "waiting".into(),
             last_session: Some(SessionReport {
@@ -141,6 +158,17 @@ mod tests {
             }),
             retry_count: 2,
             next_session: Some(NextReport { seconds: 14, at: String::new(), why: "retry 2".into() }),
+            trial: Some(TrialReport {
+                parameters: vec!["Device.IP.Interface.1.Enable".into()],
+                seconds_left: 240,
+                standing: false,
+            }),
+            rollback: Some(RollbackReport {
+                time: "2026-11-22T09:00:00+00:00".into(),
+                reason: "no connection".into(),
+                parameters: vec!["Device.ManagementServer.URL".into()],
+                count: 1,
+            }),
             pending_events: vec![("1 BOOT".into(), String::new()), ("M Reboot".into(), "k7".into())],
             connection_request_url: None,
             served: (60, 350),
@@ -157,11 +185,16 @@ Serial number       S1
 Software version    12
 Model               60 objects, 350 parameters
 ACS                 http://acs.example.com/ as 00D09E-Box-S1
+ACS in use          http://acs2.example.com/
 State               waiting
 Last session        2026-11-22T10:28:55+00:00 (1.042 s) FAILED: no TCP connection: refused
                     events: 0 BOOTSTRAP, 1 BOOT
 Failed in a row     2
 Next session        in 14 s: retry 2
+On trial            put back in 4 min 0 s unless the ACS answers
+                    Device.IP.Interface.1.Enable
+Put back            2026-11-22T09:00:00+00:00: no connection
+                    Device.ManagementServer.URL
 Pending events      1 BOOT
                     M Reboot (CommandKey k7)
 Connection request  not listening

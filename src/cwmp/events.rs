@@ -212,12 +212,13 @@ impl Queue {
     }
 
     /// InformResponse came: what the Inform told is delivered, but for what waits for a response of
-    /// its own (V-23). With `0 BOOTSTRAP`, what the former ACS was not told is discarded (V-9).
-    pub fn delivered(&mut self) {
-        if let Some(at) = self.entries.iter().position(|e| e.told && e.event.code == BOOTSTRAP) {
-            self.entries.drain(..at);
-        }
+    /// its own (V-23). With `0 BOOTSTRAP`, what the former ACS was not told is discarded (V-9); whether
+    /// it was so.
+    pub fn delivered(&mut self) -> bool {
+        let bootstrap = self.entries.iter().position(|e| e.told && e.event.code == BOOTSTRAP);
+        self.entries.drain(..bootstrap.unwrap_or(0));
         self.entries.retain(|e| !e.told || policy(&e.event.code).1 == DeliveredBy::OwnResponse);
+        bootstrap.is_some()
     }
 
     /// The session is over, well or not: what it told and did not deliver waits for the next, but for

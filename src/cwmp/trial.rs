@@ -144,6 +144,21 @@ impl Trial {
         Trial { facts, noted, start: now, before: elapsed, timeout, at: now, resting: false }
     }
 
+    /// Leaves out so many of the first attempts; the last one stays.
+    pub fn skip(&mut self, attempts: usize) {
+        self.at = self.start;
+        for _ in 0..attempts {
+            self.at = self.after(self.at).unwrap_or(self.at);
+        }
+    }
+
+    /// The first attempt after a moment; `None` after the deadline.
+    fn after(&self, now: Duration) -> Option<Duration> {
+        let deadline = self.start + Duration::from_secs(self.timeout.saturating_sub(self.before).into());
+        let marks = ATTEMPTS.iter().map(|s| self.start + Duration::from_secs((*s).into()));
+        marks.filter(|at| *at < deadline).chain([deadline]).find(|at| *at > now)
+    }
+
     /// Seconds in force.
     pub fn elapsed(&self, now: Duration) -> u32 {
         let since = now.saturating_sub(self.start).as_secs();
@@ -182,6 +197,11 @@ impl Trial {
         !self.resting
     }
 
+    /// Whether it stands for want of anything to blame on it, or anything better to go back to.
+    pub fn stands(&self) -> bool {
+        self.resting || self.facts.and(self.noted.proven) == Facts::default()
+    }
+
     /// When the next attempt is due; `None` when that is left to the waits after a failure.
     pub fn next(&self) -> Option<Duration> {
         self.governs().then_some(self.at)
@@ -189,10 +209,7 @@ impl Trial {
 
     /// A session begins.
     pub fn began(&mut self, now: Duration) {
-        let deadline = self.start + Duration::from_secs(self.timeout.saturating_sub(self.before).into());
-        let marks = ATTEMPTS.iter().map(|s| self.start + Duration::from_secs((*s).into()));
-        let next = marks.filter(|at| *at < deadline).chain([deadline]).find(|at| *at > now);
-        self.at = next.unwrap_or(now + LATE);
+        self.at = self.after(now).unwrap_or(now + LATE);
     }
 
     /// The session failed before its Inform was answered, having come so far. `Some` when the change

@@ -160,7 +160,8 @@ impl Tree {
         }
         let schema = &self.served.schema;
         let general = format!("{}{}", schema.object(target.object).path(), schema.param(param).name());
-        (self.judge)(self, &general, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
+        let judge = self.judge.clone();
+        judge(self, &general, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
         if self.served.source(param).is_some_and(|s| s.kind == SourceKind::Alias) {
             self.check_alias(target.object, &place, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
         }

@@ -89,6 +89,7 @@ fn the_same_failure_each_time() {
             assert_eq!(trial.governs(), blame.is_some(), "an outage is waited for as ever");
             let unproven = Noted { proven: Facts::default(), ..GOOD };
             let mut trial = Trial::new(facts, unproven, 300, 0, at(0));
+            assert!(trial.stands());
             assert_eq!(run(&mut trial, reached, 0).1, None, "nothing better is known: {facts:?}");
         }
     }
@@ -137,6 +138,17 @@ fn from_an_outage_back_to_a_failure() {
     assert_eq!(trial.failed(at(61), Answered(502)), None);
     trial.began(at(900));
     assert_eq!(trial.failed(at(901), Refused), Some(Blame::Acs));
+}
+
+#[test]
+fn attempts_that_are_left_out() {
+    for (attempts, timeout, expected) in
+        [(0, 300, 0), (1, 300, 15), (5, 300, 240), (6, 300, 300), (99, 300, 300), (2, 20, 20), (9, 5, 5)]
+    {
+        let mut trial = Trial::new(PATH, GOOD, timeout, 0, at(0));
+        trial.skip(attempts);
+        assert_eq!(trial.next(), Some(at(expected)), "{attempts} of {timeout} s");
+    }
 }
 
 /// An attempt at the deadline that could not be made says nothing, and is made again.
