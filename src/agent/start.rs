@@ -72,8 +72,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         ..AgentFacts::default()
     }));
     let handlers = handlers::all(&config.root, facts.clone());
-    let (tree, said) =
-        Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
+    let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
     for note in &said {
         log::warn!("{note}");
     }

@@ -134,7 +134,7 @@ impl Core {
         }
         let proven = Facts {
             path: self.trials.reached,
-            acs: self.journal.borrow().text(ACS) == Some(self.settings.url.as_str()),
+            acs: self.journal.borrow().get(ACS).is_some(),
             credentials: self.trials.let_in,
         };
         let mut batch = Batch::default();
@@ -205,8 +205,9 @@ impl Core {
         let open = self.trials.open.as_mut()?;
         let before = open.machine.noted();
         if let Some(blame) = open.machine.failed(now.mono, reached) {
-            let elapsed = open.machine.elapsed(now.mono);
-            return Some(format!("{} in {elapsed} s: {why}", blame.words()));
+            let words = format!("{} in {} s", blame.words(), open.machine.elapsed(now.mono));
+            // How it failed names the ACS: no value of what is put back is to be told.
+            return Some(if open.machine.facts().acs { words } else { format!("{words}: {why}") });
         }
         let noted = open.machine.noted();
         if noted != before {

@@ -8,6 +8,7 @@ mod attributes;
 mod boot;
 #[path = "../daemon/mod.rs"]
 mod daemon;
+mod fallback;
 mod objects;
 mod promised;
 mod reading;
@@ -19,6 +20,7 @@ mod shell;
 mod stop;
 mod tls;
 mod transport;
+mod trial;
 mod values;
 mod wire_rules;
 
