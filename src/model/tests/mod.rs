@@ -6,6 +6,8 @@ mod cut;
 mod limits;
 mod reading;
 mod recovery;
+mod trial;
+mod trial_failing;
 
 use super::fault::{Code, Fault};
 use super::request::ParameterValue;
