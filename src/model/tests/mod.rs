@@ -7,6 +7,7 @@ mod limits;
 mod reading;
 mod recovery;
 mod trial;
+mod trial_cut;
 mod trial_failing;
 
 use super::fault::{Code, Fault};

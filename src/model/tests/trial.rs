@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::request::SetAttributes;
+use crate::model::schema::{Platform, SourceKind, flag};
 use crate::model::trial::{PutBack, Trial};
 use crate::state::journal::Batch;
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ Own  = { type = "string", store = "", write = true }
 }
 
 /// A tree that tries changes out.
-pub(super) struct Trials(Bench);
+pub(super) struct Trials(pub(super) Bench);
 
 impl From<Trials> for Bench {
     fn from(trials: Trials) -> Bench {
@@ -319,7 +320,6 @@ fn a_promised_row_is_there_in_the_session() {
     assert_eq!(b.value("Device.Link.2.Sub.Text"), "below");
     let mut b = b.restart();
     assert_eq!(b.value("Device.Link.2.Sub.Text"), "below");
-    // Somebody refers to the new row, and watches it.
     b.add("Device.Rule.").unwrap();
     b.tree
         .set_attributes(&[SetAttributes {
@@ -607,4 +607,45 @@ fn what_is_put_back_refers_to_no_row_that_went() {
     b.put_back();
     assert_eq!(b.value("Device.Later.Refs"), "");
     assert_eq!(b.value("Device.RuleNumberOfEntries"), "0");
+}
+
+/// The rows of the standard's data model that carry the session, as far as they may be written.
+#[test]
+fn the_rows_that_carry_the_session() {
+    let schema = crate::model::builtin::builtin();
+    let mut marked = Vec::new();
+    for id in 0..schema.params.len() as u16 {
+        let param = schema.param(id);
+        let source = param.source(Platform::Linux).map(|s| s.kind);
+        if param.has(flag::UPLINK) && param.is_writable(Platform::Linux) && source != Some(SourceKind::Alias)
+        {
+            assert!(param.has(flag::AFTER_SESSION));
+            marked.push(format!("{}{}", param.object().path(), param.name()));
+        }
+        // Whatever waits for the end of the session does so because it carries it.
+        assert_eq!(param.has(flag::AFTER_SESSION), param.has(flag::UPLINK), "{}", param.name());
+    }
+    assert_eq!(
+        marked,
+        [
+            "Device.Bridging.Bridge.{i}.Enable",
+            "Device.Bridging.Bridge.{i}.Port.{i}.PathCost",
+            "Device.Bridging.Bridge.{i}.Port.{i}.Priority",
+            "Device.Bridging.Bridge.{i}.STP.Enable",
+            "Device.Bridging.Bridge.{i}.STP.BridgePriority",
+            "Device.Bridging.Bridge.{i}.STP.HelloTime",
+            "Device.Bridging.Bridge.{i}.STP.MaxAge",
+            "Device.Bridging.Bridge.{i}.STP.ForwardingDelay",
+            "Device.Ethernet.Interface.{i}.Enable",
+            "Device.Ethernet.LAG.{i}.Enable",
+            "Device.Ethernet.VLANTermination.{i}.Enable",
+            "Device.IP.IPv6Enable",
+            "Device.IP.Interface.{i}.IPv6Enable",
+            "Device.IP.Interface.{i}.MaxMTUSize",
+            "Device.ManagementServer.URL",
+            "Device.ManagementServer.Username",
+            "Device.ManagementServer.Password",
+            "Device.WiFi.SSID.{i}.Enable",
+        ]
+    );
 }
