@@ -80,7 +80,7 @@ impl Tree {
                 let handled = self.served.source(param).is_some_and(|s| self.served.handler(s).is_some());
                 (is_set && same && handled)
                     || (!is_set && within(self, object, numbers, change))
-                    || (self.is_reference(param) && self.refers_to_new(value, change))
+                    || (handled && self.is_reference(param) && self.refers_to_new(value, change))
             }
             None => {
                 let end = self.served.schema.object(object).row().end;
