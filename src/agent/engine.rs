@@ -206,8 +206,11 @@ impl Engine {
                 self.sweep_if_due(now);
                 let may_try = self.core.schedule.retry_at().is_none();
                 let wanted = self.core.owed || !self.core.queue.is_empty();
-                // A trial has times of its own in place of the wait.
-                let due = self.core.trials.next().map_or(may_try && wanted, |at| now.mono >= at);
+                // An open trial wants a session, too; mostly at times of its own in place of the wait.
+                let due = match self.core.trials.next() {
+                    Some(at) => now.mono >= at,
+                    None => may_try && (wanted || self.core.trials.is_open()),
+                };
                 if self.kicked || due {
                     self.core.trial_attempt(now, !self.kicked && !wanted);
                     self.begin(now);

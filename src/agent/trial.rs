@@ -66,6 +66,11 @@ impl Trials {
         self.open.as_ref()?.machine.next()
     }
 
+    /// Whether anything waits to be confirmed.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Whether this is on trial.
     pub fn has(&self, name: &str) -> bool {
         self.open.as_ref().is_some_and(|open| open.names.iter().any(|n| n == name))

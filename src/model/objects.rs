@@ -66,8 +66,10 @@ impl Tree {
             self.served.write_path(table, place.numbers(), &mut path);
             batch.put(path, alias);
         }
-        let trial =
-            self.goes_on_trial(writer, &[Touched { object: table, numbers: place.numbers, set: None }])?;
+        let trial = self.goes_on_trial(
+            writer,
+            &[Touched { object: table, numbers: place.numbers, set: None, same: false }],
+        )?;
         let mut keys = self.keys_of(&above);
         let (name, mut planned) = self.plan_add(table, &above, &place, &mut keys, number)?;
         if !self.served.is_volatile(table) {
@@ -175,8 +177,10 @@ impl Tree {
         let Some(depth) = place.depth.checked_sub(1) else {
             return Err(invalid("no row"));
         };
-        let trial =
-            self.goes_on_trial(writer, &[Touched { object: table, numbers: place.numbers, set: None }])?;
+        let trial = self.goes_on_trial(
+            writer,
+            &[Touched { object: table, numbers: place.numbers, set: None, same: false }],
+        )?;
         let mut planned = Vec::new();
         if let Some(handler) = self.served.object_source(table).and_then(|s| self.served.handler(s)) {
             let mut change = Planned {

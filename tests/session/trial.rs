@@ -196,7 +196,7 @@ fn credentials_that_are_refused() {
     session.set(&[(PASSWORD, STRING, "sesame")], "").expect("set");
     session.end();
     let mut session = acs.next_session(SOON);
-    assert_eq!(session.inform.codes(), [ROLLBACK]);
+    assert!(session.inform.codes().contains(&ROLLBACK), "{:?}", session.inform.codes());
     let [_, reason, parameters, _] = rollback(&mut session);
     assert_eq!(parameters, PASSWORD);
     session.end();

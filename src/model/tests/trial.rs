@@ -183,6 +183,23 @@ fn what_carries_the_session_goes_on_trial() {
     }
 }
 
+/// What is so already goes on no trial, so that who sets it in every session is not asked again and again.
+#[test]
+fn what_is_so_already_goes_on_no_trial() {
+    let same = [("Device.Info.Uplink", "fibre"), ("Device.ManagementServer.URL", "http://old/")];
+    let mut b = Trials::new();
+    b.local(&same[..1]).unwrap();
+    b.confirm();
+    b.tree.begin_session();
+    assert_eq!(b.acs(&same, ""), Ok(Status::AtSessionEnd));
+    assert_eq!(b.tree.trial(), None);
+    b.acs(&[("Device.Info.Uplink", "dsl")], "").unwrap();
+    assert!(b.tree.trial().is_some());
+    b.acs(&same, "").unwrap();
+    b.end();
+    assert_eq!(b.info("Uplink"), "fibre", "in the order they were set");
+}
+
 /// All that a transaction on trial asks of handlers waits for the end of the session, and reads as it
 /// will be; what the tree keeps itself is in force with the answer.
 // Proves: R-SPV-8, R-SPV-9, R-SPV-10, R-SPV-24

@@ -17,6 +17,8 @@ pub struct Touched<'a> {
     pub numbers: Numbers,
     /// The parameter, and what it is to be; `None` when the row itself comes or goes.
     pub set: Option<(ParamId, &'a str)>,
+    /// It is so already.
+    pub same: bool,
 }
 
 /// Whether a row is, or lies below, the row of a change.
@@ -55,6 +57,7 @@ impl Tree {
             // A row's Alias is kept by the tree, and nothing depends on it.
             Some((param, _)) => {
                 self.served.schema.param(param).has(flag::UPLINK)
+                    && !touched.same
                     && self.served.source(param).is_some_and(|s| s.kind != SourceKind::Alias)
             }
             None => self.served.schema.object(touched.object).is_uplink(),
