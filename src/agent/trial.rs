@@ -128,8 +128,10 @@ impl Core {
     /// Looks what is on trial now.
     pub fn follow_trial(&mut self, again: bool) {
         let now = clock::now();
+        let only = std::mem::take(&mut self.trials.only);
         let Some(trial) = self.tree.trial().filter(|t| t.applied && t.failed.is_none()) else {
             self.trials.open = None;
+            self.trials.chain = 0;
             return;
         };
         let facts = facts(&trial);
@@ -152,7 +154,9 @@ impl Core {
                 batch.put(NOTED, open.machine.noted().record());
             }
             None => {
-                self.trials.chain = if self.trials.only { self.trials.chain + 1 } else { 0 };
+                // An ACS that makes another change in each session that was held for the last one is not
+                // to be asked again and again.
+                self.trials.chain = if only { self.trials.chain + 1 } else { 0 };
                 let timeout = self.config.acs.confirm_timeout;
                 let noted = Noted { proven, ..Noted::default() };
                 let mut machine = Trial::new(facts, noted, timeout, 0, now.mono);
@@ -271,6 +275,7 @@ impl Engine {
         if let Some(why) = self.core.tree.trial().and_then(|trial| trial.failed) {
             self.put_back(now, &why);
             self.settings_changed();
+            self.sweep();
         }
     }
 

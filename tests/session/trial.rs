@@ -4,7 +4,8 @@
 use crate::acs::{Acs, Algorithm, Authentication, Incident, Options, Reply, Session};
 use crate::daemon::Daemon;
 use crate::{SOON, agent_at, keys, kicked, over, sections, status, text};
-use std::net::TcpListener;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 const URL: &str = "Device.ManagementServer.URL";
 const PASSWORD: &str = "Device.ManagementServer.Password";
@@ -24,10 +25,18 @@ fn settled(acs: &Acs, name: &str) -> Daemon {
     daemon
 }
 
-/// A URL at which nobody listens, for as long as the port is kept from others.
-fn nobody() -> String {
-    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
-    format!("http://127.0.0.1:{port}/acs")
+/// A URL at which nobody listens, as long as this is kept.
+struct Nobody {
+    url: String,
+    _port: OwnedFd,
+}
+
+fn nobody() -> Nobody {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let port = socket::socket(AddressFamily::Inet, SockType::Stream, flags, None).expect("a socket");
+    socket::bind(port.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).expect("a port");
+    let address: SockaddrIn = socket::getsockname(port.as_raw_fd()).expect("bound");
+    Nobody { url: format!("http://{address}/acs"), _port: port }
 }
 
 /// What can be read of the last change that was put back.
@@ -47,11 +56,11 @@ fn v_8_a_wrong_url_is_put_back() {
     session.set(&[("Device.DeviceInfo.ProvisioningCode", STRING, "stays")], "before").expect("set");
     session.schedule_inform(1, "of the former").expect("scheduled");
     let wrong = nobody();
-    session.set(&[(URL, STRING, &wrong)], "moved").expect("set");
+    session.set(&[(URL, STRING, &wrong.url)], "moved").expect("set");
     session.end();
     daemon.wait_for("the trial", || status(&daemon)["trial"]["parameters"] == serde_json::json!([URL]));
     let said = status(&daemon);
-    assert_eq!(text(&said, "acs_url"), wrong);
+    assert_eq!(text(&said, "acs_url"), wrong.url);
     let mut session = acs.next_session(SOON);
     let mut codes = session.inform.codes();
     codes.sort_unstable();
@@ -86,14 +95,14 @@ fn v_8_a_wrong_url_is_put_back() {
 fn a_wrong_url_is_not_taken_up_again() {
     let acs = Acs::start(Options::default());
     let mut daemon = settled(&acs, "loop");
-    let wrong = nobody();
+    let wrong = &nobody().url;
     let mut session = kicked(&acs, &daemon);
-    session.set(&[(URL, STRING, &wrong)], "").expect("the first time");
+    session.set(&[(URL, STRING, wrong)], "").expect("the first time");
     session.end();
     let mut session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), [ROLLBACK]);
     for _ in 0..3 {
-        let fault = session.set(&[(URL, STRING, &wrong), (KEY, STRING, "x")], "").expect_err("refused");
+        let fault = session.set(&[(URL, STRING, wrong), (KEY, STRING, "x")], "").expect_err("refused");
         assert_eq!(fault.parameters[0].1, 9007, "{fault:?}");
         assert!(fault.parameters[0].2.contains("put back"), "{fault:?}");
         session.end();
@@ -212,7 +221,8 @@ fn killed_during_the_trial() {
     for during_session in [true, false] {
         let mut daemon = settled(&acs, "killed-trial");
         let mut session = kicked(&acs, &daemon);
-        session.set(&[(URL, STRING, &nobody())], "").expect("set");
+        let wrong = nobody();
+        session.set(&[(URL, STRING, &wrong.url)], "").expect("set");
         if during_session {
             daemon.kill();
             drop(session);
@@ -252,13 +262,14 @@ fn by_a_shell_and_by_the_file() {
         session.end();
         over(daemon);
     };
-    daemon.ask(&["set", &format!("{URL}={}", nobody())]);
+    let wrong = [nobody(), nobody(), nobody()];
+    daemon.ask(&["set", &format!("{URL}={}", wrong[0].url)]);
     back(&daemon);
-    daemon.configure(&(keys(&nobody()) + TRIAL), &sections);
+    daemon.configure(&(keys(&wrong[1].url) + TRIAL), &sections);
     daemon.reload();
     back(&daemon);
     // The same at a start; and what the file says was taken over, and is not again.
-    daemon.configure(&(keys(&nobody()) + TRIAL), &sections);
+    daemon.configure(&(keys(&wrong[2].url) + TRIAL), &sections);
     daemon.stop();
     daemon.start();
     back(&daemon);
@@ -282,7 +293,8 @@ fn v_8_without_trials() {
     acs.next_session(SOON).end();
     over(&daemon);
     let mut session = kicked(&acs, &daemon);
-    session.set(&[(URL, STRING, &nobody())], "").expect("set");
+    let wrong = nobody();
+    session.set(&[(URL, STRING, &wrong.url)], "").expect("set");
     session.end();
     daemon.wait_for("failures", || status(&daemon)["retry_count"].as_u64() > Some(2));
     let said = status(&daemon);
@@ -333,4 +345,79 @@ fn a_good_change_stays() {
     let said = status(&daemon);
     assert!(said["trial"].is_null() && said["rollback"].is_null(), "{said}");
     assert_eq!(acs.sessions(), 4);
+}
+
+/// An ACS that changes its own credentials in every session is tried at once, and then later and later:
+/// each session that is held for a trial alone would else lead to the next.
+#[test]
+fn changes_in_every_session_make_no_loop() {
+    const USER: &str = "Device.ManagementServer.Username";
+    let acs = Acs::start(Options::default());
+    let mut daemon = agent_at(&acs.url(), "rotating", "");
+    daemon.start();
+    acs.next_session(SOON).end();
+    over(&daemon);
+    let mut session = kicked(&acs, &daemon);
+    session.set(&[(USER, STRING, "one")], "").expect("set");
+    session.end();
+    let mut session = acs.next_session(SOON);
+    session.set(&[(USER, STRING, "two")], "").expect("set");
+    session.end();
+    over(&daemon);
+    let next = &status(&daemon)["next_session"];
+    assert_eq!(next["why"], "a change is on trial");
+    assert!((5..=15).contains(&next["seconds"].as_u64().expect("a number")), "{next}");
+    // One that tells of something else begins anew.
+    let mut session = kicked(&acs, &daemon);
+    session.set(&[(USER, STRING, "three")], "").expect("set");
+    session.end();
+    acs.next_session(SOON).end();
+    over(&daemon);
+    assert!(status(&daemon)["trial"].is_null());
+}
+
+/// A shell that sets another wrong URL while one is on trial: what is put back is the last that answered.
+#[test]
+fn two_wrong_urls_in_turn() {
+    let acs = Acs::start(Options::default());
+    let daemon = settled(&acs, "in-turn");
+    let wrong = [nobody(), nobody()];
+    for wrong in &wrong {
+        daemon.ask(&["set", &format!("{URL}={}", wrong.url)]);
+    }
+    let mut session = acs.next_session(SOON);
+    assert_eq!(session.inform.codes(), [ROLLBACK]);
+    assert_eq!(session.value(URL), Ok(acs.url()));
+    assert_eq!(rollback(&mut session)[3], "1");
+    session.end();
+}
+
+/// A kill between two failures, again and again: the time that is over is not forgotten.
+#[test]
+fn killed_at_each_attempt() {
+    let acs = Acs::start(Options::default());
+    let mut daemon = agent_at(&acs.url(), "each-attempt", "confirm_timeout = 4\n");
+    daemon.start();
+    acs.next_session(SOON).end();
+    over(&daemon);
+    let wrong = nobody();
+    daemon.ask(&["set", &format!("{URL}={}", wrong.url)]);
+    let mut last = 4;
+    while status(&daemon)["rollback"].is_null() {
+        let left = status(&daemon)["trial"]["seconds_left"].as_u64();
+        if left.is_some_and(|left| left < last) {
+            last = left.unwrap_or(0);
+            // It is noted with an attempt.
+            let attempts = || daemon.log().matches(" begins").count();
+            let before = attempts();
+            daemon.ask(&["inform"]);
+            daemon.wait_for("the attempt", || attempts() > before);
+            daemon.kill();
+            daemon.start();
+            daemon.wait_ready();
+            let now = status(&daemon)["trial"]["seconds_left"].as_u64().unwrap_or(0);
+            assert!(now <= last, "{now} of {last} s are left");
+        }
+    }
+    acs.next_session(SOON).end();
 }

@@ -255,18 +255,10 @@ fn an_outage_of_the_acs_undoes_nothing() {
         for refusing in [false, true] {
             let acs = acs_at(8080);
             let mut daemon = settled(bed, &acs);
-            set(&acs, &daemon, GOOD);
-            // The next Inform may be there before the ACS is out of order: then nothing is on trial.
-            let acs = match refusing {
-                true => {
-                    drop(acs);
-                    None
-                }
-                false => {
-                    (0..1000).for_each(|_| acs.at(1, Incident::Status(503)));
-                    Some(acs)
-                }
-            };
+            // From the next Inform on.
+            (0..1000).for_each(|_| acs.at(1, Incident::Status(503)));
+            let acs = Some(acs).filter(|_| !refusing);
+            daemon.ask(&["set", &format!("{ADDRESS}={GOOD}")]);
             outlast(&daemon);
             assert_eq!(bed.addresses(), [GOOD]);
             assert_eq!(status(&daemon)["trial"]["standing"], true);
