@@ -2,15 +2,18 @@
 //! signals, the connection-request port and the control socket and answers at once; the *engine* owns
 //! tree, journal and session and takes one message at a time; the *wire* lives as long as a session.
 
+mod acs;
 pub mod answer;
 mod boot;
 pub mod control;
 mod control_server;
 mod engine;
 mod fallback;
+mod heartbeat;
 mod host;
 mod judge;
 mod reactor;
+mod reboots;
 mod refused;
 mod serving;
 mod settings;

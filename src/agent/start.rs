@@ -1,6 +1,7 @@
 //! How the engine begins: tree, identity, events of the boot; and what it derives from configuration
 //! and settings for the others (client options, the connection-request door, the schedule).
 
+use super::acs::{Acs, KNOWN};
 use super::boot::{self, Marker};
 use super::engine::Door;
 use super::fallback::{Fallback, Next};
@@ -11,8 +12,9 @@ use super::trial::{self, Trials};
 use crate::config::{Config, Listen, expand};
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform::default_username;
+use crate::cwmp::reboots::Reboots;
 use crate::cwmp::rpc::DeviceId;
-use crate::cwmp::schedule::{self, Schedule};
+use crate::cwmp::schedule::Schedule;
 use crate::handlers::agent::{AgentFacts, DeviceIdentity};
 use crate::model::fault::Code;
 use crate::model::request::ParameterValue;
@@ -78,14 +80,18 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
     }
     notes.extend(said);
     let queue = Queue::from_record(journal.borrow().text(QUEUE).unwrap_or_default());
+    let acs = Acs::from_record(journal.borrow().text(KNOWN).unwrap_or_default());
     let mut core = Core {
         device: DeviceId::default(),
         queue,
         schedule: Schedule::default(),
+        reboots: Reboots::default(),
         settings: Settings::default(),
+        acs,
         local: None,
         informed: Vec::new(),
         owed: false,
+        heartbeat: false,
         reboot_due: false,
         reset_due: false,
         trials: Trials::default(),
@@ -107,6 +113,7 @@ pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
     core.tree.forget();
     core.queue = Queue::default();
     core.fallback = Fallback::default();
+    core.acs = Acs::default();
     door.path.clear();
     begin(core, door)
 }
@@ -123,10 +130,11 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     // A daemon that was restarted may have no session for a day, and can be called all the same.
     core.local = core.local.or_else(|| core.journal.borrow().text(LOCAL)?.parse().ok());
     core.settings = Settings::read(&mut core.tree);
+    core.acs.meet(&core.settings.url);
     let (marker, is_boot) = Marker::look(&core.config.run_dir);
     let record = core.journal.borrow().text(SCHEDULE).unwrap_or_default().to_owned();
-    core.schedule =
-        Schedule::from_record(&record, is_boot, schedule_of(&core.settings), clock::now(), random());
+    core.schedule = Schedule::from_record(&record, is_boot, core.settings.schedule(), clock::now(), random());
+    core.begin_reboots(is_boot);
     if is_boot {
         booted(core);
     } else {
@@ -180,7 +188,9 @@ pub fn bootstrap_if_new(core: &mut Core) {
 /// The ACS has answered the Inform: what it said is delivered (V-23). With `0 BOOTSTRAP` it is the ACS
 /// from now on, and what the former one had asked for is discarded (V-9, R-SYS-5).
 pub fn answered(core: &mut Core, batch: &mut Batch) {
-    if core.queue.delivered() {
+    let bootstrap = core.queue.delivered();
+    core.acs.answered(bootstrap);
+    if bootstrap {
         core.schedule.forget_scheduled();
         let url = core.journal.borrow().text(NEW_ACS).map_or(core.settings.url.clone(), str::to_owned);
         batch.put(ACS, url);
@@ -301,17 +311,11 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
 
 /// Tells the schedule what ManagementServer says.
 pub fn schedule_settings(core: &mut Core) {
-    core.schedule.set(schedule_of(&core.settings), clock::now(), random());
-}
-
-fn schedule_of(s: &Settings) -> schedule::Settings {
-    schedule::Settings {
-        periodic_enable: s.periodic_enable,
-        periodic_interval: s.periodic_interval,
-        periodic_time: s.periodic_time,
-        retry_minimum: s.retry_minimum_wait,
-        retry_multiplier: s.retry_multiplier,
+    let settings = core.settings.schedule();
+    if !settings.heartbeat_enable {
+        core.queue.remove(events::HEARTBEAT);
     }
+    core.schedule.set(settings, clock::now(), random());
 }
 
 /// The name that the ACS is given: ManagementServer.Username, or the standard's default (S-14).
@@ -322,11 +326,13 @@ pub fn username(core: &Core) -> String {
     }
 }
 
-/// Chooses the ACS of the session that begins.
-pub fn choose_acs(core: &mut Core, now: Now) {
+/// Chooses the ACS of the session that begins; a heartbeat goes to the one in use.
+pub fn choose_acs(core: &mut Core, now: Now, heartbeat: bool) {
     let acs = &core.config.acs;
     core.fallback.set(&core.settings.url, &acs.fallback_urls, acs.fallback_after);
-    core.fallback.begin(now.mono, core.trials.has_acs());
+    if !heartbeat {
+        core.fallback.begin(now.mono, core.trials.has_acs());
+    }
 }
 
 /// The session failed. True when the next is due at once.

@@ -14,6 +14,7 @@ use super::refused::Refused;
 use super::status;
 use crate::cwmp::events;
 use crate::cwmp::trial::{Facts, Noted, Trial};
+use crate::cwmp::trigger::Call;
 use crate::handlers::agent::Rollback;
 use crate::model::trial as tree;
 use crate::net::client::Reached;
@@ -66,9 +67,12 @@ impl Trials {
         self.open.as_ref()?.machine.next()
     }
 
-    /// Whether anything waits to be confirmed.
-    pub fn is_open(&self) -> bool {
-        self.open.is_some()
+    /// What is wanted of the engine.
+    pub fn call(&self) -> Call {
+        match &self.open {
+            None => Call::Nothing,
+            Some(open) => open.machine.next().map_or(Call::Session, Call::At),
+        }
     }
 
     /// Whether this is on trial.
@@ -228,7 +232,7 @@ impl Core {
     }
 
     /// Puts back what is on trial, and notes it for the ACS.
-    fn put_back(&mut self, now: Now, why: &str) -> Option<tree::PutBack> {
+    fn undo_trial(&mut self, now: Now, why: &str) -> Option<tree::PutBack> {
         let trial = self.tree.trial()?;
         let mut batch = Batch::default();
         if trial.acs {
@@ -280,7 +284,7 @@ impl Engine {
     }
 
     fn put_back(&mut self, now: Now, why: &str) {
-        let Some(done) = self.core.put_back(now, why) else { return };
+        let Some(done) = self.core.undo_trial(now, why) else { return };
         log::warn!("put back: {} ({why})", done.names.join(", "));
         for note in done.notes {
             log::error!("{note}");

@@ -46,6 +46,10 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
     if let Some(url) = &s.acs_in_use {
         say("ACS in use", url)?;
     }
+    say("ACS version", &s.acs_version)?;
+    if !s.acs_methods.is_empty() {
+        say("ACS methods", &s.acs_methods.join(" "))?;
+    }
     say("State", &s.state)?;
     match &s.last_session {
         None => say("Last session", "none yet")?,
@@ -82,6 +86,14 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
         say("Put back", &format!("{time}: {}", last.reason))?;
         last.parameters.iter().try_for_each(|name| say("", name))?;
     }
+    if let Some(next) = &s.next_heartbeat {
+        let at = if next.at.is_empty() { String::new() } else { format!(" ({})", next.at) };
+        say("Next heartbeat", &format!("in {}{at}: {}", duration(next.seconds), next.why))?;
+    }
+    if let Some(next) = &s.next_reboot {
+        let due = next.seconds.map_or("due".to_owned(), |s| format!("in {}", duration(s)));
+        say("Reboot", &format!("{due}: {}", next.why))?;
+    }
     if s.pending_events.is_empty() {
         say("Pending events", "none")?;
     }
@@ -115,7 +127,7 @@ fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::control::{NextReport, RollbackReport, SessionReport, TrialReport};
+    use crate::agent::control::{NextReport, RebootReport, RollbackReport, SessionReport, TrialReport};
 
     #[test]
     fn durations() {
@@ -148,6 +160,8 @@ mod tests {
             acs_url: "http://acs.example.com/".into(),
             acs_in_use: Some("http://acs2.example.com/".into()),
             acs_username: "00D09E-Box-S1".into(),
+            acs_version: "1.4".into(),
+            acs_methods: vec!["Inform".into(), "TransferComplete".into()],
             state: "waiting".into(),
             last_session: Some(SessionReport {
                 began: "2026-11-22T10:28:55+00:00".into(),
@@ -169,6 +183,12 @@ mod tests {
                 parameters: vec!["Device.ManagementServer.URL".into()],
                 count: 1,
             }),
+            next_heartbeat: Some(NextReport {
+                seconds: 75,
+                at: "2026-11-22T10:30:10+00:00".into(),
+                why: "by HeartbeatPolicy".into(),
+            }),
+            next_reboot: Some(RebootReport { seconds: Some(3600), why: "DelayReboot".into() }),
             pending_events: vec![("1 BOOT".into(), String::new()), ("M Reboot".into(), "k7".into())],
             connection_request_url: None,
             served: (60, 350),
@@ -186,6 +206,8 @@ Software version    12
 Model               60 objects, 350 parameters
 ACS                 http://acs.example.com/ as 00D09E-Box-S1
 ACS in use          http://acs2.example.com/
+ACS version         1.4
+ACS methods         Inform TransferComplete
 State               waiting
 Last session        2026-11-22T10:28:55+00:00 (1.042 s) FAILED: no TCP connection: refused
                     events: 0 BOOTSTRAP, 1 BOOT
@@ -195,6 +217,8 @@ On trial            put back in 4 min 0 s unless the ACS answers
                     Device.IP.Interface.1.Enable
 Put back            2026-11-22T09:00:00+00:00: no connection
                     Device.ManagementServer.URL
+Next heartbeat      in 1 min 15 s (2026-11-22T10:30:10+00:00): by HeartbeatPolicy
+Reboot              in 1 h 0 min: DelayReboot
 Pending events      1 BOOT
                     M Reboot (CommandKey k7)
 Connection request  not listening

@@ -5,6 +5,9 @@
 //! nobody. It is discarded (V-9) when the new ACS has answered, and not before: a new URL that turns
 //! out to be wrong is taken back with [`Queue::withdraw_bootstrap`], and the former ACS misses nothing.
 //!
+//! `14 HEARTBEAT` stands apart from all others: it has a session of its own, which delivers nothing
+//! else and is not tried again (HB-3, V-22).
+//!
 //! # Data storage
 //! [`Queue::record`] gives a text for the journal whenever what must survive has changed: everything
 //! but `6 CONNECTION REQUEST`, so that a restart of the daemon loses nothing. A reboot is told to the
@@ -32,6 +35,8 @@ pub const SCHEDULED: &str = "3 SCHEDULED";
 pub const VALUE_CHANGE: &str = "4 VALUE CHANGE";
 /// `6 CONNECTION REQUEST`
 pub const CONNECTION_REQUEST: &str = "6 CONNECTION REQUEST";
+/// `14 HEARTBEAT`
+pub const HEARTBEAT: &str = "14 HEARTBEAT";
 /// `M Reboot`
 pub const M_REBOOT: &str = "M Reboot";
 /// `M ScheduleInform`
@@ -94,6 +99,8 @@ struct Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
     entries: Vec<Entry>,
+    /// A heartbeat waits for its session.
+    heartbeat: bool,
     recorded: String,
 }
 
@@ -129,6 +136,7 @@ impl Queue {
     /// happens while its like is being told stands for a session of its own.
     pub fn add(&mut self, code: &str, command_key: &str) {
         match code {
+            HEARTBEAT => self.heartbeat = true,
             BOOTSTRAP => self.bootstrap(),
             _ => self.push(code, command_key),
         }
@@ -156,6 +164,7 @@ impl Queue {
     fn bootstrap(&mut self) {
         let boots = self.contains(BOOT);
         self.withdraw_bootstrap();
+        self.heartbeat = false;
         self.push(BOOTSTRAP, "");
         if boots {
             self.push(BOOT, "");
@@ -178,19 +187,25 @@ impl Queue {
     /// An event turned out not to be (V-13: `4 VALUE CHANGE` without a changed parameter).
     pub fn remove(&mut self, code: &str) {
         self.entries.retain(|e| e.event.code != code);
+        self.heartbeat &= code != HEARTBEAT;
     }
 
-    /// Whether anything waits to be told.
+    /// Whether anything waits to be told, heartbeats left out.
     pub fn is_empty(&self) -> bool {
         self.pending().next().is_none()
     }
 
-    /// Whether this event waits to be told.
-    pub fn contains(&self, code: &str) -> bool {
-        self.pending().any(|e| e.code == code)
+    /// Whether nothing waits to be told but changed values.
+    pub fn is_only_value_change(&self) -> bool {
+        !self.is_empty() && self.pending().all(|e| e.code == VALUE_CHANGE)
     }
 
-    /// What waits to be told; not what is set aside.
+    /// Whether this event waits to be told.
+    pub fn contains(&self, code: &str) -> bool {
+        (code == HEARTBEAT && self.heartbeat) || self.pending().any(|e| e.code == code)
+    }
+
+    /// What waits to be told, heartbeats and what is set aside left out; for status.
     pub fn pending(&self) -> impl Iterator<Item = &Event> {
         self.entries.iter().skip(self.present()).map(|e| &e.event)
     }
@@ -209,6 +224,13 @@ impl Queue {
             entry.told = true;
         }
         self.pending().cloned().collect()
+    }
+
+    /// The session of a heartbeat begins: the one event of its Inform, which is over with it whatever
+    /// becomes of it. None of the others is told, so its session delivers and drops nothing.
+    pub fn begin_heartbeat(&mut self) -> Vec<Event> {
+        self.heartbeat = false;
+        vec![Event { code: HEARTBEAT.to_string(), command_key: String::new() }]
     }
 
     /// InformResponse came: what the Inform told is delivered, but for what waits for a response of

@@ -10,9 +10,10 @@
 //! session.end();
 //! ```
 //!
-//! Every wait has a deadline and panics with what happened last. The ACS is strict: it panics at an
-//! envelope that breaks the rules, and answers 400 to a POST without the session's cookies. It
-//! shares no code with the agent, so that the two do not share a mistake.
+//! Requests of the agent (GetRPCMethods) are answered on the way. Every wait has a deadline and panics
+//! with what happened last. The ACS is strict: it panics at an envelope that breaks the rules, and
+//! answers 400 to a POST without the session's cookies, or with a request while it holds requests or
+//! after the agent has said that there are none. It shares no code with the agent, so that the two do not share a mistake.
 
 // each program that has this module uses a part of it
 #![allow(dead_code, unused_imports)]
@@ -67,6 +68,8 @@ pub struct Options {
     pub lower_case_headers: bool,
     /// How envelopes are written.
     pub dialect: Dialect,
+    /// The methods that it names when the agent asks for them; fault 8000 when there is none.
+    pub methods: Vec<String>,
     /// How long one POST may wait for the test, and the test for one POST.
     pub patience: Duration,
 }
@@ -87,6 +90,7 @@ impl Default for Options {
             interim_100: false,
             lower_case_headers: false,
             dialect: Dialect::default(),
+            methods: ["Inform", "GetRPCMethods", "TransferComplete"].map(str::to_string).to_vec(),
             patience: Duration::from_secs(20),
         }
     }

@@ -273,7 +273,8 @@ impl Connection {
             Incident::Redirect(status, to) => Reply::status(status).with("Location", to),
             Incident::Fault(code) => {
                 let dialect = &self.shared.state().options.dialect;
-                Reply::envelope(dialect.envelope(id.as_deref(), &dialect.fault(code)))
+                let id = dialect.answer_id(id.as_deref());
+                Reply::envelope(dialect.envelope(id, &dialect.fault(code)))
             }
             Incident::StaleNonce => {
                 let state = &mut *self.shared.state();
