@@ -66,10 +66,8 @@ impl Tree {
             self.served.write_path(table, place.numbers(), &mut path);
             batch.put(path, alias);
         }
-        let trial = self.goes_on_trial(
-            writer,
-            &[Touched { object: table, numbers: place.numbers, set: None, same: false }],
-        )?;
+        let trial =
+            self.goes_on_trial(writer, &[Touched { object: table, numbers: place.numbers, set: None }])?;
         let mut keys = self.keys_of(&above);
         let (name, mut planned) = self.plan_add(table, &above, &place, &mut keys, number)?;
         if !self.served.is_volatile(table) {
@@ -177,10 +175,8 @@ impl Tree {
         let Some(depth) = place.depth.checked_sub(1) else {
             return Err(invalid("no row"));
         };
-        let trial = self.goes_on_trial(
-            writer,
-            &[Touched { object: table, numbers: place.numbers, set: None, same: false }],
-        )?;
+        let trial =
+            self.goes_on_trial(writer, &[Touched { object: table, numbers: place.numbers, set: None }])?;
         let mut planned = Vec::new();
         if let Some(handler) = self.served.object_source(table).and_then(|s| self.served.handler(s)) {
             let mut change = Planned {

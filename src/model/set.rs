@@ -127,11 +127,7 @@ impl Tree {
         let mut touched = Vec::with_capacity(checked.len());
         for (_, one) in checked {
             let set = Some((one.param, one.value.as_str()));
-            // An ACS that sets what is so already, in every session, asks for no session after it.
-            let carries = self.served.schema.param(one.param).has(flag::UPLINK);
-            let now = carries.then(|| self.read(one.object, &one.place, &[one.param], true).pop());
-            let same = now.flatten().is_some_and(|now| now == one.value);
-            touched.push(Touched { object: one.object, numbers: one.place.numbers, set, same });
+            touched.push(Touched { object: one.object, numbers: one.place.numbers, set });
         }
         self.goes_on_trial(writer, &touched)
     }

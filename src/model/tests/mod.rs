@@ -7,8 +7,6 @@ mod limits;
 mod reading;
 mod recovery;
 mod trial;
-mod trial_cut;
-mod trial_failing;
 
 use super::fault::{Code, Fault};
 use super::request::ParameterValue;

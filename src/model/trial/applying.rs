@@ -24,6 +24,7 @@ impl Tree {
                     self.take_back_group(&failed.changes, change + 1, &mut troubles);
                 }
                 self.take_back_groups(trial.groups.get(..group).unwrap_or(&[]), &mut troubles);
+                self.reload_services();
                 notes.extend(troubles.iter().cloned());
                 trial.undone = Some(troubles);
             }
@@ -65,6 +66,8 @@ impl Tree {
             // Handlers read afresh what they have just written.
             self.new_epoch();
         }
+        // In force is what services have taken over: a start does both again.
+        self.reload_services();
         self.write_trial(trial);
         Ok(())
     }
@@ -85,7 +88,7 @@ impl Tree {
     }
 
     /// Makes the record durable; when that fails the agent goes on in memory.
-    pub(super) fn write_trial(&self, trial: &Record) {
+    fn write_trial(&self, trial: &Record) {
         let mut batch = Batch::default();
         batch.put(TRIAL, trial.encode(&self.served));
         if trial.elapsed == 0 {
@@ -95,7 +98,7 @@ impl Tree {
     }
 
     /// Takes back what handlers did for transactions, newest first.
-    pub(super) fn take_back_groups(&mut self, groups: &[super::Group], notes: &mut Vec<String>) {
+    fn take_back_groups(&mut self, groups: &[super::Group], notes: &mut Vec<String>) {
         for group in groups.iter().rev().filter(|g| g.state != State::Promised) {
             self.take_back_group(&group.changes, group.changes.len(), notes);
         }
@@ -135,30 +138,33 @@ impl Tree {
             return self.write(batch);
         };
         trial.elapsed = elapsed;
-        let mut promised = false;
         for group in &mut trial.groups {
             for planned in &mut group.changes {
                 planned.undoable = self.can_undo(planned);
                 if group.state != State::Applied && trial.failed.is_none() {
                     self.drop_misfits(planned, notes);
                     notes.push(format!("{}: a promised change is made now", self.place_of(planned)));
-                    promised = true;
                 }
             }
         }
         self.trial = Some(trial);
         self.begin_trial(notes);
-        if promised {
-            self.reload_services();
-        }
     }
 
-    /// Marks that a trial is being put back, so that a start goes on with it whatever the path is like.
-    pub(super) fn mark_put_back(&mut self, trial: &mut Record) {
+    /// Takes back what handlers did for a trial, and lets services take that over; why some could not be.
+    /// It is marked first, so that a start goes on with it whatever the path is like.
+    pub(super) fn take_back_trial(&mut self, trial: &mut Record) -> Vec<String> {
+        let mut notes = Vec::new();
         let begun = |g: &super::Group| g.state != State::Promised && !g.changes.is_empty();
-        if trial.failed.is_none() && trial.groups.iter().any(begun) {
+        if !trial.groups.iter().any(begun) {
+            return notes;
+        }
+        if trial.failed.is_none() {
             trial.failed = Some(CUT_OFF.to_owned());
             self.write_trial(trial);
         }
+        self.take_back_groups(&trial.groups, &mut notes);
+        self.reload_services();
+        notes
     }
 }

@@ -17,8 +17,6 @@ pub struct Touched<'a> {
     pub numbers: Numbers,
     /// The parameter, and what it is to be; `None` when the row itself comes or goes.
     pub set: Option<(ParamId, &'a str)>,
-    /// It is so already.
-    pub same: bool,
 }
 
 /// Whether a row is, or lies below, the row of a change.
@@ -29,8 +27,8 @@ fn within(tree: &Tree, object: ObjectId, numbers: &Numbers, change: &Planned) ->
 }
 
 impl Tree {
-    /// Decides whether a transaction goes on trial: it touches what carries the session, or what the
-    /// open trial is about. Numbers that were given lately are made durable then, so that what the
+    /// Decides whether a transaction goes on trial: it changes what carries the session, or touches what
+    /// the open trial is about. Numbers that were given lately are made durable then, so that what the
     /// transaction changes of them can be told from them.
     ///
     /// # Errors
@@ -40,9 +38,8 @@ impl Tree {
         writer: Writer<'_>,
         touched: &[Touched<'_>],
     ) -> Result<bool, Fault> {
-        let goes = (self.trials && touched.iter().any(|t| self.carries_session(t)))
-            || touched.iter().any(|t| self.meets_trial(writer, t));
-        if !goes {
+        let joins = touched.iter().any(|t| self.meets_trial(writer, t));
+        if !joins && !(self.trials && touched.iter().any(|t| self.carries_session(t) && self.changes(t))) {
             return Ok(false);
         }
         if self.trial.as_ref().is_some_and(|t| t.failed.is_some()) {
@@ -57,11 +54,21 @@ impl Tree {
             // A row's Alias is kept by the tree, and nothing depends on it.
             Some((param, _)) => {
                 self.served.schema.param(param).has(flag::UPLINK)
-                    && !touched.same
                     && self.served.source(param).is_some_and(|s| s.kind != SourceKind::Alias)
             }
             None => self.served.schema.object(touched.object).is_uplink(),
         }
+    }
+
+    /// Whether a value is another one than there is. An ACS that sets the same in every session would have
+    /// a trial, and so a session that confirms it, without end.
+    fn changes(&mut self, touched: &Touched<'_>) -> bool {
+        let Some((param, value)) = touched.set else {
+            return true;
+        };
+        let place = self.locate(touched.object, &touched.numbers);
+        let now = place.and_then(|place| self.read(touched.object, &place, &[param], true).pop());
+        now.as_deref() != Some(value)
     }
 
     /// Whether a transaction that touches this must be made, and put back, in the order of those on
@@ -175,7 +182,7 @@ impl Tree {
             match (key.get(..2), new) {
                 (Some("i/"), Some(new)) => kept.push(Kept::rows(key, old.unwrap_or(&[]), new)),
                 // What the ACS was told it still knows, unless its row went.
-                (Some("v/" | "l/" | "a/"), _) | (Some("i/" | "r/"), None) => kept.push(value()),
+                (Some("v/" | "l/"), _) | (Some("i/" | "a/" | "r/"), None) => kept.push(value()),
                 _ if key == "k" => kept.push(value()),
                 _ => {}
             }

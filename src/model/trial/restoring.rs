@@ -21,12 +21,10 @@ impl Tree {
             return PutBack::default();
         };
         let names = self.trial_names(&trial);
-        self.mark_put_back(&mut trial);
-        let notes = trial.undone.take().unwrap_or_else(|| {
-            let mut notes = Vec::new();
-            self.take_back_groups(&trial.groups, &mut notes);
-            notes
-        });
+        let notes = match trial.undone.take() {
+            Some(notes) => notes,
+            None => self.take_back_trial(&mut trial),
+        };
         self.flush_numbers();
         let mut all = Batch::default();
         for (key, value) in self.restored(&trial.groups) {
@@ -41,7 +39,6 @@ impl Tree {
         if !self.pins.any() {
             self.index.clear();
         }
-        self.reload_services();
         PutBack { names, notes }
     }
 

@@ -1,12 +1,10 @@
 //! The power goes at any moment of a history of trials: whatever the disk then holds, the start finds the
 //! change promised, on trial, or over, and can put it back exactly or keep it whole.
 
-use super::cut::{Noting, World, folder};
-use super::trial::{State, Trials, trial_model};
 use super::*;
 use crate::model::handler::Handler;
 use crate::model::schema::Platform;
-use crate::state::journal::Batch;
+use crate::model::tests::cut::{Noting, World, folder};
 use std::path::{Path, PathBuf};
 
 /// What was true when the journal file had this length.

@@ -1,10 +1,9 @@
 //! Trials that fail, are cut off, are too large, or meet another program: what a trial leaves then.
 
-use super::trial::{Trials, trial_model};
 use super::*;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
-use crate::model::trial::{MAX_NAMES, PutBack};
-use crate::state::journal::{Batch, MAX_VALUE};
+use crate::model::trial::MAX_NAMES;
+use crate::state::journal::MAX_VALUE;
 
 const LINK: &str = "Device.Link.{i}. l0";
 
@@ -171,6 +170,14 @@ fn a_trial_is_bounded() {
     assert_eq!((b.tree.trial(), b.info("Uplink")), (None, "dsl".into()));
     assert_eq!(b.value("Device.Later.Text").len(), long.len());
     b.local(&[("Device.Later.Own", "")]).unwrap();
+    // Two that are too large together: the second is refused before anything of it is made.
+    b.local(&[("Device.Info.Uplink", "fibre"), ("Device.Later.Text", "t")]).unwrap();
+    let half = "y".repeat(MAX_VALUE * 2 / 3);
+    b.log();
+    b.local(&[("Device.Info.Uplink", "radio"), ("Device.Later.Text", &half)]).unwrap_err();
+    assert!(!b.log().iter().any(|l| l.starts_with("commit")));
+    assert_eq!(b.info("Uplink"), "fibre");
+    b.put_back();
 
     for _ in 0..MAX_NAMES {
         b.add("Device.Rule.").unwrap();
@@ -338,4 +345,37 @@ fn without_a_disk_nothing_goes_on_trial() {
     b.put_back();
     assert_eq!((b.tree.trial(), b.info("Uplink")), (None, "dsl".into()));
     std::fs::remove_file(dir).unwrap();
+}
+
+/// A row and its values in one transaction: the values are staged by nobody, and to take the row away is
+/// to take them back.
+#[test]
+fn a_row_that_comes_with_its_values_is_put_back_with_them() {
+    use crate::model::intent::Op;
+    use crate::model::trial::Group;
+    let mut b = Trials::new();
+    b.value("Device.Link.1.Note");
+    let before = b.state();
+    b.tree.begin_session();
+    b.add("Device.Link.").unwrap();
+    b.set(&[("Device.Link.2.Note", "n")]).unwrap();
+    let record = b.tree.trial.as_mut().unwrap();
+    let later = record.groups.pop().unwrap();
+    let Some(Group { changes, kept, .. }) = record.groups.first_mut() else { panic!("one is left") };
+    changes.extend(later.changes);
+    kept.extend(later.kept);
+    assert!(matches!(changes.iter().map(|c| &c.op).collect::<Vec<_>>()[..], [Op::Add, Op::Set(_)]));
+    b.log();
+    b.end();
+    let asked: Vec<String> = b.log().into_iter().filter(|l| l.contains("k2")).collect();
+    assert_eq!(
+        asked,
+        ["stage Device.Link.{i}. k2", "commit Device.Link.{i}. k2", "commit Device.Link.{i}. k2"]
+    );
+    assert_eq!(b.value("Device.Link.2.Note"), "n");
+    let mut b = b.restart();
+    b.put_back();
+    assert_eq!(b.log().iter().filter(|l| l.starts_with("undo")).count(), 1);
+    b.two.borrow_mut().rows.remove("Device.Link.{i}. k2");
+    assert_eq!(b.state(), before);
 }
