@@ -9,7 +9,7 @@
 
 use super::control::{RollbackReport, TrialReport};
 use super::engine::Engine;
-use super::host::{ACS, Core, NEW_ACS};
+use super::host::{ACS, Core};
 use super::refused::Refused;
 use super::status;
 use crate::cwmp::events;
@@ -240,9 +240,6 @@ impl Core {
             let mut refused = self.trials.refused.borrow_mut();
             refused.add(&url, now);
             batch.put(REFUSED, refused.record());
-            // The former ACS is told what it would have been told.
-            self.queue.withdraw_bootstrap();
-            batch.delete(NEW_ACS);
         }
         let count = self.facts.borrow().rollback.as_ref().map_or(0, |r| r.count);
         let rollback = Rollback {

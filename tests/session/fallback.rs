@@ -99,12 +99,16 @@ fn one_failure_is_not_enough() {
 #[test]
 fn v_8_another_url_begins_anew() {
     let (first, second) = (nobody(), Acs::start(Options::default()));
-    let daemon = agent(&[&at(first), &second.url()], "anew", "confirm_timeout = 3\n");
+    let daemon = agent(&[&at(first), &second.url()], "anew", "");
     let mut session = second.next_session(SOON);
     let new = Acs::start(Options::default());
-    new.at(1, Incident::Status(404));
+    (0..3).for_each(|_| new.at(1, Incident::Status(404)));
     session.set(&[(URL, "xsd:string", &new.url())], "").expect("set");
     session.end();
+    for n in 1..4 {
+        daemon.wait_for("failure", || status(&daemon)["retry_count"].as_u64() >= Some(n));
+        daemon.ask(&["inform"]);
+    }
     let session = new.next_session(SOON);
     assert_eq!(session.inform.codes(), ["0 BOOTSTRAP"], "V-8");
     session.end();

@@ -3,22 +3,30 @@
 
 use crate::acs::{Acs, Algorithm, Authentication, Incident, Options, Reply, Session};
 use crate::daemon::Daemon;
-use crate::{SOON, agent_at, keys, kicked, over, sections, status, text};
+use crate::{LONG_WAIT, SOON, agent_at, keys, kicked, over, sections, status, text};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 
 const URL: &str = "Device.ManagementServer.URL";
 const PASSWORD: &str = "Device.ManagementServer.Password";
 const KEY: &str = "Device.ManagementServer.ParameterKey";
 const ROLLBACK: &str = "X CWMPD ROLLBACK";
 const STRING: &str = "xsd:string";
+/// Of an overlay.
+const UPLINK: &str = "Device.X_00D09E_Test.Uplink";
 
 /// Attempts at 0 and 2 s; after a failure that is not the change's, each second.
 const TRIAL: &str = "confirm_timeout = 2\n";
 
 /// An agent on which nothing is on trial.
 fn settled(acs: &Acs, name: &str) -> Daemon {
-    let mut daemon = agent_at(&acs.url(), name, TRIAL);
+    settled_with(acs, name, TRIAL)
+}
+
+/// The same with these keys of `[acs]`.
+fn settled_with(acs: &Acs, name: &str, more: &str) -> Daemon {
+    let mut daemon = agent_at(&acs.url(), name, more);
     daemon.start();
     acs.next_session(SOON).end();
     over(&daemon);
@@ -193,14 +201,15 @@ fn v_9_an_outage_of_the_new_acs_undoes_nothing() {
     assert_eq!(acs.sessions(), 2);
 }
 
-/// Credentials that the ACS refuses are put back to those that it took; no text has any of them.
+/// Credentials that the ACS refuses are put back to those that it took; no text has any of them. Neither
+/// the attempts nor the session that tells wait as after other failures.
 #[test]
 fn credentials_that_are_refused() {
     let acs = Acs::start(Options {
         authentication: Authentication::Digest(vec![Algorithm::Md5]),
         ..Options::default()
     });
-    let daemon = settled(&acs, "refused-credentials");
+    let daemon = settled_with(&acs, "refused-credentials", &format!("{TRIAL}{LONG_WAIT}"));
     let mut session = kicked(&acs, &daemon);
     session.set(&[(PASSWORD, STRING, "sesame")], "").expect("set");
     session.end();
@@ -288,10 +297,7 @@ fn by_a_shell_and_by_the_file() {
 #[test]
 fn v_8_without_trials() {
     let acs = Acs::start(Options::default());
-    let mut daemon = agent_at(&acs.url(), "no-trials", "confirm_timeout = 0\n");
-    daemon.start();
-    acs.next_session(SOON).end();
-    over(&daemon);
+    let daemon = settled_with(&acs, "no-trials", "confirm_timeout = 0\n");
     let mut session = kicked(&acs, &daemon);
     let wrong = nobody();
     session.set(&[(URL, STRING, &wrong.url)], "").expect("set");
@@ -307,39 +313,67 @@ fn v_8_without_trials() {
     session.end();
 }
 
+/// An agent with a parameter that carries its uplink, and the file that holds it, in a folder of its own.
+fn with_uplink(acs: &Acs, name: &str) -> (Daemon, PathBuf) {
+    let mut daemon = agent_at(&acs.url(), name, TRIAL);
+    let file = daemon.folder.0.join("own/uplink");
+    std::fs::create_dir_all(daemon.folder.0.join("own")).expect("a folder");
+    std::fs::write(&file, "dsl\n").expect("a file");
+    let overlays = daemon.folder.0.join("overlays");
+    std::fs::create_dir_all(&overlays).expect("a folder");
+    let row = format!("file = \"{}\", write = true, uplink = true", file.display());
+    let row = format!("[\"Device.X_00D09E_Test.\"]\nUplink = {{ type = \"string(16)\", {row} }}\n");
+    std::fs::write(overlays.join("uplink.toml"), row).expect("an overlay");
+    daemon.start();
+    acs.next_session(SOON).end();
+    over(&daemon);
+    (daemon, file)
+}
+
+/// What was promised and cannot be made is put back as a whole, at once, and told.
+// Proves: R-SPV-1
+#[test]
+fn what_cannot_be_made_is_told() {
+    let acs = Acs::start(Options::default());
+    let (daemon, file) = with_uplink(&acs, "cannot-be-made");
+    let mut session = kicked(&acs, &daemon);
+    let code = "Device.DeviceInfo.ProvisioningCode";
+    assert_eq!(session.set(&[(UPLINK, STRING, "fibre"), (code, STRING, "c")], "changed"), Ok(1));
+    std::fs::remove_dir_all(file.parent().expect("a folder")).expect("gone");
+    session.end();
+    let mut session = acs.next_session(SOON);
+    assert!(session.inform.codes().contains(&ROLLBACK), "{:?}", session.inform.codes());
+    assert_eq!(session.inform.value(KEY), Some(""));
+    assert_eq!(session.value(code).as_deref(), Ok(""));
+    let [_, reason, parameters, _] = rollback(&mut session);
+    assert!(parameters.contains(UPLINK) && parameters.contains(code), "{parameters}");
+    assert!(!reason.is_empty() && !reason.contains("fibre"), "{reason}");
+    session.end();
+    over(&daemon);
+}
+
 /// A change of the way to the ACS that works is confirmed by the InformResponse, and stays; so does one
 /// after which the ACS is out of order. Values that are set to what they are go on no trial.
 #[test]
 fn a_good_change_stays() {
-    const NAME: &str = "Device.X_00D09E_Test.Uplink";
     let acs = Acs::start(Options::default());
-    let mut daemon = agent_at(&acs.url(), "good-change", TRIAL);
-    let file = daemon.folder.0.join("uplink");
-    std::fs::write(&file, "dsl\n").expect("a file");
-    let folder = daemon.folder.0.join("overlays");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let row = format!("file = \"{}\", write = true, uplink = true", file.display());
-    let row = format!("[\"Device.X_00D09E_Test.\"]\nUplink = {{ type = \"string(16)\", {row} }}\n");
-    std::fs::write(folder.join("uplink.toml"), row).expect("an overlay");
-    daemon.start();
-    acs.next_session(SOON).end();
-    over(&daemon);
+    let (daemon, _) = with_uplink(&acs, "good-change");
     let mut session = kicked(&acs, &daemon);
-    assert_eq!(session.set(&[(NAME, STRING, "fibre")], ""), Ok(1));
+    assert_eq!(session.set(&[(UPLINK, STRING, "fibre")], ""), Ok(1));
     session.end();
     let session = acs.next_session(SOON);
     assert_eq!(session.inform.codes(), ["2 PERIODIC"], "it is confirmed by a session of its own");
     session.end();
     over(&daemon);
-    assert!(daemon.log().contains(&format!("confirmed: {NAME}")));
+    assert!(daemon.log().contains(&format!("confirmed: {UPLINK}")));
     (0..200).for_each(|_| acs.at(1, Incident::Status(503)));
-    daemon.ask(&["set", &format!("{NAME}=mobile")]);
+    daemon.ask(&["set", &format!("{UPLINK}=mobile")]);
     outlast(&daemon);
     acs.forget();
     let mut session = acs.next_session(SOON);
-    assert_eq!(session.value(NAME).as_deref(), Ok("mobile"));
+    assert_eq!(session.value(UPLINK).as_deref(), Ok("mobile"));
     // What it is already.
-    session.set(&[(NAME, STRING, "mobile"), (URL, STRING, &acs.url())], "").expect("set");
+    session.set(&[(UPLINK, STRING, "mobile"), (URL, STRING, &acs.url())], "").expect("set");
     session.end();
     over(&daemon);
     let said = status(&daemon);
@@ -353,10 +387,7 @@ fn a_good_change_stays() {
 fn changes_in_every_session_make_no_loop() {
     const USER: &str = "Device.ManagementServer.Username";
     let acs = Acs::start(Options::default());
-    let mut daemon = agent_at(&acs.url(), "rotating", "");
-    daemon.start();
-    acs.next_session(SOON).end();
-    over(&daemon);
+    let daemon = settled_with(&acs, "rotating", "");
     let mut session = kicked(&acs, &daemon);
     session.set(&[(USER, STRING, "one")], "").expect("set");
     session.end();
@@ -396,10 +427,7 @@ fn two_wrong_urls_in_turn() {
 #[test]
 fn killed_at_each_attempt() {
     let acs = Acs::start(Options::default());
-    let mut daemon = agent_at(&acs.url(), "each-attempt", "confirm_timeout = 4\n");
-    daemon.start();
-    acs.next_session(SOON).end();
-    over(&daemon);
+    let mut daemon = settled_with(&acs, "each-attempt", "confirm_timeout = 4\n");
     let wrong = nobody();
     daemon.ask(&["set", &format!("{URL}={}", wrong.url)]);
     let mut last = 4;
