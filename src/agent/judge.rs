@@ -3,6 +3,7 @@
 use crate::cwmp::events;
 use crate::model::tree::Tree;
 use crate::net::url::Url;
+use crate::sys::clock;
 
 /// Judges a value of the right type for a parameter, named with `{i}` for its instances.
 ///
@@ -12,6 +13,10 @@ pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String
     match parameter.strip_prefix("Device.ManagementServer.") {
         // T-37, T-38: a device that knows no ACS could never be told of one again.
         Some("URL") => Url::of_acs(value).map(drop).map_err(str::to_owned),
+        // R-SYS-10: the standard's times before the year 1000 are relative, and to nothing here.
+        Some("ScheduleReboot") if clock::parse(value).is_none() => {
+            Err("an absolute time is wanted, or Unknown Time".to_owned())
+        }
         // I-5
         Some("InformParameter.{i}.EventList") => {
             match value.split(',').any(|code| code.trim() == events::VALUE_CHANGE) {

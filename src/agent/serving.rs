@@ -84,6 +84,7 @@ fn set(engine: &mut Engine, values: Vec<(String, String)>) -> Result<Reply, Faul
     let list: Vec<ParameterValue> =
         values.into_iter().map(|(name, value)| ParameterValue { name, value, xsi_type: None }).collect();
     let status = engine.core.tree.set(&list, Writer::Local)?;
+    engine.core.note_reboots(&list);
     Ok(changed(engine, status, Vec::new()))
 }
 

@@ -38,8 +38,9 @@ impl Tree {
         writer: Writer<'_>,
         touched: &[Touched<'_>],
     ) -> Result<bool, Fault> {
-        let joins = touched.iter().any(|t| self.meets_trial(writer, t));
-        if !joins && !(self.trials && touched.iter().any(|t| self.carries_session(t) && self.changes(t))) {
+        let opens = |tree: &mut Tree| touched.iter().any(|t| tree.carries_session(t) && tree.changes(t));
+        let goes = touched.iter().any(|t| self.meets_trial(writer, t)) || (self.trials && opens(self));
+        if !goes {
             return Ok(false);
         }
         if self.trial.as_ref().is_some_and(|t| t.failed.is_some()) {

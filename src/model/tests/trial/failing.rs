@@ -253,7 +253,10 @@ fn a_newer_program_puts_back_what_it_knows() {
 }
 
 /// Looks into the journal when a handler is told to do something.
-struct Looking(MemoryHandler, Rc<RefCell<Journal>>, Rc<RefCell<Vec<(String, Option<Vec<u8>>)>>>);
+struct Looking(MemoryHandler, Rc<RefCell<Journal>>, Seen);
+
+/// What was done, and the record then.
+type Seen = Rc<RefCell<Vec<(String, Option<Vec<u8>>)>>>;
 
 impl Looking {
     fn look(&self, what: &str) {
