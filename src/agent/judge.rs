@@ -1,6 +1,7 @@
 //! What the agent's own parameters may be set to, beyond what their types say.
 
 use crate::cwmp::events;
+use crate::model::path::Path;
 use crate::model::tree::Tree;
 use crate::net::url::Url;
 use crate::sys::clock;
@@ -26,7 +27,8 @@ pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String
         }
         // I-6
         Some("InformParameter.{i}.ParameterName")
-            if value.split('.').any(|part| part.contains('*') && part != "*") =>
+            // In an Alias it stands for itself.
+            if value.contains('*') && Path::parse(value).is_err() =>
         {
             Err("a * stands for an instance number, not for a part of a name".to_owned())
         }

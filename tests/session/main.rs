@@ -4,6 +4,7 @@
 
 #[path = "../acs/mod.rs"]
 mod acs;
+mod alias;
 mod attributes;
 mod boot;
 mod compression;
