@@ -130,7 +130,7 @@ impl Trials {
     fn state(&self) -> State {
         let journal = self.journal.borrow();
         let mut own: Vec<(String, Vec<u8>)> = Vec::new();
-        for kind in ["v/", "l/", "a/", "k"] {
+        for kind in ["v/", "l/", "k"] {
             own.extend(journal.scan(kind).map(|(key, value)| (key.to_owned(), value.to_vec())));
         }
         // What is empty was made by asking.

@@ -82,9 +82,12 @@ fn rows_are_put_back() {
         b.end();
         b.confirm();
         let before = b.state();
-        let told: Vec<String> =
-            b.journal.borrow().scan("r/Device.Link.1.").map(|(k, _)| k.to_owned()).collect();
-        assert!(!told.is_empty());
+        let attributes = |b: &mut Trials| {
+            let selection = b.tree.attributes(&texts(&["Device.Link."])).unwrap();
+            pairs(&mut b.tree, selection)
+        };
+        let watched = attributes(&mut b);
+        assert!(watched.iter().all(|(_, a)| a.starts_with('1')), "{watched:?}");
         if session {
             b.tree.begin_session();
         }
@@ -116,9 +119,11 @@ fn rows_are_put_back() {
         b.local(&[("Device.Later.Refs", "")]).unwrap();
         b.journal.borrow_mut().commit(Batch { ops: vec![("v/Device.Later.Refs".into(), None)] }).unwrap();
         assert_eq!(b.state(), before, "in a session: {session}");
-        let again: Vec<String> =
-            b.journal.borrow().scan("r/Device.Link.1.").map(|(k, _)| k.to_owned()).collect();
-        assert_eq!(again, told);
+        assert_eq!(attributes(&mut b), watched);
+        assert_eq!(b.tree.changed(), Vec::<String>::new(), "the ACS knows them still");
+        b.two.borrow_mut().row("Device.Link.{i}. l0").insert("Note".into(), "by hand".into());
+        b.tree.begin_rpc();
+        assert_eq!(b.tree.changed(), ["Device.Link.1.Note"]);
         assert_eq!(b.names("Device.Link.", true).unwrap(), ["Device.Link.1."]);
         assert_eq!(
             b.names("Device.Link.1.Hop.", true).unwrap(),
