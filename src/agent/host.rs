@@ -15,7 +15,7 @@ use crate::cwmp::session::{Host, InformFacts};
 use crate::handlers::agent::AgentFacts;
 use crate::model::fault::{Code, Fault};
 use crate::model::request::{ParameterValue, SetAttributes};
-use crate::model::tree::{Item, Selection, Status, Tree, Writer};
+use crate::model::tree::{Item, Naming, Selection, Status, Tree, Writer};
 use crate::state::journal::{Batch, Journal};
 use crate::sys::clock;
 use std::cell::RefCell;
@@ -170,12 +170,14 @@ impl Core {
         parameters
     }
 
-    /// An Inform of these events and parameters.
+    /// An Inform of these events and parameters, named as the ACS wants them (I-7).
     pub fn facts_of(
-        &self,
+        &mut self,
         events: Vec<rpc::Event>,
-        parameters: Vec<(String, &'static str, String)>,
+        mut parameters: Vec<(String, &'static str, String)>,
     ) -> InformFacts {
+        let naming = self.naming();
+        self.tree.rename(naming, &mut parameters);
         let now = clock::now();
         InformFacts {
             device_id: self.device.clone(),
@@ -186,6 +188,15 @@ impl Core {
             },
             retry_count: self.schedule.failures(),
             parameters,
+        }
+    }
+
+    /// How the ACS wants instances named in what it is told (N-12). It holds from the moment it is set.
+    fn naming(&mut self) -> Naming {
+        const MODE: &str = "Device.ManagementServer.InstanceMode";
+        match self.tree.value(MODE).as_deref() {
+            Some("InstanceAlias") => Naming::Aliases,
+            _ => Naming::AsAsked,
         }
     }
 
@@ -216,19 +227,27 @@ impl Host for Core {
     }
 
     fn values(&mut self, names: &[String]) -> Result<Selection, Fault> {
-        self.tree.values(names)
+        let naming = self.naming();
+        Ok(self.tree.values(names)?.named(naming))
     }
 
     fn names(&mut self, path: &str, next_level: bool) -> Result<Selection, Fault> {
-        self.tree.names(path, next_level)
+        let naming = self.naming();
+        Ok(self.tree.names(path, next_level)?.named(naming))
     }
 
     fn attributes(&mut self, names: &[String]) -> Result<Selection, Fault> {
-        self.tree.attributes(names)
+        let naming = self.naming();
+        Ok(self.tree.attributes(names)?.named(naming))
     }
 
     fn set(&mut self, list: &[ParameterValue], parameter_key: &str) -> Result<Status, Fault> {
-        let status = self.tree.set(list, Writer::Acs { parameter_key })?;
+        const CREATE: &str = "Device.ManagementServer.AutoCreateInstances";
+        let writer = Writer::Acs { parameter_key };
+        let status = match self.tree.value(CREATE).as_deref() {
+            Some("true") => self.tree.set_creating(list, writer)?,
+            _ => self.tree.set(list, writer)?,
+        };
         self.note_reboots(list);
         self.keyed(parameter_key);
         Ok(status)

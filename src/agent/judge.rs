@@ -2,6 +2,7 @@
 
 use super::refused::Refused;
 use crate::cwmp::events;
+use crate::model::path::Path;
 use crate::model::tree::Tree;
 use crate::net::url::Url;
 use crate::sys::clock;
@@ -31,7 +32,8 @@ pub fn judge(tree: &mut Tree, parameter: &str, value: &str, refused: &Refused) -
         }
         // I-6
         Some("InformParameter.{i}.ParameterName")
-            if value.split('.').any(|part| part.contains('*') && part != "*") =>
+            // In an Alias it stands for itself.
+            if value.contains('*') && Path::parse(value).is_err() =>
         {
             Err("a * stands for an instance number, not for a part of a name".to_owned())
         }

@@ -5,10 +5,12 @@
 mod acs;
 pub mod answer;
 mod boot;
+mod compression;
 pub mod control;
 mod control_server;
 mod engine;
 mod fallback;
+mod following;
 mod heartbeat;
 mod host;
 mod judge;

@@ -11,6 +11,8 @@ pub struct Settings {
     pub url: String,
     pub username: String,
     pub password: String,
+    /// `Disabled`, `GZIP` or `Deflate`.
+    pub compression: String,
     pub periodic_enable: bool,
     /// Seconds, at least 1.
     pub periodic_interval: u32,
@@ -48,6 +50,7 @@ impl Settings {
             url: text("URL"),
             username: text("Username"),
             password: text("Password"),
+            compression: text("HTTPCompression"),
             periodic_enable: text("PeriodicInformEnable") == "true",
             periodic_interval: number(text("PeriodicInformInterval"), 86_400).max(1),
             periodic_time: time(text("PeriodicInformTime")),

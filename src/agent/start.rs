@@ -21,6 +21,7 @@ use crate::model::request::ParameterValue;
 use crate::model::tree::{Tree, Writer};
 use crate::model::{builtin, overlay};
 use crate::net::client::Options;
+use crate::net::coding::Coding;
 use crate::net::connection_request::{Credentials, Settings as DoorSettings};
 use crate::state::journal::{Batch, Journal};
 use crate::sys::clock::{self, Now};
@@ -363,6 +364,7 @@ pub fn client_options(core: &Core, now: Now) -> Options {
         bind_interface: acs.bind_interface.clone(),
         basic_over_http: acs.basic_over_http,
         clock_set: now.clock_set,
+        compression: Coding::of_parameter(&settings.compression),
         user_agent: concat!("cwmpd/", env!("CARGO_PKG_VERSION")).to_owned(),
         timeouts: acs.timeouts(),
     }

@@ -4,21 +4,22 @@
 use super::Message;
 use crate::net::client::{Body, Client, Error, Options, Pieces, Reached};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-/// rustls and ureq are the deepest callers; measured well below half of this.
-const STACK: usize = 256 * 1024;
+/// rustls and ureq are the deepest callers, measured well below a quarter of this; a compressor's tables
+/// pass over the stack when it is made, in a build without optimization some times over.
+const STACK: usize = 512 * 1024;
 
 /// What the wire tells the engine.
 #[derive(Debug)]
 pub enum Event {
     /// There is a connection and the first message is wanted. With its local address: the
-    /// connection-request URL in the first Inform shows it.
-    Ready(Option<IpAddr>),
+    /// connection-request URL in the first Inform shows it. And the address of the ACS.
+    Ready(Option<IpAddr>, Option<SocketAddr>),
     /// A 200 or 204 came; the body is empty for an empty response.
     Answered {
         /// The response's body.
@@ -98,7 +99,7 @@ impl Line {
             self.tell(Event::Failed(error, client.reached()));
             return;
         }
-        if !self.tell(Event::Ready(client.local_address().map(|a| a.ip()))) {
+        if !self.tell(Event::Ready(client.local_address().map(|a| a.ip()), client.acs_address())) {
             return;
         }
         loop {

@@ -96,17 +96,54 @@ impl Tree {
     /// handler said when one could not be staged, 9004 for what the journal could not hold, 9002 when
     /// one could not be committed.
     pub(super) fn carry_out(&mut self, list: &mut [Planned], trial: bool) -> Result<(), Fault> {
+        self.carry_out_behind(&[], list, trial)
+    }
+
+    /// As [`Tree::carry_out`], as one transaction with changes that were carried out just before; they
+    /// are taken back with these.
+    ///
+    /// # Errors
+    /// As [`Tree::carry_out`].
+    pub(super) fn carry_out_behind(
+        &mut self,
+        done: &[Planned],
+        list: &mut [Planned],
+        trial: bool,
+    ) -> Result<(), Fault> {
+        let Err((reached, fault)) = self.stage_and_commit(done, list, trial) else {
+            return Ok(());
+        };
+        if let Some(at) = reached {
+            log::error!("a change failed and is taken back: {}", fault.text);
+            let all: Vec<Planned> = done.iter().chain(list.iter()).cloned().collect();
+            self.take_all_back(&all, done.len() + at);
+        } else if !done.is_empty() {
+            self.take_all_back(done, done.len());
+        }
+        Err(fault)
+    }
+
+    /// When it fails: which change of `list` could not be committed, if it came so far, and why.
+    fn stage_and_commit(
+        &mut self,
+        done: &[Planned],
+        list: &mut [Planned],
+        trial: bool,
+    ) -> Result<(), (Option<usize>, Fault)> {
         if list.is_empty() {
             return Ok(());
         }
+        let early = |fault| (None, fault);
         if list.iter().filter(|p| !p.undoable).count() > 1 {
             let why = "two of the changes cannot be taken back, so they cannot be made together";
-            return Err(Fault::new(Code::REQUEST_DENIED, why));
+            return Err(early(Fault::new(Code::REQUEST_DENIED, why)));
         }
         list.iter_mut().filter(|_| trial).for_each(|p| p.after = self.session != 0);
         list.sort_by_key(|p| (p.after, !p.undoable));
         for at in 0..list.len() {
-            let Some(planned) = list.get_mut(at).filter(|p| !self.is_early(p)) else {
+            let (earlier, rest) = list.split_at_mut(at);
+            let asked = |p: &&mut Planned| !self.is_early(p) && !self.is_of_new_row(earlier, p);
+            let Some(planned) = rest.first_mut().filter(asked) else {
                 continue;
             };
             match self.with(planned, |h, ctx, row, change| h.stage(ctx, row, change)) {
@@ -115,12 +152,13 @@ impl Tree {
                     let failure =
                         failed.and_then(Result::err).unwrap_or_else(|| Failure::internal("no handler"));
                     let place = self.place_of(planned);
-                    return Err(Fault::new(failure.code, format!("{place}: {}", failure.text)));
+                    return Err(early(Fault::new(failure.code, format!("{place}: {}", failure.text))));
                 }
             }
         }
         let (now, later) = list.split_at(list.iter().take_while(|p| !p.after).count());
-        let intent = intent::encode(&self.served, now.iter());
+        let whole: Vec<&Planned> = done.iter().chain(now).collect();
+        let intent = intent::encode(&self.served, whole.into_iter());
         let held = match trial {
             true => self.trial_bytes() + intent.len(),
             false => intent::encode_groups(&self.served, &self.promised).len(),
@@ -128,19 +166,15 @@ impl Tree {
         let promised = held + intent::encode(&self.served, later.iter()).len();
         if intent.len().max(promised) > MAX_VALUE {
             let why = "the changes are too large to be made together";
-            return Err(Fault::new(Code::RESOURCES_EXCEEDED, why));
+            return Err(early(Fault::new(Code::RESOURCES_EXCEEDED, why)));
         }
         if now.is_empty() {
             return Ok(());
         }
         let mut batch = Batch::default();
         batch.put(INTENT, intent);
-        self.keep(batch)?;
-        if let Err((at, why)) = self.commit_in_order(now) {
-            log::error!("a change failed and is taken back: {why}");
-            self.take_all_back(now, at);
-            return Err(Fault::new(Code::INTERNAL_ERROR, why));
-        }
+        self.keep(batch).map_err(early)?;
+        self.commit_in_order(now).map_err(|(at, why)| (Some(at), Fault::new(Code::INTERNAL_ERROR, why)))?;
         // Handlers read afresh what they have just written.
         self.new_epoch();
         Ok(())
@@ -158,7 +192,7 @@ impl Tree {
     }
 
     /// Undoes a transaction up to the change at `failed`, and its intent.
-    fn take_all_back(&mut self, now: &[Planned], failed: usize) {
+    pub(super) fn take_all_back(&mut self, now: &[Planned], failed: usize) {
         let mut notes = Vec::new();
         self.undo_newest_first(now, failed, &mut notes);
         notes.iter().for_each(|note| log::error!("{note}"));

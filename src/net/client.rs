@@ -2,23 +2,25 @@
 //! Digest and Basic, cookies, redirects, deadlines. Blocking, but every wait can be woken.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ureq::Agent;
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::{HeaderMap, StatusCode, header};
 
 use super::buffer::{BUFFER, MAX_HEAD};
+use super::coding::{self, Coding, Limits};
 use super::connector::{Handover, NoLookup, Opener};
 use super::cookies::{self, Jar};
 use super::credentials::Credentials;
 use super::line::{Note, Shared};
 use super::url::Url;
+use crate::sys::clock;
 
 /// Everything the client is told about the ACS; made afresh for each session (S-22).
 #[derive(Clone, Default)]
@@ -39,6 +41,9 @@ pub struct Options {
     pub basic_over_http: bool,
     /// Whether the wall clock is believed; when not, certificate dates are ignored (S-7).
     pub clock_set: bool,
+    /// How requests are compressed (T-32); `None` for ManagementServer.HTTPCompression `Disabled`, and then
+    /// no coding is asked for in responses (T-35).
+    pub compression: Option<Coding>,
     /// `cwmpd/0.1.0`
     pub user_agent: String,
     /// Deadlines.
@@ -94,8 +99,20 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// The largest response body that is read.
+impl Response {
+    /// A body of blanks alone is an empty response too (T-11): scripts leave a line end behind.
+    fn new(body: Vec<u8>) -> Response {
+        let empty = body.trim_ascii().is_empty();
+        Response { body: if empty { Vec::new() } else { body } }
+    }
+}
+
+/// The largest response body that is read, as it comes and decoded.
 pub const MAX_BODY: usize = 2 * 1024 * 1024 + 64 * 1024;
+/// The most processor time that decoding it may take; in earnest it is some 10 ms for the largest one on a
+/// PC, and some hundred on a slow router.
+const MAX_DECODING: Duration = Duration::from_secs(2);
+const DECODED: Limits = Limits { size: MAX_BODY, time: MAX_DECODING };
 
 /// Why an exchange failed; the text is for log and `status` and names the phase. Never holds a
 /// credential.
@@ -119,6 +136,8 @@ pub enum Error {
     Status {
         /// The status code.
         code: u16,
+        /// The request's body was compressed: perhaps the ACS cannot read it (T-33).
+        compressed: bool,
         /// Seconds.
         retry_after: Option<u32>,
         /// The beginning of what it said about it in plain words; often the only hint.
@@ -197,6 +216,7 @@ pub struct Client {
     cookies: Jar,
     credentials: Credentials,
     local_address: Option<SocketAddr>,
+    acs_address: Option<SocketAddr>,
     /// How long a response may take: the configuration's time, or what the ACS said (T-8).
     response: Duration,
 }
@@ -229,6 +249,7 @@ impl Client {
             cookies: Jar::default(),
             credentials,
             local_address: None,
+            acs_address: None,
         })
     }
 
@@ -244,7 +265,17 @@ impl Client {
 
     /// Sends one POST and reads its answer; answers challenges (S-11 to S-20), follows redirects
     /// (T-22 to T-30), keeps cookies (T-19, T-20).
-    pub fn post(&mut self, mut body: Body<'_>) -> Result<Response, Error> {
+    pub fn post(&mut self, body: Body<'_>) -> Result<Response, Error> {
+        let compressed;
+        let mut body = match (self.options.compression, body) {
+            (Some(coding), Body::Whole(bytes)) => {
+                compressed = coding.compress(bytes).map_err(rendering)?;
+                Body::Whole(&compressed)
+            }
+            (_, Body::Whole(bytes)) => Body::Whole(bytes),
+            (_, Body::Stream(pieces)) => Body::Stream(pieces),
+            (_, Body::Empty) => Body::Empty,
+        };
         self.credentials.begin();
         let mut redirects = 0;
         loop {
@@ -269,7 +300,8 @@ impl Client {
                 other => {
                     return Err(Error::Status {
                         code: other.as_u16(),
-                        retry_after: retry_after(answer.headers()),
+                        compressed: self.options.compression.is_some() && !matches!(body, Body::Empty),
+                        retry_after: retry_after(answer.headers(), self.date(answer.headers())),
                         text: self.words(answer),
                     });
                 }
@@ -288,6 +320,11 @@ impl Client {
     /// The local address of the last connection: what the connection-request URL shows.
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.local_address
+    }
+
+    /// The ACS's end of it.
+    pub fn acs_address(&self) -> Option<SocketAddr> {
+        self.acs_address
     }
 
     /// One request and the head of its response, on the connection at hand if there is one. When
@@ -330,7 +367,7 @@ impl Client {
 
     fn connect(&mut self) -> Result<(), Error> {
         let line = self.opener.open(&self.url)?;
-        self.local_address = line.local_address();
+        (self.local_address, self.acs_address) = (line.local_address(), line.peer_address());
         self.shared.note().ready = Some(line);
         self.credentials.new_connection()
     }
@@ -356,6 +393,12 @@ impl Client {
             request =
                 request.header_raw("SOAPAction", b"").header_raw("Content-Type", b"text/xml; charset=utf-8");
         }
+        if let Some(coding) = self.options.compression {
+            request = request.header_raw("Accept-Encoding", coding::ACCEPTED.as_bytes());
+            if !matches!(body, Body::Empty) {
+                request = request.header_raw("Content-Encoding", coding.name().as_bytes());
+            }
+        }
         match body {
             Body::Empty => request.header_raw("Content-Length", b"0").send_empty(),
             Body::Whole(bytes) => {
@@ -363,7 +406,11 @@ impl Client {
                 request.header_raw("Content-Length", length.as_bytes()).send(&**bytes)
             }
             Body::Stream(pieces) => {
-                let mut reader = PieceReader { pieces: &mut **pieces, piece: io::Cursor::default() };
+                let plain = PieceReader { pieces: &mut **pieces, piece: io::Cursor::default(), ended: false };
+                let mut reader: Box<dyn Read> = match self.options.compression {
+                    Some(coding) => coding.compressing(plain),
+                    None => Box::new(plain),
+                };
                 request
                     .header_raw("Transfer-Encoding", b"chunked")
                     .send(ureq::SendBody::from_reader(&mut reader))
@@ -372,12 +419,19 @@ impl Client {
     }
 
     fn note_head(&mut self, headers: &HeaderMap) {
+        let date = self.date(headers);
         for text in texts(headers, header::SET_COOKIE) {
-            self.cookies.store(&text, &self.url);
+            self.cookies.store(&text, &self.url, date);
         }
         for text in texts(headers, header::HeaderName::from_static("authentication-info")) {
             self.credentials.next_nonce(&self.url, &text);
         }
+    }
+
+    /// What time it is for the ACS, in seconds since 1970, or else for us when our clock is believed.
+    fn date(&self, headers: &HeaderMap) -> Option<i64> {
+        let said = texts(headers, header::DATE).first().and_then(|text| cookies::parse_date(text));
+        said.or_else(|| self.options.clock_set.then(|| clock::now().wall))
     }
 
     /// Where a redirect leads (T-25, T-28, T-30).
@@ -402,19 +456,36 @@ impl Client {
     }
 
     fn read(&self, mut answer: Answer) -> Result<Response, Error> {
+        let codings = texts(answer.headers(), header::CONTENT_ENCODING);
+        let coding = Coding::of_response(&codings, &texts(answer.headers(), header::TRANSFER_ENCODING));
         let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
         let length = answer.body().content_length();
         let too_large = || Error::TooLarge(format!("a response body above {MAX_BODY} bytes"));
         if length.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let capacity = length.and_then(|length| usize::try_from(length).ok());
-        let mut body = Vec::with_capacity(capacity.map_or(0, |c| c + 1));
-        let mut reader = answer.body_mut().as_reader().take(limit + 1);
-        match reader.read_to_end(&mut body) {
-            Ok(_) if body.len() > MAX_BODY => Err(too_large()),
-            Ok(_) => Ok(Response { body }),
-            Err(e) => Err(self.failure(e)),
+        let mut reader = answer.body_mut().as_reader();
+        match coding {
+            Err(why) => match reader.read(&mut [0]) {
+                // Nothing is nothing in any coding.
+                Ok(0) => Ok(Response::new(Vec::new())),
+                Ok(_) => Err(Error::Broken(why)),
+                Err(e) => Err(self.failure(e)),
+            },
+            Ok(None) => {
+                let capacity = length.and_then(|length| usize::try_from(length).ok());
+                let mut body = Vec::with_capacity(capacity.map_or(0, |c| c + 1));
+                match reader.take(limit + 1).read_to_end(&mut body) {
+                    Ok(_) if body.len() > MAX_BODY => Err(too_large()),
+                    Ok(_) => Ok(Response::new(body)),
+                    Err(e) => Err(self.failure(e)),
+                }
+            }
+            Ok(Some(coding)) => match coding.decompress(&mut reader, DECODED) {
+                Ok(body) => Ok(Response::new(body)),
+                Err(e) if e.kind() == ErrorKind::FileTooLarge => Err(Error::TooLarge(e.to_string())),
+                Err(e) => Err(self.failure(e)),
+            },
         }
     }
 
@@ -488,20 +559,31 @@ fn settings(options: &Options) -> Config {
 struct PieceReader<'a> {
     pieces: &'a mut dyn Pieces,
     piece: io::Cursor<Vec<u8>>,
+    /// There is no further piece.
+    ended: bool,
+}
+
+impl BufRead for PieceReader<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while !self.ended && self.piece.fill_buf()?.is_empty() {
+            match self.pieces.next()? {
+                Some(piece) => self.piece = io::Cursor::new(piece),
+                None => self.ended = true,
+            }
+        }
+        self.piece.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.piece.consume(amount);
+    }
 }
 
 impl Read for PieceReader<'_> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let amount = self.piece.read(room)?;
-            if amount > 0 || room.is_empty() {
-                return Ok(amount);
-            }
-            match self.pieces.next()? {
-                Some(piece) => self.piece = io::Cursor::new(piece),
-                None => return Ok(0),
-            }
-        }
+        let amount = self.fill_buf()?.read(room)?;
+        self.consume(amount);
+        Ok(amount)
     }
 }
 
@@ -516,14 +598,14 @@ fn texts(headers: &HeaderMap, name: header::HeaderName) -> Vec<String> {
 }
 
 /// Seconds, given as such or as a date (C-33).
-fn retry_after(headers: &HeaderMap) -> Option<u32> {
+fn retry_after(headers: &HeaderMap, date: Option<i64>) -> Option<u32> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(seconds);
+    match text.parse() {
+        Ok(seconds) => Some(seconds),
+        // Digits alone that are no u32 are a wait beyond any bound.
+        Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => Some(u32::MAX),
+        Err(_) => u32::try_from(cookies::parse_date(text)?.saturating_sub(date?)).ok(),
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    let at = cookies::date(text)?;
-    u32::try_from(at.saturating_sub(i64::try_from(now.as_secs()).ok()?)).ok()
 }
 
 /// An error of ureq's own, where the connection had none to tell.

@@ -1,11 +1,13 @@
 //! Sockets: the client of an ACS session and the listener for connection requests.
 mod buffer;
 pub mod client;
+pub mod coding;
 pub mod connection_request;
 mod connector;
 pub mod cookies;
 mod credentials;
 pub mod digest;
 mod line;
+pub mod source;
 pub mod tls;
 pub mod url;

@@ -57,6 +57,14 @@ pub fn now() -> Now {
     Now { mono: mono(), wall, clock_set: believed(wall) }
 }
 
+/// Processor time of this thread so far, which a busy machine does not prolong; zero where the kernel
+/// does not tell.
+pub fn processor() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map(Duration::from)
+        .unwrap_or_default()
+}
+
 fn mono() -> Duration {
     use nix::time::{ClockId, clock_gettime};
     clock_gettime(ClockId::CLOCK_BOOTTIME)

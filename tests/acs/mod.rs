@@ -21,6 +21,7 @@
 mod answers;
 mod auth;
 mod call;
+mod coding;
 mod http;
 mod server;
 mod session;
@@ -31,6 +32,7 @@ mod tls;
 pub use answers::{Attributes, Fault, Inform, Value};
 pub use auth::{Algorithm, Authentication};
 pub use call::{get, raw};
+pub use coding::Coding;
 pub use http::{Head, Reply};
 pub use session::{Counted, Session};
 pub use soap::{Dialect, Element, Envelope, Id};
@@ -60,6 +62,8 @@ pub struct Options {
     pub close_unsaid: bool,
     /// Sends bodies in chunks of this size (T-16).
     pub chunk: Option<usize>,
+    /// Compresses bodies, whether the agent asks for it or not (T-35).
+    pub coding: Option<Coding>,
     /// Sends an empty 200 in place of 204 (T-11).
     pub empty_as_200: bool,
     /// Sends `100 Continue` before each answer (T-17).
@@ -86,6 +90,7 @@ impl Default for Options {
             close_each: false,
             close_unsaid: false,
             chunk: None,
+            coding: None,
             empty_as_200: false,
             interim_100: false,
             lower_case_headers: false,
@@ -131,8 +136,10 @@ pub struct Message {
     /// The agent's end of it.
     pub peer: SocketAddr,
     pub head: Head,
-    /// At most its first MiB; `(counted)` for an answer that was only counted.
+    /// At most its first MiB, not compressed; `(counted)` for an answer that was only counted.
     pub body: String,
+    /// The size of the body as it went over the wire, without its chunks.
+    pub wire: u64,
 }
 
 impl std::fmt::Display for Message {

@@ -4,13 +4,17 @@
 
 #[path = "../acs/mod.rs"]
 mod acs;
+mod address;
+mod alias;
 mod attributes;
 mod boot;
+mod compression;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod delayed_reboot;
 mod fallback;
 mod heartbeat;
+mod inconvenient;
 mod objects;
 mod off;
 mod own_requests;

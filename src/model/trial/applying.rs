@@ -75,7 +75,7 @@ impl Tree {
     fn stage_again(&mut self, changes: &mut [Planned]) -> Result<(), String> {
         for at in 0..changes.len() {
             let (earlier, rest) = changes.split_at_mut(at);
-            let Some(planned) = rest.first_mut().filter(|p| !self.is_in_new_row(earlier, p)) else {
+            let Some(planned) = rest.first_mut().filter(|p| !self.is_of_new_row(earlier, p)) else {
                 continue;
             };
             match self.with(planned, |h, ctx, row, change| h.stage(ctx, row, change)) {
@@ -108,7 +108,7 @@ impl Tree {
     fn take_back_group(&mut self, changes: &[Planned], count: usize, notes: &mut Vec<String>) {
         let done = changes.get(..count).unwrap_or(changes);
         for (at, planned) in done.iter().enumerate().rev() {
-            if self.is_in_new_row(done.get(..at).unwrap_or(&[]), planned) {
+            if self.is_of_new_row(done.get(..at).unwrap_or(&[]), planned) {
                 continue;
             }
             if !planned.undoable {

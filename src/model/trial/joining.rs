@@ -5,7 +5,7 @@ use super::super::handler::Keys;
 use super::super::index::ListKey;
 use super::super::intent::{NewValue, Op, Planned};
 use super::super::objects::without;
-use super::super::schema::{ObjectId, ParamId, SourceKind, flag};
+use super::super::schema::{Format, ObjectId, ParamId, flag};
 use super::super::served::Numbers;
 use super::super::tree::{Tree, Writer};
 use super::{Group, Kept, State, TRIAL};
@@ -38,8 +38,9 @@ impl Tree {
         writer: Writer<'_>,
         touched: &[Touched<'_>],
     ) -> Result<bool, Fault> {
-        let joins = touched.iter().any(|t| self.meets_trial(writer, t));
-        if !joins && !(self.trials && touched.iter().any(|t| self.carries_session(t) && self.changes(t))) {
+        let opens = |tree: &mut Tree| touched.iter().any(|t| tree.carries_session(t) && tree.changes(t));
+        let goes = touched.iter().any(|t| self.meets_trial(writer, t)) || (self.trials && opens(self));
+        if !goes {
             return Ok(false);
         }
         if self.trial.as_ref().is_some_and(|t| t.failed.is_some()) {
@@ -51,10 +52,10 @@ impl Tree {
 
     fn carries_session(&self, touched: &Touched<'_>) -> bool {
         match touched.set {
-            // A row's Alias is kept by the tree, and nothing depends on it.
+            // Nothing depends on what a row is called.
             Some((param, _)) => {
                 self.served.schema.param(param).has(flag::UPLINK)
-                    && self.served.source(param).is_some_and(|s| s.kind != SourceKind::Alias)
+                    && self.served.schema.param(param).kind().row.format != Format::Alias
             }
             None => self.served.schema.object(touched.object).is_uplink(),
         }
@@ -120,10 +121,11 @@ impl Tree {
         })
     }
 
-    /// Whether an earlier change of the same transaction makes the row that a change is about: to take
-    /// back that one is enough.
-    pub(super) fn is_in_new_row(&self, earlier: &[Planned], planned: &Planned) -> bool {
-        earlier.iter().any(|e| e.op == Op::Add && within(self, planned.object, &planned.numbers, e))
+    /// Whether a change sets values of a row that an earlier one of the same transaction makes: there is
+    /// nothing yet to stage, and to take back the row is enough.
+    pub(in super::super) fn is_of_new_row(&self, earlier: &[Planned], planned: &Planned) -> bool {
+        let makes = |e: &Planned| e.op == Op::Add && within(self, planned.object, &planned.numbers, e);
+        matches!(planned.op, Op::Set(_)) && earlier.iter().any(makes)
     }
 
     /// Shows a list as it will be when what is promised is made.
@@ -180,7 +182,10 @@ impl Tree {
             }
             let value = || Kept::Value { key: key.clone(), old: old.map(<[u8]>::to_vec), new: new.clone() };
             match (key.get(..2), new) {
-                (Some("i/"), Some(new)) => kept.push(Kept::rows(key, old.unwrap_or(&[]), new)),
+                (Some("i/"), Some(new)) => {
+                    let known = self.record_before(key);
+                    kept.push(Kept::rows(key, known.as_deref().or(old).unwrap_or(&[]), new));
+                }
                 // What the ACS was told it still knows, unless its row went.
                 (Some("v/" | "l/"), _) | (Some("i/" | "a/" | "r/"), None) => kept.push(value()),
                 _ if key == "k" => kept.push(value()),

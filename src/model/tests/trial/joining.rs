@@ -62,7 +62,6 @@ fn what_carries_the_session_goes_on_trial() {
 #[test]
 fn what_is_so_already_is_no_trial() {
     let mut b = Trials::new();
-    b.tree.set_trials(true);
     b.tree.begin_session();
     let uplink = [("Device.Info.Uplink", "dsl"), ("Device.Info.Code", "c")];
     assert_eq!(b.acs(&uplink, "k1"), Ok(Status::AtSessionEnd), "as ever");
@@ -81,6 +80,13 @@ fn what_is_so_already_is_no_trial() {
     b.end();
     b.put_back();
     assert_eq!(b.tree.value("Device.ManagementServer.Password").as_deref(), Some("s"));
+    // What is promised is what there is to be: in the order they were set.
+    b.tree.begin_session();
+    b.acs(&[("Device.Info.Uplink", "fibre")], "k6").unwrap();
+    assert!(b.tree.trial().is_some());
+    b.acs(&[("Device.Info.Uplink", "dsl")], "k7").unwrap();
+    b.end();
+    assert_eq!(b.info("Uplink"), "dsl");
 }
 
 /// The ACS could make a later transaction only because the path works: it confirms what is in force. One

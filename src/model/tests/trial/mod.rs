@@ -39,15 +39,21 @@ Refs = { type = "list(ref())", store = "", write = true }
 Text = { type = "string", native = "one", write = true, after_session = true }
 Own  = { type = "string", store = "", write = true }
 "#;
-    let link = "[\"Device.Link.{i}.\"]\nnative  = \"two\"\n";
-    let text = model().replace(link, &format!("{link}uplink = true\nNumber = {{ type = \"string(8)\", write = true }}\nTo = {{ type = \"list(ref())\", write = true }}\n"));
+    let mark = |text: String, table: &str, with: &str| {
+        let head = format!("[\"{table}\"]\nnative  = \"two\"\n");
+        assert!(text.contains(&head));
+        text.replace(&head, &format!("{head}uplink = true\n{with}"))
+    };
+    let to =
+        "Number = { type = \"string(8)\", write = true }\nTo = { type = \"list(ref())\", write = true }\n";
+    let text = mark(mark(model(), "Device.Link.{i}.", to), "Device.Zone.{i}.", "");
     let text = text.replace("Lower   =", "To = { type = \"ref()\", write = true }\nLower   =");
     let text = text.replace("write = true, after_session = true }", "write = true, uplink = true }");
     format!("{text}{more}")
 }
 
 /// A tree that tries changes out.
-struct Trials(pub(super) Bench);
+struct Trials(Bench);
 
 impl From<Trials> for Bench {
     fn from(trials: Trials) -> Bench {
@@ -124,7 +130,7 @@ impl Trials {
     fn state(&self) -> State {
         let journal = self.journal.borrow();
         let mut own: Vec<(String, Vec<u8>)> = Vec::new();
-        for kind in ["v/", "l/", "a/", "k"] {
+        for kind in ["v/", "l/", "k"] {
             own.extend(journal.scan(kind).map(|(key, value)| (key.to_owned(), value.to_vec())));
         }
         // What is empty was made by asking.

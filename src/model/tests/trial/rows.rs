@@ -82,9 +82,12 @@ fn rows_are_put_back() {
         b.end();
         b.confirm();
         let before = b.state();
-        let told: Vec<String> =
-            b.journal.borrow().scan("r/Device.Link.1.").map(|(k, _)| k.to_owned()).collect();
-        assert!(!told.is_empty());
+        let attributes = |b: &mut Trials| {
+            let selection = b.tree.attributes(&texts(&["Device.Link."])).unwrap();
+            pairs(&mut b.tree, selection)
+        };
+        let watched = attributes(&mut b);
+        assert!(watched.iter().all(|(_, a)| a.starts_with('1')), "{watched:?}");
         if session {
             b.tree.begin_session();
         }
@@ -116,9 +119,11 @@ fn rows_are_put_back() {
         b.local(&[("Device.Later.Refs", "")]).unwrap();
         b.journal.borrow_mut().commit(Batch { ops: vec![("v/Device.Later.Refs".into(), None)] }).unwrap();
         assert_eq!(b.state(), before, "in a session: {session}");
-        let again: Vec<String> =
-            b.journal.borrow().scan("r/Device.Link.1.").map(|(k, _)| k.to_owned()).collect();
-        assert_eq!(again, told);
+        assert_eq!(attributes(&mut b), watched);
+        assert_eq!(b.tree.changed(), Vec::<String>::new(), "the ACS knows them still");
+        b.two.borrow_mut().row("Device.Link.{i}. l0").insert("Note".into(), "by hand".into());
+        b.tree.begin_rpc();
+        assert_eq!(b.tree.changed(), ["Device.Link.1.Note"]);
         assert_eq!(b.names("Device.Link.", true).unwrap(), ["Device.Link.1."]);
         assert_eq!(
             b.names("Device.Link.1.Hop.", true).unwrap(),
@@ -190,4 +195,68 @@ fn what_is_put_back_refers_to_no_row_that_went() {
     b.put_back();
     assert_eq!(b.value("Device.Later.Refs"), "");
     assert_eq!(b.value("Device.RuleNumberOfEntries"), "0");
+}
+
+/// Rows that a set makes come and go with it, also where they and others are numbered in the same moment.
+// Proves: R-SPV-10, R-SPV-21, R-SPV-22
+#[test]
+fn rows_that_a_set_makes_are_put_back() {
+    const LIST: [(&str, &str); 5] = [
+        ("Device.Zone.[new].Name", "n"),
+        ("Device.Zone.[new].Host.[h].Name", "hn"),
+        ("Device.Zone.[new].Kept", "k"),
+        ("Device.Way.[w].Text", "t"),
+        ("Device.Info.Code", "c"),
+    ];
+    for (session, known) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut b = Trials::new();
+        b.two.borrow_mut().keys.insert("Device.Zone.{i}.".into(), texts(&["old"]));
+        b.two.borrow_mut().row("Device.Zone.{i}. old").insert("Name".into(), "o".into());
+        if known {
+            b.value("Device.Zone.1.Name");
+        }
+        let before = b.state();
+        if session {
+            b.tree.begin_session();
+        }
+        let status = if session { Status::AtSessionEnd } else { Status::Applied };
+        assert_eq!(b.create(&LIST), Ok(status));
+        for (path, value) in LIST {
+            assert_eq!(b.value(path), value, "R-SPV-10: {path}");
+        }
+        assert_eq!(b.names("Device.Zone.", true).unwrap(), ["Device.Zone.1.", "Device.Zone.2."]);
+        let trial = b.trial();
+        let names = ["Device.Way.1.", "Device.Zone.2.", "Device.Zone.2.Host.1.", "Device.Info.Code"];
+        assert_eq!((trial.path, trial.applied, trial.names), (true, !session, texts(&names)));
+        if session {
+            assert_eq!((b.state().0, b.state().1), (before.0.clone(), before.1.clone()));
+            // More of it, in a transaction of its own.
+            b.create(&[("Device.Zone.[new].Host.[g].Name", "gn")]).unwrap();
+            assert_eq!(b.value("Device.Zone.[new].Host.[g].Name"), "gn");
+        }
+        b.end();
+        let mut b = b.restart();
+        for (path, value) in LIST {
+            assert_eq!(b.value(path), value, "{path}");
+        }
+        let hosts = if session { "2" } else { "1" };
+        assert_eq!(b.value("Device.Zone.[new].HostNumberOfEntries"), hosts);
+        assert_eq!(b.put_back().notes, Vec::<String>::new());
+        assert_eq!(b.state(), before, "in a session: {session}, known: {known}");
+        assert_eq!(b.names("Device.Zone.", true).unwrap(), ["Device.Zone.1."]);
+        assert_eq!(b.value("Device.Zone.1.Name"), "o");
+        b.create(&LIST[..1]).unwrap();
+        assert_eq!(b.value("Device.Zone.3.Name"), "n", "R-OBJ-6");
+    }
+    // One that cannot be made at the end takes all with it.
+    let mut b = Trials::new();
+    let before = b.state();
+    b.tree.begin_session();
+    b.two.borrow_mut().failing = texts(&["commit Device.Zone.{i}.Host.{i}. k1 k1"]);
+    b.create(&LIST).unwrap();
+    assert_eq!(b.tree.end_session().len(), 1);
+    assert!(b.trial().failed.is_some());
+    b.put_back();
+    assert_eq!(b.state(), before);
+    assert_eq!(b.value("Device.ZoneNumberOfEntries"), "0");
 }
