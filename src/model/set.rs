@@ -435,7 +435,7 @@ impl Tree {
             let value = match () {
                 () if param.has(flag::HIDDEN) => String::new(),
                 // A handler may read back another form than the one written.
-                () if handled && !promised && !self.is_made_by_handler(one.object, &one.place.numbers) => {
+                () if handled && !promised => {
                     self.read(one.object, &one.place, &[one.param], false).pop().unwrap_or_default()
                 }
                 () => one.value.clone(),
