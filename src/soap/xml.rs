@@ -297,7 +297,7 @@ pub fn is_legal(text: &str) -> bool {
     // control characters and what begins like U+FFFE may be wrong.
     let doubtful = text.bytes().fold(false, |found, b| found | (b < b' ') | (b == 0xEF));
     !doubtful
-        || text.chars().all(|c| {
-            matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{FFFE}' | '\u{FFFF}'))
-        })
+        || text
+            .chars()
+            .all(|c| matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{FFFE}' | '\u{FFFF}')))
 }
