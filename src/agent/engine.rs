@@ -6,18 +6,20 @@ use super::answer::{First, Rendering};
 use super::compression::Compression;
 use super::control::{Request, SessionReport};
 use super::control_server::{ReplyTo, Snapshot};
+use super::following::Following;
 use super::host::Core;
 use super::reactor::{Mailbox, Task};
 use super::settings::Settings;
 use super::wire::{Event, Order, Wire};
 use super::{Message, boot, serving, start, status};
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::cwmp::events;
 use crate::cwmp::session::{Incoming, Outgoing, Session};
 use crate::cwmp::trigger::{self, Calls, Trigger};
 use crate::model::tree::Selection;
 use crate::net::client::Error;
 use crate::net::connection_request::Listener;
+use crate::net::source;
 use crate::state::journal::Journal;
 use crate::sys::clock::{self, Now};
 use std::io::ErrorKind;
@@ -74,6 +76,7 @@ pub struct Engine {
     pub notes: Vec<String>,
     pub overlay_problems: Vec<String>,
     pub compression: Compression,
+    following: Following,
     /// Answers to shells that were begun, by number.
     pub walks: Vec<(u32, Selection)>,
     /// The number of the last of them.
@@ -115,6 +118,7 @@ pub fn run(parts: Parts) {
         notes: opening.notes,
         overlay_problems: opening.overlay_problems,
         compression: Compression::default(),
+        following: Following::default(),
         walks: Vec::new(),
         walk_number: 0,
         waiting: Vec::new(),
@@ -193,7 +197,7 @@ impl Engine {
         }
         let now = clock::now();
         // What becomes due while a session runs waits for its end.
-        let mut next = [None; 5];
+        let mut next = [None; 6];
         if self.session.is_none() {
             next[0] = self.core.reboots.next(now);
         }
@@ -214,7 +218,9 @@ impl Engine {
             }
             let held = self.held_until.filter(|until| now.mono < *until);
             if self.session.is_none() && held.is_none() {
+                self.follow(now);
                 self.sweep_if_due(now);
+                next[5] = self.following.next();
                 let (core, calls) = (&self.core, self.calls());
                 match trigger::now(&core.queue, &core.schedule, calls, now) {
                     Some(trigger) => self.begin(now, trigger),
@@ -223,7 +229,7 @@ impl Engine {
             }
             // While a session runs its retry wait is over.
             let sweep = self.next_sweep.filter(|_| self.session.is_none());
-            next[2..].copy_from_slice(&[self.core.schedule.next(), held, sweep]);
+            next[2..5].copy_from_slice(&[self.core.schedule.next(), held, sweep]);
         }
         let wait = next.into_iter().flatten().min();
         let wait = wait.map(|at| at.saturating_sub(now.mono).max(Duration::from_millis(1)));
@@ -247,6 +253,20 @@ impl Engine {
         self.sweep();
         // Without an active watch on something outside the agent nothing wakes it.
         self.next_sweep = self.core.tree.watches_outside().then(|| now.mono + SWEEP_EVERY);
+    }
+
+    /// Moves the connection-request port when the ACS is reached by another address than before.
+    fn follow(&mut self, now: Now) {
+        let config = &self.core.config;
+        if config.connection_request.listen != Listen::Auto {
+            self.following = Following::default();
+        }
+        let interface = config.acs.bind_interface.as_deref();
+        let toward = |acs| source::toward(acs, interface);
+        if let Some(local) = self.following.look(now.mono, self.core.local, toward) {
+            log::info!("the ACS is reached by {local} now");
+            self.open_door(Some(local));
+        }
     }
 
     /// Compares what is watched; an active change asks for a session (N-3).
@@ -298,7 +318,8 @@ impl Engine {
         // What a session of the past says is nothing to the present one.
         let Some(active) = self.session.as_mut().filter(|s| s.id == id) else { return };
         match event {
-            Event::Ready(local) => {
+            Event::Ready(local, acs) => {
+                self.following.reached(acs, clock::now().mono);
                 self.open_door(local);
                 self.step(Incoming::Start);
                 // The Inform itself may have found that a value changed.

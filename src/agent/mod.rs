@@ -9,6 +9,7 @@ mod compression;
 pub mod control;
 mod control_server;
 mod engine;
+mod following;
 mod heartbeat;
 mod host;
 mod judge;

@@ -240,6 +240,8 @@ impl Tree {
         bad: &mut BTreeMap<usize, (Code, String)>,
     ) {
         let mut rows: BTreeSet<(ObjectId, Numbers)> = BTreeSet::new();
+        let listed: BTreeMap<(ParamId, Numbers), usize> =
+            checked.iter().map(|(at, c)| ((c.param, c.place.numbers), *at)).collect();
         // By list and key: all rows of a table are read once, however many of them are set.
         let mut known: BTreeMap<(u32, usize), BTreeMap<Vec<String>, usize>> = BTreeMap::new();
         for (_, one) in checked {
@@ -248,10 +250,7 @@ impl Tree {
             {
                 continue;
             }
-            let touched = |p: ParamId| {
-                let same = |c: &&(usize, Checked)| c.1.param == p && c.1.place.numbers == one.place.numbers;
-                checked.iter().find(same).map(|c| c.0)
-            };
+            let touched = |p: ParamId| listed.get(&(p, one.place.numbers)).copied();
             for (nth, (names, enable)) in self.unique_keys(one.object).into_iter().enumerate() {
                 let blamed = names.iter().find_map(|p| touched(*p)).map(|at| (at, Code::INVALID_VALUE));
                 let blamed = blamed.or_else(|| Some((touched(enable?)?, Code::REQUEST_DENIED)));
@@ -302,9 +301,13 @@ impl Tree {
         staged: &Staged,
     ) -> Option<Vec<String>> {
         let params: Vec<ParamId> = key.iter().copied().chain(enable).collect();
-        let mut values = self.read(table, place, &params, true);
-        for (value, param) in values.iter_mut().zip(&params) {
-            if let Some(new) = staged.get(&(*param, place.numbers)) {
+        let new: Vec<Option<&String>> = params.iter().map(|p| staged.get(&(*p, place.numbers))).collect();
+        let mut values = match new.iter().all(Option::is_some) {
+            true => vec![String::new(); params.len()],
+            false => self.read(table, place, &params, true),
+        };
+        for (value, new) in values.iter_mut().zip(new) {
+            if let Some(new) = new {
                 value.clone_from(new);
             }
         }
