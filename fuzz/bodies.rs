@@ -7,7 +7,7 @@
 use cwmpd::agent::control::{Line, Request};
 use cwmpd::cwmp::rpc::{self, Body, Namespace};
 use cwmpd::model::fault::{Code, Fault};
-use cwmpd::model::path::{Path, Segment};
+use cwmpd::model::path::{self, Path, Segment};
 use cwmpd::model::{builtin, grammar};
 use cwmpd::net::connection_request::{Credentials, Listener, Settings};
 use cwmpd::net::cookies::{self, Jar};
@@ -155,19 +155,16 @@ fn sound(url: &Url) {
 /// A path: put together from its words it is itself again.
 pub fn path(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
+    // As an Alias: what can stand in a path comes out of it as it went in.
+    if path::is_addressable(&text) {
+        let row = format!("Device.X.[{text}].Y");
+        let read = Path::parse(&row).map(|p| p.segments.get(2) == Some(&Segment::Alias(&text)));
+        assert!(matches!(read, Ok(true) | Err("longer than 256 characters")), "{read:?}");
+    }
     let Ok(path) = Path::parse(&text) else { return };
-    let words: Vec<String> = path
-        .segments
-        .iter()
-        .map(|s| match s {
-            Segment::Name(name) => (*name).to_string(),
-            Segment::Number(n) => n.to_string(),
-            Segment::Alias(alias) => format!("[{alias}]"),
-            Segment::Wildcard => "*".to_string(),
-        })
-        .collect();
-    let dot = if path.partial && !words.is_empty() { "." } else { "" };
-    assert_eq!(words.join(".") + dot, text);
+    let again = path.to_string();
+    assert_eq!(again, text);
+    assert_eq!(Path::parse(&again), Ok(path));
 }
 
 /// A journal file as a disk could give it back: what is read is kept by the next start, and so is

@@ -9,6 +9,8 @@ mod authentication;
 mod compression;
 #[path = "client/corners.rs"]
 mod corners;
+#[path = "client/reached.rs"]
+mod reached;
 #[path = "client/tls.rs"]
 mod tls;
 #[path = "client/waits.rs"]

@@ -1,7 +1,10 @@
 //! What the session asks of the agent, answered from the tree: the engine's core without its session.
 
 use super::acs::{Acs, KNOWN};
+use super::fallback::Fallback;
 use super::settings::Settings;
+use super::start;
+use super::trial::Trials;
 use crate::config::Config;
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform;
@@ -12,7 +15,7 @@ use crate::cwmp::session::{Host, InformFacts};
 use crate::handlers::agent::AgentFacts;
 use crate::model::fault::{Code, Fault};
 use crate::model::request::{ParameterValue, SetAttributes};
-use crate::model::tree::{Item, Selection, Status, Tree, Writer};
+use crate::model::tree::{Item, Naming, Selection, Status, Tree, Writer};
 use crate::state::journal::{Batch, Journal};
 use crate::sys::clock;
 use std::cell::RefCell;
@@ -27,8 +30,11 @@ pub const SCHEDULE: &str = "e/schedule";
 pub const REBOOT: &str = "b/reboot";
 /// Journal key that is there while a factory reset is due.
 pub const RESET: &str = "b/reset";
-/// Journal key of the URL of the ACS that was bootstrapped last.
+/// Journal key of ManagementServer.URL as it was when an ACS answered `0 BOOTSTRAP` last: who answers by
+/// that URL knows the device.
 pub const ACS: &str = "b/acs";
+/// Journal key of another ManagementServer.URL, while `0 BOOTSTRAP` waits to be told because of it.
+pub const NEW_ACS: &str = "b/new-acs";
 
 /// Reboots kept for `M Reboot`; more than any session asks for in earnest.
 const MAX_REBOOTS: usize = 64;
@@ -52,8 +58,9 @@ pub struct Core {
     pub acs: Acs,
     /// The local address by which the ACS was last reached.
     pub local: Option<std::net::IpAddr>,
-    /// What the Inform of the present session said, until it is answered.
-    pub informed: Vec<(String, String)>,
+    /// What the Inform of the present session said of watched parameters, until it is answered: path, and
+    /// the hash by which the value will be known.
+    pub informed: Vec<(String, u64)>,
     /// A session failed after its Inform was answered: a retry is due, and with nothing else to tell
     /// its Inform has no event (V-3).
     pub owed: bool,
@@ -63,6 +70,8 @@ pub struct Core {
     pub reboot_due: bool,
     /// The device is to be reset once the session has ended.
     pub reset_due: bool,
+    pub trials: Trials,
+    pub fallback: Fallback,
 }
 
 impl Core {
@@ -162,12 +171,14 @@ impl Core {
         parameters
     }
 
-    /// An Inform of these events and parameters.
+    /// An Inform of these events and parameters, named as the ACS wants them (I-7).
     pub fn facts_of(
-        &self,
+        &mut self,
         events: Vec<rpc::Event>,
-        parameters: Vec<(String, &'static str, String)>,
+        mut parameters: Vec<(String, &'static str, String)>,
     ) -> InformFacts {
+        let naming = self.naming();
+        self.tree.rename(naming, &mut parameters);
         let now = clock::now();
         InformFacts {
             device_id: self.device.clone(),
@@ -181,11 +192,22 @@ impl Core {
         }
     }
 
+    /// How the ACS wants instances named in what it is told (N-12). It holds from the moment it is set.
+    fn naming(&mut self) -> Naming {
+        const MODE: &str = "Device.ManagementServer.InstanceMode";
+        match self.tree.value(MODE).as_deref() {
+            Some("InstanceAlias") => Naming::Aliases,
+            _ => Naming::AsAsked,
+        }
+    }
+
     /// The ACS has set ParameterKey: that is no news to it (I-9).
     fn keyed(&mut self, parameter_key: &str) {
         const NAME: &str = "Device.ManagementServer.ParameterKey";
         self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
-        self.tree.reported(&[(NAME.to_owned(), parameter_key.to_owned())]);
+        if let Some(print) = self.tree.fingerprint(NAME, parameter_key) {
+            self.tree.reported(&[(NAME.to_owned(), print)]);
+        }
     }
 
     /// Makes a batch durable, or nothing of it holds (R-GEN-5).
@@ -208,19 +230,27 @@ impl Host for Core {
     }
 
     fn values(&mut self, names: &[String]) -> Result<Selection, Fault> {
-        self.tree.values(names)
+        let naming = self.naming();
+        Ok(self.tree.values(names)?.named(naming))
     }
 
     fn names(&mut self, path: &str, next_level: bool) -> Result<Selection, Fault> {
-        self.tree.names(path, next_level)
+        let naming = self.naming();
+        Ok(self.tree.names(path, next_level)?.named(naming))
     }
 
     fn attributes(&mut self, names: &[String]) -> Result<Selection, Fault> {
-        self.tree.attributes(names)
+        let naming = self.naming();
+        Ok(self.tree.attributes(names)?.named(naming))
     }
 
     fn set(&mut self, list: &[ParameterValue], parameter_key: &str) -> Result<Status, Fault> {
-        let status = self.tree.set(list, Writer::Acs { parameter_key })?;
+        const CREATE: &str = "Device.ManagementServer.AutoCreateInstances";
+        let writer = Writer::Acs { parameter_key };
+        let status = match self.tree.value(CREATE).as_deref() {
+            Some("true") => self.tree.set_creating(list, writer)?,
+            _ => self.tree.set(list, writer)?,
+        };
         self.note_reboots(list);
         self.keyed(parameter_key);
         Ok(status)
@@ -278,7 +308,8 @@ impl Host for Core {
         if self.heartbeat {
             return self.heartbeat_inform();
         }
-        let changed = self.tree.changed();
+        // What is left over is still unreported, and asks for the next session.
+        let changed = self.tree.changed(MAX_CHANGED);
         // V-13: the event is there exactly when a change is told. An ACS that was told nothing yet is
         // told no change: the first session may find by which address it is reached, for one.
         match changed.is_empty() || self.queue.contains(events::BOOTSTRAP) {
@@ -291,18 +322,20 @@ impl Host for Core {
             self.queue.add(events::PERIODIC, "");
         }
         let events = self.queue.begin_session();
-        // What is left over is still unreported, and asks for the next session.
-        let parameters = self.listed(&events, &changed[..changed.len().min(MAX_CHANGED)]);
-        self.informed = parameters.iter().map(|(path, _, value)| (path.clone(), value.clone())).collect();
+        let parameters = self.listed(&events, &changed);
+        let watched =
+            parameters.iter().filter_map(|p| Some((p.0.clone(), self.tree.fingerprint(&p.0, &p.2)?)));
+        self.informed = watched.collect();
         self.facts_of(events, parameters)
     }
 
     fn inform_delivered(&mut self) {
         let informed = std::mem::take(&mut self.informed);
         self.tree.reported(&informed);
-        self.acs.answered(self.queue.contains(events::BOOTSTRAP) && !self.heartbeat);
-        self.queue.delivered();
-        self.keep_records();
+        let mut batch = Batch::default();
+        start::answered(self, &mut batch);
+        self.records(&mut batch);
+        self.confirm_trial(batch);
     }
 
     fn next_request(&mut self) -> Option<AgentRequest> {

@@ -2,8 +2,11 @@
 //! value may be (kind), where instances stand (index), and how it is read (cursor) and changed
 //! (transaction). Values come from handlers; this room only knows their trait.
 
+mod alias;
 mod attributes;
+mod bells;
 pub mod builtin;
+mod create;
 mod cursor;
 pub mod fault;
 pub mod grammar;
@@ -21,8 +24,11 @@ pub mod sample;
 pub mod schema;
 mod served;
 mod set;
+mod sweep;
 mod transaction;
 pub mod tree;
+pub mod trial;
+mod watched;
 
 #[cfg(test)]
 mod tests;

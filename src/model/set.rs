@@ -1,32 +1,34 @@
 //! SetParameterValues: everything is checked, and every fault collected, before a transaction begins
 //! (R-GEN-5, R-SPV-1 to 20).
 
-use super::attributes::hash;
 use super::fault::{Code, Fault, ParameterFault};
 use super::handler::Failure;
 use super::index::Place;
 use super::intent::{NewValue, Op, Planned};
 use super::kind::Misfit;
+use super::kind::forms::items;
 use super::request::ParameterValue;
+use super::resolve::{Allow, Target};
 use super::schema::{ObjectId, ParamId, SourceKind, flag};
 use super::served::{MAX_DEPTH, Numbers};
 use super::transaction::parameter_key;
 use super::tree::{Status, Tree, Writer};
+use super::trial::Touched;
+use super::watched::Edits;
 use crate::state::journal::Batch;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most parameters that one SetParameterValues may set; beyond it 9004.
 pub const MAX_SET: usize = 4096;
-/// What an Alias that the agent gives begins with; nobody else's may (TR-069 3.6.1).
-pub(super) const AGENT_ALIAS: &str = "cpe-";
 
 /// One entry of a SetParameterValues, checked by itself.
-struct Checked {
-    object: ObjectId,
-    place: Place,
-    param: ParamId,
-    value: String,
-    refers: Option<Vec<String>>,
+pub(super) struct Checked {
+    pub object: ObjectId,
+    pub place: Place,
+    pub param: ParamId,
+    pub value: String,
+    pub refers: Option<Vec<String>>,
 }
 
 /// References in their canonical form, and the keys of the row where there is one reference.
@@ -53,6 +55,26 @@ impl Tree {
     /// is too long; 9004 for too many, or no room to keep them; 9001 for two changes that cannot be taken back; 9002 when a
     /// handler failed. Nothing has been changed then.
     pub fn set(&mut self, list: &[ParameterValue], writer: Writer<'_>) -> Result<Status, Fault> {
+        self.set_allowing(list, writer, Allow::Plain)
+    }
+
+    /// As [`Tree::set`]; an Alias that no row has makes the row, in the same transaction
+    /// (AutoCreateInstances, R-SPV-21, R-SPV-22).
+    ///
+    /// # Errors
+    /// As [`Tree::set`]; 9005 on each parameter of a row that cannot be made.
+    pub fn set_creating(&mut self, list: &[ParameterValue], writer: Writer<'_>) -> Result<Status, Fault> {
+        let done = self.set_allowing(list, writer, Allow::NewRows);
+        self.end_created(done.is_ok());
+        done
+    }
+
+    fn set_allowing(
+        &mut self,
+        list: &[ParameterValue],
+        writer: Writer<'_>,
+        allow: Allow,
+    ) -> Result<Status, Fault> {
         let key = parameter_key(writer)?;
         if list.len() > MAX_SET {
             return Err(Fault::new(Code::RESOURCES_EXCEEDED, format!("more than {MAX_SET} parameters")));
@@ -60,8 +82,16 @@ impl Tree {
         let mut faults: Vec<ParameterFault> = Vec::new();
         let mut checked: Vec<(usize, Checked)> = Vec::new();
         let mut seen = BTreeSet::new();
-        for (at, entry) in list.iter().enumerate() {
-            match self.check_entry(entry, writer) {
+        // All names first: a value may refer to a row that a later entry makes (R-SPV-2).
+        let mut targets = Vec::with_capacity(list.len());
+        for entry in list {
+            match self.resolve_with(&entry.name, allow) {
+                Err(fault) if fault.code == Code::RESOURCES_EXCEEDED => return Err(fault),
+                target => targets.push(target.map_err(|f| (f.code, f.text))),
+            }
+        }
+        for (at, (entry, target)) in list.iter().zip(targets).enumerate() {
+            match target.and_then(|target| self.check_entry(entry, &target, writer)) {
                 Ok(one) => {
                     if !seen.insert((one.param, one.place.numbers)) {
                         let why = format!("{} is set twice", entry.name);
@@ -72,55 +102,75 @@ impl Tree {
                 Err((code, text)) => faults.push(ParameterFault { name: entry.name.clone(), code, text }),
             }
         }
+        self.name_created(&mut checked);
         let staged: Staged =
             checked.iter().map(|(_, c)| ((c.param, c.place.numbers), c.value.clone())).collect();
         let mut bad: BTreeMap<usize, (Code, String)> = BTreeMap::new();
         self.check_unique(&checked, &staged, &mut bad);
-        let (mut planned, members, kept) = self.plan_set(&checked);
+        let trial = self.set_goes_on_trial(&checked, writer)?;
+        let (planned, members, kept) = self.plan_set(&checked, trial);
+        // A handler judges values of rows that it has yet to make when it has made them.
         for (planned, members) in planned.iter().zip(&members) {
-            let mut judged: Vec<(usize, Failure)> = Vec::new();
-            self.with(planned, |h, ctx, row, change| h.check(ctx, row, change, &mut judged));
-            for (index, failure) in judged {
-                let Some(at) = members.get(index).or(members.first()) else {
-                    continue;
-                };
-                // 9004 speaks of a whole RPC only (R-SPV-6).
-                let code = if failure.code == Code::RESOURCES_EXCEEDED {
-                    Code::REQUEST_DENIED
-                } else {
-                    failure.code
-                };
-                bad.entry(*at).or_insert((code, failure.text));
+            if !self.is_made_by_handler(planned.object, &planned.numbers) && !self.is_early(planned) {
+                self.judge_change(planned, members, &mut bad);
             }
         }
-        for (at, (code, text)) in bad {
-            let name = list.get(at).map(|e| e.name.clone()).unwrap_or_default();
-            faults.push(ParameterFault { name, code, text });
-        }
-        if !faults.is_empty() {
-            let parameters = faults;
-            return Err(Fault {
-                code: Code::INVALID_ARGUMENTS,
-                text: "Invalid arguments".to_owned(),
-                parameters,
-            });
-        }
+        refuse(list, faults, bad)?;
         // What takes the place of an old value needs room for a moment only; it is counted in full.
-        self.check_room(kept.iter().map(|(path, value)| path.len() + value.len()).sum())?;
-        self.carry_out(&mut planned)?;
+        let room = kept.iter().map(|(path, value)| path.len() + value.len()).sum::<usize>();
+        self.check_room(room + self.room_of_created())?;
+        let planned = self.carry_out_set(list, planned, &members, trial)?;
         let mut batch = Batch::default();
         for (path, value) in kept {
             batch.put(path, value);
         }
+        self.keep_created(&mut batch);
         if key.is_some() {
             self.tell_written(&checked, &planned, &mut batch);
         }
-        self.conclude(planned, batch, key)
+        self.conclude(planned, batch, key, trial)
+    }
+
+    fn set_goes_on_trial(&mut self, checked: &[(usize, Checked)], writer: Writer<'_>) -> Result<bool, Fault> {
+        let mut touched = Vec::with_capacity(checked.len());
+        for (_, one) in checked {
+            let set = Some((one.param, one.value.as_str()));
+            touched.push(Touched { object: one.object, numbers: one.place.numbers, set });
+        }
+        let rows = self.new_rows().map(|(object, numbers)| Touched { object, numbers, set: None });
+        touched.extend(rows);
+        self.goes_on_trial(writer, &touched)
+    }
+
+    /// Has the handler of a change judge it; `members` are the entries that its values come from.
+    pub(super) fn judge_change(
+        &mut self,
+        planned: &Planned,
+        members: &[usize],
+        bad: &mut BTreeMap<usize, (Code, String)>,
+    ) {
+        let mut judged: Vec<(usize, Failure)> = Vec::new();
+        self.with(planned, |h, ctx, row, change| h.check(ctx, row, change, &mut judged));
+        for (index, failure) in judged {
+            let Some(at) = members.get(index).or(members.first()) else {
+                continue;
+            };
+            // 9004 speaks of a whole RPC only (R-SPV-6).
+            let code = match failure.code {
+                Code::RESOURCES_EXCEEDED => Code::REQUEST_DENIED,
+                code => code,
+            };
+            bad.entry(*at).or_insert((code, failure.text));
+        }
     }
 
     /// What an entry asks for, by itself.
-    fn check_entry(&mut self, entry: &ParameterValue, writer: Writer<'_>) -> Result<Checked, (Code, String)> {
-        let target = self.resolve(&entry.name, false).map_err(|f| (f.code, f.text))?;
+    fn check_entry(
+        &mut self,
+        entry: &ParameterValue,
+        target: &Target,
+        writer: Writer<'_>,
+    ) -> Result<Checked, (Code, String)> {
         let unknown = |why: &str| (Code::INVALID_NAME, why.to_owned());
         let param = target.param.ok_or_else(|| unknown("a partial path cannot be set"))?;
         let place = self
@@ -146,9 +196,11 @@ impl Tree {
         }
         let schema = &self.served.schema;
         let general = format!("{}{}", schema.object(target.object).path(), schema.param(param).name());
-        (self.judge)(self, &general, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
+        let judge = self.judge.clone();
+        judge(self, &general, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
         if self.served.source(param).is_some_and(|s| s.kind == SourceKind::Alias) {
-            self.check_alias(target.object, &place, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
+            self.check_alias(target.object, place.numbers(), &value)
+                .map_err(|why| (Code::INVALID_VALUE, why))?;
         }
         Ok(Checked { object: target.object, place, param, value, refers })
     }
@@ -159,10 +211,12 @@ impl Tree {
         let refused = |why: &str| (Code::INVALID_VALUE, why.to_owned());
         let mut paths: Vec<String> = Vec::new();
         let mut keys = None;
-        for item in value.split(',') {
-            let item = item.trim();
+        let list = self.served.schema.param(param).kind().row.list;
+        // An Alias may hold what parts the items of a list.
+        let items: Vec<Cow<'_, str>> = if list { items(value).collect() } else { vec![value.trim().into()] };
+        for item in items {
             let target = self
-                .resolve(&format!("{}.", item.trim_end_matches('.')), false)
+                .resolve(&format!("{}.", item.strip_suffix('.').unwrap_or(&item)), false)
                 .map_err(|_| refused("there is no row of this name"))?;
             if target.table {
                 return Err(refused("a table is no row"));
@@ -182,7 +236,6 @@ impl Tree {
             path.pop();
             paths.push(path);
         }
-        let list = self.served.schema.param(param).kind().row.list;
         Ok((paths.join(","), keys.filter(|_| !list)))
     }
 
@@ -191,15 +244,6 @@ impl Tree {
         let mut names = [""; MAX_DEPTH];
         self.index.keys(place, &mut names);
         names.iter().take(place.depth).map(|k| (*k).to_owned()).collect()
-    }
-
-    /// N-10: what an Alias that somebody else chooses must be, beyond its type.
-    fn check_alias(&self, table: ObjectId, place: &Place, alias: &str) -> Result<(), String> {
-        let own = alias == format!("{AGENT_ALIAS}{}", place.numbers().last().copied().unwrap_or(0));
-        if alias.starts_with(AGENT_ALIAS) && !own && alias != self.alias(table, place) {
-            return Err(format!("only the agent gives names that begin with {AGENT_ALIAS}"));
-        }
-        Ok(())
     }
 
     /// R-SPV-20, N-10: no two rows of a table have the same key when all is set.
@@ -317,6 +361,7 @@ impl Tree {
     fn plan_set(
         &mut self,
         checked: &[(usize, Checked)],
+        trial: bool,
     ) -> (Vec<Planned>, Vec<Vec<usize>>, Vec<(String, String)>) {
         let (mut planned, mut members): (Vec<Planned>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
         let mut kept = Vec::new();
@@ -340,7 +385,7 @@ impl Tree {
                     let Some(handler) = self.served.handler(source) else {
                         continue;
                     };
-                    let after = param.has(flag::AFTER_SESSION) && self.session != 0;
+                    let after = (trial || param.has(flag::AFTER_SESSION)) && self.session != 0;
                     let entry = known.entry((one.object, one.place.numbers, handler, after));
                     let index = *entry.or_insert_with(|| {
                         members.push(Vec::new());
@@ -376,27 +421,51 @@ impl Tree {
 
     /// I-9, R-SPV-26: what the ACS wrote is known to it: the new values, as they now read.
     fn tell_written(&mut self, checked: &[(usize, Checked)], planned: &[Planned], batch: &mut Batch) {
+        let mut edits = Edits::default();
+        self.tell_created(&mut edits);
         for (_, one) in checked {
-            let path = self.param_path(one.object, &one.place.numbers, one.param);
-            if self.attributes_of(one.param, &path).notification == 0 {
+            if self.attributes_of(one.object, &one.place.numbers, one.param).notification == 0 {
                 continue;
             }
-            let param = self.served.schema.param(one.param);
             let promised = planned.iter().any(|p| {
                 p.after
                     && p.numbers == one.place.numbers
                     && matches!(&p.op, Op::Set(values) if values.iter().any(|v| v.param == one.param))
             });
             let handled = self.served.source(one.param).is_some_and(|s| self.served.handler(s).is_some());
-            let value = match () {
-                () if param.has(flag::HIDDEN) => String::new(),
-                // A handler may read back another form than the one written.
-                () if handled && !promised => {
-                    self.read(one.object, &one.place, &[one.param], false).pop().unwrap_or_default()
-                }
-                () => one.value.clone(),
+            let command = self.served.schema.param(one.param).has(flag::COMMAND);
+            // A handler may read back another form than the one written.
+            let value = match (handled && !promised) || command {
+                true => self.read(one.object, &one.place, &[one.param], true).pop().unwrap_or_default(),
+                false => one.value.clone(),
             };
-            self.tell(one.object, &path, hash(&value), batch);
+            let print = self.print_of(one.param, &value);
+            self.tell(&mut edits, one.object, &one.place.numbers, one.param, print);
         }
+        let volatile = self.batch_edits(edits, batch);
+        self.keep_volatile(volatile);
+    }
+}
+
+/// Refuses a set with a line for each parameter that is wrong (R-SPV-4).
+///
+/// # Errors
+/// 9003 when there are any.
+pub(super) fn refuse(
+    list: &[ParameterValue],
+    mut faults: Vec<ParameterFault>,
+    bad: BTreeMap<usize, (Code, String)>,
+) -> Result<(), Fault> {
+    for (at, (code, text)) in bad {
+        let name = list.get(at).map(|e| e.name.clone()).unwrap_or_default();
+        faults.push(ParameterFault { name, code, text });
+    }
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Fault {
+            code: Code::INVALID_ARGUMENTS,
+            text: "Invalid arguments".to_owned(),
+            parameters: faults,
+        }),
     }
 }

@@ -179,6 +179,25 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// How far a session came toward the ACS, in this order. Who changed the way to the ACS learns from it
+/// whether the way is at fault: from [`Reached::Refused`] on it is not.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Reached {
+    /// Nothing: perhaps the name has no address, perhaps nobody was asked for it.
+    #[default]
+    Nothing,
+    /// There was an address for the name; nobody answered there.
+    Resolved,
+    /// TCP, and then silence where TLS should have been.
+    Tcp,
+    /// The other end answered and refused: a reset, a TLS alert, a certificate that is no good.
+    Refused,
+    /// A whole connection: TCP, and TLS where the URL is https.
+    Connected,
+    /// HTTP: the status of the last response.
+    Answered(u16),
+}
+
 /// The most redirects in a row that are followed (T-25).
 pub const MAX_REDIRECTS: u32 = 5;
 /// The most of a challenge's or redirect's own body that is read to keep the connection.
@@ -293,6 +312,11 @@ impl Client {
         }
     }
 
+    /// How far the session has come until now.
+    pub fn reached(&self) -> Reached {
+        self.shared.reached()
+    }
+
     /// The local address of the last connection: what the connection-request URL shows.
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.local_address
@@ -317,6 +341,7 @@ impl Client {
             };
             let error = match result {
                 Ok(answer) => {
+                    self.shared.came(Reached::Answered(answer.status().as_u16()));
                     self.note_head(answer.headers());
                     return Ok(answer);
                 }

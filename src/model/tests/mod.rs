@@ -1,11 +1,15 @@
 //! The tree against its rules: tables over a small data model and two handlers in memory.
 
+mod aliases;
 mod attributes;
 mod changing;
+mod creating;
 mod cut;
 mod limits;
+mod notification;
 mod reading;
 mod recovery;
+mod trial;
 
 use super::fault::{Code, Fault};
 use super::request::ParameterValue;
@@ -22,7 +26,7 @@ InterfaceStackNumberOfEntries = { type = "unsignedInt", const = "0" }
 
 ["Device.Info."]
 Model    = { type = "string(8)", const = "router" }
-UpTime   = { type = "unsignedInt", native = "one" }
+UpTime   = { type = "unsignedInt", native = "one", notify = "canDeny" }
 Version  = { type = "string(64)", native = "one", notify = "forceEnabled" }
 Code     = { type = "string(64)", store = "first", write = true, notify = "forceEnabled" }
 Secret   = { type = "string(64)", store = "s3cret", write = true, hidden = true }
@@ -43,7 +47,7 @@ Speed   = { type = "int(-1..1000)", write = true }
 Lower   = { type = "list(ref())" }
 
 ["Device.Port.{i}.Stats."]
-Bytes   = { type = "unsignedLong", native = "two" }
+Bytes   = { type = "unsignedLong", native = "two", notify = "canDeny" }
 Limit   = { type = "unsignedInt", native = "two", write = true }
 
 ["Device.Rule.{i}."]
@@ -70,6 +74,25 @@ entries = "LinkNumberOfEntries"
 Note    = { type = "string(8)", write = true }
 Port    = { type = "ref(Device.Port.{i}.)", write = true }
 
+["Device.Zone.{i}."]
+native  = "two"
+create  = true
+keys    = ["nf:Alias", "Name"]
+entries = "ZoneNumberOfEntries"
+Alias   = { type = "Alias", write = true }
+Name    = { type = "string(16)", write = true }
+Via     = { type = "ref(Device.Port.{i}.)", write = true }
+Kept    = { type = "string(8)", store = "kept", write = true }
+HostNumberOfEntries = { type = "unsignedInt" }
+
+["Device.Zone.{i}.Host.{i}."]
+native  = "two"
+create  = true
+entries = "HostNumberOfEntries"
+Alias   = { type = "Alias", write = true }
+Name    = { type = "string(16)", write = true }
+Later   = { type = "string(16)", write = true, after_session = true }
+
 ["Device.Seen.{i}."]
 native  = "two"
 volatile = true
@@ -84,6 +107,7 @@ const COUNTERS: &str = r#"
 PortNumberOfEntries = { type = "unsignedInt" }
 RuleNumberOfEntries = { type = "unsignedInt" }
 LinkNumberOfEntries = { type = "unsignedInt" }
+ZoneNumberOfEntries = { type = "unsignedInt" }
 SeenNumberOfEntries = { type = "unsignedInt" }
 "#;
 
@@ -176,19 +200,17 @@ impl Bench {
 
     fn set_as(&mut self, list: &[(&str, &str)], writer: Writer<'_>) -> Result<Status, Fault> {
         self.tree.begin_rpc();
-        let list: Vec<ParameterValue> = list
-            .iter()
-            .map(|(name, value)| ParameterValue {
-                name: (*name).into(),
-                value: (*value).into(),
-                xsi_type: None,
-            })
-            .collect();
-        self.tree.set(&list, writer)
+        self.tree.set(&entries(list), writer)
     }
 
     fn set(&mut self, list: &[(&str, &str)]) -> Result<Status, Fault> {
         self.set_as(list, Writer::Acs { parameter_key: "key" })
+    }
+
+    /// A set while AutoCreateInstances is true.
+    fn create(&mut self, list: &[(&str, &str)]) -> Result<Status, Fault> {
+        self.tree.begin_rpc();
+        self.tree.set_creating(&entries(list), Writer::Acs { parameter_key: "created" })
     }
 
     fn add(&mut self, object: &str) -> Result<(u32, Status), Fault> {
@@ -199,6 +221,20 @@ impl Bench {
     fn delete(&mut self, object: &str) -> Result<Status, Fault> {
         self.tree.begin_rpc();
         self.tree.delete(object, Writer::Acs { parameter_key: "deleted" })
+    }
+
+    /// What an Inform would tell as changed.
+    fn changed(&mut self) -> Vec<String> {
+        self.tree.changed(usize::MAX)
+    }
+
+    /// An Inform told these values and was answered.
+    fn reported(&mut self, values: &[(&str, &str)]) {
+        let mut told = Vec::new();
+        for (path, value) in values {
+            told.extend(self.tree.fingerprint(path, value).map(|print| ((*path).to_owned(), print)));
+        }
+        self.tree.reported(&told);
     }
 
     fn key(&self) -> Option<String> {
@@ -212,6 +248,15 @@ impl Bench {
         log.retain(|l| !l.starts_with("get") && !l.starts_with("list"));
         log
     }
+}
+
+fn entries(list: &[(&str, &str)]) -> Vec<ParameterValue> {
+    let one = |(name, value): &(&str, &str)| ParameterValue {
+        name: (*name).into(),
+        value: (*value).into(),
+        xsi_type: None,
+    };
+    list.iter().map(one).collect()
 }
 
 fn texts(list: &[&str]) -> Vec<String> {
