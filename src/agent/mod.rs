@@ -4,11 +4,13 @@
 
 mod acs;
 pub mod answer;
+mod bells;
 mod boot;
 mod compression;
 pub mod control;
 mod control_server;
 mod engine;
+mod following;
 mod heartbeat;
 mod host;
 mod judge;
@@ -41,6 +43,8 @@ const ENGINE_STACK: usize = 512 * 1024;
 pub(crate) enum Message {
     /// A valid connection request was answered.
     ConnectionRequest,
+    /// Something that is watched may have changed.
+    Rung,
     /// SIGTERM or SIGINT.
     Stop,
     /// SIGHUP.

@@ -117,6 +117,7 @@ pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
 fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     let mut notes = Vec::new();
     identify(core);
+    core.tree.salt(boot::salt(&mut core.journal.borrow_mut()));
     take_first_values(core);
     door.path = random_path_kept(core);
     // A daemon that was restarted may have no session for a day, and can be called all the same.

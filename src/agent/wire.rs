@@ -4,7 +4,7 @@
 use super::Message;
 use crate::net::client::{Body, Client, Error, Options, Pieces};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::thread;
@@ -18,8 +18,8 @@ const STACK: usize = 512 * 1024;
 #[derive(Debug)]
 pub enum Event {
     /// There is a connection and the first message is wanted. With its local address: the
-    /// connection-request URL in the first Inform shows it.
-    Ready(Option<IpAddr>),
+    /// connection-request URL in the first Inform shows it. And the address of the ACS.
+    Ready(Option<IpAddr>, Option<SocketAddr>),
     /// A 200 or 204 came; the body is empty for an empty response.
     Answered {
         /// The response's body.
@@ -96,7 +96,7 @@ impl Line {
                 return;
             }
         };
-        if !self.tell(Event::Ready(client.local_address().map(|a| a.ip()))) {
+        if !self.tell(Event::Ready(client.local_address().map(|a| a.ip()), client.acs_address())) {
             return;
         }
         loop {

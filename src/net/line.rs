@@ -146,6 +146,11 @@ impl Line {
         self.socket.local_addr().ok()
     }
 
+    /// The other end.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.socket.peer_addr().ok()
+    }
+
     /// Does the TLS handshake; from then on everything goes through it.
     pub fn secure(&mut self, connection: ClientConnection, until: Instant) -> Result<(), Error> {
         const PHASE: &str = "TLS handshake";

@@ -214,6 +214,30 @@ fn hb_3_a_retry_goes_first() {
     session.end();
 }
 
+/// V-22: due at the same moment as a periodic Inform, each has its session.
+// Proves: V-22, HB-3
+#[test]
+fn v_22_not_merged_with_what_is_due_at_the_same_time() {
+    let acs = Acs::start(Options::default());
+    let daemon = settled(&acs, "same-time");
+    let time = clock::utc(clock::now().wall + 2);
+    let server = "Device.ManagementServer.PeriodicInform";
+    daemon.ask(&[
+        "set",
+        &format!("{POLICY}Enable=true"),
+        &format!("{POLICY}ReportingInterval=30"),
+        &format!("{POLICY}InitiationTime={time}"),
+        &format!("{server}Enable=true"),
+        &format!("{server}Interval=30"),
+        &format!("{server}Time={time}"),
+    ]);
+    for codes in [[HEARTBEAT], ["2 PERIODIC"]] {
+        let session = acs.next_session(BEAT);
+        assert_eq!(session.inform.codes(), codes);
+        session.end();
+    }
+}
+
 /// I-5: an InformParameter row for this event is in its Inform; rows for others are not.
 // Proves: I-5
 #[test]

@@ -4,6 +4,7 @@
 
 #[path = "../acs/mod.rs"]
 mod acs;
+mod address;
 mod alias;
 mod attributes;
 mod boot;
@@ -12,6 +13,8 @@ mod compression;
 mod daemon;
 mod delayed_reboot;
 mod heartbeat;
+mod inconvenient;
+mod notification;
 mod objects;
 mod off;
 mod own_requests;

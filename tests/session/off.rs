@@ -17,7 +17,6 @@ fn c_30_put_off_through_a_restart() {
     let mut session = acs.next_session(SOON);
     session.set(&[(ENABLE, "xsd:boolean", "0")], "").expect("put off");
     assert_eq!(session.value(ENABLE).as_deref(), Ok("false"), "the session goes on");
-    call(&acs, &daemon);
     session.end();
     until(&daemon, "end of the session", |s| text(s, "state").starts_with("EnableCWMP"));
     assert_eq!(failure(&daemon), None, "it ends normally");
@@ -41,7 +40,26 @@ fn c_30_put_off_through_a_restart() {
     let session = acs.next_session(SOON);
     let mut codes = session.inform.codes();
     codes.sort_unstable();
-    assert_eq!(codes, ["1 BOOT", "4 VALUE CHANGE"], "the call of before is no news any more");
+    assert_eq!(codes, ["1 BOOT", "4 VALUE CHANGE"]);
+    session.end();
+}
+
+/// C-30: who called before it was put off is not called back when it is put on again.
+// Proves: C-30
+#[test]
+fn c_30_a_call_of_before() {
+    let acs = Acs::start(Options::default());
+    let daemon = agent(&acs, "call-of-before");
+    let mut session = acs.next_session(SOON);
+    session.set(&[(ENABLE, "xsd:boolean", "0")], "").expect("put off");
+    call(&acs, &daemon);
+    session.end();
+    until(&daemon, "end of the session", |s| text(s, "state").starts_with("EnableCWMP"));
+    daemon.ask(&["set", &format!("{ENABLE}=true")]);
+    until(&daemon, "open port", |s| s["connection_request_url"].is_string());
+    daemon.ask(&["set", "Device.DeviceInfo.ProvisioningCode=local"]);
+    let session = acs.next_session(SOON);
+    assert_eq!(session.inform.codes(), ["4 VALUE CHANGE"]);
     session.end();
 }
 
