@@ -109,8 +109,8 @@ pub fn set_cookie(data: &[u8]) {
     let other = Url::parse("https://elsewhere.invalid/cwmp/in").expect("a URL");
     let mut jar = Jar::default();
     for line in text.split('\n') {
-        jar.store(line, &url);
-        let _ = cookies::date(line);
+        jar.store(line, &url, Some(1_767_225_600));
+        let _ = cookies::parse_date(line);
         if let Some(header) = jar.header(&url) {
             assert!(header.len() <= cookies::MAX_COOKIES_SIZE + 3 * cookies::MAX_COOKIES);
             assert!(header.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~')));

@@ -7,20 +7,23 @@ use super::bells::{Cause, Rings};
 use super::compression::Compression;
 use super::control::{Request, SessionReport};
 use super::control_server::{ReplyTo, Snapshot};
+use super::following::Following;
 use super::host::Core;
 use super::reactor::{Mailbox, Task};
 use super::settings::Settings;
 use super::wire::{Event, Order, Wire};
 use super::{Message, boot, serving, start, status};
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::cwmp::events;
 use crate::cwmp::session::{Incoming, Outgoing, Session};
 use crate::cwmp::trigger::{self, Calls, Trigger};
-use crate::model::tree::Selection;
-use crate::net::client::Error;
+use crate::model::tree::{Bells, Selection};
+use crate::net::client::{Error, Reached};
 use crate::net::connection_request::Listener;
+use crate::net::source;
 use crate::state::journal::Journal;
 use crate::sys::clock::{self, Now};
+use crate::sys::netlink::events::topic;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -72,6 +75,7 @@ pub struct Engine {
     pub notes: Vec<String>,
     pub overlay_problems: Vec<String>,
     pub compression: Compression,
+    following: Following,
     /// Answers to shells that were begun, by number.
     pub walks: Vec<(u32, Selection)>,
     /// The number of the last of them.
@@ -112,6 +116,7 @@ pub fn run(parts: Parts) {
         notes: opening.notes,
         overlay_problems: opening.overlay_problems,
         compression: Compression::default(),
+        following: Following::default(),
         walks: Vec::new(),
         walk_number: 0,
         waiting: Vec::new(),
@@ -190,6 +195,9 @@ impl Engine {
             }
         }
         let now = clock::now();
+        if self.session.is_none() {
+            self.put_back_failed(now);
+        }
         // What becomes due while a session runs waits for its end.
         let mut next = [None; 5];
         if self.session.is_none() {
@@ -204,8 +212,8 @@ impl Engine {
                 self.core.queue.add(events::PERIODIC, "");
             }
             for key in &due.scheduled {
-                self.core.queue.add(events::SCHEDULED, "");
-                self.core.queue.add(events::M_SCHEDULE_INFORM, key);
+                self.core.queue.add_of_former(events::SCHEDULED, "");
+                self.core.queue.add_of_former(events::M_SCHEDULE_INFORM, key);
             }
             if due.periodic || !due.scheduled.is_empty() {
                 self.core.keep_records();
@@ -216,7 +224,7 @@ impl Engine {
                 let (core, calls) = (&self.core, self.calls());
                 match trigger::now(&core.queue, &core.schedule, calls, now) {
                     Some(trigger) => self.begin(now, trigger),
-                    None => next[1] = trigger::throttled_until(&core.queue, &core.schedule, calls),
+                    None => next[1] = trigger::later(&core.queue, &core.schedule, calls),
                 }
             }
             // While a session runs its retry wait is over; what waits for the end of something is not to
@@ -243,12 +251,39 @@ impl Engine {
         log::debug!("what is watched is compared: {cause:?}");
         // Listened first, looked then: what happens in between rings.
         self.listen();
+        self.follow();
         self.sweep();
-        if cause == Cause::Told && self.rings.want(self.core.tree.bells()) {
-            self.listen();
-            self.rings.at_once(now.mono);
+        if cause == Cause::Told {
+            let bells = self.bells();
+            if self.rings.want(bells) {
+                self.listen();
+                self.rings.at_once(now.mono);
+            }
         }
         self.rings.swept(now.mono);
+    }
+
+    /// Moves the connection-request port when the ACS is reached by another address than before.
+    fn follow(&mut self) {
+        let config = &self.core.config;
+        if config.connection_request.listen != Listen::Auto {
+            self.following = Following::default();
+        }
+        let interface = config.acs.bind_interface.as_deref();
+        let toward = |acs| source::toward(acs, interface);
+        if let Some(local) = self.following.look(self.core.local, toward) {
+            log::info!("the ACS is reached by {local} now");
+            self.open_door(Some(local));
+        }
+    }
+
+    /// What to listen to: what is watched, and the address by which the ACS is reached.
+    fn bells(&mut self) -> Bells {
+        let mut bells = self.core.tree.bells();
+        if self.following.is_on() {
+            bells.kernel |= topic::ADDRESS | topic::ROUTE;
+        }
+        bells
     }
 
     fn listen(&mut self) {
@@ -263,7 +298,7 @@ impl Engine {
     }
 
     /// Compares what is actively watched; a change asks for a session (N-3).
-    fn sweep(&mut self) {
+    pub fn sweep(&mut self) {
         self.core.tree.begin_rpc();
         if self.core.tree.sweep() {
             self.core.queue.add(events::VALUE_CHANGE, "");
@@ -280,12 +315,16 @@ impl Engine {
         self.kicked &= heartbeat;
         self.sessions = self.sessions.wrapping_add(1);
         self.core.settings = Settings::read(&mut self.core.tree);
+        start::choose_acs(&mut self.core, now, heartbeat);
+        if !heartbeat {
+            self.core.trial_attempt(now, trigger == Trigger::Trial);
+        }
         let mut options = start::client_options(&self.core, now);
         self.core.acs.meet(&options.url);
         self.compression.begin(&mut options);
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
-                log::info!("session with {} begins", self.core.settings.url);
+                log::info!("session with {} begins", self.core.fallback.asked());
                 let codes = self.core.begin_events(heartbeat);
                 self.core.schedule.session_began();
                 self.core.tree.begin_session();
@@ -310,7 +349,8 @@ impl Engine {
         // What a session of the past says is nothing to the present one.
         let Some(active) = self.session.as_mut().filter(|s| s.id == id) else { return };
         match event {
-            Event::Ready(local) => {
+            Event::Ready(local, acs) => {
+                self.following.reached(acs);
                 self.open_door(local);
                 self.step(Incoming::Start);
                 // The Inform itself may have found that a value changed.
@@ -343,7 +383,7 @@ impl Engine {
                     self.order(Order::Stream(first));
                 }
             }
-            Event::Failed(error) => {
+            Event::Failed(error, reached) => {
                 self.compression.failed(&error);
                 let longer = match &error {
                     Error::Status { code, retry_after, .. } => {
@@ -354,7 +394,7 @@ impl Engine {
                     }
                     _ => None,
                 };
-                self.end(Some((error.to_string(), longer)));
+                self.end(Some((error.to_string(), longer, reached)));
             }
         }
     }
@@ -385,7 +425,7 @@ impl Engine {
                 self.order(Order::Finish);
                 self.end(None);
             }
-            Outgoing::Failed(why) => self.end(Some((why, None))),
+            Outgoing::Failed(why) => self.end(Some((why, None, Reached::Answered(200)))),
         }
     }
 
@@ -397,13 +437,17 @@ impl Engine {
         }
     }
 
-    /// The session is over; `failed` says why it failed, and how long the ACS wants us to wait.
-    fn end(&mut self, failed: Option<(String, Option<u32>)>) {
+    /// The session is over; `failed` says why it failed, how long the ACS wants us to wait, and how far
+    /// the session came.
+    fn end(&mut self, failed: Option<(String, Option<u32>, Reached)>) {
         let Some(active) = self.session.take() else { return };
         let now = clock::now();
         drop(active.wire);
+        let answered = active.machine.is_delivered();
+        let reached = failed.as_ref().map_or(Reached::Answered(200), |(_, _, reached)| *reached);
+        self.core.trial_learns(answered, reached);
         // In whatever way it ended: what was answered with success is applied (R-SPV-9).
-        for note in self.core.tree.end_session() {
+        for note in self.core.end_session(false) {
             log::warn!("{note}");
             self.note(note);
         }
@@ -425,7 +469,7 @@ impl Engine {
                     active.machine.faults()
                 );
             }
-            Some((why, longer)) => {
+            Some((why, longer, _)) => {
                 if let Some(code) = active.machine.inform_fault() {
                     self.core.acs.refused(Refusal::Fault(code));
                 }
@@ -434,8 +478,12 @@ impl Engine {
                 if heartbeat {
                     log::warn!("heartbeat failed: {why}; the next one comes at its time");
                 } else {
-                    self.core.owed |= active.machine.is_delivered();
+                    self.core.owed |= answered;
                     self.failed(now, &why, longer);
+                    self.kicked |= start::acs_failed(&mut self.core, answered);
+                    if !answered {
+                        self.trial_ended(now, reached, &why);
+                    }
                 }
             }
         }
@@ -616,7 +664,7 @@ impl Engine {
 
     /// What calls for a session beside queue and schedule.
     pub fn calls(&self) -> Calls {
-        Calls { kicked: self.kicked, owed: self.core.owed }
+        Calls { kicked: self.kicked, owed: self.core.owed, trial: self.core.trials.call() }
     }
 
     /// When the session that runs began.

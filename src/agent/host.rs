@@ -1,7 +1,10 @@
 //! What the session asks of the agent, answered from the tree: the engine's core without its session.
 
 use super::acs::{Acs, KNOWN};
+use super::fallback::Fallback;
 use super::settings::Settings;
+use super::start;
+use super::trial::Trials;
 use crate::config::Config;
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform;
@@ -27,8 +30,11 @@ pub const SCHEDULE: &str = "e/schedule";
 pub const REBOOT: &str = "b/reboot";
 /// Journal key that is there while a factory reset is due.
 pub const RESET: &str = "b/reset";
-/// Journal key of the URL of the ACS that was bootstrapped last.
+/// Journal key of ManagementServer.URL as it was when an ACS answered `0 BOOTSTRAP` last: who answers by
+/// that URL knows the device.
 pub const ACS: &str = "b/acs";
+/// Journal key of another ManagementServer.URL, while `0 BOOTSTRAP` waits to be told because of it.
+pub const NEW_ACS: &str = "b/new-acs";
 
 /// Reboots kept for `M Reboot`; more than any session asks for in earnest.
 const MAX_REBOOTS: usize = 64;
@@ -64,6 +70,8 @@ pub struct Core {
     pub reboot_due: bool,
     /// The device is to be reset once the session has ended.
     pub reset_due: bool,
+    pub trials: Trials,
+    pub fallback: Fallback,
 }
 
 impl Core {
@@ -324,9 +332,10 @@ impl Host for Core {
     fn inform_delivered(&mut self) {
         let informed = std::mem::take(&mut self.informed);
         self.tree.reported(&informed);
-        self.acs.answered(self.queue.contains(events::BOOTSTRAP) && !self.heartbeat);
-        self.queue.delivered();
-        self.keep_records();
+        let mut batch = Batch::default();
+        start::answered(self, &mut batch);
+        self.records(&mut batch);
+        self.confirm_trial(batch);
     }
 
     fn next_request(&mut self) -> Option<AgentRequest> {

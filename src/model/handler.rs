@@ -10,7 +10,8 @@
 //! all; "done" goes to disk. When a commit fails, or a start finds an intent that is not done, `undo`
 //! is called for every change that may have been made, newest first: it must be idempotent and must put
 //! back only what the change touched. Neither `commit` nor `undo` may need anything that `stage` left in
-//! memory: the process may be a new one.
+//! memory: the process may be a new one. When a set makes rows, their additions are staged and committed
+//! first, and values of those rows are checked and staged when the rows are there.
 
 use super::fault::Code;
 use super::index::{MAX_INSTANCES, MAX_KEY};
@@ -287,7 +288,8 @@ pub trait Handler {
         true
     }
 
-    /// The key of a row that is about to be added to a table under this instance number.
+    /// The key of a row that is about to be added to a table under this instance number. Its parent may be a
+    /// row that is about to be added by the same transaction, under the key that was given for it.
     ///
     /// # Errors
     /// No row can be added: 9001, or 9004 when the table is full.

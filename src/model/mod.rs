@@ -27,6 +27,7 @@ mod set;
 mod sweep;
 mod transaction;
 pub mod tree;
+pub mod trial;
 mod watched;
 
 #[cfg(test)]

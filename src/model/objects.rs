@@ -8,6 +8,7 @@ use super::schema::{ObjectId, ParamId, SourceKind};
 use super::served::Numbers;
 use super::transaction::parameter_key;
 use super::tree::{Status, Tree, Writer};
+use super::trial::Touched;
 use super::watched::Edits;
 use crate::state::journal::Batch;
 
@@ -63,13 +64,15 @@ impl Tree {
             self.served.write_path(table, place.numbers(), &mut path);
             batch.put(path, alias);
         }
+        let trial =
+            self.goes_on_trial(writer, &[Touched { object: table, numbers: place.numbers, set: None }])?;
         let mut keys = self.keys_of(&above);
         let (name, mut planned) = self.plan_add(table, &above, &place, &mut keys, number)?;
         if !self.served.is_volatile(table) {
             let alias = alias.map_or(0, str::len);
             self.check_room(known.len() + record::size(&name) + alias)?;
         }
-        self.carry_out(&mut planned)?;
+        self.carry_out(&mut planned, trial)?;
         self.keep_record((table, numbers), with_row(&known, number, &name), &mut batch);
         self.supersede(&(table, numbers));
         if key.is_some() {
@@ -79,7 +82,7 @@ impl Tree {
             self.keep_volatile(volatile);
         }
         self.index.insert(&(table, numbers), number, &name);
-        Ok((number, self.conclude(planned, batch, key)?))
+        Ok((number, self.conclude(planned, batch, key, trial)?))
     }
 
     /// The number that the next row of a list has, and where it will stand.
@@ -173,7 +176,9 @@ impl Tree {
         (planned.numbers, planned.depth, planned.keys) = (place.numbers, place.depth, keys.clone());
         planned.undoable = self.can_undo(&planned);
         let mut bad = Vec::new();
-        self.with(&planned, |h, ctx, row, change| h.check(ctx, row, change, &mut bad));
+        if !self.is_early(&planned) {
+            self.with(&planned, |h, ctx, row, change| h.check(ctx, row, change, &mut bad));
+        }
         match bad.into_iter().next() {
             Some((_, failure)) => Err(Fault::new(failure.code, format!("{path}: {}", failure.text))),
             None => Ok((key, vec![planned])),
@@ -200,6 +205,8 @@ impl Tree {
         let mut list = place.numbers;
         list[depth] = 0; // depth is below that of a place
         let before = self.count_of(table, list);
+        let trial =
+            self.goes_on_trial(writer, &[Touched { object: table, numbers: place.numbers, set: None }])?;
         let mut planned = Vec::new();
         if let Some(handler) = self.served.object_source(table).and_then(|s| self.served.handler(s)) {
             let mut change = Planned {
@@ -215,13 +222,15 @@ impl Tree {
             };
             change.undoable = self.can_undo(&change);
             let mut bad = Vec::new();
-            self.with(&change, |h, ctx, row, change| h.check(ctx, row, change, &mut bad));
+            if !self.is_early(&change) {
+                self.with(&change, |h, ctx, row, change| h.check(ctx, row, change, &mut bad));
+            }
             if let Some((_, failure)) = bad.into_iter().next() {
                 return Err(Fault::new(failure.code, format!("{object}: {}", failure.text)));
             }
             planned.push(change);
         }
-        self.carry_out(&mut planned)?;
+        self.carry_out(&mut planned, trial)?;
 
         let mut path = String::new();
         self.served.write_path(table, place.numbers(), &mut path);
@@ -234,8 +243,13 @@ impl Tree {
         }
         let mut edits = Edits::default();
         self.clear_references(&path, key.map(|_| &mut edits), &mut batch);
-        let promises = (self.promised.clone(), self.overlay.clone());
-        self.forget_promises(table, place.numbers(), &path, &mut batch);
+        let promises = (self.promised.clone(), self.overlay.clone(), self.trial.clone());
+        self.hide_promises(table, place.numbers(), &path);
+        // A delete that waits itself is made behind what was promised before it.
+        if !planned.iter().any(|p| p.after) {
+            self.forget_promises(table, place.numbers(), &path, &mut batch);
+            self.trial_without(&path, trial, &mut batch);
+        }
         self.watch.forget(&path);
         let (number, numbers) = (place.numbers[depth], list);
         let known = self.record(&(table, numbers));
@@ -249,7 +263,8 @@ impl Tree {
         let volatile = self.batch_edits(edits, &mut batch);
         self.keep_volatile(volatile);
         self.index.remove(&(table, numbers), number, depth);
-        self.conclude(planned, batch, key).inspect_err(|_| (self.promised, self.overlay) = promises)
+        let done = self.conclude(planned, batch, key, trial);
+        done.inspect_err(|_| (self.promised, self.overlay, self.trial) = promises)
     }
 
     /// How many rows a list has.

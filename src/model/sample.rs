@@ -192,7 +192,15 @@ impl Handler for MemoryHandler {
         }
         let keys = memory.keys.entry(table).or_default();
         match change {
-            Change::Add => keys.retain(|k| k != row.key()),
+            Change::Add => {
+                keys.retain(|k| k != row.key());
+                // As a real row takes with it what lies in it.
+                let own = format!("{} ", row.keys.join(" "));
+                memory.rows.retain(|name, _| {
+                    let (path, keys) = name.split_once(' ').unwrap_or((name, ""));
+                    !path.starts_with(row.object.path()) || !format!("{keys} ").starts_with(&own)
+                });
+            }
             Change::Delete if !keys.iter().any(|k| k == row.key()) => keys.push(row.key().to_owned()),
             _ => {}
         }

@@ -17,6 +17,7 @@ use super::rows::Buffers;
 use super::schema::{ObjectId, ParamId, Platform, Schema, SourceKind, flag};
 use super::served::{Numbers, Served};
 use super::sweep::Watch;
+use super::trial::{Record, State};
 use crate::state::journal::{Batch, Journal, MAX_VALUE};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -114,6 +115,10 @@ pub struct Tree {
     pub(super) promised: Vec<Vec<Planned>>,
     /// What they will make of the values.
     pub(super) overlay: BTreeMap<(ParamId, Numbers), String>,
+    /// Whether transactions that touch what carries the session go on trial.
+    pub(super) trials: bool,
+    /// What is on trial.
+    pub(super) trial: Option<Record>,
     pub(super) watch: Watch,
     /// What could not be put back after a change had failed.
     pub(super) troubles: Vec<String>,
@@ -124,7 +129,7 @@ pub struct Tree {
 
 /// Judges what a parameter is to be set to beyond its type: its path with `{i}`, the value. The reason
 /// makes a fault 9007.
-pub type Judge = fn(&mut Tree, &str, &str) -> Result<(), String>;
+pub type Judge = Rc<dyn Fn(&mut Tree, &str, &str) -> Result<(), String>>;
 
 impl Tree {
     /// Opens the tree and puts right what the last process left: a transaction without its "done" is
@@ -155,10 +160,12 @@ impl Tree {
             pins: Rc::default(),
             promised: Vec::new(),
             overlay: BTreeMap::new(),
+            trials: false,
+            trial: None,
             watch,
             troubles: Vec::new(),
             forced,
-            judge: |_, _, _| Ok(()),
+            judge: Rc::new(|_, _, _| Ok(())),
         };
         tree.forget_volatile();
         tree.recover(&mut notes);
@@ -237,6 +244,7 @@ impl Tree {
         let mut notes = Vec::new();
         self.session = 0;
         self.keep_promises(false, &mut notes);
+        self.begin_trial(&mut notes);
         self.reload_services();
         self.new_epoch();
         if !self.pins.any() {
@@ -261,7 +269,8 @@ impl Tree {
 
     /// Whether changes wait for the end of the session.
     pub fn has_promised(&self) -> bool {
-        !self.promised.is_empty()
+        let waits = |t: &Record| t.groups.iter().any(|g| g.state == State::Promised);
+        !self.promised.is_empty() || self.trial.as_ref().is_some_and(waits)
     }
 
     /// GetParameterValues: full names, partial paths, wildcards (R-GPV-1 to 6). Every name is
@@ -387,6 +396,7 @@ impl Tree {
     pub fn forget(&mut self) {
         self.promised.clear();
         self.overlay.clear();
+        self.trial = None;
         self.index = Index::default();
         self.watch = Watch::new(&self.served);
         self.new_epoch();

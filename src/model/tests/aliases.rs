@@ -149,8 +149,8 @@ fn n_12_names_of_a_level() {
     assert_eq!(code(b.names("Device.Zone.[nobody].", true)), Code::INVALID_NAME);
 }
 
-/// R-GPV-6, R-GPV-7: wildcards stand where the standard has them, beside numbers and aliases.
-// Proves: R-GPV-6, R-GPV-7
+/// R-GPV-6: wildcards stand where the standard has them, beside numbers and aliases, and nowhere else.
+// Proves: R-GPV-6
 #[test]
 fn r_gpv_6_wildcards_and_aliases() {
     let mut b = named();

@@ -8,18 +8,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rows and keys of one handler.
-type Held = (BTreeMap<String, BTreeMap<String, String>>, BTreeMap<String, Vec<String>>);
+pub(super) type Held = (BTreeMap<String, BTreeMap<String, String>>, BTreeMap<String, Vec<String>>);
 
 /// What the two handlers hold.
 #[derive(Clone, Default, PartialEq, Debug)]
-struct World([Held; 2]);
+pub(super) struct World([Held; 2]);
 
 impl World {
-    fn of(one: &Rc<RefCell<Memory>>, two: &Rc<RefCell<Memory>>) -> World {
+    pub(super) fn of(one: &Rc<RefCell<Memory>>, two: &Rc<RefCell<Memory>>) -> World {
         World([one, two].map(|m| (m.borrow().rows.clone(), m.borrow().keys.clone())))
     }
 
-    fn put(self, one: &Rc<RefCell<Memory>>, two: &Rc<RefCell<Memory>>) {
+    pub(super) fn put(self, one: &Rc<RefCell<Memory>>, two: &Rc<RefCell<Memory>>) {
         for (memory, (rows, keys)) in [one, two].into_iter().zip(self.0) {
             (memory.borrow_mut().rows, memory.borrow_mut().keys) = (rows, keys);
         }
@@ -49,18 +49,18 @@ struct Known {
 type Events = Rc<RefCell<Vec<(u64, Event)>>>;
 
 /// Notes what both handlers hold after each commit and undo, and how long the journal was.
-struct Noting {
-    inner: MemoryHandler,
-    both: (Rc<RefCell<Memory>>, Rc<RefCell<Memory>>),
-    file: PathBuf,
-    events: Events,
+pub(super) struct Noting {
+    pub(super) inner: MemoryHandler,
+    pub(super) both: (Rc<RefCell<Memory>>, Rc<RefCell<Memory>>),
+    pub(super) file: PathBuf,
+    pub(super) note: Box<dyn Fn(u64, World)>,
 }
 
 impl Noting {
     fn note(&self) {
         let len = std::fs::metadata(&self.file).unwrap().len();
         let world = World::of(&self.both.0, &self.both.1);
-        self.events.borrow_mut().push((len, Event::Did(world)));
+        (self.note)(len, world);
     }
 }
 
@@ -132,11 +132,12 @@ impl History {
         let events = Events::default();
         let both = (bench.one.clone(), bench.two.clone());
         let noting = |memory: &Rc<RefCell<Memory>>| -> Box<dyn Handler> {
+            let events = events.clone();
             Box::new(Noting {
                 inner: MemoryHandler(memory.clone()),
                 both: both.clone(),
                 file: dir.join("journal"),
-                events: events.clone(),
+                note: Box::new(move |len, world| events.borrow_mut().push((len, Event::Did(world)))),
             })
         };
         let handlers = vec![noting(&both.0), noting(&both.1)];
@@ -216,18 +217,20 @@ impl History {
     }
 }
 
+/// A folder of this test's own. Thousands of journals are opened: in memory, where there is such a place.
+pub(super) fn folder(name: &str) -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let folder = base.join(format!("cwmpd-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
 /// R-GEN-5, R-SPV-22, R-SPV-27, R-OBJ-6, R-OBJ-8, R-SPA-1.
 // Proves: R-SPV-22, R-SPA-1
 #[test]
 fn cut_at_every_byte_each_transaction_is_whole() {
-    // Thousands of journals are opened: in memory, where there is such a folder.
-    let memory = Path::new("/dev/shm");
-    let base = match memory.is_dir() {
-        true => memory.to_owned(),
-        false => std::env::temp_dir(),
-    }
-    .join(format!("cwmpd-cut-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&base);
+    let base = folder("cut");
     let mut history = History::new(&base.join("whole"));
     history.answered();
     for round in 1..=2 {

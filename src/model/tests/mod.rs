@@ -9,6 +9,7 @@ mod limits;
 mod notification;
 mod reading;
 mod recovery;
+mod trial;
 
 use super::fault::{Code, Fault};
 use super::request::ParameterValue;
