@@ -58,8 +58,9 @@ pub struct Core {
     pub acs: Acs,
     /// The local address by which the ACS was last reached.
     pub local: Option<std::net::IpAddr>,
-    /// What the Inform of the present session said, until it is answered.
-    pub informed: Vec<(String, String)>,
+    /// What the Inform of the present session said of watched parameters, until it is answered: path, and
+    /// the hash by which the value will be known.
+    pub informed: Vec<(String, u64)>,
     /// A session failed after its Inform was answered: a retry is due, and with nothing else to tell
     /// its Inform has no event (V-3).
     pub owed: bool,
@@ -204,7 +205,9 @@ impl Core {
     fn keyed(&mut self, parameter_key: &str) {
         const NAME: &str = "Device.ManagementServer.ParameterKey";
         self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
-        self.tree.reported(&[(NAME.to_owned(), parameter_key.to_owned())]);
+        if let Some(print) = self.tree.fingerprint(NAME, parameter_key) {
+            self.tree.reported(&[(NAME.to_owned(), print)]);
+        }
     }
 
     /// Makes a batch durable, or nothing of it holds (R-GEN-5).
@@ -305,7 +308,8 @@ impl Host for Core {
         if self.heartbeat {
             return self.heartbeat_inform();
         }
-        let changed = self.tree.changed();
+        // What is left over is still unreported, and asks for the next session.
+        let changed = self.tree.changed(MAX_CHANGED);
         // V-13: the event is there exactly when a change is told. An ACS that was told nothing yet is
         // told no change: the first session may find by which address it is reached, for one.
         match changed.is_empty() || self.queue.contains(events::BOOTSTRAP) {
@@ -318,9 +322,10 @@ impl Host for Core {
             self.queue.add(events::PERIODIC, "");
         }
         let events = self.queue.begin_session();
-        // What is left over is still unreported, and asks for the next session.
-        let parameters = self.listed(&events, &changed[..changed.len().min(MAX_CHANGED)]);
-        self.informed = parameters.iter().map(|(path, _, value)| (path.clone(), value.clone())).collect();
+        let parameters = self.listed(&events, &changed);
+        let watched =
+            parameters.iter().filter_map(|p| Some((p.0.clone(), self.tree.fingerprint(&p.0, &p.2)?)));
+        self.informed = watched.collect();
         self.facts_of(events, parameters)
     }
 

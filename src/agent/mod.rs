@@ -4,6 +4,7 @@
 
 mod acs;
 pub mod answer;
+mod bells;
 mod boot;
 mod compression;
 pub mod control;
@@ -45,6 +46,8 @@ const ENGINE_STACK: usize = 512 * 1024;
 pub(crate) enum Message {
     /// A valid connection request was answered.
     ConnectionRequest,
+    /// Something that is watched may have changed.
+    Rung,
     /// SIGTERM or SIGINT.
     Stop,
     /// SIGHUP.

@@ -115,7 +115,7 @@ fn changed(engine: &mut Engine, status: Status, mut lines: Vec<u8>, again: bool)
             engine.note(note);
         }
         engine.settings_changed();
-        engine.sweep();
+        engine.ring();
     }
     lines.extend_from_slice(&bytes(&Line::Ok { ok: true, applied_later: later.into() }));
     Reply::Last(lines)

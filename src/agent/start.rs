@@ -122,6 +122,7 @@ pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
 fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     let mut notes = Vec::new();
     identify(core);
+    core.tree.salt(boot::salt(&mut core.journal.borrow_mut()));
     core.settings = Settings::read(&mut core.tree);
     trial::open(core, clock::now());
     let refused = core.trials.refused.clone();

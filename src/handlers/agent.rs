@@ -1,7 +1,7 @@
 //! Provider `agent`: what the agent knows of itself and no file of the platform tells.
 
 use super::reading::{ReadOnly, Reading};
-use crate::model::handler::{Ctx, Fields, Handler, Keys, Row, Want};
+use crate::model::handler::{Bell, Ctx, Fields, Handler, Keys, Row, Want};
 use crate::sys::clock;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -76,6 +76,9 @@ struct Agent {
 }
 
 impl Reading for Agent {
+    /// Nobody but the engine changes what it knows, and it looks when it does.
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, _: &mut dyn FnMut(Bell)) {}
+
     fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Keys) {}
 
     fn get(&mut self, _: &Ctx<'_>, _: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {

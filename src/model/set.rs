@@ -1,7 +1,6 @@
 //! SetParameterValues: everything is checked, and every fault collected, before a transaction begins
 //! (R-GEN-5, R-SPV-1 to 20).
 
-use super::attributes::hash;
 use super::fault::{Code, Fault, ParameterFault};
 use super::handler::Failure;
 use super::index::Place;
@@ -15,6 +14,7 @@ use super::served::{MAX_DEPTH, Numbers};
 use super::transaction::parameter_key;
 use super::tree::{Status, Tree, Writer};
 use super::trial::Touched;
+use super::watched::Edits;
 use crate::state::journal::Batch;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -421,28 +421,29 @@ impl Tree {
 
     /// I-9, R-SPV-26: what the ACS wrote is known to it: the new values, as they now read.
     fn tell_written(&mut self, checked: &[(usize, Checked)], planned: &[Planned], batch: &mut Batch) {
+        let mut edits = Edits::default();
+        self.tell_created(&mut edits);
         for (_, one) in checked {
-            let path = self.param_path(one.object, &one.place.numbers, one.param);
-            if self.attributes_of(one.param, &path).notification == 0 {
+            if self.attributes_of(one.object, &one.place.numbers, one.param).notification == 0 {
                 continue;
             }
-            let param = self.served.schema.param(one.param);
             let promised = planned.iter().any(|p| {
                 p.after
                     && p.numbers == one.place.numbers
                     && matches!(&p.op, Op::Set(values) if values.iter().any(|v| v.param == one.param))
             });
             let handled = self.served.source(one.param).is_some_and(|s| self.served.handler(s).is_some());
-            let value = match () {
-                () if param.has(flag::HIDDEN) => String::new(),
-                // A handler may read back another form than the one written.
-                () if handled && !promised => {
-                    self.read(one.object, &one.place, &[one.param], false).pop().unwrap_or_default()
-                }
-                () => one.value.clone(),
+            let command = self.served.schema.param(one.param).has(flag::COMMAND);
+            // A handler may read back another form than the one written.
+            let value = match (handled && !promised) || command {
+                true => self.read(one.object, &one.place, &[one.param], true).pop().unwrap_or_default(),
+                false => one.value.clone(),
             };
-            self.tell(one.object, &path, hash(&value), batch);
+            let print = self.print_of(one.param, &value);
+            self.tell(&mut edits, one.object, &one.place.numbers, one.param, print);
         }
+        let volatile = self.batch_edits(edits, batch);
+        self.keep_volatile(volatile);
     }
 }
 

@@ -15,6 +15,7 @@ mod delayed_reboot;
 mod fallback;
 mod heartbeat;
 mod inconvenient;
+mod notification;
 mod objects;
 mod off;
 mod own_requests;
