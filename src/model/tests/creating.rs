@@ -452,13 +452,13 @@ fn a_full_disk_leaves_no_row() {
 fn reading_keeps_no_number() {
     let mut b = Bench::new();
     b.add("Device.Rule.[here].").unwrap();
-    b.tree.judge_with(Rc::new(|tree: &mut Tree, name: &str, _: &str| match name {
+    b.tree.judge_with(|tree: &mut Tree, name: &str, _: &str| match name {
         "Device.Rule.{i}.Text" => match tree.value("Device.PortNumberOfEntries") {
             Some(count) => Err(format!("there are {count} ports")),
             None => Ok(()),
         },
         _ => Ok(()),
-    }));
+    });
     let before = whole(&mut b);
     let fault = b.create(&[("Device.Rule.[a].Targets", ""), ("Device.Rule.[a].Text", "x")]).unwrap_err();
     assert_eq!(fault.parameters[0].text, "there are 3 ports");
