@@ -2,6 +2,7 @@
 
 use crate::cwmp::events;
 use crate::model::tree::Tree;
+use crate::net::digest;
 use crate::net::url::Url;
 
 /// Judges a value of the right type for a parameter, named with `{i}` for its instances.
@@ -12,6 +13,11 @@ pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String
     match parameter.strip_prefix("Device.ManagementServer.") {
         // T-37, T-38: a device that knows no ACS could never be told of one again.
         Some("URL") => Url::of_acs(value).map(drop).map_err(str::to_owned),
+        // A name that no header can carry would end every session before it begins, and so the ACS
+        // could never put it right.
+        Some("Username") if !digest::is_speakable(value) => {
+            Err("a user name for HTTP holds visible ASCII only".to_owned())
+        }
         // I-5
         Some("InformParameter.{i}.EventList") => {
             match value.split(',').any(|code| code.trim() == events::VALUE_CHANGE) {

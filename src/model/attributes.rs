@@ -11,7 +11,7 @@
 use super::cursor::{Selection, What};
 use super::fault::{Code, Fault};
 use super::request::SetAttributes;
-use super::resolve::Target;
+use super::resolve::{Target, shown};
 use super::rows::Plan;
 use super::schema::{ObjectId, ParamId, Source, SourceKind, flag};
 use super::served::{Numbers, Served, is_handled};
@@ -138,7 +138,7 @@ impl Tree {
         let mut wanted: BTreeMap<String, (ObjectId, ParamId, Attributes)> = BTreeMap::new();
         let mut named = 0;
         for entry in list {
-            let name = &entry.name;
+            let name = shown(&entry.name);
             match entry.notification {
                 None | Some(0..=2) => {}
                 Some(3..=6) => {
@@ -154,7 +154,7 @@ impl Tree {
                 let why = format!("{name}: a name in AccessList is longer than {MAX_ENTITY} characters");
                 return Err(Fault::new(Code::INVALID_ARGUMENTS, why));
             }
-            let target = self.resolve(name, false)?;
+            let target = self.resolve(&entry.name, false)?;
             let mut selection = Selection::new(What::Attributes, self.pins.clone());
             selection.push(&target, self.served.tables(target.object).len());
             let mut selection = selection.count(self)?;

@@ -21,17 +21,19 @@ pub struct Target {
     pub wild: bool,
 }
 
+/// A name of a peer as a fault repeats it: whole as long as it could be one.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().take(super::path::MAX_PATH).collect()
+}
+
 impl Tree {
     /// Finds what a name means; with `wildcards` it may hold `*`. An alias stands for its instance.
     ///
     /// # Errors
     /// 9005, naming the name.
     pub(super) fn resolve(&mut self, name: &str, wildcards: bool) -> Result<Target, Fault> {
-        self.find(name, wildcards).map_err(|why| {
-            // A peer's text is quoted whole only as long as it could be a name.
-            let shown: String = name.chars().take(super::path::MAX_PATH).collect();
-            Fault::new(Code::INVALID_NAME, format!("{shown}: {why}"))
-        })
+        self.find(name, wildcards)
+            .map_err(|why| Fault::new(Code::INVALID_NAME, format!("{}: {why}", shown(name))))
     }
 
     fn find(&mut self, name: &str, wildcards: bool) -> Result<Target, &'static str> {

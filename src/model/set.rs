@@ -8,6 +8,7 @@ use super::index::Place;
 use super::intent::{NewValue, Op, Planned};
 use super::kind::Misfit;
 use super::request::ParameterValue;
+use super::resolve::shown;
 use super::schema::{ObjectId, ParamId, SourceKind, flag};
 use super::served::{MAX_DEPTH, Numbers};
 use super::transaction::parameter_key;
@@ -69,7 +70,7 @@ impl Tree {
                     }
                     checked.push((at, one));
                 }
-                Err((code, text)) => faults.push(ParameterFault { name: entry.name.clone(), code, text }),
+                Err((code, text)) => faults.push(ParameterFault { name: shown(&entry.name), code, text }),
             }
         }
         let staged: Staged =
@@ -94,7 +95,7 @@ impl Tree {
             }
         }
         for (at, (code, text)) in bad {
-            let name = list.get(at).map(|e| e.name.clone()).unwrap_or_default();
+            let name = list.get(at).map(|e| shown(&e.name)).unwrap_or_default();
             faults.push(ParameterFault { name, code, text });
         }
         if !faults.is_empty() {

@@ -94,7 +94,7 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// The largest response body that is read.
+/// The largest response body that is read, in bytes. What its Content-Length says reserves no memory.
 pub const MAX_BODY: usize = 2 * 1024 * 1024 + 64 * 1024;
 
 /// Why an exchange failed; the text is for log and `status` and names the phase. Never holds a
@@ -162,6 +162,8 @@ impl std::error::Error for Error {}
 
 /// The most redirects in a row that are followed (T-25).
 pub const MAX_REDIRECTS: u32 = 5;
+/// The most headers of a response; more fail the session. (ureq itself stops at 128.)
+pub const MAX_HEADERS: usize = 100;
 /// The most of a challenge's or redirect's own body that is read to keep the connection.
 const MAX_IGNORED: u64 = 64 * 1024;
 /// The most of an error's body that is told.
@@ -279,6 +281,9 @@ impl Client {
                 (note.failure.take(), note.broken, note.received, note.wanted)
             };
             let error = match result {
+                Ok(answer) if answer.headers().len() > MAX_HEADERS => {
+                    return Err(Error::TooLarge(format!("a response with more than {MAX_HEADERS} headers")));
+                }
                 Ok(answer) => {
                     self.note_head(answer.headers());
                     return Ok(answer);
@@ -359,7 +364,7 @@ impl Client {
     fn target(&self, headers: &HeaderMap, redirects: u32) -> Result<Url, Error> {
         let refused = |why: &str| Error::Redirect(format!("{} {why}", self.url.host));
         if redirects > MAX_REDIRECTS {
-            return Err(refused("leads to more than 5 redirects in a row"));
+            return Err(refused(&format!("leads to more than {MAX_REDIRECTS} redirects in a row")));
         }
         let locations = texts(headers, header::LOCATION);
         let location = locations
@@ -383,8 +388,8 @@ impl Client {
         if length.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let capacity = length.and_then(|length| usize::try_from(length).ok());
-        let mut body = Vec::with_capacity(capacity.map_or(0, |c| c + 1));
+        // It grows with what comes, not by what the peer says will come.
+        let mut body = Vec::new();
         let mut reader = answer.body_mut().as_reader().take(limit + 1);
         match reader.read_to_end(&mut body) {
             Ok(_) if body.len() > MAX_BODY => Err(too_large()),
