@@ -108,6 +108,9 @@ pub fn digest_answer(data: &[u8]) {
     let challenge = String::from_utf8(challenge).expect("ASCII");
     let nonce = challenge.split("nonce=\"").nth(1).and_then(|t| t.split('"').next()).expect("a nonce");
     let text = String::from_utf8_lossy(data).replace("NONCE", nonce);
+    if text.contains(['\r', '\n']) {
+        return; // more than one header
+    }
     let answer = with_response(&text);
     let request = format!("GET {PATH} HTTP/1.1\r\nAuthorization: {answer}\r\n\r\n");
     let Scan::Whole(head, _) = head::scan(request.as_bytes()) else { return };

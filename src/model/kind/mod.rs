@@ -359,7 +359,7 @@ impl<'a> Kind<'a> {
             }
             _ => return None,
         };
-        self.judge(&near).ok().map(|value| Cow::Owned(value.into_owned()))
+        self.item(&near, Door::Source).ok().map(|value| Cow::Owned(value.into_owned()))
     }
 
     fn fit_list(self, text: &str) -> String {

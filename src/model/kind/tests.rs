@@ -357,6 +357,11 @@ fn r_spv_16_lists() {
         assert_eq!(kind.xsi_type(), "xsd:string");
     });
     with("type = \"list(string)\", list_size = 6", |kind| assert_eq!(kind.coerce("ab,cd,ef"), "ab,cd"));
+    with("type = \"list(IPv4Address)\"", |kind| {
+        // What is left over is in its canonical form too, and an item is judged as an item.
+        assert_eq!(kind.coerce("092.0.2.1, 1\u{17}0.0.0.01 ,100.1"), "92.0.2.1,10.0.0.1");
+        assert_eq!(kind.coerce("%2C,~%,b,"), "");
+    });
 }
 
 #[test]
