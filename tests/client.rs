@@ -5,6 +5,8 @@ mod peer;
 
 #[path = "client/authentication.rs"]
 mod authentication;
+#[path = "client/hostile.rs"]
+mod hostile;
 #[path = "client/tls.rs"]
 mod tls;
 #[path = "client/waits.rs"]

@@ -186,11 +186,7 @@ fn messages(text: &str) -> Vec<Vec<u8>> {
     let fault = Fault {
         code: Code::INVALID_ARGUMENTS,
         text: text.into(),
-        parameters: vec![ParameterFault {
-            name: text.into(),
-            code: Code::INVALID_VALUE,
-            text: text.into(),
-        }],
+        parameters: vec![ParameterFault { name: text.into(), code: Code::INVALID_VALUE, text: text.into() }],
     };
     let facts = InformFacts {
         device_id: DeviceId {
@@ -254,7 +250,9 @@ fn nothing_of_a_call_is_echoed() {
             format!("{evil} /path HTTP/1.1\r\n\r\n"),
             format!("GET /path{evil} HTTP/1.1\r\n\r\n"),
             format!("GET /path HTTP/1.1\r\nX{evil}: 1\r\n\r\n"),
-            format!("GET /path HTTP/1.1\r\nAuthorization: Digest username=\"{evil}\", nonce=\"{evil}\"\r\n\r\n"),
+            format!(
+                "GET /path HTTP/1.1\r\nAuthorization: Digest username=\"{evil}\", nonce=\"{evil}\"\r\n\r\n"
+            ),
             format!("GET /path HTTP/1.1\r\nHost: {evil}\r\nConnection: {evil}\r\n\r\n"),
         ] {
             let Scan::Whole(head, _) = scan(request.as_bytes()) else { continue };

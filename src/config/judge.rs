@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// The longest `sun_path` of a Unix socket, without its final zero.
-const MAX_SOCKET: usize = 107;
+pub(super) const MAX_SOCKET: usize = 107;
 
 /// The largest PEM file that is read, bytes.
 const MAX_PEM: u64 = 4 * 1024 * 1024;

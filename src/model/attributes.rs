@@ -23,11 +23,11 @@ use std::collections::BTreeMap;
 pub const MAX_ATTRIBUTES: usize = 4096;
 /// The most parameters that the entries of one SetParameterAttributes may name, each as often as it is
 /// named; beyond it 9004.
-const MAX_NAMED: usize = 1 << 20;
+pub(super) const MAX_NAMED: usize = 1 << 20;
 /// The native provider whose values the agent itself makes.
 const AGENT: &str = "agent";
 /// The longest name in an access list (R-SPA-9).
-const MAX_ENTITY: usize = 64;
+pub(super) const MAX_ENTITY: usize = 64;
 
 /// The attributes of one parameter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

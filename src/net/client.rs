@@ -422,7 +422,7 @@ impl Client {
 
     /// Reads a body that nobody wants, so that its connection can be used again (T-5).
     fn ignore(&self, mut answer: Answer) -> Result<(), Error> {
-        let mut reader = answer.body_mut().as_reader().take(MAX_IGNORED);
+        let mut reader = answer.body_mut().as_reader().take(MAX_IGNORED + 1); // its end is seen too
         match io::copy(&mut reader, &mut io::sink()) {
             Ok(_) => Ok(()),
             Err(e) => match self.failure(e) {

@@ -234,4 +234,6 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod tests;

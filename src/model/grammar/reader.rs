@@ -352,8 +352,8 @@ impl Reader<'_> {
             return;
         }
         for text in self.strings(value, "pattern") {
-            match forms::compiled(&text) {
-                Ok(_) => kind.patterns.push(text),
+            match forms::judge_pattern(&text) {
+                Ok(()) => kind.patterns.push(text),
                 Err(why) => self.wrong(value.span(), format!("pattern of {name}: {why}")),
             }
         }

@@ -418,10 +418,20 @@ thread_local! {
 /// # Errors
 /// It is no pattern, or takes more than [`MAX_PATTERN`] or [`MAX_PATTERN_DEPTH`].
 pub fn compiled(pattern: &str) -> Result<regex_lite::Regex, regex_lite::Error> {
-    regex_lite::RegexBuilder::new(&format!(r"\A(?:{pattern})\z"))
-        .size_limit(MAX_PATTERN)
-        .nest_limit(MAX_PATTERN_DEPTH)
-        .build()
+    bounded(&format!(r"\A(?:{pattern})\z"))
+}
+
+/// Whether a text is a pattern, by itself as well as in its group.
+///
+/// # Errors
+/// As [`compiled`].
+pub fn judge_pattern(pattern: &str) -> Result<(), regex_lite::Error> {
+    bounded(pattern)?;
+    compiled(pattern).map(drop)
+}
+
+fn bounded(pattern: &str) -> Result<regex_lite::Regex, regex_lite::Error> {
+    regex_lite::RegexBuilder::new(pattern).size_limit(MAX_PATTERN).nest_limit(MAX_PATTERN_DEPTH).build()
 }
 
 /// Whether the whole text matches a pattern. One that cannot be compiled matches nothing; the

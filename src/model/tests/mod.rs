@@ -1,6 +1,7 @@
 //! The tree against its rules: tables over a small data model and two handlers in memory.
 
 mod attributes;
+mod bounds;
 mod changing;
 mod cut;
 mod limits;

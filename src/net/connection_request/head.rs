@@ -208,6 +208,10 @@ mod tests {
             let text = format!("GET / HTTP/{version}\r\n{headers}\r\n");
             assert_eq!(whole(&text).keep, keep, "{text}");
         }
+        for (length, keep) in [(MAX_SKIPPED, true), (MAX_SKIPPED + 1, false)] {
+            let text = format!("GET / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+            assert_eq!(whole(&text).keep, keep, "{length}");
+        }
     }
 
     #[test]
