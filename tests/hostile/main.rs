@@ -7,6 +7,7 @@
 mod acs;
 #[path = "../daemon/mod.rs"]
 mod daemon;
+mod limits;
 
 use acs::{Acs, Incident, Options};
 use daemon::{DEADLINE, Daemon};
