@@ -8,6 +8,7 @@ mod acs;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod limits;
+mod memory;
 
 use acs::{Acs, Incident, Options};
 use daemon::{DEADLINE, Daemon};
