@@ -121,10 +121,13 @@ impl Session {
         self.0.write_all((head + &body).as_bytes()).expect("the agent listens");
     }
 
-    /// The InformResponse, and the empty POST.
+    /// The InformResponse, what the agent asks then, and the empty POST.
     fn open(&mut self) {
         self.answer(INFORMED);
-        self.message();
+        if find(&self.message(), b":GetRPCMethods").is_some() {
+            self.answer("<cwmp:GetRPCMethodsResponse><MethodList/></cwmp:GetRPCMethodsResponse>");
+            self.message();
+        }
     }
 
     fn read(&mut self, path: &str) -> (Duration, Vec<u8>) {

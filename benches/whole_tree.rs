@@ -1,7 +1,7 @@
 //! A generated tree read whole: GetParameterValues of `Device.` through the real rendering, in the
 //! pieces in which the wire pulls it. Ten leaves an instance: five constants, five that a native
 //! handler gives (numbers, a string, a boolean, a word of an enumeration); once as one table, once as
-//! tables in a table.
+//! tables in a table, and the first once more compressed with gzip as HTTPCompression has it.
 //!
 //! Each tree is read in a process of its own, so that no memory is one that another tree has left
 //! behind. Time is processor time, the mean of several readings; time and memory are taken in different readings: a sample of RssAnon costs time.
@@ -14,11 +14,13 @@ use cwmpd::cwmp::session::LongAnswer;
 use cwmpd::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 use cwmpd::model::sample;
 use cwmpd::model::tree::{Handlers, Tree};
+use cwmpd::net::coding::Coding;
 use cwmpd::soap::writer::List;
 use cwmpd::state::journal::Journal;
 use nix::time::{ClockId, clock_gettime};
 use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::io::{self, BufRead, Cursor, Read};
 use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -115,13 +117,51 @@ struct Reading {
     peak: i64,
 }
 
-fn read(tree: &mut Tree, path: &str, sampled: bool) -> Reading {
-    let mut found = Reading::default();
-    let sample = |peak: &mut i64| {
-        if sampled {
-            *peak = rss_anon().max(*peak);
+/// An answer in the pieces in which the wire pulls it.
+struct Pulled<'a> {
+    rendering: Rendering,
+    tree: &'a mut Tree,
+    piece: Cursor<Vec<u8>>,
+    peak: &'a mut Peak,
+}
+
+impl BufRead for Pulled<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.piece.fill_buf()?.is_empty() {
+            let Some(piece) = self.rendering.piece(self.tree) else { break };
+            self.peak.sample();
+            self.piece = Cursor::new(piece);
         }
-    };
+        self.piece.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.piece.consume(amount);
+    }
+}
+
+impl Read for Pulled<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let amount = self.fill_buf()?.read(room)?;
+        self.consume(amount);
+        Ok(amount)
+    }
+}
+
+/// The highest RssAnon seen; looked at only when memory is what is measured.
+struct Peak(i64, bool);
+
+impl Peak {
+    fn sample(&mut self) {
+        if self.1 {
+            self.0 = self.0.max(rss_anon());
+        }
+    }
+}
+
+fn read(tree: &mut Tree, path: &str, coding: Option<Coding>, sampled: bool) -> Reading {
+    let mut found = Reading::default();
+    let mut peak = Peak(0, sampled);
     tree.begin_rpc();
     let started = cpu();
     let selection = match tree.values(&[path.to_owned()]) {
@@ -130,23 +170,30 @@ fn read(tree: &mut Tree, path: &str, sampled: bool) -> Reading {
     };
     found.counted = cpu() - started;
     found.values = selection.count;
-    sample(&mut found.listed);
-    found.peak = found.listed;
+    peak.sample();
+    found.listed = peak.0;
     let started = cpu();
     let mut rendering = Rendering::new(LongAnswer::new(Namespace::V1_2, Some("1"), List::Values, selection));
     let (First::Whole(first) | First::Begun(first)) = rendering.first(tree);
-    found.bytes = first.len();
-    sample(&mut found.peak);
-    drop(first);
-    while let Some(piece) = rendering.piece(tree) {
-        found.bytes += piece.len();
-        sample(&mut found.peak);
+    peak.sample();
+    let pulled = Pulled { rendering, tree, piece: Cursor::new(first), peak: &mut peak };
+    let mut stream: Box<dyn Read> = match coding {
+        Some(coding) => coding.compressing(pulled),
+        None => Box::new(pulled),
+    };
+    let mut buffer = vec![0; 8 * 1024];
+    while let Ok(amount @ 1..) = stream.read(&mut buffer) {
+        found.bytes += amount;
     }
+    drop(stream);
     found.rendered = cpu() - started;
+    found.peak = peak.0;
     found
 }
 
-fn measure(leaves: usize, nested: bool) {
+fn measure(leaves: usize, kind: &str) {
+    let nested = kind == "nested";
+    let coding = (kind == "gzip").then_some(Coding::Gzip);
     let instances = (leaves / 10).max(1);
     let side = if nested { (instances as f64).sqrt() as usize } else { 0 };
     let generated = if nested { Generated(side, instances / side) } else { Generated(instances, 0) };
@@ -154,10 +201,10 @@ fn measure(leaves: usize, nested: bool) {
     let journal = Rc::new(RefCell::new(Journal::in_memory()));
     let (mut tree, _) = sample::tree(&model(nested), &journal, handlers);
     // One value first: what any answer needs is part of idle.
-    read(&mut tree, "Device.RootDataModelVersion", true);
+    read(&mut tree, "Device.RootDataModelVersion", None, true);
     let idle = rss_anon();
     tree.begin_session();
-    let memory = read(&mut tree, "Device.", true);
+    let memory = read(&mut tree, "Device.", coding, true);
     let index = tree.index_bytes() as i64 / 1024;
     tree.end_session();
     let begun = Instant::now();
@@ -166,7 +213,7 @@ fn measure(leaves: usize, nested: bool) {
     while begun.elapsed() < ENOUGH || rounds < 5 {
         rounds += 1;
         tree.begin_session();
-        let one = read(&mut tree, "Device.", false);
+        let one = read(&mut tree, "Device.", coding, false);
         tree.end_session();
         all.counted += one.counted;
         all.rendered += one.rendered;
@@ -175,9 +222,8 @@ fn measure(leaves: usize, nested: bool) {
     let total = each(all.counted) + each(all.rendered);
     let above = memory.peak - idle;
     println!(
-        "{:>9} {} {:>10.0} {:>7.0} {:>7.0} {:>9} | {idle:>6} {:>8} {:>7} {index:>7} {:>9}",
+        "{:>9} {kind:<6} {:>10.0} {:>7.0} {:>7.0} {:>9} | {idle:>6} {:>8} {:>7} {index:>7} {:>9}",
         memory.values,
-        if nested { "nested" } else { "flat  " },
         1e9 / total,
         each(all.counted),
         each(all.rendered),
@@ -189,25 +235,24 @@ fn measure(leaves: usize, nested: bool) {
 }
 
 fn main() {
-    if let (Ok(leaves), Ok(nested)) = (std::env::var("CWMPD_BENCH_ONE"), std::env::var("CWMPD_BENCH_NESTED"))
-    {
-        return measure(leaves.parse().expect("a number"), nested == "true");
+    if let (Ok(leaves), Ok(kind)) = (std::env::var("CWMPD_BENCH_ONE"), std::env::var("CWMPD_BENCH_KIND")) {
+        return measure(leaves.parse().expect("a number"), &kind);
     }
     let own = std::env::current_exe().expect("the path of this program");
     let sizes = std::env::var("CWMPD_BENCH_LEAVES").unwrap_or_else(|_| SIZES.to_owned());
     println!(
         "                                                         | RssAnon, KiB\n\
-         \x20  values          values/s  ns/value: XML KiB   |   idle    above: peak    of it  peak without\n\
+         \x20  values          values/s  ns/value: sent KiB   |   idle    above: peak    of it  peak without\n\
          \x20                            count  render             |          counted         index   index"
     );
     for leaves in sizes.split(',').map(str::trim) {
-        for nested in [false, true] {
+        for kind in ["flat", "nested", "gzip"] {
             // A list has at most 65,536 instances.
-            if !nested && leaves.parse::<usize>().is_ok_and(|n| n > 600_000) {
+            if kind != "nested" && leaves.parse::<usize>().is_ok_and(|n| n > 600_000) {
                 continue;
             }
             let mut child = Command::new(&own);
-            child.env("CWMPD_BENCH_ONE", leaves).env("CWMPD_BENCH_NESTED", nested.to_string());
+            child.env("CWMPD_BENCH_ONE", leaves).env("CWMPD_BENCH_KIND", kind);
             let status = child.status().expect("a child of its own");
             assert!(status.success(), "{leaves} leaves: {status}");
         }

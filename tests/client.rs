@@ -5,6 +5,8 @@ mod peer;
 
 #[path = "client/authentication.rs"]
 mod authentication;
+#[path = "client/compression.rs"]
+mod compression;
 #[path = "client/hostile.rs"]
 mod hostile;
 #[path = "client/tls.rs"]
@@ -48,7 +50,7 @@ fn assert_status(result: Result<String, Error>, want: u16) {
     }
 }
 
-/// T-35: no Accept-Encoding, as nothing is decoded.
+/// T-35: no Accept-Encoding without HTTPCompression.
 // Proves: T-2, T-13, T-14, T-15, T-35
 #[test]
 fn t2_t13_t14_t15_head_of_a_post_with_an_envelope() {

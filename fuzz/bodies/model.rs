@@ -2,26 +2,23 @@
 
 use cwmpd::model::grammar;
 use cwmpd::model::kind::Misfit;
-use cwmpd::model::path::{Path, Segment};
+use cwmpd::model::path::{self, Path, Segment};
 use cwmpd::model::schema::Schema;
 use cwmpd::model::{builtin, sample};
 
 /// A path: put together from its words it is itself again.
 pub fn path(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
+    // As an Alias: what can stand in a path comes out of it as it went in.
+    if path::is_addressable(&text) {
+        let row = format!("Device.X.[{text}].Y");
+        let read = Path::parse(&row).map(|p| p.segments.get(2) == Some(&Segment::Alias(&text)));
+        assert!(matches!(read, Ok(true) | Err("longer than 256 characters")), "{read:?}");
+    }
     let Ok(path) = Path::parse(&text) else { return };
-    let words: Vec<String> = path
-        .segments
-        .iter()
-        .map(|s| match s {
-            Segment::Name(name) => (*name).to_string(),
-            Segment::Number(n) => n.to_string(),
-            Segment::Alias(alias) => format!("[{alias}]"),
-            Segment::Wildcard => "*".to_string(),
-        })
-        .collect();
-    let dot = if path.partial && !words.is_empty() { "." } else { "" };
-    assert_eq!(words.join(".") + dot, text);
+    let again = path.to_string();
+    assert_eq!(again, text);
+    assert_eq!(Path::parse(&again), Ok(path));
 }
 
 /// Every type of the grammar, with and without bounds.

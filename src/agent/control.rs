@@ -276,6 +276,11 @@ pub struct StatusReport {
     pub acs_url: String,
     /// The name the agent gives to the ACS.
     pub acs_username: String,
+    /// The version of CWMP that the agent speaks to it, and why when it is not the newest: `1.1 (it refused
+    /// 1.4: fault 8006)`.
+    pub acs_version: String,
+    /// The methods that the ACS says to have (C-18); empty while it has not said.
+    pub acs_methods: Vec<String>,
     /// In words: `waiting`, `in a session since …: waiting for the ACS to answer`.
     pub state: String,
     /// The last session that ended.
@@ -284,6 +289,10 @@ pub struct StatusReport {
     pub retry_count: u32,
     /// The next session that is planned.
     pub next_session: Option<NextReport>,
+    /// The next heartbeat, while HeartbeatPolicy asks for them.
+    pub next_heartbeat: Option<NextReport>,
+    /// The reboot that DelayReboot or ScheduleReboot asks for.
+    pub next_reboot: Option<RebootReport>,
     /// Events not yet delivered: code, and CommandKey when it has one.
     pub pending_events: Vec<(String, String)>,
     /// ManagementServer.ConnectionRequestURL; `None` while there is no listener.
@@ -322,7 +331,17 @@ pub struct NextReport {
     pub seconds: u64,
     /// When, dateTime with offset; empty while the clock is not set.
     pub at: String,
-    /// Why: `periodic`, `retry 3`, `scheduled by the ACS`.
+    /// Why: `periodic`, `retry 3`, `scheduled by the ACS`, `active change, throttled`.
+    pub why: String,
+}
+
+/// A reboot to come.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RebootReport {
+    /// Seconds from now; `None` while that is not known.
+    pub seconds: Option<u64>,
+    /// Why, or what it waits for: `DelayReboot`, `DelayReboot, from the end of the session`.
     pub why: String,
 }
 

@@ -1,7 +1,9 @@
 //! The engine: owns tree, journal and session, and takes one message at a time. It may wait for a
 //! handler, never for the network.
 
+use super::acs::Refusal;
 use super::answer::{First, Rendering};
+use super::compression::Compression;
 use super::control::{Request, SessionReport};
 use super::control_server::{ReplyTo, Snapshot};
 use super::host::Core;
@@ -11,8 +13,8 @@ use super::wire::{Event, Order, Wire};
 use super::{Message, boot, serving, start, status};
 use crate::config::Config;
 use crate::cwmp::events;
-use crate::cwmp::rpc::Namespace;
 use crate::cwmp::session::{Incoming, Outgoing, Session};
+use crate::cwmp::trigger::{self, Calls, Trigger};
 use crate::model::tree::Selection;
 use crate::net::client::Error;
 use crate::net::connection_request::Listener;
@@ -71,6 +73,7 @@ pub struct Engine {
     pub began: Now,
     pub notes: Vec<String>,
     pub overlay_problems: Vec<String>,
+    pub compression: Compression,
     /// Answers to shells that were begun, by number.
     pub walks: Vec<(u32, Selection)>,
     /// The number of the last of them.
@@ -111,6 +114,7 @@ pub fn run(parts: Parts) {
         began: clock::now(),
         notes: opening.notes,
         overlay_problems: opening.overlay_problems,
+        compression: Compression::default(),
         walks: Vec::new(),
         walk_number: 0,
         waiting: Vec::new(),
@@ -144,6 +148,9 @@ impl Engine {
             // Also at the start: what the last process promised is done before anything else.
             if self.session.is_none() && self.core.reset_due && self.reset() {
                 return Ended::Reset;
+            }
+            if self.session.is_none() {
+                self.sweep_wanted |= self.core.take_due_reboots(clock::now());
             }
             if self.session.is_none() && self.core.reboot_due {
                 self.reboot();
@@ -185,9 +192,16 @@ impl Engine {
             }
         }
         let now = clock::now();
-        let mut wait = None;
+        // What becomes due while a session runs waits for its end.
+        let mut next = [None; 5];
+        if self.session.is_none() {
+            next[0] = self.core.reboots.next(now);
+        }
         if self.core.settings.enable_cwmp {
             let due = self.core.schedule.take_due(now);
+            if due.heartbeat {
+                self.core.queue.add(events::HEARTBEAT, "");
+            }
             if due.periodic {
                 self.core.queue.add(events::PERIODIC, "");
             }
@@ -201,19 +215,18 @@ impl Engine {
             let held = self.held_until.filter(|until| now.mono < *until);
             if self.session.is_none() && held.is_none() {
                 self.sweep_if_due(now);
-                let may_try = self.core.schedule.retry_at().is_none();
-                if self.kicked || (may_try && (self.core.owed || !self.core.queue.is_empty())) {
-                    self.begin(now);
+                let (core, calls) = (&self.core, self.calls());
+                match trigger::now(&core.queue, &core.schedule, calls, now) {
+                    Some(trigger) => self.begin(now, trigger),
+                    None => next[1] = trigger::throttled_until(&core.queue, &core.schedule, calls),
                 }
             }
+            // While a session runs its retry wait is over.
             let sweep = self.next_sweep.filter(|_| self.session.is_none());
-            // While a session runs its retry wait is over, and what becomes due waits for its end.
-            wait = [self.core.schedule.next(), held, sweep]
-                .into_iter()
-                .flatten()
-                .min()
-                .map(|at| at.saturating_sub(now.mono).max(Duration::from_millis(1)));
+            next[2..].copy_from_slice(&[self.core.schedule.next(), held, sweep]);
         }
+        let wait = next.into_iter().flatten().min();
+        let wait = wait.map(|at| at.saturating_sub(now.mono).max(Duration::from_millis(1)));
         for trouble in self.core.tree.take_troubles() {
             self.note(trouble);
         }
@@ -250,27 +263,32 @@ impl Engine {
         self.core.keep_records();
     }
 
-    fn begin(&mut self, now: Now) {
-        self.kicked = false;
+    fn begin(&mut self, now: Now, trigger: Trigger) {
+        let heartbeat = trigger == Trigger::Heartbeat;
+        self.kicked &= heartbeat;
         self.sessions = self.sessions.wrapping_add(1);
         self.core.settings = Settings::read(&mut self.core.tree);
-        let options = start::client_options(&self.core, now);
+        let mut options = start::client_options(&self.core, now);
+        self.core.acs.meet(&options.url);
+        self.compression.begin(&mut options);
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
                 log::info!("session with {} begins", self.core.settings.url);
-                // Told from here on, so that a session that fails before its Inform drops them by the
-                // same rules (V-15).
-                let codes = self.core.queue.begin_session().into_iter().map(|e| e.code).collect();
+                let codes = self.core.begin_events(heartbeat);
                 self.core.schedule.session_began();
                 self.core.tree.begin_session();
                 self.session = Some(Active {
                     id: self.sessions,
                     wire,
-                    machine: Session::new(Namespace::V1_2, self.sessions),
+                    machine: Session::new(self.core.acs.namespace(), self.sessions),
                     rendering: None,
                     started: now,
                     events: codes,
                 });
+            }
+            Err(error) if heartbeat => {
+                log::warn!("no thread for the heartbeat: {error}");
+                self.core.queue.remove(events::HEARTBEAT);
             }
             Err(error) => self.failed(now, &format!("no thread for the session: {error}"), None),
         }
@@ -284,7 +302,7 @@ impl Engine {
                 self.open_door(local);
                 self.step(Incoming::Start);
                 // The Inform itself may have found that a value changed.
-                let codes: Vec<String> = self.core.queue.pending().map(|e| e.code.clone()).collect();
+                let codes = self.core.told();
                 log::info!(
                     "Inform: {}",
                     if codes.is_empty() { "no event".to_owned() } else { codes.join(", ") }
@@ -294,6 +312,7 @@ impl Engine {
                 }
             }
             Event::Answered { body, local } => {
+                self.compression.answered();
                 self.core.local = local.or(self.core.local);
                 if body.is_empty() {
                     self.step(Incoming::Empty);
@@ -313,8 +332,14 @@ impl Engine {
                 }
             }
             Event::Failed(error) => {
+                self.compression.failed(&error);
                 let longer = match &error {
-                    Error::Status { retry_after, .. } => *retry_after,
+                    Error::Status { code, retry_after, .. } => {
+                        if active.machine.is_informed() {
+                            self.core.acs.refused(Refusal::Status(*code));
+                        }
+                        *retry_after
+                    }
                     _ => None,
                 };
                 self.end(Some((error.to_string(), longer)));
@@ -371,11 +396,15 @@ impl Engine {
             self.note(note);
         }
         self.core.informed.clear();
+        // Neither good nor bad news about what others have to tell (V-22).
+        let heartbeat = std::mem::take(&mut self.core.heartbeat);
         match failed {
             None => {
                 self.core.queue.end_session();
-                self.core.owed = false;
-                self.core.schedule.session_succeeded();
+                if !heartbeat {
+                    self.core.owed = false;
+                    self.core.schedule.session_succeeded(now);
+                }
                 start::note_first_use(&mut self.core, now);
                 self.last = status::ended(&active.machine, active.started, now, &active.events, None);
                 log::info!(
@@ -385,10 +414,17 @@ impl Engine {
                 );
             }
             Some((why, longer)) => {
-                self.core.owed |= active.machine.is_delivered();
+                if let Some(code) = active.machine.inform_fault() {
+                    self.core.acs.refused(Refusal::Fault(code));
+                }
                 self.last =
                     status::ended(&active.machine, active.started, now, &active.events, Some(why.clone()));
-                self.failed(now, &why, longer);
+                if heartbeat {
+                    log::warn!("heartbeat failed: {why}; the next one comes at its time");
+                } else {
+                    self.core.owed |= active.machine.is_delivered();
+                    self.failed(now, &why, longer);
+                }
             }
         }
         self.settings_changed();
@@ -406,12 +442,21 @@ impl Engine {
     /// Reads ManagementServer again and acts on what changed.
     pub fn settings_changed(&mut self) {
         let fresh = Settings::read(&mut self.core.tree);
+        self.core.reboots.follow(fresh.delay_reboot, fresh.schedule_reboot, clock::now());
         if fresh == self.core.settings && start::bootstrapped(&self.core) {
             return;
         }
+        let old = &self.core.settings;
+        if fresh.url != old.url || fresh.compression != old.compression {
+            self.compression.forget();
+        }
         if fresh.url != self.core.settings.url {
-            // How the former ACS failed says nothing about this one.
-            self.core.schedule.session_succeeded();
+            self.core.schedule.forget_failures();
+        }
+        if !fresh.enable_cwmp {
+            // Who called before CWMP was put off is not called back when it is put on (C-30).
+            self.kicked = false;
+            self.core.queue.remove(events::CONNECTION_REQUEST);
         }
         self.core.settings = fresh;
         start::schedule_settings(&mut self.core);
@@ -460,6 +505,10 @@ impl Engine {
     }
 
     fn called(&mut self) {
+        if !self.core.settings.enable_cwmp {
+            // Answered just before the port was closed.
+            return;
+        }
         log::info!("connection request");
         self.core.queue.add(events::CONNECTION_REQUEST, "");
         self.kicked = true;
@@ -551,6 +600,11 @@ impl Engine {
     fn publish(&self) {
         let report = status::report(self);
         *self.snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = (Instant::now(), report);
+    }
+
+    /// What calls for a session beside queue and schedule.
+    pub fn calls(&self) -> Calls {
+        Calls { kicked: self.kicked, owed: self.core.owed }
     }
 
     /// When the session that runs began.

@@ -1,16 +1,18 @@
 //! What the session asks of the agent, answered from the tree: the engine's core without its session.
 
+use super::acs::{Acs, KNOWN};
 use super::settings::Settings;
 use crate::config::Config;
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform;
-use crate::cwmp::rpc::{self, DeviceId};
+use crate::cwmp::reboots::Reboots;
+use crate::cwmp::rpc::{self, AcsAnswer, AgentRequest, DeviceId, Response};
 use crate::cwmp::schedule::Schedule;
 use crate::cwmp::session::{Host, InformFacts};
 use crate::handlers::agent::AgentFacts;
 use crate::model::fault::{Code, Fault};
 use crate::model::request::{ParameterValue, SetAttributes};
-use crate::model::tree::{Item, Selection, Status, Tree, Writer};
+use crate::model::tree::{Item, Naming, Selection, Status, Tree, Writer};
 use crate::state::journal::{Batch, Journal};
 use crate::sys::clock;
 use std::cell::RefCell;
@@ -44,7 +46,10 @@ pub struct Core {
     pub device: DeviceId,
     pub queue: Queue,
     pub schedule: Schedule,
+    /// DelayReboot and ScheduleReboot.
+    pub reboots: Reboots,
     pub settings: Settings,
+    pub acs: Acs,
     /// The local address by which the ACS was last reached.
     pub local: Option<std::net::IpAddr>,
     /// What the Inform of the present session said, until it is answered.
@@ -52,6 +57,8 @@ pub struct Core {
     /// A session failed after its Inform was answered: a retry is due, and with nothing else to tell
     /// its Inform has no event (V-3).
     pub owed: bool,
+    /// The session that runs is a heartbeat's.
+    pub heartbeat: bool,
     /// The device is to boot once the session has ended.
     pub reboot_due: bool,
     /// The device is to be reset once the session has ended.
@@ -70,7 +77,8 @@ impl Core {
         }
     }
 
-    /// Adds the event queue and the schedule to a batch, when they changed in what must survive.
+    /// Adds the event queue, the schedule and what is known of the ACS to a batch, when they changed in
+    /// what must survive.
     pub fn records(&mut self, batch: &mut Batch) {
         if let Some(record) = self.queue.record() {
             batch.put(QUEUE, record);
@@ -78,9 +86,12 @@ impl Core {
         if let Some(record) = self.schedule.record() {
             batch.put(SCHEDULE, record);
         }
+        if let Some(record) = self.acs.record() {
+            batch.put(KNOWN, record);
+        }
     }
 
-    /// Writes the event queue and the schedule, when they changed in what must survive.
+    /// Writes the same, when they changed in what must survive.
     pub fn keep_records(&mut self) -> bool {
         let mut batch = Batch::default();
         self.records(&mut batch);
@@ -126,6 +137,61 @@ impl Core {
         names
     }
 
+    /// The parameters of an Inform, each once: forced ones, those that InformParameter rows add for its
+    /// events, and the changed ones.
+    pub fn listed(
+        &mut self,
+        events: &[rpc::Event],
+        changed: &[String],
+    ) -> Vec<(String, &'static str, String)> {
+        let mut parameters: Vec<(String, &'static str, String)> = Vec::new();
+        // The ACS may watch the whole tree.
+        let mut known = HashSet::new();
+        let mut add = |core: &mut Core, names: &[String], most: usize| {
+            for found in core.read(names, most) {
+                if known.insert(found.0.clone()) {
+                    parameters.push(found);
+                }
+            }
+        };
+        let forced = self.tree.forced_inform();
+        add(self, &forced, usize::MAX);
+        let asked = self.inform_parameters(events);
+        add(self, &asked, MAX_INFORM_PARAMETERS);
+        add(self, changed, usize::MAX);
+        parameters
+    }
+
+    /// An Inform of these events and parameters, named as the ACS wants them (I-7).
+    pub fn facts_of(
+        &mut self,
+        events: Vec<rpc::Event>,
+        mut parameters: Vec<(String, &'static str, String)>,
+    ) -> InformFacts {
+        let naming = self.naming();
+        self.tree.rename(naming, &mut parameters);
+        let now = clock::now();
+        InformFacts {
+            device_id: self.device.clone(),
+            events,
+            current_time: match now.clock_set {
+                true => clock::local(now.wall, &self.config.root),
+                false => clock::UNKNOWN_TIME.to_owned(),
+            },
+            retry_count: self.schedule.failures(),
+            parameters,
+        }
+    }
+
+    /// How the ACS wants instances named in what it is told (N-12). It holds from the moment it is set.
+    fn naming(&mut self) -> Naming {
+        const MODE: &str = "Device.ManagementServer.InstanceMode";
+        match self.tree.value(MODE).as_deref() {
+            Some("InstanceAlias") => Naming::Aliases,
+            _ => Naming::AsAsked,
+        }
+    }
+
     /// The ACS has set ParameterKey: that is no news to it (I-9).
     fn keyed(&mut self, parameter_key: &str) {
         const NAME: &str = "Device.ManagementServer.ParameterKey";
@@ -153,19 +219,28 @@ impl Host for Core {
     }
 
     fn values(&mut self, names: &[String]) -> Result<Selection, Fault> {
-        self.tree.values(names)
+        let naming = self.naming();
+        Ok(self.tree.values(names)?.named(naming))
     }
 
     fn names(&mut self, path: &str, next_level: bool) -> Result<Selection, Fault> {
-        self.tree.names(path, next_level)
+        let naming = self.naming();
+        Ok(self.tree.names(path, next_level)?.named(naming))
     }
 
     fn attributes(&mut self, names: &[String]) -> Result<Selection, Fault> {
-        self.tree.attributes(names)
+        let naming = self.naming();
+        Ok(self.tree.attributes(names)?.named(naming))
     }
 
     fn set(&mut self, list: &[ParameterValue], parameter_key: &str) -> Result<Status, Fault> {
-        let status = self.tree.set(list, Writer::Acs { parameter_key })?;
+        const CREATE: &str = "Device.ManagementServer.AutoCreateInstances";
+        let writer = Writer::Acs { parameter_key };
+        let status = match self.tree.value(CREATE).as_deref() {
+            Some("true") => self.tree.set_creating(list, writer)?,
+            _ => self.tree.set(list, writer)?,
+        };
+        self.note_reboots(list);
         self.keyed(parameter_key);
         Ok(status)
     }
@@ -219,6 +294,9 @@ impl Host for Core {
 
     fn inform(&mut self) -> InformFacts {
         self.tree.begin_rpc();
+        if self.heartbeat {
+            return self.heartbeat_inform();
+        }
         let changed = self.tree.changed();
         // V-13: the event is there exactly when a change is told. An ACS that was told nothing yet is
         // told no change: the first session may find by which address it is reached, for one.
@@ -232,41 +310,38 @@ impl Host for Core {
             self.queue.add(events::PERIODIC, "");
         }
         let events = self.queue.begin_session();
-        let mut parameters: Vec<(String, &'static str, String)> = Vec::new();
-        // The ACS may watch the whole tree.
-        let mut known = HashSet::new();
-        let mut add = |core: &mut Core, names: &[String], most: usize| {
-            for found in core.read(names, most) {
-                if known.insert(found.0.clone()) {
-                    parameters.push(found);
-                }
-            }
-        };
-        let forced = self.tree.forced_inform();
-        add(self, &forced, usize::MAX);
-        let asked = self.inform_parameters(&events);
-        add(self, &asked, MAX_INFORM_PARAMETERS);
         // What is left over is still unreported, and asks for the next session.
-        add(self, &changed[..changed.len().min(MAX_CHANGED)], usize::MAX);
+        let parameters = self.listed(&events, &changed[..changed.len().min(MAX_CHANGED)]);
         self.informed = parameters.iter().map(|(path, _, value)| (path.clone(), value.clone())).collect();
-        let now = clock::now();
-        InformFacts {
-            device_id: self.device.clone(),
-            events,
-            current_time: match now.clock_set {
-                true => clock::local(now.wall, &self.config.root),
-                false => clock::UNKNOWN_TIME.to_owned(),
-            },
-            retry_count: self.schedule.failures(),
-            parameters,
-        }
+        self.facts_of(events, parameters)
     }
 
     fn inform_delivered(&mut self) {
         let informed = std::mem::take(&mut self.informed);
         self.tree.reported(&informed);
+        self.acs.answered(self.queue.contains(events::BOOTSTRAP) && !self.heartbeat);
         self.queue.delivered();
         self.keep_records();
+    }
+
+    fn next_request(&mut self) -> Option<AgentRequest> {
+        let wanted =
+            self.config.acs.get_rpc_methods && !self.heartbeat && !self.queue.contains(events::BOOTSTRAP);
+        let request = self.acs.next_request(wanted)?;
+        // On disk before it is sent: an ACS that breaks on it is not asked again by the retry.
+        self.keep_records();
+        Some(request)
+    }
+
+    fn answered(&mut self, request: &AgentRequest, answer: AcsAnswer) {
+        match (request, answer) {
+            (AgentRequest::GetRPCMethods, AcsAnswer::Response(Response::GetRPCMethods { methods })) => {
+                self.acs.learn(&methods);
+                self.keep_records();
+            }
+            // It keeps its methods to itself (R-GRM-3).
+            (AgentRequest::GetRPCMethods, _) => {}
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the agent's own parameters may be set to, beyond what their types say.
 
 use crate::cwmp::events;
+use crate::model::path::Path;
 use crate::model::tree::Tree;
 use crate::net::digest;
 use crate::net::url::Url;
+use crate::sys::clock;
 
 /// Judges a value of the right type for a parameter, named with `{i}` for its instances.
 ///
@@ -18,6 +20,10 @@ pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String
         Some("Username") if !digest::is_speakable(value) => {
             Err("a user name for HTTP holds visible ASCII only".to_owned())
         }
+        // R-SYS-10: the standard's times before the year 1000 are relative, and to nothing here.
+        Some("ScheduleReboot") if clock::parse(value).is_none() => {
+            Err("an absolute time is wanted, or Unknown Time".to_owned())
+        }
         // I-5
         Some("InformParameter.{i}.EventList") => {
             match value.split(',').any(|code| code.trim() == events::VALUE_CHANGE) {
@@ -27,7 +33,8 @@ pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String
         }
         // I-6
         Some("InformParameter.{i}.ParameterName")
-            if value.split('.').any(|part| part.contains('*') && part != "*") =>
+            // In an Alias it stands for itself.
+            if value.contains('*') && Path::parse(value).is_err() =>
         {
             Err("a * stands for an instance number, not for a part of a name".to_owned())
         }

@@ -2,14 +2,18 @@
 //! signals, the connection-request port and the control socket and answers at once; the *engine* owns
 //! tree, journal and session and takes one message at a time; the *wire* lives as long as a session.
 
+mod acs;
 pub mod answer;
 mod boot;
+mod compression;
 pub mod control;
 mod control_server;
 mod engine;
+mod heartbeat;
 mod host;
 mod judge;
 mod reactor;
+mod reboots;
 mod serving;
 mod settings;
 mod start;

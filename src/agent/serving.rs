@@ -4,6 +4,7 @@ use super::control::{Failure, Line, Request};
 use super::control_server::{CONNECTIONS, Reply};
 use super::engine::Engine;
 use crate::model::fault::{Code, Fault};
+use crate::model::path::{Path, Segment};
 use crate::model::request::ParameterValue;
 use crate::model::tree::{Item, Selection, Status, Writer};
 
@@ -84,12 +85,19 @@ fn set(engine: &mut Engine, values: Vec<(String, String)>) -> Result<Reply, Faul
     let list: Vec<ParameterValue> =
         values.into_iter().map(|(name, value)| ParameterValue { name, value, xsi_type: None }).collect();
     let status = engine.core.tree.set(&list, Writer::Local)?;
+    engine.core.note_reboots(&list);
     Ok(changed(engine, status, Vec::new()))
 }
 
 fn add(engine: &mut Engine, path: &str) -> Result<Reply, Fault> {
     let (instance, status) = engine.core.tree.add(path, Writer::Local)?;
-    let line = Line::Instance { instance, path: format!("{path}{instance}.") };
+    // `Device.X.[alias].` names the new row; what stands before it is the table.
+    let table = match Path::parse(path).ok().and_then(|p| p.segments.last().copied()) {
+        Some(last @ Segment::Alias(_)) => path.len().checked_sub(last.to_string().len() + 1),
+        _ => None,
+    };
+    let table = table.and_then(|end| path.get(..end)).unwrap_or(path);
+    let line = Line::Instance { instance, path: format!("{table}{instance}.") };
     Ok(changed(engine, status, bytes(&line)))
 }
 

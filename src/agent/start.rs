@@ -1,6 +1,7 @@
 //! How the engine begins: tree, identity, events of the boot; and what it derives from configuration
 //! and settings for the others (client options, the connection-request door, the schedule).
 
+use super::acs::{Acs, KNOWN};
 use super::boot::{self, Marker};
 use super::engine::Door;
 use super::host::{ACS, Core, QUEUE, REBOOT, RESET, SCHEDULE, promised};
@@ -9,12 +10,14 @@ use super::settings::Settings;
 use crate::config::{Config, Listen, expand};
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform::default_username;
+use crate::cwmp::reboots::Reboots;
 use crate::cwmp::rpc::DeviceId;
-use crate::cwmp::schedule::{self, Schedule};
+use crate::cwmp::schedule::Schedule;
 use crate::handlers::agent::{AgentFacts, DeviceIdentity};
 use crate::model::tree::Tree;
 use crate::model::{builtin, overlay};
 use crate::net::client::Options;
+use crate::net::coding::Coding;
 use crate::net::connection_request::{Credentials, Settings as DoorSettings};
 use crate::state::journal::{Batch, Journal};
 use crate::sys::clock::{self, Now};
@@ -76,14 +79,18 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
     }
     notes.extend(said);
     let queue = Queue::from_record(journal.borrow().text(QUEUE).unwrap_or_default());
+    let acs = Acs::from_record(journal.borrow().text(KNOWN).unwrap_or_default());
     let mut core = Core {
         device: DeviceId::default(),
         queue,
         schedule: Schedule::default(),
+        reboots: Reboots::default(),
         settings: Settings::default(),
+        acs,
         local: None,
         informed: Vec::new(),
         owed: false,
+        heartbeat: false,
         reboot_due: false,
         reset_due: false,
         config,
@@ -102,6 +109,7 @@ pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
     marker.remove();
     core.tree.forget();
     core.queue = Queue::default();
+    core.acs = Acs::default();
     door.path.clear();
     begin(core, door)
 }
@@ -114,10 +122,11 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     // A daemon that was restarted may have no session for a day, and can be called all the same.
     core.local = core.local.or_else(|| core.journal.borrow().text(LOCAL)?.parse().ok());
     core.settings = Settings::read(&mut core.tree);
+    core.acs.meet(&core.settings.url);
     let (marker, is_boot) = Marker::look(&core.config.run_dir);
     let record = core.journal.borrow().text(SCHEDULE).unwrap_or_default().to_owned();
-    core.schedule =
-        Schedule::from_record(&record, is_boot, schedule_of(&core.settings), clock::now(), random());
+    core.schedule = Schedule::from_record(&record, is_boot, core.settings.schedule(), clock::now(), random());
+    core.begin_reboots(is_boot);
     if is_boot {
         booted(core);
     } else {
@@ -251,17 +260,11 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
 
 /// Tells the schedule what ManagementServer says.
 pub fn schedule_settings(core: &mut Core) {
-    core.schedule.set(schedule_of(&core.settings), clock::now(), random());
-}
-
-fn schedule_of(s: &Settings) -> schedule::Settings {
-    schedule::Settings {
-        periodic_enable: s.periodic_enable,
-        periodic_interval: s.periodic_interval,
-        periodic_time: s.periodic_time,
-        retry_minimum: s.retry_minimum_wait,
-        retry_multiplier: s.retry_multiplier,
+    let settings = core.settings.schedule();
+    if !settings.heartbeat_enable {
+        core.queue.remove(events::HEARTBEAT);
     }
+    core.schedule.set(settings, clock::now(), random());
 }
 
 /// The name that the ACS is given: ManagementServer.Username, or the standard's default (S-14).
@@ -285,6 +288,7 @@ pub fn client_options(core: &Core, now: Now) -> Options {
         bind_interface: acs.bind_interface.clone(),
         basic_over_http: acs.basic_over_http,
         clock_set: now.clock_set,
+        compression: Coding::of_parameter(&settings.compression),
         user_agent: concat!("cwmpd/", env!("CARGO_PKG_VERSION")).to_owned(),
         timeouts: acs.timeouts(),
     }

@@ -1,12 +1,16 @@
 //! What `cwmpd status` says: why a session failed, what waits, and when the next attempt is.
 
-use super::control::{NextReport, SessionReport, StatusReport};
+use super::control::{NextReport, RebootReport, SessionReport, StatusReport};
 use super::engine::Engine;
 use super::start;
+use crate::cwmp::events;
+use crate::cwmp::reboots::Due;
 use crate::cwmp::session::Session;
+use crate::cwmp::trigger;
 use crate::model::schema::Platform;
 use crate::sys::clock::{self, Now};
 use std::path::Path;
+use std::time::Duration;
 
 /// How much of why a session failed is kept, in characters: some of it may be the peer's own words.
 pub const MAX_FAILURE: usize = 512;
@@ -56,16 +60,20 @@ pub fn report(engine: &Engine) -> StatusReport {
         software_version: core.facts.borrow().identity.software_version.clone(),
         acs_url: core.settings.url.clone(),
         acs_username: start::username(core),
+        acs_version: core.acs.version(),
+        acs_methods: core.acs.methods().iter().map(ToString::to_string).collect(),
         state: state(engine, now),
         last_session: engine.last.clone(),
         retry_count: core.schedule.failures(),
         next_session: next(engine, now),
+        next_heartbeat: heartbeat(engine, now),
+        next_reboot: reboot(engine, now),
         pending_events: core.queue.pending().map(|e| (e.code.clone(), e.command_key.clone())).collect(),
         connection_request_url: Some(start::door_url(&engine.door, core.local)).filter(|url| !url.is_empty()),
         served: (objects as u32, parameters as u32),
         state_problem: core.journal.borrow().health(),
         overlay_problems: engine.overlay_problems.clone(),
-        notes: engine.notes.clone(),
+        notes: engine.notes.iter().cloned().chain(engine.compression.note(&core.settings.url)).collect(),
     }
 }
 
@@ -89,14 +97,41 @@ fn next(engine: &Engine, now: Now) -> Option<NextReport> {
     }
     let periodic = core.schedule.periodic_at().map(|at| (at, "periodic".to_owned()));
     let scheduled = core.schedule.scheduled_at().map(|at| (at, "scheduled by the ACS".to_owned()));
+    let throttled = trigger::throttled_until(&core.queue, &core.schedule, engine.calls());
+    let throttled = throttled.map(|at| (at, "active change, throttled".to_owned()));
     let (due, why) = match core.schedule.retry_at() {
         Some(retry) => (retry, format!("retry {}", core.schedule.failures())),
-        None => [periodic, scheduled].into_iter().flatten().min()?,
+        None => [periodic, scheduled, throttled].into_iter().flatten().min()?,
     };
+    Some(report_at(due, why, now))
+}
+
+/// The next heartbeat; one that is due and not sent waits for another session (HB-3).
+fn heartbeat(engine: &Engine, now: Now) -> Option<NextReport> {
+    let core = &engine.core;
+    let at = core.schedule.heartbeat_at()?;
+    match core.queue.contains(events::HEARTBEAT) {
+        true => Some(report_at(now.mono, "due, waits for another session".to_owned(), now)),
+        false => Some(report_at(at, "by HeartbeatPolicy".to_owned(), now)),
+    }
+}
+
+fn reboot(engine: &Engine, now: Now) -> Option<RebootReport> {
+    let (seconds, due) = engine.core.reboots.planned(now)?;
+    let why = match (due, seconds) {
+        (Due::Delay, Some(_)) => "DelayReboot",
+        (Due::Delay, None) => "DelayReboot, from the end of the session",
+        (_, Some(_)) => "ScheduleReboot",
+        (_, None) => "ScheduleReboot, when the clock is set",
+    };
+    Some(RebootReport { seconds, why: why.to_owned() })
+}
+
+fn report_at(due: Duration, why: String, now: Now) -> NextReport {
     let seconds = due.saturating_sub(now.mono).as_secs();
     let at = match now.clock_set {
         true => at(now, now.wall.saturating_add_unsigned(seconds)),
         false => String::new(),
     };
-    Some(NextReport { seconds, at, why })
+    NextReport { seconds, at, why }
 }

@@ -107,15 +107,17 @@ fn word(first: &str, rest: Vec<String>, next_level: bool) -> Result<Word, lexopt
 
 /// Path and value: cut at the first `=` that is not part of an alias in brackets.
 fn assignment(text: &str) -> Option<(String, String)> {
-    let mut inside = false;
-    let at = text.find(|c| {
-        match c {
-            '[' => inside = true,
-            ']' => inside = false,
-            _ => {}
+    let mut from = 0;
+    let at = loop {
+        let rest = text.get(from..)?;
+        let at = rest.find(['=', '['])?;
+        let mark = rest.get(at..)?;
+        if mark.starts_with('=') {
+            break from + at;
         }
-        c == '=' && !inside
-    })?;
+        // As in a path, a bracket closes with a dot behind it.
+        from += at + mark.find("].").or_else(|| mark.find("]="))? + 1;
+    };
     let (path, value) = text.split_at(at);
     (!path.is_empty()).then(|| (path.to_owned(), value[1..].to_owned())) // it begins with the `=`
 }

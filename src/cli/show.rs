@@ -43,6 +43,10 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
     say("Model", &format!("{} objects, {} parameters", s.served.0, s.served.1))?;
     let user = if s.acs_username.is_empty() { String::new() } else { format!(" as {}", s.acs_username) };
     say("ACS", &format!("{}{user}", s.acs_url))?;
+    say("ACS version", &s.acs_version)?;
+    if !s.acs_methods.is_empty() {
+        say("ACS methods", &s.acs_methods.join(" "))?;
+    }
     say("State", &s.state)?;
     match &s.last_session {
         None => say("Last session", "none yet")?,
@@ -65,6 +69,14 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
             let at = if next.at.is_empty() { String::new() } else { format!(" ({})", next.at) };
             say("Next session", &format!("in {}{at}: {}", duration(next.seconds), next.why))?;
         }
+    }
+    if let Some(next) = &s.next_heartbeat {
+        let at = if next.at.is_empty() { String::new() } else { format!(" ({})", next.at) };
+        say("Next heartbeat", &format!("in {}{at}: {}", duration(next.seconds), next.why))?;
+    }
+    if let Some(next) = &s.next_reboot {
+        let due = next.seconds.map_or("due".to_owned(), |s| format!("in {}", duration(s)));
+        say("Reboot", &format!("{due}: {}", next.why))?;
     }
     if s.pending_events.is_empty() {
         say("Pending events", "none")?;
@@ -99,7 +111,7 @@ fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::control::{NextReport, SessionReport};
+    use crate::agent::control::{NextReport, RebootReport, SessionReport};
 
     #[test]
     fn durations() {
@@ -131,6 +143,8 @@ mod tests {
             software_version: "12".into(),
             acs_url: "http://acs.example.com/".into(),
             acs_username: "00D09E-Box-S1".into(),
+            acs_version: "1.4".into(),
+            acs_methods: vec!["Inform".into(), "TransferComplete".into()],
             state: "waiting".into(),
             last_session: Some(SessionReport {
                 began: "2026-11-22T10:28:55+00:00".into(),
@@ -141,6 +155,12 @@ mod tests {
             }),
             retry_count: 2,
             next_session: Some(NextReport { seconds: 14, at: String::new(), why: "retry 2".into() }),
+            next_heartbeat: Some(NextReport {
+                seconds: 75,
+                at: "2026-11-22T10:30:10+00:00".into(),
+                why: "by HeartbeatPolicy".into(),
+            }),
+            next_reboot: Some(RebootReport { seconds: Some(3600), why: "DelayReboot".into() }),
             pending_events: vec![("1 BOOT".into(), String::new()), ("M Reboot".into(), "k7".into())],
             connection_request_url: None,
             served: (60, 350),
@@ -157,11 +177,15 @@ Serial number       S1
 Software version    12
 Model               60 objects, 350 parameters
 ACS                 http://acs.example.com/ as 00D09E-Box-S1
+ACS version         1.4
+ACS methods         Inform TransferComplete
 State               waiting
 Last session        2026-11-22T10:28:55+00:00 (1.042 s) FAILED: no TCP connection: refused
                     events: 0 BOOTSTRAP, 1 BOOT
 Failed in a row     2
 Next session        in 14 s: retry 2
+Next heartbeat      in 1 min 15 s (2026-11-22T10:30:10+00:00): by HeartbeatPolicy
+Reboot              in 1 h 0 min: DelayReboot
 Pending events      1 BOOT
                     M Reboot (CommandKey k7)
 Connection request  not listening

@@ -141,6 +141,8 @@ pub struct Acs {
     pub retry_minimum_wait_interval: u32,
     /// Thousandths, 1000 to 65535 (C-25); 2000.
     pub retry_interval_multiplier: u32,
+    /// Whether each new ACS is asked once which methods it has (R-GRM-3); true.
+    pub get_rpc_methods: bool,
     /// Seconds for name lookup, TCP and TLS together; 30.
     pub connect_timeout: u32,
     /// Seconds from the end of a request to the head of its answer; 60. T-7 wants at least 30.
@@ -166,6 +168,7 @@ impl Default for Acs {
             periodic_inform_interval: 86_400,
             retry_minimum_wait_interval: 5,
             retry_interval_multiplier: 2000,
+            get_rpc_methods: true,
             connect_timeout: 30,
             response_timeout: 60,
             progress_timeout: 60,

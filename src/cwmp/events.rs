@@ -1,6 +1,9 @@
 //! The undelivered events, by the policy of TR-069 3.7.1.5 (Table 8): which are told once and which
 //! each time, what a failed session, a reboot or a bootstrap does to them.
 //!
+//! `14 HEARTBEAT` stands apart from all others: it has a session of its own, which delivers nothing
+//! else and is not tried again (HB-3, V-22).
+//!
 //! # Data storage
 //! [`Queue::record`] gives a text for the journal whenever what must survive has changed: everything
 //! but `6 CONNECTION REQUEST`, so that a restart of the daemon loses nothing. A reboot is told to the
@@ -27,6 +30,8 @@ pub const SCHEDULED: &str = "3 SCHEDULED";
 pub const VALUE_CHANGE: &str = "4 VALUE CHANGE";
 /// `6 CONNECTION REQUEST`
 pub const CONNECTION_REQUEST: &str = "6 CONNECTION REQUEST";
+/// `14 HEARTBEAT`
+pub const HEARTBEAT: &str = "14 HEARTBEAT";
 /// `M Reboot`
 pub const M_REBOOT: &str = "M Reboot";
 /// `M ScheduleInform`
@@ -87,6 +92,8 @@ struct Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
     entries: Vec<Entry>,
+    /// A heartbeat waits for its session.
+    heartbeat: bool,
     recorded: String,
 }
 
@@ -122,8 +129,13 @@ impl Queue {
     /// happens while its like is being told stands for a session of its own. `0 BOOTSTRAP` discards
     /// all others (V-9).
     pub fn add(&mut self, code: &str, command_key: &str) {
+        if code == HEARTBEAT {
+            self.heartbeat = true;
+            return;
+        }
         if code == BOOTSTRAP {
             self.entries.clear();
+            self.heartbeat = false;
         }
         self.push(code, command_key);
     }
@@ -141,19 +153,25 @@ impl Queue {
     /// An event turned out not to be (V-13: `4 VALUE CHANGE` without a changed parameter).
     pub fn remove(&mut self, code: &str) {
         self.entries.retain(|e| e.event.code != code);
+        self.heartbeat &= code != HEARTBEAT;
     }
 
-    /// Whether anything waits to be told.
+    /// Whether anything waits to be told, heartbeats left out.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Whether this event waits to be told.
-    pub fn contains(&self, code: &str) -> bool {
-        self.entries.iter().any(|e| e.event.code == code)
+    /// Whether nothing waits to be told but changed values.
+    pub fn is_only_value_change(&self) -> bool {
+        !self.is_empty() && self.entries.iter().all(|e| e.event.code == VALUE_CHANGE)
     }
 
-    /// What waits to be told, for status.
+    /// Whether this event waits to be told.
+    pub fn contains(&self, code: &str) -> bool {
+        (code == HEARTBEAT && self.heartbeat) || self.entries.iter().any(|e| e.event.code == code)
+    }
+
+    /// What waits to be told, heartbeats left out; for status.
     pub fn pending(&self) -> impl Iterator<Item = &Event> {
         self.entries.iter().map(|e| &e.event)
     }
@@ -166,6 +184,13 @@ impl Queue {
             entry.told = true;
         }
         self.pending().cloned().collect()
+    }
+
+    /// The session of a heartbeat begins: the one event of its Inform, which is over with it whatever
+    /// becomes of it. None of the others is told, so its session delivers and drops nothing.
+    pub fn begin_heartbeat(&mut self) -> Vec<Event> {
+        self.heartbeat = false;
+        vec![Event { code: HEARTBEAT.to_string(), command_key: String::new() }]
     }
 
     /// InformResponse came: what the Inform told is delivered, but for what waits for a response of

@@ -1,8 +1,8 @@
-//! The text records of this room in the journal: lines of fields parted by tabs. A CommandKey may
+//! Text records of the journal: lines of fields parted by tabs. A CommandKey may
 //! hold any character, so tabs, line ends and backslashes inside a field are escaped.
 
 /// Appends one line.
-pub(super) fn push_line(out: &mut String, fields: &[&str]) {
+pub(crate) fn push_line(out: &mut String, fields: &[&str]) {
     for (n, field) in fields.iter().enumerate() {
         if n > 0 {
             out.push('\t');
@@ -21,7 +21,7 @@ pub(super) fn push_line(out: &mut String, fields: &[&str]) {
 }
 
 /// The lines of a record, each with `N` fields; lines that are not so are passed over.
-pub(super) fn lines<const N: usize>(record: &str) -> impl Iterator<Item = [String; N]> {
+pub(crate) fn lines<const N: usize>(record: &str) -> impl Iterator<Item = [String; N]> {
     record.split('\n').filter_map(|line| {
         let fields: Vec<String> = line.split('\t').map(unescape).collect::<Option<_>>()?;
         fields.try_into().ok()

@@ -1,11 +1,16 @@
 //! What goes into an Inform beside its events, and the name the agent has by default.
 
+use super::events::VALUE_CHANGE;
 use super::rpc::{DeviceId, Event};
 
-/// Whether an InformParameter row with this EventList applies to an Inform with these events (I-5).
+/// Whether an InformParameter row with this EventList applies to an Inform with these events (I-5). An
+/// empty list stands for all events but `4 VALUE CHANGE`.
 pub fn selects(event_list: &str, events: &[Event]) -> bool {
     let mut codes = event_list.split(',').map(str::trim).filter(|c| !c.is_empty()).peekable();
-    codes.peek().is_none() || codes.any(|code| events.iter().any(|e| e.code == code))
+    match codes.peek() {
+        None => events.iter().any(|e| e.code != VALUE_CHANGE),
+        Some(_) => codes.any(|code| events.iter().any(|e| e.code == code)),
+    }
 }
 
 /// The Username that the agent has until it is given one (S-14, S-15).
@@ -60,17 +65,24 @@ mod tests {
     // Proves: I-5
     #[test]
     fn event_lists_i5() {
-        let events = [Event { code: "2 PERIODIC".to_string(), command_key: String::new() }];
-        for (list, expected) in [
-            ("", true),
-            (" ", true),
-            ("2 PERIODIC", true),
-            ("1 BOOT, 2 PERIODIC", true),
-            ("1 BOOT", false),
-            ("2", false),
+        let event = |code: &str| Event { code: code.to_string(), command_key: String::new() };
+        for (list, codes, expected) in [
+            ("", &["2 PERIODIC"][..], true),
+            (" ", &["2 PERIODIC"], true),
+            ("2 PERIODIC", &["2 PERIODIC"], true),
+            ("1 BOOT, 2 PERIODIC", &["2 PERIODIC"], true),
+            ("1 BOOT", &["2 PERIODIC"], false),
+            ("2", &["2 PERIODIC"], false),
+            ("1 BOOT", &[], false),
+            ("", &[], false),
+            ("", &["4 VALUE CHANGE"], false),
+            ("", &["4 VALUE CHANGE", "6 CONNECTION REQUEST"], true),
+            ("", &["14 HEARTBEAT"], true),
+            ("14 HEARTBEAT", &["14 HEARTBEAT"], true),
+            ("2 PERIODIC", &["14 HEARTBEAT"], false),
         ] {
-            assert_eq!(selects(list, &events), expected, "{list:?}");
+            let events: Vec<Event> = codes.iter().map(|code| event(code)).collect();
+            assert_eq!(selects(list, &events), expected, "{list:?} {codes:?}");
         }
-        assert!(!selects("1 BOOT", &[]));
     }
 }

@@ -28,6 +28,24 @@ impl Namespace {
     pub fn from_urn(urn: &str) -> Option<Namespace> {
         [Namespace::V1_0, Namespace::V1_1, Namespace::V1_2].into_iter().find(|n| n.urn() == urn)
     }
+
+    /// The newest version of the protocol that is spoken in it.
+    pub fn version(self) -> &'static str {
+        match self {
+            Namespace::V1_0 => "1.0",
+            Namespace::V1_1 => "1.1",
+            Namespace::V1_2 => "1.4",
+        }
+    }
+
+    /// The one before it.
+    pub fn older(self) -> Option<Namespace> {
+        match self {
+            Namespace::V1_0 => None,
+            Namespace::V1_1 => Some(Namespace::V1_0),
+            Namespace::V1_2 => Some(Namespace::V1_1),
+        }
+    }
 }
 
 /// A message from the ACS.
@@ -58,6 +76,8 @@ pub enum Body {
     Response(Response),
     /// The ACS answers with a fault.
     Fault(AcsFault),
+    /// No child: the ACS only has a header to send, such as HoldRequests.
+    Nothing,
 }
 
 /// A request of the ACS. What is wrong with its arguments is kept as `Invalid`, so that the session
@@ -115,6 +135,33 @@ pub struct AcsFault {
     pub code: u16,
     /// `cwmp:FaultString`, or SOAP's faultstring.
     pub text: String,
+}
+
+/// A request of the agent to the ACS, other than the Inform.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AgentRequest {
+    /// A.3.1.1, asked of the ACS (R-GRM-3).
+    GetRPCMethods,
+}
+
+impl AgentRequest {
+    /// The method's name.
+    pub fn method(&self) -> &'static str {
+        match self {
+            AgentRequest::GetRPCMethods => "GetRPCMethods",
+        }
+    }
+}
+
+/// What became of a request of the agent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AcsAnswer {
+    /// It was answered, by the response of its own method.
+    Response(Response),
+    /// It was refused; with code 8005 when the ACS asked for it again more often than is followed (C-7).
+    Fault(AcsFault),
+    /// The session went on or ended without an answer to it.
+    Missing,
 }
 
 /// Device identity, constant for the life of the device (I-1).

@@ -1,16 +1,19 @@
-//! When the next session is due: the periodic Inform, ScheduleInforms, the wait after a failure.
+//! When the next session is due: the periodic Inform, the heartbeat, ScheduleInforms, the wait after a
+//! failure, the wait before active changes alone are told.
 //!
-//! Waits are measured on the monotonic clock. The wall clock only says where the periodic Informs
-//! stand (PeriodicInformTime), and is never trusted alone: when it jumps, the next one is moved at
-//! most to an earlier time, and never nearer than half an interval to the last.
+//! Waits are measured on the monotonic clock. The wall clock only says where periodic Informs and
+//! heartbeats stand (`rhythm`).
 //!
 //! # Data storage
 //! [`Schedule::record`] gives the pending ScheduleInforms for the journal (R-SYS-11). Failures are
 //! counted in memory: a start begins anew (C-26, C-29).
 
+mod rhythm;
+
 use super::fields;
 use crate::model::fault::{Code, Fault};
 use crate::sys::clock::Now;
+use rhythm::{Beat, Rhythm};
 use std::time::Duration;
 
 /// How many ScheduleInforms may wait; more are answered 9004 (R-SYS-9).
@@ -21,10 +24,10 @@ pub const LAST_STEP: u32 = 10;
 pub const MAX_RETRY_WAIT: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// The longest wait that a Retry-After is obeyed for (C-33).
 pub const MAX_RETRY_AFTER: u32 = 86_400;
+/// The shortest interval of heartbeats, seconds (HB-1).
+pub const MIN_HEARTBEAT: u32 = 30;
 /// How soon a change of the wall clock is noticed, where it matters.
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
-/// Wall clock against monotonic clock: what differs by more seconds since last looked at is a jump.
-const JUMP: u64 = 2;
+pub(super) const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 
 /// What the parameters below ManagementServer say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +42,26 @@ pub struct Settings {
     pub retry_minimum: u32,
     /// CWMPRetryIntervalMultiplier k, thousandths (1000 to 65535).
     pub retry_multiplier: u32,
+    /// HeartbeatPolicy.Enable.
+    pub heartbeat_enable: bool,
+    /// HeartbeatPolicy.ReportingInterval, seconds; below [`MIN_HEARTBEAT`] it is taken as that.
+    pub heartbeat_interval: u32,
+    /// HeartbeatPolicy.InitiationTime, seconds since 1970; `None` for Unknown Time.
+    pub heartbeat_time: Option<i64>,
+    /// DefaultActiveNotificationThrottle, seconds.
+    pub throttle: u32,
+}
+
+impl Settings {
+    fn periodic(&self) -> Option<Beat> {
+        let (interval, time) = (self.periodic_interval.max(1), self.periodic_time);
+        self.periodic_enable.then_some(Beat { interval, time })
+    }
+
+    fn heartbeat(&self) -> Option<Beat> {
+        let (interval, time) = (self.heartbeat_interval.max(MIN_HEARTBEAT), self.heartbeat_time);
+        self.heartbeat_enable.then_some(Beat { interval, time })
+    }
 }
 
 impl Default for Settings {
@@ -49,6 +72,10 @@ impl Default for Settings {
             periodic_time: None,
             retry_minimum: 5,
             retry_multiplier: 2000,
+            heartbeat_enable: false,
+            heartbeat_interval: 3600,
+            heartbeat_time: None,
+            throttle: 0,
         }
     }
 }
@@ -58,6 +85,8 @@ impl Default for Settings {
 pub struct Due {
     /// `2 PERIODIC`.
     pub periodic: bool,
+    /// `14 HEARTBEAT`.
+    pub heartbeat: bool,
     /// The CommandKeys of ScheduleInforms: `3 SCHEDULED`, and `M ScheduleInform` for each.
     pub scheduled: Vec<String>,
     /// The wait after a failure is over.
@@ -76,27 +105,17 @@ struct Scheduled {
     adrift: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Periodic {
-    due: Duration,
-    /// When it was due last.
-    last: Option<Duration>,
-    /// Where it stands without PeriodicInformTime or clock: a random point of the interval, seconds.
-    phase: u64,
-    /// Wall clock less monotonic clock when last looked at; `None` while not believed.
-    offset: Option<i64>,
-    /// The wall clock has jumped since it was due last.
-    jumped: bool,
-}
-
 /// The state of the schedule.
 #[derive(Clone, Debug, Default)]
 pub struct Schedule {
     settings: Settings,
-    periodic: Option<Periodic>,
+    periodic: Option<Rhythm>,
+    heartbeat: Option<Rhythm>,
     scheduled: Vec<Scheduled>,
     failures: u32,
     retry_at: Option<Duration>,
+    /// When the last session ended that was successful, heartbeats left out.
+    succeeded_at: Option<Duration>,
     looked_at: Duration,
     recorded: String,
 }
@@ -143,18 +162,11 @@ impl Schedule {
         Some(record)
     }
 
-    /// The settings may have changed; those of the periodic Inform hold at once (I-11).
+    /// The settings may have changed; they hold at once (I-11, C-31). `random` is any number.
     pub fn set(&mut self, settings: Settings, now: Now, random: u32) {
-        let part = |s: &Settings| (s.periodic_enable, s.periodic_interval, s.periodic_time);
-        if part(&settings) != part(&self.settings) || settings.periodic_enable != self.periodic.is_some() {
-            let interval = u64::from(settings.periodic_interval.max(1));
-            self.periodic = settings.periodic_enable.then(|| {
-                let phase = now.mono.as_secs() + u64::from(random) % interval;
-                let mut p = Periodic { due: now.mono, last: None, phase, offset: offset(now), jumped: false };
-                p.due = now.mono + until(&settings, &p, now);
-                p
-            });
-        }
+        self.periodic = Rhythm::of(self.periodic, settings.periodic(), now, random);
+        // Not the same random point: two Informs at a time are of no use to anybody.
+        self.heartbeat = Rhythm::of(self.heartbeat, settings.heartbeat(), now, random.rotate_left(16));
         self.settings = settings;
     }
 
@@ -187,37 +199,11 @@ impl Schedule {
     /// Takes what is due now; to be called when [`Schedule::next`] has come, and may be at any time.
     pub fn take_due(&mut self, now: Now) -> Due {
         self.looked_at = now.mono;
-        let mut due = Due::default();
-        let settings = self.settings;
-        if let Some(p) = &mut self.periodic {
-            let interval = Duration::from_secs(settings.periodic_interval.max(1).into());
-            let offset = offset(now);
-            let jumped = match (offset, p.offset) {
-                (Some(a), Some(b)) => a.abs_diff(b) > JUMP,
-                (a, b) => a.is_some() != b.is_some(),
-            };
-            if jumped && settings.periodic_time.is_some() {
-                p.jumped = true;
-                let mut moved = now.mono + until(&settings, p, now);
-                if let Some(last) = p.last {
-                    moved = moved.max(last + interval / 2);
-                }
-                p.due = p.due.min(moved);
-            }
-            if jumped {
-                p.offset = offset;
-            }
-            if now.mono >= p.due {
-                due.periodic = true;
-                let mut wait = until(&settings, p, now);
-                // A clock that was put back a little says that the point just reached is still ahead.
-                let slip = Duration::from_secs(JUMP);
-                if (p.jumped && wait < interval / 2) || (wait <= slip && interval > 2 * slip) {
-                    wait += interval;
-                }
-                *p = Periodic { due: now.mono + wait, last: Some(now.mono), offset, jumped: false, ..*p };
-            }
-        }
+        let mut due = Due {
+            periodic: self.periodic.as_mut().is_some_and(|r| r.take_due(now)),
+            heartbeat: self.heartbeat.as_mut().is_some_and(|r| r.take_due(now)),
+            ..Due::default()
+        };
         for s in &mut self.scheduled {
             if s.adrift && now.clock_set {
                 s.adrift = false;
@@ -242,12 +228,13 @@ impl Schedule {
 
     /// When something becomes due next, monotonic; `None` for never.
     pub fn next(&self) -> Option<Duration> {
-        let periodic = self.periodic.map(|p| p.due);
+        let rhythms = [self.periodic, self.heartbeat];
         let scheduled = self.scheduled.iter().map(|s| s.due).min();
-        let by_clock = self.periodic.is_some() && self.settings.periodic_time.is_some();
+        let by_clock = rhythms.iter().flatten().any(Rhythm::by_clock);
         let look =
             (by_clock || self.scheduled.iter().any(|s| s.adrift)).then(|| self.looked_at + LOOK_AT_CLOCK);
-        [periodic, scheduled, self.retry_at, look].into_iter().flatten().min()
+        let rhythms = rhythms.into_iter().flatten().map(|r| r.due());
+        [scheduled, self.retry_at, look].into_iter().flatten().chain(rhythms).min()
     }
 
     /// A session begins: a wait is over, by a connection request perhaps (C-27).
@@ -269,10 +256,24 @@ impl Schedule {
         wait
     }
 
-    /// The session was successful (C-26).
-    pub fn session_succeeded(&mut self) {
+    /// The session was successful (C-26). Not for a heartbeat: it tells of nothing, so it moves
+    /// nothing (C-31).
+    pub fn session_succeeded(&mut self, now: Now) {
+        self.forget_failures();
+        self.succeeded_at = Some(now.mono);
+    }
+
+    /// How sessions with another ACS failed says nothing about this one.
+    pub fn forget_failures(&mut self) {
         self.failures = 0;
         self.retry_at = None;
+    }
+
+    /// Until when a session waits that would only tell of active changes (C-31). One that failed is
+    /// tried again without this wait; since the start of the agent there must have been one.
+    pub fn throttled_until(&self) -> Option<Duration> {
+        let succeeded = self.succeeded_at.filter(|_| self.failures == 0)?;
+        Some(succeeded + Duration::from_secs(self.settings.throttle.into()))
     }
 
     /// The wait is over early; what failed still counts.
@@ -293,7 +294,12 @@ impl Schedule {
 
     /// When the next periodic Inform is due, for status.
     pub fn periodic_at(&self) -> Option<Duration> {
-        self.periodic.map(|p| p.due)
+        self.periodic.map(|r| r.due())
+    }
+
+    /// When the next heartbeat is due, for status.
+    pub fn heartbeat_at(&self) -> Option<Duration> {
+        self.heartbeat.map(|r| r.due())
     }
 
     /// When the next ScheduleInform is due, for status.
@@ -318,21 +324,6 @@ pub fn retry_range(failures: u32, minimum: u32, multiplier: u32) -> (Duration, D
         (from, to) = (to, (to * multiplier / 1000).min(most));
     }
     (Duration::from_millis(from), Duration::from_millis(to))
-}
-
-fn offset(now: Now) -> Option<i64> {
-    now.clock_set.then(|| now.wall.saturating_sub_unsigned(now.mono.as_secs()))
-}
-
-/// How long until the next periodic Inform: more than nothing, at most an interval (I-10).
-fn until(settings: &Settings, periodic: &Periodic, now: Now) -> Duration {
-    let interval = i64::from(settings.periodic_interval.max(1));
-    let since = match settings.periodic_time {
-        Some(reference) if now.clock_set => now.wall.saturating_sub(reference),
-        _ => (now.mono.as_secs() as i64).saturating_sub(periodic.phase as i64),
-    };
-    let left = interval - since.rem_euclid(interval);
-    Duration::from_secs(left.unsigned_abs())
 }
 
 #[cfg(test)]

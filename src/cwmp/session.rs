@@ -1,11 +1,16 @@
 //! The session machine (TR-069 3.7.1): `step(incoming) -> outgoing`, without I/O.
 //!
 //! The ACS drives: it answers the Inform, then asks, and each of our POSTs carries the answer to what
-//! its last response asked (C-10). An RPC that fails is answered with its fault and the session goes
+//! its last response asked (C-10). Requests of the agent's own go out where it would else say that it
+//! has none ([`super::asking`]). An RPC that fails is answered with its fault and the session goes
 //! on; only what cannot be read, or comes where it may not, ends it (C-23).
 
+use super::asking::Asking;
+pub use super::asking::MAX_REPEATS;
+pub use super::methods::METHODS;
+use super::methods::{code_for, name_of};
 pub use super::rpc::InformFacts;
-use super::rpc::{AcsFault, Body, Envelope, Namespace, Request, Response};
+use super::rpc::{AcsAnswer, AcsFault, AgentRequest, Body, Envelope, Namespace, Request, Response};
 use crate::model::fault::{Code, Fault};
 use crate::model::request::{ParameterValue, SetAttributes};
 use crate::model::tree::{Selection, Status};
@@ -14,28 +19,11 @@ use crate::soap::writer::{self, Answer, List};
 use log::{debug, info, warn};
 use std::time::Duration;
 
-/// How often the same Inform is sent again in one session because the ACS asks for it (8005, C-6).
-pub const MAX_INFORM_REPEATS: u32 = 3;
 /// How many messages that answer nothing are passed over in one session (E-20), so that an ACS that
 /// sends nothing else is not listened to until the deadline.
 pub const MAX_STRAYS: u32 = 8;
 /// The least SessionTimeout that is taken, seconds (T-8).
 pub const MIN_SESSION_TIMEOUT: u32 = 30;
-
-/// Every method of the agent (R-GRM-1).
-pub const METHODS: &[&str] = &[
-    "GetRPCMethods",
-    "SetParameterValues",
-    "GetParameterValues",
-    "GetParameterNames",
-    "SetParameterAttributes",
-    "GetParameterAttributes",
-    "AddObject",
-    "DeleteObject",
-    "Reboot",
-    "ScheduleInform",
-    "FactoryReset",
-];
 
 /// What the session asks of the agent. The engine implements it over the tree; tests over a table.
 pub trait Host {
@@ -65,6 +53,13 @@ pub trait Host {
     fn inform(&mut self) -> InformFacts;
     /// InformResponse came with HTTP 200: what the Inform said is delivered (V-23), durable.
     fn inform_delivered(&mut self);
+    /// The next request that the agent has for the ACS; asked for when one may go out (C-11 to C-13),
+    /// and only for methods that the ACS may know (C-18). Each is given once in a session; what must be
+    /// known of it after a power cut is durable before this returns.
+    fn next_request(&mut self) -> Option<AgentRequest>;
+    /// What became of a request that [`Host::next_request`] gave. A session that fails says nothing:
+    /// what was out then was not answered.
+    fn answered(&mut self, request: &AgentRequest, answer: AcsAnswer);
 }
 
 /// What came in from the wire.
@@ -150,6 +145,8 @@ pub struct Session {
     timeout: Option<Duration>,
     delivered: bool,
     strange_id: bool,
+    asking: Asking,
+    inform_fault: Option<u16>,
     rpcs: u32,
     faults: u32,
     last_rpc: Option<String>,
@@ -159,10 +156,11 @@ impl Session {
     /// A session that has not begun. `namespace` is what the Inform goes out in; `number` makes the
     /// IDs of this session differ from those of others (E-11).
     pub fn new(namespace: Namespace, number: u32) -> Session {
+        let mut asking = Asking::new(number);
         Session {
             state: State::New,
             namespace,
-            id: format!("{number}.1"),
+            id: asking.id(),
             inform: Vec::new(),
             repeats: 0,
             strays: 0,
@@ -171,6 +169,8 @@ impl Session {
             timeout: None,
             delivered: false,
             strange_id: false,
+            asking,
+            inform_fault: None,
             rpcs: 0,
             faults: 0,
             last_rpc: None,
@@ -180,6 +180,16 @@ impl Session {
     /// Whether the Inform was answered, so that its events are delivered (V-23).
     pub fn is_delivered(&self) -> bool {
         self.delivered
+    }
+
+    /// Whether the Inform is out and was not answered.
+    pub fn is_informed(&self) -> bool {
+        self.state == State::Informed
+    }
+
+    /// The code of the fault that the Inform was answered with (C-5, E-16).
+    pub fn inform_fault(&self) -> Option<u16> {
+        self.inform_fault
     }
 
     /// How many requests of the ACS were answered, faults included.
@@ -217,9 +227,9 @@ impl Session {
             (State::Informed, Incoming::Empty) => {
                 failed("the ACS answered the Inform with an empty response")
             }
-            (State::Open, Incoming::Empty) => self.nothing_asked(),
+            (State::Open, Incoming::Empty) => self.nothing_asked(host),
             (state, Incoming::Envelope(bytes)) => match reader::read(bytes) {
-                Err(_) if state == State::Open && bytes.trim_ascii().is_empty() => self.nothing_asked(),
+                Err(_) if state == State::Open && bytes.trim_ascii().is_empty() => self.nothing_asked(host),
                 Err(error) => failed(&format!("the ACS sent a message that cannot be read: {error}")),
                 Ok(envelope) if state == State::Informed => self.answer_to_inform(envelope, host),
                 Ok(envelope) => self.message(envelope, host),
@@ -245,18 +255,19 @@ impl Session {
     fn answer_to_inform(&mut self, envelope: Envelope, host: &mut dyn Host) -> Outgoing {
         match &envelope.body {
             Body::Response(Response::Inform) => {}
-            Body::Fault(AcsFault { code: 8005, .. }) if self.repeats < MAX_INFORM_REPEATS => {
+            Body::Fault(AcsFault { code: 8005, .. }) if self.repeats < MAX_REPEATS => {
                 self.repeats += 1;
                 info!("the ACS asks for the Inform again (8005)");
                 return Outgoing::Whole(self.inform.clone());
             }
             Body::Fault(fault) => {
+                self.inform_fault = Some(fault.code);
                 return failed(&format!(
                     "the ACS answered the Inform with fault {} {}",
                     fault.code, fault.text
                 ));
             }
-            Body::Response(_) | Body::Request(_) => {
+            Body::Response(_) | Body::Request(_) | Body::Nothing => {
                 return failed("the ACS answered the Inform with something else than InformResponse");
             }
         }
@@ -269,9 +280,7 @@ impl Session {
             Some(other) => warn!("the ACS wants a CWMP version that there is not: {other:.16}"),
             None => {}
         }
-        if envelope.id.as_deref() != Some(self.id.as_str()) {
-            self.note_strange_id(envelope.id.as_deref());
-        }
+        self.note_strange_id(envelope.id.as_deref(), &self.id.clone());
         if let Some(header) = &envelope.not_understood {
             // A fault is no answer to a response (E-20).
             warn!("the ACS sent a header in InformResponse that must be understood and is not: {header:.64}");
@@ -280,7 +289,7 @@ impl Session {
         self.inform = Vec::new();
         self.delivered = true;
         host.inform_delivered();
-        self.empty_post()
+        self.ask_or_say_no_more(host)
     }
 
     fn message(&mut self, envelope: Envelope, host: &mut dyn Host) -> Outgoing {
@@ -292,34 +301,71 @@ impl Session {
                 Outgoing::Whole(writer::must_understand(self.namespace, id.as_deref(), &header))
             }
             (Body::Request(request), None) => self.request(id, request, host),
-            (Body::Response(_) | Body::Fault(_), _) => {
-                self.strays += 1;
-                if self.strays > MAX_STRAYS {
-                    return failed("the ACS keeps answering what was not asked");
+            // Not an empty response: the ACS has more to say, if not now.
+            (Body::Nothing, _) => self.stray("an envelope with an empty Body", host),
+            (answer, header) => {
+                if let Some(header) = header {
+                    // A fault is no answer to a response (E-20).
+                    warn!(
+                        "the ACS sent a header with an answer that must be understood and is not: {header:.64}"
+                    );
                 }
-                warn!("the ACS answered what was not asked; the session goes on");
-                self.empty_post()
+                self.answer(id, answer, host)
             }
         }
     }
 
-    /// An empty response: over when we have said that there is no more (C-14 to C-16). It carries no
-    /// header, so it lifts HoldRequests too.
-    fn nothing_asked(&mut self) -> Outgoing {
-        self.hold_requests = false;
-        if self.said_no_more { Outgoing::Done } else { self.empty_post() }
+    /// A response or a fault: to what is out, or to nothing.
+    fn answer(&mut self, id: Option<String>, body: Body, host: &mut dyn Host) -> Outgoing {
+        let awaited = self.asking.awaited().map(str::to_string);
+        let taken = match body {
+            Body::Response(response) => self.asking.response(response, host),
+            Body::Fault(fault) => self.asking.fault(fault, !self.said_no_more, host),
+            Body::Request(_) | Body::Nothing => false,
+        };
+        match awaited {
+            Some(awaited) if taken => {
+                self.note_strange_id(id.as_deref(), &awaited);
+                self.ask_or_say_no_more(host)
+            }
+            _ => self.stray("an answer to what was not asked", host),
+        }
     }
 
-    fn empty_post(&mut self) -> Outgoing {
-        self.said_no_more |= !self.hold_requests;
+    fn stray(&mut self, what: &str, host: &mut dyn Host) -> Outgoing {
+        self.strays += 1;
+        if self.strays > MAX_STRAYS {
+            return failed(&format!("the ACS keeps sending {what}"));
+        }
+        warn!("the ACS sent {what}; the session goes on");
+        self.ask_or_say_no_more(host)
+    }
+
+    /// An empty response: over when we have said that there is no more (C-14 to C-16). It carries no
+    /// header, so it lifts HoldRequests too.
+    fn nothing_asked(&mut self, host: &mut dyn Host) -> Outgoing {
+        self.hold_requests = false;
+        self.asking.silence(host);
+        if self.said_no_more { Outgoing::Done } else { self.ask_or_say_no_more(host) }
+    }
+
+    /// A request of the agent's own, when there is one and the ACS may be asked (C-11 to C-13); else the
+    /// empty POST, which says that there is none unless the ACS wants none now.
+    fn ask_or_say_no_more(&mut self, host: &mut dyn Host) -> Outgoing {
+        if !self.hold_requests && !self.said_no_more {
+            if let Some(message) = self.asking.next(self.namespace, host) {
+                return Outgoing::Whole(message);
+            }
+            self.said_no_more = true;
+        }
         Outgoing::Empty
     }
 
-    fn note_strange_id(&mut self, id: Option<&str>) {
-        if !self.strange_id {
+    fn note_strange_id(&mut self, id: Option<&str>, expected: &str) {
+        if id != Some(expected) && !self.strange_id {
             self.strange_id = true;
             match id {
-                Some(_) => warn!("the ACS does not echo the ID of the Inform; taken all the same"),
+                Some(_) => warn!("the ACS does not echo the IDs of requests; taken all the same"),
                 None => warn!("the ACS sends no ID; taken all the same"),
             }
         }
@@ -327,7 +373,7 @@ impl Session {
 
     fn request(&mut self, id: Option<String>, request: Request, host: &mut dyn Host) -> Outgoing {
         self.rpcs += 1;
-        let name = method(&request);
+        let name = name_of(&request);
         debug!("the ACS asks: {name}");
         self.last_rpc = Some(name.to_string());
         host.begin_rpc();
@@ -401,45 +447,8 @@ impl Session {
     }
 }
 
-/// The code that a method may end with (A.3.2, A.4.1; R-GEN-4): the given one when it is of the
-/// method's list, else the nearest that is. 9001 and 9002 are in every list, and vendors' codes.
-fn code_for(method: &str, code: Code) -> Code {
-    let more: &[u16] = match method {
-        "GetRPCMethods" => &[],
-        "SetParameterValues" => &[9003, 9004, 9005, 9006, 9007, 9008],
-        "GetParameterValues" | "GetParameterAttributes" | "AddObject" => &[9003, 9004, 9005],
-        "GetParameterNames" | "DeleteObject" => &[9003, 9005],
-        "SetParameterAttributes" => &[9003, 9004, 9005, 9009],
-        "Reboot" | "FactoryReset" => &[9003],
-        "ScheduleInform" => &[9003, 9004],
-        _ => return Code::METHOD_NOT_SUPPORTED,
-    };
-    match code.0 {
-        9001 | 9002 | 9800..=9899 => code,
-        n if more.contains(&n) => code,
-        _ => Code::REQUEST_DENIED,
-    }
-}
-
 fn failed(why: &str) -> Outgoing {
     Outgoing::Failed(why.to_string())
-}
-
-fn method(request: &Request) -> &str {
-    match request {
-        Request::GetRPCMethods => "GetRPCMethods",
-        Request::SetParameterValues { .. } => "SetParameterValues",
-        Request::GetParameterValues { .. } => "GetParameterValues",
-        Request::GetParameterNames { .. } => "GetParameterNames",
-        Request::SetParameterAttributes { .. } => "SetParameterAttributes",
-        Request::GetParameterAttributes { .. } => "GetParameterAttributes",
-        Request::AddObject { .. } => "AddObject",
-        Request::DeleteObject { .. } => "DeleteObject",
-        Request::Reboot { .. } => "Reboot",
-        Request::FactoryReset => "FactoryReset",
-        Request::ScheduleInform { .. } => "ScheduleInform",
-        Request::Unknown { method } | Request::Invalid { method, .. } => method,
-    }
 }
 
 #[cfg(test)]

@@ -146,6 +146,30 @@ fn rows_of_a_script_come_and_go() {
     assert_eq!(b.read("Device.X_ACME_Rule."), ["Rule.2.Alias=cpe-2", "Rule.2.Text=two"]);
 }
 
+/// A set that makes a row of a script: with the rest, or not at all.
+// Proves: R-SPV-22
+#[test]
+fn a_set_makes_a_scripts_row() {
+    let mut b = Bench::new();
+    let create = |b: &mut Bench, mode: &str| {
+        let entry = |name: &str, value: &str| ParameterValue {
+            name: format!("Device.X_ACME_{name}"),
+            value: value.to_owned(),
+            xsi_type: None,
+        };
+        b.tree.begin_rpc();
+        let list = [entry("Rule.[web].Text", "deny"), entry("Box.Mode", mode), entry("Box.Limit", "9")];
+        b.tree.set_creating(&list, Writer::Acs { parameter_key: "" }).map_err(|f| f.to_string())
+    };
+    let fault = create(&mut b, "Broken").unwrap_err();
+    assert!(fault.starts_with("9002 "), "{fault}");
+    assert_eq!(b.read("Device.X_ACME_Rule."), ["Rule.1.Alias=cpe-1", "Rule.1.Text=one"]);
+    assert_eq!((b.root.text("state/mode"), b.root.text("etc/acme/limit")), ("Fast".into(), "7\n".into()));
+    assert_eq!(create(&mut b, "Fast"), Ok(Status::Applied));
+    assert_eq!(b.read("Device.X_ACME_Rule.[web].Text"), ["Rule.2.Text=deny"]);
+    assert_eq!(b.root.text("state/rules/2"), "deny");
+}
+
 // Proves: R-GEN-5, R-SPV-4
 #[test]
 fn what_one_place_refuses_no_place_does() {

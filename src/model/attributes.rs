@@ -247,7 +247,7 @@ impl Tree {
         let mut targets: Vec<Target> = Vec::new();
         for (object, param) in self.watch.forced.clone() {
             let wild = !self.served.tables(object).is_empty();
-            targets.push(Target { object, numbers: [0; _], table: false, param: Some(param), wild });
+            targets.push(Target { object, param: Some(param), wild, ..Target::default() });
         }
         let set = |a: Attributes| a.notification > 0;
         let mut paths: Vec<String> = Vec::new();

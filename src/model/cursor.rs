@@ -1,15 +1,19 @@
 //! The walk over a selection: depth first, one row at a time, with one buffer for the path.
 
 use super::fault::{Code, Fault};
-use super::index::Place;
 use super::resolve::Target;
 use super::rows::Plan;
 use super::schema::{ObjectId, ParamId};
 use super::served::{MAX_DEPTH, Numbers};
 use super::tree::{Item, Tree};
+use shown::{Naming, Shown};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use walk::{Cursor, Node};
+
+pub mod shown;
+mod walk;
 
 /// The most names in one request; beyond it 9004 (R-GEN-3).
 pub const MAX_NAMES: usize = 16_384;
@@ -41,6 +45,11 @@ pub struct Selection {
     /// Parameters and instance numbers of the parts, end to end.
     params: Vec<ParamId>,
     numbers: Vec<u32>,
+    /// Aliases that the walk looks for behind wildcards, of all parts.
+    sought: Vec<(u8, String)>,
+    /// How instances are named in the items.
+    naming: Naming,
+    shown: Shown,
     /// The part that is walked.
     at: usize,
     cursor: Cursor,
@@ -76,6 +85,9 @@ impl Pins {
     }
 }
 
+/// What a name of many rows is known by when it comes again.
+type Many = (ObjectId, bool, Option<ParamId>, Numbers, Vec<(u8, String)>);
+
 /// One name of the request; adjoining names of one row are one part.
 #[derive(Clone, Copy)]
 struct Part {
@@ -86,52 +98,11 @@ struct Part {
     params: (u32, u32),
     /// Where its numbers begin.
     numbers: u32,
-}
-
-/// Where the walk is.
-#[derive(Default)]
-struct Cursor {
-    begun: bool,
-    frames: Vec<Frame>,
-    /// From the root to the object of the part.
-    chain: Vec<ObjectId>,
-    /// The instance wanted of each table on the chain, 0 for all.
-    wanted: Numbers,
-    place: Place,
-    path: String,
-    /// How rows are read when the part names parameters.
-    plan: Option<Rc<Plan>>,
-}
-
-/// An object that the walk is in.
-struct Frame {
-    object: ObjectId,
-    table: bool,
-    begun: bool,
-    slot: u32,
-    pos: u32,
-    /// Length of the path in front of the object's name, and behind it.
-    path: (u32, u32),
-    /// How many `{i}` lie above.
-    depth: usize,
-}
-
-/// What the walk came to.
-#[derive(Clone, Copy)]
-enum Node {
-    /// A table, in front of its instances.
-    Table(ObjectId),
-    /// An instance, or an object that is no table.
-    Row(ObjectId),
-}
-
-enum Step {
-    Enter(ObjectId),
-    Instance,
-    Below,
-    Up,
-    Leave,
-    Skip(ObjectId),
+    /// Its aliases behind a wildcard.
+    sought: (u32, u32),
+    /// See [`Target`].
+    named: u8,
+    aliased: u8,
 }
 
 impl Default for Selection {
@@ -153,6 +124,7 @@ impl Selection {
         self.at = 0;
         self.yielded = 0;
         self.cursor.begun = false;
+        self.shown.clear();
         self.pin();
     }
 
@@ -181,6 +153,9 @@ impl Selection {
             parts: Vec::new(),
             params: Vec::new(),
             numbers: Vec::new(),
+            sought: Vec::new(),
+            naming: Naming::default(),
+            shown: Shown::default(),
             at: 0,
             cursor: Cursor::default(),
             pins,
@@ -195,6 +170,7 @@ impl Selection {
             let same = part.object == target.object
                 && part.params.0 < part.params.1
                 && !(part.wild || target.wild)
+                && part.aliased == target.aliased
                 && self.numbers.get(part.numbers as usize..) == Some(known);
             if same {
                 self.params.push(param);
@@ -204,12 +180,17 @@ impl Selection {
         }
         let from = self.params.len() as u32;
         self.params.extend(target.param);
+        let sought = self.sought.len() as u32;
+        self.sought.extend(target.sought.iter().cloned());
         let part = Part {
             object: target.object,
             table: target.table,
             wild: target.wild,
             params: (from, self.params.len() as u32),
             numbers: self.numbers.len() as u32,
+            sought: (sought, self.sought.len() as u32),
+            named: target.named,
+            aliased: target.aliased,
         };
         self.numbers.extend_from_slice(known);
         self.parts.push(part);
@@ -243,10 +224,7 @@ impl Selection {
 
     fn begin(&mut self, tree: &Tree, part: Part) {
         let cursor = &mut self.cursor;
-        cursor.frames.clear();
-        cursor.path.clear();
-        cursor.place = Place::default();
-        cursor.chain.clear();
+        cursor.restart();
         let mut at = Some(tree.served.schema.object(part.object));
         while let Some(object) = at {
             cursor.chain.push(object.id);
@@ -259,6 +237,7 @@ impl Selection {
         for (wanted, number) in cursor.wanted.iter_mut().zip(numbers.iter().take(tables)) {
             *wanted = *number;
         }
+        cursor.sought.extend_from_slice(sought(&self.sought, &part));
         let params = self.params.get(part.params.0 as usize..part.params.1 as usize).unwrap_or(&[]);
         cursor.plan = (!params.is_empty()).then(|| Rc::new(tree.plan_for(part.object, params, false)));
     }
@@ -294,7 +273,7 @@ impl Selection {
         };
         let (mut count, mut walked) = (0, 0);
         // A path of many rows that is named again has as many entries again, and is not walked for it.
-        let mut known: BTreeMap<(ObjectId, bool, Option<ParamId>, Numbers), usize> = BTreeMap::new();
+        let mut known: BTreeMap<Many, usize> = BTreeMap::new();
         while let Some(part) = self.parts.get(self.at).copied() {
             // A part with wildcards names one parameter at most.
             let param =
@@ -307,7 +286,8 @@ impl Selection {
             {
                 *to = *from;
             }
-            let key = (part.object, part.table, param.flatten(), numbers);
+            let key =
+                (part.object, part.table, param.flatten(), numbers, sought(&self.sought, &part).to_vec());
             if let Some(again) = known.get(&key).filter(|_| many) {
                 count += again;
                 if count > MAX_ITEMS {
@@ -326,6 +306,9 @@ impl Selection {
                 if walked > MAX_ITEMS || tree.index.is_overgrown() {
                     return too_many("rows");
                 }
+            }
+            if tree.aliases.looked > MAX_ITEMS {
+                return too_many("rows");
             }
             if many {
                 known.insert(key, count - before);
@@ -371,38 +354,43 @@ impl Selection {
                 break node;
             }
         };
-        let yielded = &mut self.yielded;
-        let count = self.count;
+        let (Node::Table(object) | Node::Row(object)) = node;
+        let plan = self.cursor.plan.clone().unwrap_or_else(|| tree.plan(object));
+        let (mut yielded, count) = (self.yielded, self.count);
         let mut out = |item: Item<'_>| {
             // Never more than was announced, whatever happened to the tree meanwhile.
-            if *yielded < count {
-                *yielded += 1;
+            if yielded < count {
+                yielded += 1;
                 out(item);
             }
         };
+        match self.is_renamed() {
+            true => self.yield_renamed(tree, node, &plan, &mut out),
+            false => self.yield_row(tree, node, &plan, &mut out),
+        }
+        self.yielded = yielded;
+        true
+    }
+
+    /// Yields the items of one place of the walk.
+    fn yield_row(&mut self, tree: &mut Tree, node: Node, plan: &Rc<Plan>, out: &mut dyn FnMut(Item<'_>)) {
         let cursor = &mut self.cursor;
-        let (Node::Table(object) | Node::Row(object)) = node;
-        let plan = cursor.plan.clone().unwrap_or_else(|| tree.plan(object));
         match self.what {
-            What::Values => tree.read_row(&plan, &cursor.place, &mut cursor.path, &mut out),
-            What::Attributes => tree.row_attributes(&plan, &mut cursor.path, &mut out),
+            What::Values => tree.read_row(plan, &cursor.place, &mut cursor.path, out),
+            What::Attributes => tree.row_attributes(plan, &mut cursor.path, out),
             What::Names | What::NextLevel | What::Root => {
                 let part = self.parts.get(self.at);
                 let below = self.what == What::NextLevel && !part.is_some_and(|p| p.table);
-                row_names(
-                    tree,
-                    node,
-                    &plan,
-                    cursor.plan.is_some(),
-                    below,
-                    self.what,
-                    &mut cursor.path,
-                    &mut out,
-                );
+                let single = cursor.plan.is_some();
+                row_names(tree, node, plan, single, below, self.what, &mut cursor.path, out);
             }
         }
-        true
     }
+}
+
+/// The aliases of a part behind a wildcard.
+fn sought<'a>(all: &'a [(u8, String)], part: &Part) -> &'a [(u8, String)] {
+    all.get(part.sought.0 as usize..part.sought.1 as usize).unwrap_or(&[])
 }
 
 /// The names of one place: its own path, its parameters, and with `below` its objects one level down.
@@ -438,119 +426,6 @@ fn row_names(
             path.push('.');
             out(Item::Name { path, writable: served.is_creatable(child.id) });
             path.truncate(base);
-        }
-    }
-}
-
-impl Cursor {
-    fn advance(&mut self, tree: &mut Tree, goal: ObjectId, table: bool, shallow: bool) -> Option<Node> {
-        let end = tree.served.schema.object(goal).row().end;
-        let inside = |object: ObjectId| object >= goal && object < end;
-        let mut step = match self.frames.last() {
-            None if self.begun => return None,
-            None => Step::Enter(0),
-            Some(frame) if frame.table && !frame.begun => Step::Instance,
-            Some(_) => Step::Below,
-        };
-        self.begun = true;
-        loop {
-            step = match step {
-                Step::Enter(id) if !tree.served.has(id) => Step::Skip(id),
-                Step::Enter(id) => {
-                    let object = tree.served.schema.object(id);
-                    let is_table = object.is_table();
-                    let before = self.path.len() as u32;
-                    self.path.push_str(object.name());
-                    self.path.push('.');
-                    let slot = if is_table { tree.list(id, self.place.numbers) } else { 0 };
-                    self.frames.push(Frame {
-                        object: id,
-                        table: is_table,
-                        begun: false,
-                        slot,
-                        pos: 0,
-                        path: (before, self.path.len() as u32),
-                        depth: self.place.depth,
-                    });
-                    match (is_table, inside(id)) {
-                        (true, true) if id != goal || table => return Some(Node::Table(id)),
-                        (true, _) => Step::Instance,
-                        (false, true) => return Some(Node::Row(id)),
-                        (false, false) => Step::Below,
-                    }
-                }
-                Step::Instance => match self.instance(tree, goal) {
-                    Some(object) if inside(object) => return Some(Node::Row(object)),
-                    Some(_) => Step::Below,
-                    None => Step::Leave,
-                },
-                Step::Below => {
-                    let object = self.frames.last()?.object;
-                    let chain = self.chain.get(self.frames.len()).copied();
-                    match chain {
-                        Some(next) if !inside(object) => Step::Enter(next),
-                        _ if shallow => Step::Up,
-                        _ if object + 1 < tree.served.schema.object(object).row().end => {
-                            Step::Enter(object + 1)
-                        }
-                        _ => Step::Up,
-                    }
-                }
-                Step::Up if self.frames.last()?.table => Step::Instance,
-                Step::Up => Step::Leave,
-                Step::Leave => {
-                    let frame = self.frames.pop()?;
-                    self.path.truncate(frame.path.0 as usize);
-                    self.shorten(frame.depth);
-                    match inside(frame.object) && frame.object != goal {
-                        true => Step::Skip(frame.object),
-                        // The chain to the goal has no branches.
-                        false if self.frames.is_empty() => return None,
-                        false => Step::Up,
-                    }
-                }
-                Step::Skip(id) => {
-                    let parent = self.frames.last()?.object;
-                    let next = tree.served.schema.object(id).row().end;
-                    match inside(id) && id != goal && next < tree.served.schema.object(parent).row().end {
-                        true => Step::Enter(next),
-                        false => Step::Up,
-                    }
-                }
-            };
-        }
-    }
-
-    /// Goes to the next wanted instance of the table on top; the object, or `None` when there is none.
-    fn instance(&mut self, tree: &Tree, goal: ObjectId) -> Option<ObjectId> {
-        use std::fmt::Write as _;
-        let frame = self.frames.last_mut()?;
-        let list = tree.index.list(frame.slot)?;
-        // Tables below the goal have no wish of their own.
-        let wanted = if frame.object <= goal { self.wanted.get(frame.depth).copied()? } else { 0 };
-        let pos = match (wanted, frame.begun) {
-            (0, false) => 0,
-            (0, true) => frame.pos + 1,
-            (number, false) => list.find(number)? as u32,
-            (_, true) => return None,
-        };
-        let number = list.number(pos as usize)?;
-        (frame.begun, frame.pos) = (true, pos);
-        self.path.truncate(frame.path.1 as usize);
-        // Writing to a String cannot fail.
-        let _ = write!(self.path, "{number}.");
-        let (object, slot, depth) = (frame.object, frame.slot, frame.depth);
-        self.shorten(depth);
-        *self.place.numbers.get_mut(depth)? = number;
-        *self.place.at.get_mut(depth)? = (slot, pos);
-        self.place.depth = depth + 1;
-        Some(object)
-    }
-
-    fn shorten(&mut self, depth: usize) {
-        self.place.depth = depth;
-        for number in self.place.numbers.iter_mut().skip(depth) {
-            *number = 0;
         }
     }
 }

@@ -264,7 +264,33 @@ impl Index {
     }
 }
 
+impl Index {
+    /// The record of a list as it is held here; `None` when the journal has it, or nobody.
+    pub(super) fn held_record(&self, key: &ListKey) -> Option<Record> {
+        let volatile = self.volatile.get(key).cloned().map(Record::Volatile);
+        volatile.or_else(|| self.pending.get(key).cloned().map(Record::Pending))
+    }
+
+    /// Puts the record of a list back as it was held.
+    pub(super) fn put_back(&mut self, key: ListKey, record: Option<Record>) {
+        self.volatile.remove(&key);
+        self.pending.remove(&key);
+        match record {
+            Some(Record::Volatile(record)) => drop(self.volatile.insert(key, record)),
+            Some(Record::Pending(record)) => drop(self.pending.insert(key, record)),
+            None => {}
+        }
+    }
+}
+
 pub mod record;
+
+/// The record of a list that is not in the journal.
+#[derive(Clone)]
+pub(super) enum Record {
+    Volatile(Vec<u8>),
+    Pending(Vec<u8>),
+}
 
 /// What became of the keys that a source told of.
 struct Assigned {
@@ -389,6 +415,14 @@ impl Tree {
         }
     }
 
+    /// Holds a record that nobody may keep yet.
+    pub(super) fn hold_record(&mut self, key: ListKey, record: Vec<u8>) {
+        match self.served.is_volatile(key.0) {
+            true => self.index.volatile.insert(key, record),
+            false => self.index.pending.insert(key, record),
+        };
+    }
+
     /// Forgets what is not yet in the journal for a list (a batch with newer numbers is on its way).
     pub(super) fn supersede(&mut self, key: &ListKey) {
         self.index.pending.remove(key);
@@ -396,7 +430,8 @@ impl Tree {
 
     /// Makes new numbers durable: before any answer that shows them leaves. One batch for all.
     pub(super) fn flush_numbers(&mut self) {
-        if self.index.pending.is_empty() {
+        // Numbers of rows that are being made are durable with their transaction, or never.
+        if self.index.pending.is_empty() || !self.created.rows.is_empty() {
             return;
         }
         let mut batch = Batch::default();

@@ -2,8 +2,10 @@
 //! value may be (kind), where instances stand (index), and how it is read (cursor) and changed
 //! (transaction). Values come from handlers; this room only knows their trait.
 
+mod alias;
 mod attributes;
 pub mod builtin;
+mod create;
 mod cursor;
 pub mod fault;
 pub mod grammar;

@@ -6,10 +6,27 @@ use super::index::{MAX_INSTANCES, MAX_KEY, MAX_RECORD_BYTES, Place, record};
 use super::intent::{Op, Planned};
 use super::schema::{ObjectId, ParamId, SourceKind};
 use super::served::Numbers;
-use super::set::AGENT_ALIAS;
 use super::transaction::parameter_key;
 use super::tree::{Status, Tree, Writer};
 use crate::state::journal::Batch;
+
+/// The number of a row that is about to be made, and where it will stand.
+pub(super) struct NewNumber {
+    pub number: u32,
+    /// The record of its list.
+    pub known: Vec<u8>,
+    /// Its parent.
+    pub above: Place,
+    /// Itself; in the index it is not yet.
+    pub place: Place,
+}
+
+/// The record of a list with one row more.
+pub(super) fn with_row(known: &[u8], number: u32, name: &str) -> Vec<u8> {
+    let mut all: Vec<(u32, &str)> = record::entries(known).filter(|e| e.1 != name).collect();
+    all.push((number, name));
+    record::encode(number + 1, known.len() + 4 + record::size(name), all.into_iter())
+}
 
 impl Tree {
     /// Local changes of rows wait while an answer is under way: its count has been announced.
@@ -30,34 +47,13 @@ impl Tree {
     pub fn add(&mut self, object: &str, writer: Writer<'_>) -> Result<(u32, Status), Fault> {
         let key = parameter_key(writer)?;
         self.refuse_while_answering(writer)?;
-        let (table, alias) = match object.strip_suffix("].").and_then(|o| o.rsplit_once('[')) {
-            Some((table, alias)) => (table, Some(alias)),
-            None => (object, None),
-        };
         let invalid = |why: &str| Fault::new(Code::INVALID_NAME, format!("{object}: {why}"));
-        let target = self.resolve(table, false)?;
+        let (target, alias) = self.resolve_new(object)?;
         if !target.table || !self.served.is_creatable(target.object) {
             return Err(invalid("no rows can be added here"));
         }
         let (table, numbers) = (target.object, target.numbers);
-        let slot = self.list(table, numbers);
-        if self.index.list(slot).map_or(0, |l| l.len()) >= MAX_INSTANCES {
-            return Err(Fault::new(Code::RESOURCES_EXCEEDED, format!("{object}: the table is full")));
-        }
-        let known = self.record(&(table, numbers));
-        let number = record::next(&known);
-        if number == u32::MAX || known.len() + 6 + MAX_KEY > MAX_RECORD_BYTES {
-            return Err(Fault::new(
-                Code::RESOURCES_EXCEEDED,
-                format!("{object}: no instance number is left, or no room for one"),
-            ));
-        }
-        let parent = self.served.schema.object(table).parent().map_or(0, |p| p.id);
-        let above = self.locate(parent, &numbers).ok_or_else(|| invalid("there is no such row"))?;
-        let mut place = above;
-        let depth = above.depth;
-        // A table lies at most MAX_DEPTH deep, so its parent has room for one more.
-        (place.numbers[depth], place.depth) = (number, depth + 1);
+        let NewNumber { number, known, above, place } = self.new_number(table, numbers)?;
         let mut batch = Batch::default();
         if let Some(alias) = alias {
             self.check_new_alias(table, numbers, &place, alias)?;
@@ -72,13 +68,38 @@ impl Tree {
             self.check_room(known.len() + record::size(&name) + alias)?;
         }
         self.carry_out(&mut planned)?;
-        let mut all: Vec<(u32, &str)> = record::entries(&known).filter(|e| e.1 != name).collect();
-        all.push((number, &name));
-        let new = record::encode(number + 1, known.len() + 4 + record::size(&name), all.into_iter());
-        self.keep_record((table, numbers), new, &mut batch);
+        self.keep_record((table, numbers), with_row(&known, number, &name), &mut batch);
         self.supersede(&(table, numbers));
         self.index.insert(&(table, numbers), number, &name);
         Ok((number, self.conclude(planned, batch, key)?))
+    }
+
+    /// The number that the next row of a list has, and where it will stand.
+    ///
+    /// # Errors
+    /// 9004 when the table is full, or no number is left for it; 9005 when its parent is gone.
+    pub(super) fn new_number(&mut self, table: ObjectId, numbers: Numbers) -> Result<NewNumber, Fault> {
+        let full = |tree: &Tree, why: &str| {
+            let path = tree.served.schema.object(table).path();
+            Fault::new(Code::RESOURCES_EXCEEDED, format!("{path}: {why}"))
+        };
+        let slot = self.list(table, numbers);
+        if self.index.list(slot).map_or(0, |l| l.len()) >= MAX_INSTANCES {
+            return Err(full(self, "the table is full"));
+        }
+        let known = self.record(&(table, numbers));
+        let number = record::next(&known);
+        if number == u32::MAX || known.len() + 6 + MAX_KEY > MAX_RECORD_BYTES {
+            return Err(full(self, "no instance number is left, or no room for one"));
+        }
+        let parent = self.served.schema.object(table).parent().map_or(0, |p| p.id);
+        let gone = || Fault::new(Code::INVALID_NAME, "there is no such row");
+        let above = self.locate(parent, &numbers).ok_or_else(gone)?;
+        let mut place = above;
+        let depth = above.depth;
+        // A table lies at most MAX_DEPTH deep, so its parent has room for one more.
+        (place.numbers[depth], place.depth) = (number, depth + 1);
+        Ok(NewNumber { number, known, above, place })
     }
 
     fn check_new_alias(
@@ -93,18 +114,16 @@ impl Tree {
             return Err(Fault::new(Code::INVALID_NAME, "rows of this table have no Alias that can be given"));
         };
         self.check_value(param, alias).map_err(|(_, why)| refused(why))?;
-        let own = format!("{AGENT_ALIAS}{}", place.numbers().last().copied().unwrap_or(0));
-        if alias.starts_with(AGENT_ALIAS) && alias != own {
-            return Err(refused(format!("only the agent gives names that begin with {AGENT_ALIAS}")));
-        }
+        self.check_alias(table, place.numbers(), alias).map_err(refused)?;
         if self.find_alias(table, numbers, alias).is_some() {
             return Err(refused("another row has it".to_owned()));
         }
         Ok(())
     }
 
-    /// The key of a new row, and what its handler is to do.
-    fn plan_add(
+    /// The key of a new row, and what its handler is to do. The row that it lies in may itself be one
+    /// that is about to be made.
+    pub(super) fn plan_add(
         &mut self,
         table: ObjectId,
         above: &Place,

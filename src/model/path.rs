@@ -2,7 +2,16 @@
 //! `Device.IP.Interface.` (a partial path), `Device.IP.Interface.*.` (a wildcard),
 //! `Device.IP.Interface.[cpe-1].` (an alias; TR-069 3.6.1).
 
-/// The longest path the agent takes from a peer, in bytes (TR-069: ObjectName string(256)).
+//!
+//! # Aliases
+//! An Alias begins with a letter and may hold any character behind it. In a path it stands in brackets
+//! as it is, without escapes (N-13): the bracket that closes it is the first one with a dot or the end
+//! of the path behind it. So dots and brackets may be part of it, and only an Alias with `].` in it
+//! has no form in a path: such a row is named by its number ([`is_addressable`]).
+
+use std::fmt;
+
+/// The longest path the agent takes from a peer, in characters (TR-069: ObjectName string(256)).
 pub const MAX_PATH: usize = 256;
 
 /// One word between dots.
@@ -33,8 +42,9 @@ impl<'a> Path<'a> {
     /// # Errors
     /// A reason, in words, when it is too long or not of the form of a path (fault 9005).
     pub fn parse(text: &'a str) -> Result<Path<'a>, &'static str> {
-        if text.len() > MAX_PATH {
-            return Err("longer than 256 bytes");
+        // A character has four bytes at most, and needs no counting where the bytes say that it fits.
+        if text.len() > 4 * MAX_PATH || (text.len() > MAX_PATH && text.chars().count() > MAX_PATH) {
+            return Err("longer than 256 characters");
         }
         if text.is_empty() {
             return Ok(Path { segments: Vec::new(), partial: true });
@@ -48,12 +58,13 @@ impl<'a> Path<'a> {
         loop {
             // A dot inside brackets belongs to the alias.
             let (word, tail) = if rest.starts_with('[') {
-                let close = rest.find(']').ok_or("an alias without its closing bracket")?;
-                let (word, tail) = rest.split_at(close + 1);
-                match tail.strip_prefix('.') {
-                    Some(tail) => (word, Some(tail)),
-                    None if tail.is_empty() => (word, None),
-                    None => return Err("text behind an alias"),
+                match rest.find("].") {
+                    Some(close) => {
+                        let (word, tail) = rest.split_at(close + 1);
+                        (word, tail.strip_prefix('.'))
+                    }
+                    None if rest.ends_with(']') => (rest, None),
+                    None => return Err("an alias without its closing bracket"),
                 }
             } else {
                 match rest.split_once('.') {
@@ -69,6 +80,33 @@ impl<'a> Path<'a> {
         }
         Ok(Path { segments, partial })
     }
+}
+
+impl fmt::Display for Segment<'_> {
+    /// The word as it stands in a path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Segment::Name(name) => f.write_str(name),
+            Segment::Number(number) => write!(f, "{number}"),
+            Segment::Alias(alias) => write!(f, "[{alias}]"),
+            Segment::Wildcard => f.write_str("*"),
+        }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    /// The text that was parsed, to the letter.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, segment) in self.segments.iter().enumerate() {
+            write!(f, "{}{segment}", if at > 0 { "." } else { "" })?;
+        }
+        f.write_str(if self.partial && !self.segments.is_empty() { "." } else { "" })
+    }
+}
+
+/// Whether an Alias can stand in a path: written in brackets and read again, it is the same.
+pub fn is_addressable(alias: &str) -> bool {
+    !alias.is_empty() && !alias.contains("].")
 }
 
 fn segment(word: &str) -> Result<Segment<'_>, &'static str> {
@@ -121,5 +159,55 @@ mod tests {
             assert!(Path::parse(bad).is_err(), "{bad}");
         }
         assert!(Path::parse(&"a".repeat(257)).is_err());
+        assert!(Path::parse(&format!("Device.[a{}]", "\u{1d11e}".repeat(246))).is_ok());
+        assert!(Path::parse(&format!("Device.[a{}]", "\u{1d11e}".repeat(247))).is_err());
+    }
+
+    /// N-13: what an Alias may hold and still be found by, and that a path that was read is written as
+    /// it was.
+    // Proves: N-13
+    #[test]
+    fn n_13_an_alias_in_a_path() {
+        for alias in [
+            "cpe-1",
+            "a.b",
+            "a]b",
+            "a]",
+            "a]]",
+            "[a",
+            "a[0]",
+            "a]x.y",
+            "*",
+            "x=1",
+            "a,b",
+            "50%",
+            "a%5Db",
+            "a b",
+            "\u{e9}t\u{e9}",
+            "a\"<&>'",
+            "1",
+            ".",
+            "]",
+        ] {
+            assert!(is_addressable(alias), "{alias}");
+            for (text, partial) in
+                [(format!("Device.X.[{alias}]."), true), (format!("Device.X.[{alias}].Y.2.*.P"), false)]
+            {
+                let path = Path::parse(&text).unwrap();
+                assert_eq!(path.segments[2], Segment::Alias(alias), "{text}");
+                assert_eq!(path.partial, partial);
+                assert_eq!(path.to_string(), text);
+                assert_eq!(Path::parse(&path.to_string()), Ok(path));
+            }
+        }
+        for alias in ["", "a].b", "a].", "]."] {
+            assert!(!is_addressable(alias), "{alias}");
+            let text = format!("Device.X.[{alias}].Y");
+            let read = Path::parse(&text);
+            assert!(read.is_err() || read.unwrap().segments[2] != Segment::Alias(alias), "{text}");
+        }
+        for text in ["", "Device.", "Device.X.1", "*"] {
+            assert_eq!(Path::parse(text).unwrap().to_string(), text);
+        }
     }
 }

@@ -1,13 +1,13 @@
-//! What a name in a request means (R-GPV-1 to 7, DM-1).
+//! What a name in a request means (R-GPV-1 to 7, DM-1, N-11, N-13).
 
 use super::fault::{Code, Fault};
-use super::index::Place;
-use super::path::{Path, Segment};
-use super::schema::{ObjectId, ParamId, SourceKind};
+use super::path::{MAX_PATH, Path, Segment};
+use super::schema::{ObjectId, ParamId};
 use super::served::Numbers;
 use super::tree::Tree;
 
 /// What a name means.
+#[derive(Default)]
 pub struct Target {
     /// The object.
     pub object: ObjectId,
@@ -19,11 +19,40 @@ pub struct Target {
     pub param: Option<ParamId>,
     /// A wildcard was in it.
     pub wild: bool,
+    /// Which of its `{i}` the name gave an instance for, a bit for each from the outermost.
+    pub named: u8,
+    /// Which of them by Alias.
+    pub aliased: u8,
+    /// The aliases behind a wildcard, each with the `{i}` it is for: another row below each parent.
+    pub sought: Vec<(u8, String)>,
+}
+
+/// What a name may hold or do beyond meaning something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Allow {
+    /// Nothing.
+    Plain,
+    /// `*`.
+    Wildcards,
+    /// An Alias that no row has makes the row (R-SPV-21).
+    NewRows,
+}
+
+/// Why a name means nothing; a text is fault 9005.
+enum Trouble {
+    Name(&'static str),
+    Fault(Fault),
+}
+
+impl From<&'static str> for Trouble {
+    fn from(why: &'static str) -> Trouble {
+        Trouble::Name(why)
+    }
 }
 
 /// A name of a peer as a fault repeats it: whole as long as it could be one.
 pub(super) fn shown(name: &str) -> String {
-    name.chars().take(super::path::MAX_PATH).collect()
+    name.chars().take(MAX_PATH).collect()
 }
 
 impl Tree {
@@ -32,23 +61,48 @@ impl Tree {
     /// # Errors
     /// 9005, naming the name.
     pub(super) fn resolve(&mut self, name: &str, wildcards: bool) -> Result<Target, Fault> {
-        self.find(name, wildcards)
-            .map_err(|why| Fault::new(Code::INVALID_NAME, format!("{}: {why}", shown(name))))
+        self.resolve_with(name, if wildcards { Allow::Wildcards } else { Allow::Plain })
     }
 
-    fn find(&mut self, name: &str, wildcards: bool) -> Result<Target, &'static str> {
+    /// As [`Tree::resolve`].
+    ///
+    /// # Errors
+    /// 9005, naming the name; for a row that cannot be made what its handler says, or 9004.
+    pub(super) fn resolve_with(&mut self, name: &str, allow: Allow) -> Result<Target, Fault> {
+        let found = Path::parse(name).map_err(Trouble::Name).and_then(|path| self.find(&path, allow));
+        found.map_err(|trouble| match trouble {
+            Trouble::Fault(fault) => fault,
+            Trouble::Name(why) => Fault::new(Code::INVALID_NAME, format!("{}: {why}", shown(name))),
+        })
+    }
+
+    /// For AddObject: the table, and the Alias of the new row when the name ends with one (R-OBJ-9).
+    ///
+    /// # Errors
+    /// As [`Tree::resolve`].
+    pub(super) fn resolve_new<'a>(&mut self, name: &'a str) -> Result<(Target, Option<&'a str>), Fault> {
+        let last = Path::parse(name).ok().and_then(|path| match path.segments.last() {
+            Some(Segment::Alias(alias)) if path.partial => Some(*alias),
+            _ => None,
+        });
+        // Behind the table's name: the brackets and the final dot.
+        let table = last.and_then(|alias| name.len().checked_sub(alias.len() + 3));
+        let table = table.and_then(|end| name.get(..end)).unwrap_or(name);
+        Ok((self.resolve(table, false)?, last))
+    }
+
+    fn find(&mut self, path: &Path<'_>, allow: Allow) -> Result<Target, Trouble> {
         const UNKNOWN: &str = "there is no such parameter or object";
-        let path = Path::parse(name)?;
-        let mut target = Target { object: 0, numbers: [0; _], table: false, param: None, wild: false };
+        let mut target = Target::default();
         let mut segments = path.segments.iter().enumerate();
         match segments.next() {
             None => return Ok(target),
             Some((_, Segment::Name(root)))
                 if self.served.has(0) && *root == self.served.schema.object(0).name() => {}
-            Some(_) => return Err(UNKNOWN),
+            Some(_) => return Err(UNKNOWN.into()),
         }
         let last = path.segments.len() - 1;
-        let mut depth = 0;
+        let mut depth = 0_u8;
         for (at, segment) in segments {
             let number = match segment {
                 Segment::Name(name) if !target.table => {
@@ -56,74 +110,61 @@ impl Tree {
                         Some(child) if at < last || path.partial => {
                             (target.object, target.table) = (child.id, child.is_table());
                         }
-                        Some(_) => return Err("an object's name ends with a dot"),
+                        Some(_) => return Err("an object's name ends with a dot".into()),
                         None if at == last && !path.partial => {
                             let param = self.served.param(target.object, name).ok_or(UNKNOWN)?;
                             target.param = Some(param.id);
                         }
-                        None => return Err(UNKNOWN),
+                        None => return Err(UNKNOWN.into()),
                     }
                     continue;
                 }
-                Segment::Wildcard if target.table && wildcards => {
+                Segment::Wildcard if target.table && allow == Allow::Wildcards => {
                     target.wild = true;
                     0
                 }
                 Segment::Number(number) if target.table && target.wild => *number,
                 Segment::Number(number) if target.table => {
                     let slot = self.list(target.object, target.numbers);
-                    self.index.list(slot).and_then(|l| l.find(*number)).ok_or("there is no such instance")?;
+                    let there = self.index.list(slot).is_some_and(|l| l.find(*number).is_some());
+                    if !there || self.is_new(target.object, &target.numbers, *number) {
+                        return Err("there is no such instance".into());
+                    }
                     *number
                 }
-                Segment::Alias(_) if target.wild => return Err("an alias behind a wildcard"),
-                Segment::Alias(alias) if target.table => self
-                    .find_alias(target.object, target.numbers, alias)
-                    .ok_or("there is no instance with this alias")?,
-                _ => return Err(UNKNOWN),
+                Segment::Alias(alias) if target.table => self.aliased(&mut target, depth, alias, allow)?,
+                _ => return Err(UNKNOWN.into()),
             };
-            *target.numbers.get_mut(depth).ok_or(UNKNOWN)? = number;
+            *target.numbers.get_mut(usize::from(depth)).ok_or(UNKNOWN)? = number;
+            let bit = 1 << depth;
+            if *segment != Segment::Wildcard {
+                target.named |= bit;
+            }
+            if matches!(segment, Segment::Alias(_)) {
+                target.aliased |= bit;
+            }
             depth += 1;
             target.table = false;
         }
         match (path.partial, target.param) {
-            (false, None) => Err("an object's name ends with a dot"),
+            (false, None) => Err("an object's name ends with a dot".into()),
             _ => Ok(target),
         }
     }
 
-    /// The number of the instance with this Alias.
-    pub(super) fn find_alias(&mut self, table: ObjectId, numbers: Numbers, alias: &str) -> Option<u32> {
-        let param = self.served.params(table).find(|p| p.name() == "Alias")?.id;
-        let kept = self.served.source(param).is_some_and(|s| s.kind == SourceKind::Alias);
-        let slot = self.list(table, numbers);
-        let len = self.index.list(slot)?.len();
-        let depth = self.served.tables(table).len().checked_sub(1)?;
-        let parent = self.served.schema.object(table).parent()?.id;
-        let above = self.locate(parent, &numbers)?;
-        for pos in 0..len {
-            let number = self.index.list(slot)?.number(pos)?;
-            let mut place = above;
-            *place.numbers.get_mut(depth)? = number;
-            *place.at.get_mut(depth)? = (slot, pos as u32);
-            place.depth = depth + 1;
-            let found = match kept {
-                true => self.alias(table, &place) == alias,
-                false => self.read(table, &place, &[param], false).first().is_some_and(|v| v == alias),
-            };
-            if found {
-                return Some(number);
-            }
+    /// The number of the row that an Alias in a name stands for; 0 behind a wildcard, where it stands for
+    /// one below each parent.
+    fn aliased(&mut self, target: &mut Target, depth: u8, alias: &str, allow: Allow) -> Result<u32, Trouble> {
+        if target.wild {
+            target.sought.push((depth, alias.to_owned()));
+            return Ok(0);
         }
-        None
-    }
-
-    /// The Alias that the tree keeps for a row.
-    pub(super) fn alias(&self, table: ObjectId, place: &Place) -> String {
-        let mut key = String::from("l/");
-        self.served.write_path(table, place.numbers(), &mut key);
-        match self.journal.borrow().text(&key) {
-            Some(alias) => alias.to_owned(),
-            None => format!("cpe-{}", place.numbers().last().copied().unwrap_or(0)),
+        match self.find_alias(target.object, target.numbers, alias) {
+            Some(number) => Ok(number),
+            None if allow == Allow::NewRows => {
+                self.create_row(target.object, target.numbers, alias).map_err(Trouble::Fault)
+            }
+            None => Err("there is no instance with this alias".into()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What of a schema exists on the platform, and which handler serves each source.
 
 use super::handler::Handler;
+use super::path::Segment;
 use super::schema::{Object, ObjectId, Param, ParamId, Platform, Schema, Source, SourceKind, flag};
 use super::tree::Handlers;
 
@@ -195,13 +196,26 @@ impl Served {
     /// The full path of a row, with its final dot, put behind what `out` holds; for a table whose own
     /// number is 0, the path of the table.
     pub fn write_path(&self, object: ObjectId, numbers: &[u32], out: &mut String) {
+        self.write_labelled(object, numbers, |_| "", out);
+    }
+
+    /// As [`Served::write_path`], with what `label` gives for an `{i}` in brackets in place of its number,
+    /// when that is not empty.
+    pub fn write_labelled<'a>(
+        &self,
+        object: ObjectId,
+        numbers: &[u32],
+        label: impl Fn(usize) -> &'a str,
+        out: &mut String,
+    ) {
         use std::fmt::Write as _;
         let mut at = 0;
         for word in self.schema.object(object).path().split_terminator('.') {
             if word == "{i}" {
-                match numbers.get(at) {
-                    // Writing to a String cannot fail.
-                    Some(n) if *n > 0 => drop(write!(out, "{n}.")),
+                // Writing to a String cannot fail.
+                match (numbers.get(at), label(at)) {
+                    (Some(n), "") if *n > 0 => drop(write!(out, "{n}.")),
+                    (Some(n), label) if *n > 0 => drop(write!(out, "{}.", Segment::Alias(label))),
                     _ => return,
                 }
                 at += 1;

@@ -7,27 +7,27 @@ use super::handler::Failure;
 use super::index::Place;
 use super::intent::{NewValue, Op, Planned};
 use super::kind::Misfit;
+use super::kind::forms::items;
 use super::request::ParameterValue;
-use super::resolve::shown;
+use super::resolve::{Allow, Target, shown};
 use super::schema::{ObjectId, ParamId, SourceKind, flag};
 use super::served::{MAX_DEPTH, Numbers};
 use super::transaction::parameter_key;
 use super::tree::{Status, Tree, Writer};
 use crate::state::journal::Batch;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most parameters that one SetParameterValues may set; beyond it 9004.
 pub const MAX_SET: usize = 4096;
-/// What an Alias that the agent gives begins with; nobody else's may (TR-069 3.6.1).
-pub(super) const AGENT_ALIAS: &str = "cpe-";
 
 /// One entry of a SetParameterValues, checked by itself.
-struct Checked {
-    object: ObjectId,
-    place: Place,
-    param: ParamId,
-    value: String,
-    refers: Option<Vec<String>>,
+pub(super) struct Checked {
+    pub object: ObjectId,
+    pub place: Place,
+    pub param: ParamId,
+    pub value: String,
+    pub refers: Option<Vec<String>>,
 }
 
 /// References in their canonical form, and the keys of the row where there is one reference.
@@ -54,6 +54,26 @@ impl Tree {
     /// is too long; 9004 for too many, or no room to keep them; 9001 for two changes that cannot be taken back; 9002 when a
     /// handler failed. Nothing has been changed then.
     pub fn set(&mut self, list: &[ParameterValue], writer: Writer<'_>) -> Result<Status, Fault> {
+        self.set_allowing(list, writer, Allow::Plain)
+    }
+
+    /// As [`Tree::set`]; an Alias that no row has makes the row, in the same transaction
+    /// (AutoCreateInstances, R-SPV-21, R-SPV-22).
+    ///
+    /// # Errors
+    /// As [`Tree::set`]; 9005 on each parameter of a row that cannot be made.
+    pub fn set_creating(&mut self, list: &[ParameterValue], writer: Writer<'_>) -> Result<Status, Fault> {
+        let done = self.set_allowing(list, writer, Allow::NewRows);
+        self.end_created(done.is_ok());
+        done
+    }
+
+    fn set_allowing(
+        &mut self,
+        list: &[ParameterValue],
+        writer: Writer<'_>,
+        allow: Allow,
+    ) -> Result<Status, Fault> {
         let key = parameter_key(writer)?;
         if list.len() > MAX_SET {
             return Err(Fault::new(Code::RESOURCES_EXCEEDED, format!("more than {MAX_SET} parameters")));
@@ -61,8 +81,16 @@ impl Tree {
         let mut faults: Vec<ParameterFault> = Vec::new();
         let mut checked: Vec<(usize, Checked)> = Vec::new();
         let mut seen = BTreeSet::new();
-        for (at, entry) in list.iter().enumerate() {
-            match self.check_entry(entry, writer) {
+        // All names first: a value may refer to a row that a later entry makes (R-SPV-2).
+        let mut targets = Vec::with_capacity(list.len());
+        for entry in list {
+            match self.resolve_with(&entry.name, allow) {
+                Err(fault) if fault.code == Code::RESOURCES_EXCEEDED => return Err(fault),
+                target => targets.push(target.map_err(|f| (f.code, f.text))),
+            }
+        }
+        for (at, (entry, target)) in list.iter().zip(targets).enumerate() {
+            match target.and_then(|target| self.check_entry(entry, &target, writer)) {
                 Ok(one) => {
                     if !seen.insert((one.param, one.place.numbers)) {
                         let why = format!("{} is set twice", entry.name);
@@ -73,55 +101,63 @@ impl Tree {
                 Err((code, text)) => faults.push(ParameterFault { name: shown(&entry.name), code, text }),
             }
         }
+        self.name_created(&mut checked);
         let staged: Staged =
             checked.iter().map(|(_, c)| ((c.param, c.place.numbers), c.value.clone())).collect();
         let mut bad: BTreeMap<usize, (Code, String)> = BTreeMap::new();
         self.check_unique(&checked, &staged, &mut bad);
-        let (mut planned, members, kept) = self.plan_set(&checked);
+        let (planned, members, kept) = self.plan_set(&checked);
+        // A handler judges values of rows that it has yet to make when it has made them.
         for (planned, members) in planned.iter().zip(&members) {
-            let mut judged: Vec<(usize, Failure)> = Vec::new();
-            self.with(planned, |h, ctx, row, change| h.check(ctx, row, change, &mut judged));
-            for (index, failure) in judged {
-                let Some(at) = members.get(index).or(members.first()) else {
-                    continue;
-                };
-                // 9004 speaks of a whole RPC only (R-SPV-6).
-                let code = if failure.code == Code::RESOURCES_EXCEEDED {
-                    Code::REQUEST_DENIED
-                } else {
-                    failure.code
-                };
-                bad.entry(*at).or_insert((code, failure.text));
+            if !self.is_made_by_handler(planned.object, &planned.numbers) {
+                self.judge_change(planned, members, &mut bad);
             }
         }
-        for (at, (code, text)) in bad {
-            let name = list.get(at).map(|e| shown(&e.name)).unwrap_or_default();
-            faults.push(ParameterFault { name, code, text });
-        }
-        if !faults.is_empty() {
-            let parameters = faults;
-            return Err(Fault {
-                code: Code::INVALID_ARGUMENTS,
-                text: "Invalid arguments".to_owned(),
-                parameters,
-            });
-        }
+        refuse(list, faults, bad)?;
         // What takes the place of an old value needs room for a moment only; it is counted in full.
-        self.check_room(kept.iter().map(|(path, value)| path.len() + value.len()).sum())?;
-        self.carry_out(&mut planned)?;
+        let room = kept.iter().map(|(path, value)| path.len() + value.len()).sum::<usize>();
+        self.check_room(room + self.room_of_created())?;
+        let planned = self.carry_out_set(list, planned, &members)?;
         let mut batch = Batch::default();
         for (path, value) in kept {
             batch.put(path, value);
         }
+        self.keep_created(&mut batch);
         if key.is_some() {
             self.tell_written(&checked, &planned, &mut batch);
         }
         self.conclude(planned, batch, key)
     }
 
+    /// Has the handler of a change judge it; `members` are the entries that its values come from.
+    pub(super) fn judge_change(
+        &mut self,
+        planned: &Planned,
+        members: &[usize],
+        bad: &mut BTreeMap<usize, (Code, String)>,
+    ) {
+        let mut judged: Vec<(usize, Failure)> = Vec::new();
+        self.with(planned, |h, ctx, row, change| h.check(ctx, row, change, &mut judged));
+        for (index, failure) in judged {
+            let Some(at) = members.get(index).or(members.first()) else {
+                continue;
+            };
+            // 9004 speaks of a whole RPC only (R-SPV-6).
+            let code = match failure.code {
+                Code::RESOURCES_EXCEEDED => Code::REQUEST_DENIED,
+                code => code,
+            };
+            bad.entry(*at).or_insert((code, failure.text));
+        }
+    }
+
     /// What an entry asks for, by itself.
-    fn check_entry(&mut self, entry: &ParameterValue, writer: Writer<'_>) -> Result<Checked, (Code, String)> {
-        let target = self.resolve(&entry.name, false).map_err(|f| (f.code, f.text))?;
+    fn check_entry(
+        &mut self,
+        entry: &ParameterValue,
+        target: &Target,
+        writer: Writer<'_>,
+    ) -> Result<Checked, (Code, String)> {
         let unknown = |why: &str| (Code::INVALID_NAME, why.to_owned());
         let param = target.param.ok_or_else(|| unknown("a partial path cannot be set"))?;
         let place = self
@@ -149,7 +185,8 @@ impl Tree {
         let general = format!("{}{}", schema.object(target.object).path(), schema.param(param).name());
         (self.judge)(self, &general, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
         if self.served.source(param).is_some_and(|s| s.kind == SourceKind::Alias) {
-            self.check_alias(target.object, &place, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
+            self.check_alias(target.object, place.numbers(), &value)
+                .map_err(|why| (Code::INVALID_VALUE, why))?;
         }
         Ok(Checked { object: target.object, place, param, value, refers })
     }
@@ -160,10 +197,12 @@ impl Tree {
         let refused = |why: &str| (Code::INVALID_VALUE, why.to_owned());
         let mut paths: Vec<String> = Vec::new();
         let mut keys = None;
-        for item in value.split(',') {
-            let item = item.trim();
+        let list = self.served.schema.param(param).kind().row.list;
+        // An Alias may hold what parts the items of a list.
+        let items: Vec<Cow<'_, str>> = if list { items(value).collect() } else { vec![value.trim().into()] };
+        for item in items {
             let target = self
-                .resolve(&format!("{}.", item.trim_end_matches('.')), false)
+                .resolve(&format!("{}.", item.strip_suffix('.').unwrap_or(&item)), false)
                 .map_err(|_| refused("there is no row of this name"))?;
             if target.table {
                 return Err(refused("a table is no row"));
@@ -183,7 +222,6 @@ impl Tree {
             path.pop();
             paths.push(path);
         }
-        let list = self.served.schema.param(param).kind().row.list;
         Ok((paths.join(","), keys.filter(|_| !list)))
     }
 
@@ -192,15 +230,6 @@ impl Tree {
         let mut names = [""; MAX_DEPTH];
         self.index.keys(place, &mut names);
         names.iter().take(place.depth).map(|k| (*k).to_owned()).collect()
-    }
-
-    /// N-10: what an Alias that somebody else chooses must be, beyond its type.
-    fn check_alias(&self, table: ObjectId, place: &Place, alias: &str) -> Result<(), String> {
-        let own = alias == format!("{AGENT_ALIAS}{}", place.numbers().last().copied().unwrap_or(0));
-        if alias.starts_with(AGENT_ALIAS) && !own && alias != self.alias(table, place) {
-            return Err(format!("only the agent gives names that begin with {AGENT_ALIAS}"));
-        }
-        Ok(())
     }
 
     /// R-SPV-20, N-10: no two rows of a table have the same key when all is set.
@@ -389,12 +418,35 @@ impl Tree {
             let value = match () {
                 () if param.has(flag::HIDDEN) => String::new(),
                 // A handler may read back another form than the one written.
-                () if handled && !promised => {
+                () if handled && !promised && !self.is_made_by_handler(one.object, &one.place.numbers) => {
                     self.read(one.object, &one.place, &[one.param], false).pop().unwrap_or_default()
                 }
                 () => one.value.clone(),
             };
             self.tell(one.object, &path, hash(&value), batch);
         }
+    }
+}
+
+/// Refuses a set with a line for each parameter that is wrong (R-SPV-4).
+///
+/// # Errors
+/// 9003 when there are any.
+pub(super) fn refuse(
+    list: &[ParameterValue],
+    mut faults: Vec<ParameterFault>,
+    bad: BTreeMap<usize, (Code, String)>,
+) -> Result<(), Fault> {
+    for (at, (code, text)) in bad {
+        let name = list.get(at).map(|e| shown(&e.name)).unwrap_or_default();
+        faults.push(ParameterFault { name, code, text });
+    }
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Fault {
+            code: Code::INVALID_ARGUMENTS,
+            text: "Invalid arguments".to_owned(),
+            parameters: faults,
+        }),
     }
 }

@@ -94,12 +94,41 @@ impl Tree {
     /// handler said when one could not be staged, 9004 for what the journal could not hold, 9002 when
     /// one could not be committed.
     pub(super) fn carry_out(&mut self, list: &mut [Planned]) -> Result<(), Fault> {
+        self.carry_out_behind(&[], list)
+    }
+
+    /// As [`Tree::carry_out`], as one transaction with changes that were carried out just before; they
+    /// are taken back with these.
+    ///
+    /// # Errors
+    /// As [`Tree::carry_out`].
+    pub(super) fn carry_out_behind(&mut self, done: &[Planned], list: &mut [Planned]) -> Result<(), Fault> {
+        let Err((reached, fault)) = self.stage_and_commit(done, list) else {
+            return Ok(());
+        };
+        if let Some(at) = reached {
+            log::error!("a change failed and is taken back: {}", fault.text);
+            let all: Vec<Planned> = done.iter().chain(list.iter()).cloned().collect();
+            self.take_all_back(&all, done.len() + at);
+        } else if !done.is_empty() {
+            self.take_all_back(done, done.len());
+        }
+        Err(fault)
+    }
+
+    /// When it fails: which change of `list` could not be committed, if it came so far, and why.
+    fn stage_and_commit(
+        &mut self,
+        done: &[Planned],
+        list: &mut [Planned],
+    ) -> Result<(), (Option<usize>, Fault)> {
         if list.is_empty() {
             return Ok(());
         }
+        let early = |fault| (None, fault);
         if list.iter().filter(|p| !p.undoable).count() > 1 {
             let why = "two of the changes cannot be taken back, so they cannot be made together";
-            return Err(Fault::new(Code::REQUEST_DENIED, why));
+            return Err(early(Fault::new(Code::REQUEST_DENIED, why)));
         }
         list.sort_by_key(|p| (p.after, !p.undoable));
         for at in 0..list.len() {
@@ -112,29 +141,26 @@ impl Tree {
                     let failure =
                         failed.and_then(Result::err).unwrap_or_else(|| Failure::internal("no handler"));
                     let place = self.place_of(planned);
-                    return Err(Fault::new(failure.code, format!("{place}: {}", failure.text)));
+                    return Err(early(Fault::new(failure.code, format!("{place}: {}", failure.text))));
                 }
             }
         }
         let (now, later) = list.split_at(list.iter().take_while(|p| !p.after).count());
-        let intent = intent::encode(&self.served, now.iter());
+        let whole: Vec<&Planned> = done.iter().chain(now).collect();
+        let intent = intent::encode(&self.served, whole.into_iter());
         let promised = intent::encode_groups(&self.served, &self.promised).len()
             + intent::encode(&self.served, later.iter()).len();
         if intent.len().max(promised) > MAX_VALUE {
             let why = "the changes are too large to be made together";
-            return Err(Fault::new(Code::RESOURCES_EXCEEDED, why));
+            return Err(early(Fault::new(Code::RESOURCES_EXCEEDED, why)));
         }
         if now.is_empty() {
             return Ok(());
         }
         let mut batch = Batch::default();
         batch.put(INTENT, intent);
-        self.keep(batch)?;
-        if let Err((at, why)) = self.commit_in_order(now) {
-            log::error!("a change failed and is taken back: {why}");
-            self.take_all_back(now, at);
-            return Err(Fault::new(Code::INTERNAL_ERROR, why));
-        }
+        self.keep(batch).map_err(early)?;
+        self.commit_in_order(now).map_err(|(at, why)| (Some(at), Fault::new(Code::INTERNAL_ERROR, why)))?;
         // Handlers read afresh what they have just written.
         self.new_epoch();
         Ok(())
@@ -152,7 +178,7 @@ impl Tree {
     }
 
     /// Undoes a transaction up to the change at `failed`, and its intent.
-    fn take_all_back(&mut self, now: &[Planned], failed: usize) {
+    pub(super) fn take_all_back(&mut self, now: &[Planned], failed: usize) {
         let mut notes = Vec::new();
         self.undo_newest_first(now, failed, &mut notes);
         notes.iter().for_each(|note| log::error!("{note}"));

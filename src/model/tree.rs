@@ -3,7 +3,9 @@
 //! What it is asked lies in the files beside this one: names (`resolve`), instances (`index`), rows
 //! (`rows`), answers (`cursor`), changes (`transaction`), attributes and notification (`attributes`).
 
+use super::alias::Aliases;
 use super::attributes::{Watch, general};
+use super::create::Created;
 use super::cursor::{MAX_NAMES, Pins, What};
 use super::fault::{Code, Fault};
 use super::handler::{Ctx, Handler};
@@ -20,6 +22,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 pub use super::cursor::Selection;
+pub use super::cursor::shown::Naming;
 
 /// No row is added and no value is set that would make the journal larger than this, in bytes: it
 /// stands in memory too.
@@ -101,6 +104,8 @@ pub struct Tree {
     pub(super) handlers: Vec<Box<dyn Handler>>,
     pub(super) index: Index,
     pub(super) buffers: Buffers,
+    pub(super) aliases: Aliases,
+    pub(super) created: Created,
     /// Changes with each RPC; see [`Ctx::epoch`].
     pub(super) epoch: u32,
     /// Which session is under way; 0 outside one.
@@ -146,6 +151,8 @@ impl Tree {
             handlers,
             index: Index::default(),
             buffers: Buffers::default(),
+            aliases: Aliases::default(),
+            created: Created::default(),
             epoch: 1,
             session: 0,
             sessions: 0,

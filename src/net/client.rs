@@ -2,7 +2,7 @@
 //! Digest and Basic, cookies, redirects, deadlines. Blocking, but every wait can be woken.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::{HeaderMap, StatusCode, header};
 
 use super::buffer::{BUFFER, MAX_HEAD};
+use super::coding::{self, Coding, Limits};
 use super::connector::{Handover, NoLookup, Opener};
 use super::cookies::{self, Jar};
 use super::credentials::Credentials;
@@ -39,6 +40,9 @@ pub struct Options {
     pub basic_over_http: bool,
     /// Whether the wall clock is believed; when not, certificate dates are ignored (S-7).
     pub clock_set: bool,
+    /// How requests are compressed (T-32); `None` for ManagementServer.HTTPCompression `Disabled`, and then
+    /// no coding is asked for in responses (T-35).
+    pub compression: Option<Coding>,
     /// `cwmpd/0.1.0`
     pub user_agent: String,
     /// Deadlines.
@@ -94,8 +98,13 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// The largest response body that is read, in bytes. What its Content-Length says reserves no memory.
+/// The largest response body that is read, in bytes, as it comes and decoded. What its Content-Length says
+/// reserves no memory.
 pub const MAX_BODY: usize = 2 * 1024 * 1024 + 64 * 1024;
+/// The most processor time that decoding it may take; in earnest it is some 10 ms for the largest one on a
+/// PC, and some hundred on a slow router.
+const MAX_DECODING: Duration = Duration::from_secs(2);
+const DECODED: Limits = Limits { size: MAX_BODY, time: MAX_DECODING };
 
 /// Why an exchange failed; the text is for log and `status` and names the phase. Never holds a
 /// credential.
@@ -119,6 +128,8 @@ pub enum Error {
     Status {
         /// The status code.
         code: u16,
+        /// The request's body was compressed: perhaps the ACS cannot read it (T-33).
+        compressed: bool,
         /// Seconds.
         retry_after: Option<u32>,
         /// The beginning of what it said about it in plain words; often the only hint.
@@ -227,7 +238,17 @@ impl Client {
 
     /// Sends one POST and reads its answer; answers challenges (S-11 to S-20), follows redirects
     /// (T-22 to T-30), keeps cookies (T-19, T-20).
-    pub fn post(&mut self, mut body: Body<'_>) -> Result<Response, Error> {
+    pub fn post(&mut self, body: Body<'_>) -> Result<Response, Error> {
+        let compressed;
+        let mut body = match (self.options.compression, body) {
+            (Some(coding), Body::Whole(bytes)) => {
+                compressed = coding.compress(bytes).map_err(rendering)?;
+                Body::Whole(&compressed)
+            }
+            (_, Body::Whole(bytes)) => Body::Whole(bytes),
+            (_, Body::Stream(pieces)) => Body::Stream(pieces),
+            (_, Body::Empty) => Body::Empty,
+        };
         self.credentials.begin();
         let mut redirects = 0;
         loop {
@@ -252,6 +273,7 @@ impl Client {
                 other => {
                     return Err(Error::Status {
                         code: other.as_u16(),
+                        compressed: self.options.compression.is_some() && !matches!(body, Body::Empty),
                         retry_after: retry_after(answer.headers()),
                         text: self.words(answer),
                     });
@@ -336,6 +358,12 @@ impl Client {
             request =
                 request.header_raw("SOAPAction", b"").header_raw("Content-Type", b"text/xml; charset=utf-8");
         }
+        if let Some(coding) = self.options.compression {
+            request = request.header_raw("Accept-Encoding", coding::ACCEPTED.as_bytes());
+            if !matches!(body, Body::Empty) {
+                request = request.header_raw("Content-Encoding", coding.name().as_bytes());
+            }
+        }
         match body {
             Body::Empty => request.header_raw("Content-Length", b"0").send_empty(),
             Body::Whole(bytes) => {
@@ -343,7 +371,11 @@ impl Client {
                 request.header_raw("Content-Length", length.as_bytes()).send(&**bytes)
             }
             Body::Stream(pieces) => {
-                let mut reader = PieceReader { pieces: &mut **pieces, piece: io::Cursor::default() };
+                let plain = PieceReader { pieces: &mut **pieces, piece: io::Cursor::default(), ended: false };
+                let mut reader: Box<dyn Read> = match self.options.compression {
+                    Some(coding) => coding.compressing(plain),
+                    None => Box::new(plain),
+                };
                 request
                     .header_raw("Transfer-Encoding", b"chunked")
                     .send(ureq::SendBody::from_reader(&mut reader))
@@ -382,19 +414,35 @@ impl Client {
     }
 
     fn read(&self, mut answer: Answer) -> Result<Response, Error> {
+        let coding = Coding::of_response(&texts(answer.headers(), header::CONTENT_ENCODING));
         let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
         let length = answer.body().content_length();
         let too_large = || Error::TooLarge(format!("a response body above {MAX_BODY} bytes"));
         if length.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        // It grows with what comes, not by what the peer says will come.
-        let mut body = Vec::new();
-        let mut reader = answer.body_mut().as_reader().take(limit + 1);
-        match reader.read_to_end(&mut body) {
-            Ok(_) if body.len() > MAX_BODY => Err(too_large()),
-            Ok(_) => Ok(Response { body }),
-            Err(e) => Err(self.failure(e)),
+        let mut reader = answer.body_mut().as_reader();
+        match coding {
+            Err(why) => match reader.read(&mut [0]) {
+                // Nothing is nothing in any coding.
+                Ok(0) => Ok(Response { body: Vec::new() }),
+                Ok(_) => Err(Error::Broken(why)),
+                Err(e) => Err(self.failure(e)),
+            },
+            Ok(None) => {
+                // It grows with what comes, not by what the peer says will come.
+                let mut body = Vec::new();
+                match reader.take(limit + 1).read_to_end(&mut body) {
+                    Ok(_) if body.len() > MAX_BODY => Err(too_large()),
+                    Ok(_) => Ok(Response { body }),
+                    Err(e) => Err(self.failure(e)),
+                }
+            }
+            Ok(Some(coding)) => match coding.decompress(&mut reader, DECODED) {
+                Ok(body) => Ok(Response { body }),
+                Err(e) if e.kind() == ErrorKind::FileTooLarge => Err(Error::TooLarge(e.to_string())),
+                Err(e) => Err(self.failure(e)),
+            },
         }
     }
 
@@ -468,20 +516,31 @@ fn settings(options: &Options) -> Config {
 struct PieceReader<'a> {
     pieces: &'a mut dyn Pieces,
     piece: io::Cursor<Vec<u8>>,
+    /// There is no further piece.
+    ended: bool,
+}
+
+impl BufRead for PieceReader<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while !self.ended && self.piece.fill_buf()?.is_empty() {
+            match self.pieces.next()? {
+                Some(piece) => self.piece = io::Cursor::new(piece),
+                None => self.ended = true,
+            }
+        }
+        self.piece.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.piece.consume(amount);
+    }
 }
 
 impl Read for PieceReader<'_> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let amount = self.piece.read(room)?;
-            if amount > 0 || room.is_empty() {
-                return Ok(amount);
-            }
-            match self.pieces.next()? {
-                Some(piece) => self.piece = io::Cursor::new(piece),
-                None => return Ok(0),
-            }
-        }
+        let amount = self.fill_buf()?.read(room)?;
+        self.consume(amount);
+        Ok(amount)
     }
 }
 

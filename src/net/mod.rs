@@ -1,6 +1,7 @@
 //! Sockets: the client of an ACS session and the listener for connection requests.
 mod buffer;
 pub mod client;
+pub mod coding;
 pub mod connection_request;
 mod connector;
 pub mod cookies;

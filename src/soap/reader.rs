@@ -22,6 +22,8 @@ pub const MAX_BODY: usize = 2 * 1024 * 1024 + 64 * 1024;
 pub const MAX_ENTRIES: usize = 16 * 1024;
 /// How many methods of a GetRPCMethodsResponse are kept; the rest is ignored (C-19).
 pub const MAX_METHODS: usize = 256;
+/// The longest name of a method that is kept, in characters (R-GRM-1); longer ones are ignored.
+pub const MAX_METHOD_NAME: usize = 64;
 /// The longest header value that is kept, in bytes.
 pub const MAX_HEADER: usize = 4096;
 /// How much of the text of a fault of the ACS is kept, in characters.
@@ -122,7 +124,8 @@ fn header(doc: &mut Document<'_>) -> Result<String, Error> {
 /// Reads the Body; breaks when a limit was met, behind which nothing is read any more.
 fn body(doc: &mut Document<'_>, envelope: &mut Envelope) -> Result<std::ops::ControlFlow<()>, Error> {
     let Some(element) = doc.child()? else {
-        return Err(Error::NotSoap("its Body is empty".to_string()));
+        envelope.body = Body::Nothing;
+        return Ok(std::ops::ControlFlow::Continue(()));
     };
     let depth = doc.depth();
     let name = element.name();
@@ -171,8 +174,9 @@ fn response(doc: &mut Document<'_>, method: &str) -> Result<Response, Error> {
                 let depth = doc.depth();
                 while list.name() == "MethodList" && doc.child()?.is_some() {
                     let name = doc.text()?;
-                    if methods.len() < MAX_METHODS {
-                        methods.push(name.trim().to_string());
+                    let name = name.trim();
+                    if methods.len() < MAX_METHODS && name.chars().count() <= MAX_METHOD_NAME {
+                        methods.push(name.to_string());
                     }
                 }
                 doc.leave(depth)?;

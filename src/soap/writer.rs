@@ -2,11 +2,12 @@
 //! value. A long answer is [`head`], [`item`] after [`item`], [`tail`].
 
 use super::{ENCODING, ENVELOPE, XSD, XSI};
-use crate::cwmp::rpc::{InformFacts, Namespace};
+use crate::cwmp::rpc::{AgentRequest, InformFacts, Namespace};
 use crate::model::fault::{Code, Fault};
 use crate::model::tree::{Item, Status};
 
-/// What the agent says to speak in the header of its Inform (E-13).
+/// What the agent says to speak in the header of its Inform (E-13). The header is of CWMP 1.4: an Inform
+/// in an older namespace has none, since the ACS did not take the newest.
 pub const SUPPORTED_VERSIONS: &str = "1.0,1.1,1.2,1.3,1.4";
 
 /// A short answer to a request of the ACS.
@@ -84,6 +85,17 @@ pub fn inform(ns: Namespace, id: &str, facts: &InformFacts) -> Vec<u8> {
         item(&mut out, Item::Value { path, xsi_type, value });
     }
     out.extend_from_slice(b"</ParameterList></cwmp:Inform>");
+    close(&mut out);
+    out
+}
+
+/// A request of the agent's own that is not the Inform, with its ID (E-11).
+pub fn request(ns: Namespace, id: &str, request: &AgentRequest) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    open(&mut out, ns, Some(id), false);
+    match request {
+        AgentRequest::GetRPCMethods => out.extend_from_slice(b"<cwmp:GetRPCMethods/>"),
+    }
     close(&mut out);
     out
 }
@@ -275,7 +287,7 @@ fn open(out: &mut Vec<u8>, ns: Namespace, id: Option<&str>, is_inform: bool) {
         out.extend_from_slice(b"<soap-env:Header><cwmp:ID soap-env:mustUnderstand=\"1\">");
         escape(out, id);
         out.extend_from_slice(b"</cwmp:ID>");
-        if is_inform {
+        if is_inform && ns == Namespace::V1_2 {
             out.extend_from_slice(b"<cwmp:SupportedCWMPVersions soap-env:mustUnderstand=\"0\">");
             escape(out, SUPPORTED_VERSIONS);
             out.extend_from_slice(b"</cwmp:SupportedCWMPVersions>");

@@ -57,6 +57,14 @@ pub fn now() -> Now {
     Now { mono: mono(), wall, clock_set: believed(wall) }
 }
 
+/// Processor time of this thread so far, which a busy machine does not prolong; zero where the kernel
+/// does not tell.
+pub fn processor() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map(Duration::from)
+        .unwrap_or_default()
+}
+
 fn mono() -> Duration {
     use nix::time::{ClockId, clock_gettime};
     clock_gettime(ClockId::CLOCK_BOOTTIME)
@@ -162,6 +170,11 @@ pub fn parse(text: &str) -> Option<i64> {
     (year >= 1000 || seconds == UNKNOWN).then_some(seconds)
 }
 
+/// As [`parse`], but `None` for Unknown Time too.
+pub fn known(text: &str) -> Option<i64> {
+    parse(text).filter(|seconds| *seconds != UNKNOWN)
+}
+
 /// Numbers of just so many digits with `mark` between them.
 fn fields(text: &str, mark: char, digits: [usize; 3]) -> Option<[u16; 3]> {
     let mut words = text.split(mark);
@@ -233,7 +246,9 @@ mod tests {
             (INFINITE_TIME, 253_402_300_799),
         ] {
             assert_eq!(parse(text), Some(seconds), "{text}");
+            assert_eq!(known(text), Some(seconds).filter(|_| text != UNKNOWN_TIME), "{text}");
         }
+        assert_eq!(known("1970-01-01T00:00:00Z"), Some(0));
     }
 
     // Proves: E-27

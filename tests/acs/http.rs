@@ -221,6 +221,7 @@ fn reason(status: u16) -> &'static str {
         302 => "Found",
         307 => "Temporary Redirect",
         401 => "Unauthorized",
+        415 => "Unsupported Media Type",
         503 => "Service Unavailable",
         400..=499 => "Not So",
         _ => "As It Is",

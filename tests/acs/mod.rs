@@ -10,9 +10,10 @@
 //! session.end();
 //! ```
 //!
-//! Every wait has a deadline and panics with what happened last. The ACS is strict: it panics at an
-//! envelope that breaks the rules, and answers 400 to a POST without the session's cookies. It
-//! shares no code with the agent, so that the two do not share a mistake.
+//! Requests of the agent (GetRPCMethods) are answered on the way. Every wait has a deadline and panics
+//! with what happened last. The ACS is strict: it panics at an envelope that breaks the rules, and
+//! answers 400 to a POST without the session's cookies, or with a request while it holds requests or
+//! after the agent has said that there are none. It shares no code with the agent, so that the two do not share a mistake.
 
 // each program that has this module uses a part of it
 #![allow(dead_code, unused_imports)]
@@ -20,6 +21,7 @@
 mod answers;
 mod auth;
 mod call;
+mod coding;
 mod http;
 mod server;
 mod session;
@@ -30,6 +32,7 @@ mod tls;
 pub use answers::{Attributes, Fault, Inform, Value};
 pub use auth::{Algorithm, Authentication};
 pub use call::{get, raw};
+pub use coding::Coding;
 pub use http::{Head, Reply};
 pub use session::{Counted, Session};
 pub use soap::{Dialect, Element, Envelope, Id};
@@ -59,6 +62,8 @@ pub struct Options {
     pub close_unsaid: bool,
     /// Sends bodies in chunks of this size (T-16).
     pub chunk: Option<usize>,
+    /// Compresses bodies, whether the agent asks for it or not (T-35).
+    pub coding: Option<Coding>,
     /// Sends an empty 200 in place of 204 (T-11).
     pub empty_as_200: bool,
     /// Sends `100 Continue` before each answer (T-17).
@@ -67,6 +72,8 @@ pub struct Options {
     pub lower_case_headers: bool,
     /// How envelopes are written.
     pub dialect: Dialect,
+    /// The methods that it names when the agent asks for them; fault 8000 when there is none.
+    pub methods: Vec<String>,
     /// How long one POST may wait for the test, and the test for one POST.
     pub patience: Duration,
 }
@@ -83,10 +90,12 @@ impl Default for Options {
             close_each: false,
             close_unsaid: false,
             chunk: None,
+            coding: None,
             empty_as_200: false,
             interim_100: false,
             lower_case_headers: false,
             dialect: Dialect::default(),
+            methods: ["Inform", "GetRPCMethods", "TransferComplete"].map(str::to_string).to_vec(),
             patience: Duration::from_secs(20),
         }
     }
@@ -127,8 +136,10 @@ pub struct Message {
     /// The agent's end of it.
     pub peer: SocketAddr,
     pub head: Head,
-    /// At most its first MiB; `(counted)` for an answer that was only counted.
+    /// At most its first MiB, not compressed; `(counted)` for an answer that was only counted.
     pub body: String,
+    /// The size of the body as it went over the wire, without its chunks.
+    pub wire: u64,
 }
 
 impl std::fmt::Display for Message {

@@ -1,6 +1,7 @@
 //! The ACS's side of the wire: a thread for each connection reads POSTs, and each waits for the
 //! reply that the test's [`super::Session`] has for it.
 
+use super::coding::decoded;
 use super::http::{self, Head, Manner, Reply};
 use super::soap;
 use super::state::{Post, ROUTE_COOKIE, Shared, State, challenge, session_cookie};
@@ -132,7 +133,7 @@ impl Connection {
         });
         if let Err(e) = result {
             let head = Head { line: format!("(connection broke: {e})"), headers: Vec::new() };
-            self.log(Direction::FromAgent, head, b"");
+            self.log(Direction::FromAgent, head, b"", 0);
         }
     }
 
@@ -158,9 +159,11 @@ impl Connection {
                 Outcome::Drop => return Ok(()),
             };
             let manner = self.manner(&head);
-            let written = http::write(self.stream.get_mut(), &reply, manner);
+            let coding = self.shared.state().options.coding;
+            let sent = coding.map_or_else(|| reply.clone(), |coding| coding.reply(&reply));
+            let written = http::write(self.stream.get_mut(), &sent, manner);
             if let Ok(head) = &written {
-                self.log(Direction::ToAgent, head.clone(), &reply.body);
+                self.log(Direction::ToAgent, head.clone(), &reply.body, sent.body.len() as u64);
             }
             if let Some(number) = session {
                 self.confirm(number);
@@ -185,19 +188,24 @@ impl Connection {
     fn read_post(&mut self, head: &Head, good: bool) -> io::Result<Result<Post, String>> {
         let live = |state: &State| state.live.as_ref().is_some_and(|l| l.counting);
         let counting = good && live(&self.shared.state());
-        let mut body = http::body(head, &mut self.stream)?;
+        let mut wire = Counted { input: http::body(head, &mut self.stream)?, bytes: 0 };
         if counting {
-            let mut counted = BufReader::new(Counted { input: &mut body, bytes: 0 });
-            let count = soap::count(&mut counted);
-            let bytes = counted.get_ref().bytes;
-            io::copy(&mut body, &mut io::sink())?;
-            self.log(Direction::FromAgent, head.clone(), b"(counted)");
+            let mut plain = BufReader::new(Counted { input: decoded(head, &mut wire)?, bytes: 0 });
+            let count = soap::count(&mut plain);
+            io::copy(&mut plain, &mut io::sink())?;
+            let bytes = plain.get_ref().bytes;
+            drop(plain);
+            let wire = wire.bytes;
+            self.log(Direction::FromAgent, head.clone(), b"(counted)", wire);
             return Ok(count.map(|count| Post::Counted(count, bytes)));
         }
         let mut bytes = Vec::new();
-        (&mut body).take(MAX_BODY).read_to_end(&mut bytes)?;
-        let rest = io::copy(&mut body, &mut io::sink())?;
-        self.log(Direction::FromAgent, head.clone(), &bytes);
+        let mut plain = decoded(head, &mut wire)?;
+        (&mut plain).take(MAX_BODY).read_to_end(&mut bytes)?;
+        let rest = io::copy(&mut plain, &mut io::sink())?;
+        drop(plain);
+        let wire = wire.bytes;
+        self.log(Direction::FromAgent, head.clone(), &bytes, wire);
         if rest > 0 {
             return Ok(Err(format!("a body of {} bytes", bytes.len() as u64 + rest)));
         }
@@ -273,7 +281,8 @@ impl Connection {
             Incident::Redirect(status, to) => Reply::status(status).with("Location", to),
             Incident::Fault(code) => {
                 let dialect = &self.shared.state().options.dialect;
-                Reply::envelope(dialect.envelope(id.as_deref(), &dialect.fault(code)))
+                let id = dialect.answer_id(id.as_deref());
+                Reply::envelope(dialect.envelope(id, &dialect.fault(code)))
             }
             Incident::StaleNonce => {
                 let state = &mut *self.shared.state();
@@ -308,12 +317,12 @@ impl Connection {
         }
     }
 
-    fn log(&self, direction: Direction, head: Head, body: &[u8]) {
+    fn log(&self, direction: Direction, head: Head, body: &[u8], wire: u64) {
         if direction == Direction::FromAgent {
             keep(body);
         }
         let body = String::from_utf8_lossy(&body[..body.len().min(MAX_LOGGED)]).into_owned();
-        let message = Message { direction, connection: self.number, peer: self.peer, head, body };
+        let message = Message { direction, connection: self.number, peer: self.peer, head, body, wire };
         self.shared.change(|state| state.log.push(message));
     }
 }

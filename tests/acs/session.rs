@@ -239,6 +239,28 @@ impl Session {
         }
     }
 
+    /// Waits for a request of the agent and leaves it unanswered, with its whole POST.
+    #[track_caller]
+    pub fn next_request(&mut self) -> (Envelope, String) {
+        match self.peek() {
+            Post::Envelope(envelope, xml) if envelope.is_request() => (*envelope, xml),
+            other => panic!("no request of the agent but {other:?}"),
+        }
+    }
+
+    /// Answers the waiting request of the agent with a fault, 8005 for instance.
+    #[track_caller]
+    pub fn refuse(&mut self, code: u16) {
+        let (request, _) = self.next_request();
+        let fault = self.shared.state().options.dialect.fault(code);
+        self.answer(request.id.as_deref(), &fault);
+    }
+
+    /// Whether the messages from now on hold the agent's requests.
+    pub fn hold(&mut self, hold: bool) {
+        self.shared.change(|state| state.options.dialect.hold_requests = hold.then_some(true));
+    }
+
     /// Waits for the agent's next POST and leaves it unanswered: an empty one, an answer, or a
     /// request, which the next RPC would answer by itself.
     #[track_caller]
@@ -287,7 +309,7 @@ impl Session {
 
     /// Waits for a POST that our request can answer; requests of the agent are answered meanwhile.
     #[track_caller]
-    fn ready(&mut self) {
+    pub fn ready(&mut self) {
         loop {
             match self.peek() {
                 Post::Envelope(envelope, _) if envelope.is_request() => self.answer_request(*envelope),
@@ -302,7 +324,12 @@ impl Session {
         let body = match method.as_str() {
             "Inform" => return self.answer_inform(),
             "GetRPCMethods" => {
-                let methods = ["Inform", "GetRPCMethods", "TransferComplete"].map(|m| element("string", m));
+                let methods: Vec<String> =
+                    self.shared.state().options.methods.iter().map(|m| element("string", m)).collect();
+                if methods.is_empty() {
+                    self.requests.push(request);
+                    return self.refuse(8000);
+                }
                 self.array("MethodList", "xsd:string", &methods)
             }
             _ => String::new(),
@@ -318,8 +345,7 @@ impl Session {
     fn answer(&mut self, id: Option<&str>, body: &str) {
         let xml = {
             let dialect = &self.shared.state().options.dialect;
-            let id = if dialect.id == soap::Id::Other { Some("an ID of the ACS") } else { id };
-            dialect.envelope(id, body)
+            dialect.envelope(dialect.answer_id(id), body)
         };
         self.reply(Reply::envelope(xml));
     }

@@ -318,6 +318,11 @@ impl Dialect {
         )
     }
 
+    /// The ID of an answer to a message with this ID.
+    pub fn answer_id<'a>(&self, id: Option<&'a str>) -> Option<&'a str> {
+        if self.id == Id::Other { Some("an ID of the ACS") } else { id }
+    }
+
     /// An array element with its items.
     pub fn array(&self, name: &str, kind: &str, items: &[String]) -> String {
         let count = if self.true_counts { items.len() } else { items.len() + 7 };

@@ -46,6 +46,10 @@ pub struct Live {
     pub counting: bool,
     /// Ended by the ACS: what still comes is answered empty.
     pub over: bool,
+    /// The last answer held the agent's requests (C-12).
+    pub held: bool,
+    /// The agent has said that it has no more requests (C-13).
+    pub no_more: bool,
 }
 
 /// What threads and test share.
@@ -113,7 +117,9 @@ impl Shared {
     pub fn reply(&self, number: usize, reply: Reply) -> Result<(), String> {
         let time = self.change(|state| {
             let live = state.live.as_mut().filter(|l| l.number == number && l.post.is_some());
-            live.ok_or("the session is over")?.reply = Some(reply);
+            let live = live.ok_or("the session is over")?;
+            live.held = holds(&reply.body);
+            live.reply = Some(reply);
             Ok::<_, String>(state.options.patience)
         })?;
         let written = self.wait(time, |state| match state.live.as_ref() {
@@ -153,6 +159,15 @@ impl State {
         if live.over {
             return Err(empty(&self.options));
         }
+        match &post {
+            Post::Envelope(envelope, _) if envelope.is_request() && (live.held || live.no_more) => {
+                let rule = if live.held { "C-12" } else { "C-13" };
+                self.last = format!("broke off: {} came against {rule}", post.name());
+                return Err(Reply::status(400));
+            }
+            Post::Empty => live.no_more |= !live.held,
+            _ => {}
+        }
         live.posts += 1;
         live.counting = false;
         live.post = Some(post);
@@ -173,6 +188,13 @@ impl State {
         let tail: Vec<String> = self.log.iter().rev().take(6).rev().map(Message::to_string).collect();
         format!("{last}; {} sessions began; the last messages: [{}]", self.sessions, tail.join(" | "))
     }
+}
+
+/// Whether an answer has HoldRequests with true.
+fn holds(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    let header = text.split_once("HoldRequests").and_then(|(_, rest)| rest.split_once('>'));
+    header.is_some_and(|(_, value)| value.starts_with(['1', 't']))
 }
 
 /// 204, or the empty 200 of some ACSs.

@@ -136,6 +136,12 @@ impl Reply {
         self
     }
 
+    /// Without its last bytes.
+    pub fn cut(mut self, bytes: usize) -> Reply {
+        self.bytes.truncate(self.bytes.len() - bytes);
+        self
+    }
+
     /// Closes the connection after the bytes.
     pub fn close(self) -> Reply {
         Reply { close: true, ..self }

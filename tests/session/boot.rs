@@ -19,7 +19,7 @@ fn posts(acs: &Acs) -> Vec<Message> {
 }
 
 /// C-2, V-4, C-3, C-17, C-22, C-29, I-1, I-2, I-3, V-7, V-8, V-10, V-11, E-11, E-26
-// Proves: E-11, E-26, C-2, C-3, C-13, C-17, C-22, C-29, V-4, V-7, V-8, V-10, V-11, I-1, I-2, I-3
+// Proves: E-11, E-26, C-2, C-3, C-11, C-13, C-17, C-22, C-29, V-4, V-7, V-8, V-10, V-11, I-1, I-2, I-3
 // Proves: CR-15, CR-18
 #[test]
 fn the_first_inform() {
@@ -63,7 +63,9 @@ fn the_first_inform() {
     session.end();
     let posts = posts(&acs);
     assert!(posts[0].body.contains("Inform"), "C-3: nothing goes before the Inform");
-    assert_eq!(posts.len(), 2, "C-13: the Inform and one empty POST");
+    let [_, own, empty] = posts.as_slice() else { panic!("C-13: {} POSTs", posts.len()) };
+    assert!(own.body.contains("<cwmp:GetRPCMethods/>"), "C-11: {}", own.body);
+    assert_eq!(empty.body, "", "C-13");
 }
 
 /// I-1: DeviceId is what DeviceInfo says.
@@ -94,8 +96,8 @@ fn the_heads_of_posts() {
     session.get(&["Device.DeviceInfo.Manufacturer"]).expect("a value");
     session.end();
     let posts = posts(&acs);
-    let [inform, empty, answer] = posts.as_slice() else { panic!("{} posts", posts.len()) };
-    for post in [inform, answer] {
+    let [inform, own, empty, answer] = posts.as_slice() else { panic!("{} posts", posts.len()) };
+    for post in [inform, own, answer] {
         assert_eq!(post.head.line, "POST /acs HTTP/1.1", "T-2");
         let action = post.head.header("SOAPAction").expect("T-14");
         assert!(action.is_empty() || action == "\"\"", "T-14: {action}");
@@ -159,7 +161,7 @@ fn digest_on_one_connection() {
         session.get(&["Device.DeviceInfo.Manufacturer"]).expect("a value");
         session.end();
         let posts = posts(&acs);
-        assert_eq!(posts.len(), 4, "{used}: one challenge, three POSTs");
+        assert_eq!(posts.len(), 5, "{used}: one challenge, four POSTs");
         assert_eq!(posts[0].head.header("Authorization"), None, "nothing to answer yet");
         assert_eq!(posts[0].body, posts[1].body, "the same Inform again");
         assert!(posts.iter().all(|m| m.connection == 1), "T-5");

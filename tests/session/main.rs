@@ -4,11 +4,17 @@
 
 #[path = "../acs/mod.rs"]
 mod acs;
+mod alias;
 mod attributes;
 mod boot;
+mod compression;
 #[path = "../daemon/mod.rs"]
 mod daemon;
+mod delayed_reboot;
+mod heartbeat;
 mod objects;
+mod off;
+mod own_requests;
 mod promised;
 mod reading;
 mod reboot;
@@ -17,9 +23,11 @@ mod restart;
 mod retry;
 mod shell;
 mod stop;
+mod throttle;
 mod tls;
 mod transport;
 mod values;
+mod versions;
 mod wire_rules;
 
 use acs::{Acs, Session};
@@ -115,6 +123,17 @@ fn status(daemon: &Daemon) -> serde_json::Value {
     let line = said.lines().next().expect("a line");
     let mut value: serde_json::Value = serde_json::from_str(line).expect("JSON");
     value["status"].take()
+}
+
+/// Waits until the status is so: it is told after the answer to what changed it.
+#[track_caller]
+fn until(daemon: &Daemon, what: &str, so: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    let mut last = serde_json::Value::Null;
+    daemon.wait_for(what, || {
+        last = status(daemon);
+        so(&last)
+    });
+    last
 }
 
 /// A text of the status; empty when it is not there.

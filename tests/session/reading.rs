@@ -163,8 +163,9 @@ fn t_23_a_long_answer_twice() {
     let acs = Acs::start(Options { authentication: digest, ..Options::default() });
     let _daemon = wide(&acs, "twice");
     let elsewhere = format!("{}/elsewhere", acs.url());
-    acs.at(3, Incident::Redirect(307, elsewhere));
-    acs.at(4, Incident::StaleNonce);
+    // The answers are the fourth and the fifth POST.
+    acs.at(4, Incident::Redirect(307, elsewhere));
+    acs.at(5, Incident::StaleNonce);
     let mut session = acs.next_session(SOON);
     is_whole(&session.get(&["Device.X_00D09E_Many."]).expect("after a redirect"));
     let posts: Vec<_> = acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).collect();
@@ -200,8 +201,12 @@ fn t_25_redirects() {
     daemon.ask(&["inform"]);
     daemon.wait_for("failure", || crate::failure(&daemon).is_some());
     let posts: Vec<_> = acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).collect();
-    assert_eq!(posts[7].head.line, "POST /acs HTTP/1.1", "T-26");
-    assert_eq!(posts.len(), 7 + 6, "T-25");
+    assert_eq!(posts[8].head.line, "POST /acs HTTP/1.1", "T-26");
+    assert_eq!(
+        posts.len(),
+        8 + 6,
+        "T-25: five hops, the Inform, GetRPCMethods and the empty POST; then six hops"
+    );
 }
 
 /// R-GPV-10: the values of one answer are those of one moment, whatever shells change meanwhile.

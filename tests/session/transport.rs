@@ -69,19 +69,6 @@ fn cr_19_methods_of_connection_requests() {
     session.end();
 }
 
-/// E-16: an ACS of another version is asked again later, in the same namespace; nothing is lost.
-// Proves: E-16
-#[test]
-fn e_16_version_incompatible() {
-    let acs = Acs::start(Options::default());
-    acs.at(1, Incident::Fault(8006));
-    let _daemon = agent(&acs, "8006");
-    let session = acs.next_session(SOON);
-    assert_eq!(session.inform.codes(), ["0 BOOTSTRAP", "1 BOOT"]);
-    assert_eq!(session.inform.retry_count, 1);
-    session.end();
-}
-
 /// C-28: what a retry tells is read anew.
 // Proves: C-28
 #[test]

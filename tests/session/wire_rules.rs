@@ -178,7 +178,7 @@ fn c_12_hold_requests() {
         dialect: Dialect { hold_requests: Some(true), ..Dialect::default() },
         ..Options::default()
     });
-    let daemon = agent(&acs, "hold");
+    let daemon = agent_with(&acs, "hold", "get_rpc_methods = false\n");
     let mut session = acs.next_session(SOON);
     assert!(matches!(session.peek(), Post::Empty), "C-12");
     session.reply_empty();
@@ -199,7 +199,7 @@ fn c_16_no_post_too_many() {
     session.end();
     over(&daemon);
     let posts = acs.log().into_iter().filter(|m| m.direction == Direction::FromAgent).count();
-    assert_eq!(posts, 3, "C-16: Inform, empty, answer");
+    assert_eq!(posts, 4, "C-16: Inform, GetRPCMethods, empty, answer");
 }
 
 /// E-2, E-21, E-32, T-10, T-31: what ends a session, with the reason in words.

@@ -218,3 +218,63 @@ fn what_happens_before_the_inform_is_told_once_v5() {
     queue.end_session();
     assert_eq!(codes(&queue), [PERIODIC, CONNECTION_REQUEST]);
 }
+
+/// HB-3, V-22: apart from all others, in no record, and over with its session whatever becomes of it.
+// Proves: V-22, HB-3
+#[test]
+fn a_heartbeat_stands_apart_v22() {
+    let mut queue = with(&[BOOT, CONNECTION_REQUEST]);
+    let before = queue.record();
+    queue.add(HEARTBEAT, "");
+    queue.add(HEARTBEAT, "");
+    assert!(queue.contains(HEARTBEAT));
+    assert_eq!(queue.record(), None, "it need not survive: {before:?}");
+    assert_eq!(codes(&queue), ["1 BOOT", "6 CONNECTION REQUEST"]);
+    // Another session does not take it along.
+    assert_eq!(queue.begin_session().len(), 2);
+    queue.end_session();
+    assert_eq!(codes(&queue), ["1 BOOT"]);
+    assert!(queue.contains(HEARTBEAT));
+    // Its own takes none of the others along.
+    queue.add(PERIODIC, "");
+    let told: Vec<String> = queue.begin_heartbeat().into_iter().map(|e| e.code).collect();
+    assert_eq!(told, [HEARTBEAT], "once, however often it was due");
+    queue.add(CONNECTION_REQUEST, "");
+    queue.delivered();
+    queue.end_session();
+    assert_eq!(codes(&queue), ["1 BOOT", "2 PERIODIC", "6 CONNECTION REQUEST"]);
+    queue.remove(CONNECTION_REQUEST);
+    assert!(!queue.contains(HEARTBEAT));
+    queue.add(BOOT, "");
+    assert_eq!(codes(&queue), ["1 BOOT", "2 PERIODIC"]);
+    // One becomes due while one is told: that is another one.
+    queue.add(HEARTBEAT, "");
+    assert!(queue.contains(HEARTBEAT));
+    queue.remove(HEARTBEAT);
+    assert!(!queue.contains(HEARTBEAT));
+    assert!(!Queue::from_record("14 HEARTBEAT\t\n").contains(BOOT));
+}
+
+/// V-9: a new ACS is told nothing before `0 BOOTSTRAP`.
+// Proves: V-9
+#[test]
+fn bootstrap_discards_a_heartbeat_v9() {
+    let mut queue = with(&[HEARTBEAT]);
+    assert!(queue.is_empty() && queue.contains(HEARTBEAT));
+    queue.add(BOOTSTRAP, "");
+    assert!(!queue.contains(HEARTBEAT));
+}
+
+#[test]
+fn nothing_but_changed_values_c31() {
+    for (codes, only) in [
+        (&[][..], false),
+        (&[VALUE_CHANGE], true),
+        (&[VALUE_CHANGE, HEARTBEAT], true),
+        (&[VALUE_CHANGE, PERIODIC], false),
+        (&[CONNECTION_REQUEST], false),
+        (&[HEARTBEAT], false),
+    ] {
+        assert_eq!(with(codes).is_only_value_change(), only, "{codes:?}");
+    }
+}

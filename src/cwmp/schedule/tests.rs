@@ -1,3 +1,4 @@
+use super::rhythm::JUMP;
 use super::*;
 
 const T0: i64 = 1_700_000_000;
@@ -80,7 +81,7 @@ fn retries_grow_and_begin_anew_c22_c26_c27_c29_c33() {
     assert_eq!(s.session_failed(at(110), Some(1), 0), Duration::from_secs(20));
     assert_eq!(s.session_failed(at(110), Some(600), 0), Duration::from_secs(600));
     assert_eq!(s.session_failed(at(110), Some(u32::MAX), 0), Duration::from_secs(86_400));
-    s.session_succeeded();
+    s.session_succeeded(at(110));
     assert_eq!((s.failures(), s.next()), (0, None));
     let wait = s.session_failed(at(110), None, u32::MAX / 2);
     assert!(wait > Duration::from_millis(7_490) && wait < Duration::from_millis(7_510), "{wait:?}");

@@ -1,11 +1,15 @@
 use super::*;
 use crate::cwmp::rpc::{DeviceId, Event};
 
+mod own_requests;
+
 /// A host that notes what it was asked and fails where it is told to.
 #[derive(Default)]
 struct Table {
     calls: Vec<String>,
     fault: Option<Fault>,
+    /// Requests of the agent's own that it still has.
+    own: u32,
 }
 
 impl Table {
@@ -67,6 +71,18 @@ impl Host for Table {
     }
     fn inform_delivered(&mut self) {
         self.calls.push("delivered".to_string());
+    }
+    fn next_request(&mut self) -> Option<AgentRequest> {
+        self.own = self.own.checked_sub(1)?;
+        Some(AgentRequest::GetRPCMethods)
+    }
+    fn answered(&mut self, request: &AgentRequest, answer: AcsAnswer) {
+        let answer = match answer {
+            AcsAnswer::Response(Response::GetRPCMethods { methods }) => methods.join(" "),
+            AcsAnswer::Fault(fault) => fault.code.to_string(),
+            other => format!("{other:?}"),
+        };
+        self.calls.push(format!("{}: {answer}", request.method()));
     }
 }
 
@@ -179,7 +195,7 @@ fn only_inform_response_opens_a_session_c4_c5_c23() {
 fn the_same_inform_again_for_8005_c6() {
     let mut talk = Talk { session: Session::new(Namespace::V1_2, 9), host: Table::default() };
     let inform = talk.step(Incoming::Start);
-    for _ in 0..MAX_INFORM_REPEATS {
+    for _ in 0..MAX_REPEATS {
         assert_eq!(talk.sends(&fault(8005)), inform);
     }
     assert!(talk.sends(&fault(8005)).starts_with("(failed)"));

@@ -149,11 +149,20 @@ impl History {
         b.tree.begin_session();
         let (value, key) = (format!("v{round}"), format!("k{round}"));
         let other = format!("w{round}");
+        // Rows that are made on the way: one that a handler makes with one in it, and one of the tree.
+        let made = [
+            format!("Device.Zone.[z{round}].Name"),
+            format!("Device.Zone.[z{round}].Host.[h].Name"),
+            format!("Device.Rule.[r{round}].Text"),
+        ];
         let list: Vec<(&str, &str)> = NAMES
             .iter()
-            .map(|n| (*n, if n.contains("Port.2") { other.as_str() } else { value.as_str() }))
+            .copied()
+            .chain(made.iter().map(String::as_str))
+            .map(|n| (n, if n.contains("Port.2") { other.as_str() } else { value.as_str() }))
             .collect();
-        let status = b.set_as(&list, Writer::Acs { parameter_key: &key });
+        b.tree.begin_rpc();
+        let status = b.tree.set_creating(&entries(&list), Writer::Acs { parameter_key: &key });
         assert_eq!(status, Ok(Status::AtSessionEnd));
         self.known.round = round;
         self.answered();
@@ -176,18 +185,23 @@ impl History {
         }
         let b = &mut self.bench;
         b.two.borrow_mut().failing = texts(&["commit Device.Link.{i}. l0"]);
-        b.set_as(
-            &[("Device.Port.1.Name", "bad"), ("Device.Link.1.Note", "bad"), ("Device.Info.Code", "bad")],
-            Writer::Acs { parameter_key: "bad" },
-        )
-        .unwrap_err();
+        let bad = [
+            ("Device.Zone.[bad].Host.[bad].Name", "bad"),
+            ("Device.Rule.[bad].Text", "bad"),
+            ("Device.Port.1.Name", "bad"),
+            ("Device.Link.1.Note", "bad"),
+            ("Device.Info.Code", "bad"),
+        ];
+        b.tree.begin_rpc();
+        b.tree.set_creating(&entries(&bad), Writer::Acs { parameter_key: "bad" }).unwrap_err();
         b.two.borrow_mut().failing.clear();
         assert!(b.tree.end_session().is_empty());
         self.answered();
     }
 }
 
-/// R-GEN-5, R-SPV-27, R-OBJ-6, R-OBJ-8.
+/// R-GEN-5, R-SPV-22, R-SPV-27, R-OBJ-6, R-OBJ-8.
+// Proves: R-SPV-22
 #[test]
 fn cut_at_every_byte_each_transaction_is_whole() {
     // Thousands of journals are opened: in memory, where there is such a folder.
@@ -256,6 +270,21 @@ fn check(mut b: Bench, known: &Known, cut: usize) {
     let found: Vec<String> = NAMES.iter().map(|n| b.value(n)).collect();
     let found: Vec<&str> = found.iter().map(|v| v.trim_start_matches(['v', 'w'])).collect();
     let key = b.key().unwrap_or_default();
+    // The rows that the transactions made, with all that belongs to them, are there with the rest.
+    let rounds = found[0].parse::<usize>().unwrap_or(0);
+    let made: Vec<String> = (1..=rounds).map(|n| format!("v{n}")).collect();
+    for name in ["Device.Zone.*.Name", "Device.Zone.*.Host.*.Name"] {
+        let values: Vec<String> = b.values(&[name]).unwrap().into_iter().map(|p| p.1).collect();
+        assert_eq!(values, made, "at {cut}: {name} {:?}", b.notes);
+    }
+    for n in 1..=rounds {
+        assert_eq!(b.value(&format!("Device.Zone.{n}.Alias")), format!("z{n}"), "at {cut}");
+        assert_eq!(b.value(&format!("Device.Zone.[z{n}].Host.1.Alias")), "h", "at {cut}");
+        assert_eq!(b.value(&format!("Device.Rule.[r{n}].Text")), format!("v{n}"), "at {cut}");
+    }
+    let aliases = b.values(&["Device.Rule.*.Alias"]).unwrap();
+    assert_eq!(aliases.iter().filter(|a| a.1.starts_with('r')).count(), rounds, "at {cut}: {aliases:?}");
+    assert!(aliases.iter().all(|a| a.1 != "bad"), "at {cut}: {aliases:?}");
     match found[0].parse::<usize>() {
         Ok(round) => {
             assert!(found.iter().all(|f| *f == found[0]), "at {cut}: {found:?} {:?}", b.notes);

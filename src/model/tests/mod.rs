@@ -1,8 +1,10 @@
 //! The tree against its rules: tables over a small data model and two handlers in memory.
 
+mod aliases;
 mod attributes;
 mod bounds;
 mod changing;
+mod creating;
 mod cut;
 mod limits;
 mod reading;
@@ -71,6 +73,25 @@ entries = "LinkNumberOfEntries"
 Note    = { type = "string(8)", write = true }
 Port    = { type = "ref(Device.Port.{i}.)", write = true }
 
+["Device.Zone.{i}."]
+native  = "two"
+create  = true
+keys    = ["nf:Alias", "Name"]
+entries = "ZoneNumberOfEntries"
+Alias   = { type = "Alias", write = true }
+Name    = { type = "string(16)", write = true }
+Via     = { type = "ref(Device.Port.{i}.)", write = true }
+Kept    = { type = "string(8)", store = "kept", write = true }
+HostNumberOfEntries = { type = "unsignedInt" }
+
+["Device.Zone.{i}.Host.{i}."]
+native  = "two"
+create  = true
+entries = "HostNumberOfEntries"
+Alias   = { type = "Alias", write = true }
+Name    = { type = "string(16)", write = true }
+Later   = { type = "string(16)", write = true, after_session = true }
+
 ["Device.Seen.{i}."]
 native  = "two"
 volatile = true
@@ -85,6 +106,7 @@ const COUNTERS: &str = r#"
 PortNumberOfEntries = { type = "unsignedInt" }
 RuleNumberOfEntries = { type = "unsignedInt" }
 LinkNumberOfEntries = { type = "unsignedInt" }
+ZoneNumberOfEntries = { type = "unsignedInt" }
 SeenNumberOfEntries = { type = "unsignedInt" }
 "#;
 
@@ -177,19 +199,17 @@ impl Bench {
 
     fn set_as(&mut self, list: &[(&str, &str)], writer: Writer<'_>) -> Result<Status, Fault> {
         self.tree.begin_rpc();
-        let list: Vec<ParameterValue> = list
-            .iter()
-            .map(|(name, value)| ParameterValue {
-                name: (*name).into(),
-                value: (*value).into(),
-                xsi_type: None,
-            })
-            .collect();
-        self.tree.set(&list, writer)
+        self.tree.set(&entries(list), writer)
     }
 
     fn set(&mut self, list: &[(&str, &str)]) -> Result<Status, Fault> {
         self.set_as(list, Writer::Acs { parameter_key: "key" })
+    }
+
+    /// A set while AutoCreateInstances is true.
+    fn create(&mut self, list: &[(&str, &str)]) -> Result<Status, Fault> {
+        self.tree.begin_rpc();
+        self.tree.set_creating(&entries(list), Writer::Acs { parameter_key: "created" })
     }
 
     fn add(&mut self, object: &str) -> Result<(u32, Status), Fault> {
@@ -213,6 +233,15 @@ impl Bench {
         log.retain(|l| !l.starts_with("get") && !l.starts_with("list"));
         log
     }
+}
+
+fn entries(list: &[(&str, &str)]) -> Vec<ParameterValue> {
+    let one = |(name, value): &(&str, &str)| ParameterValue {
+        name: (*name).into(),
+        value: (*value).into(),
+        xsi_type: None,
+    };
+    list.iter().map(one).collect()
 }
 
 fn texts(list: &[&str]) -> Vec<String> {

@@ -136,7 +136,6 @@ fn what_is_no_message_is_an_error_e2_e21_e32() {
             "Envelope",
         ),
         (envelope(""), "no Body"),
-        (envelope("<s:Body/>"), "empty"),
         (envelope(&format!("<s:Body>{reboot}{reboot}</s:Body>")), "more than one"),
         (envelope(&format!("<s:Body>{reboot}</s:Body><s:Body>{reboot}</s:Body>")), "two Bodies"),
         (format!("{}<x/>", in_body(reboot)), "follows"),
@@ -359,10 +358,34 @@ fn responses_and_their_junk_c17_c19() {
     );
     let expected = vec!["Inform".to_string(), "\u{1F600}".to_string()];
     assert_eq!(methods, Response::GetRPCMethods { methods: expected });
+    // Names that are too long, and more than are kept, are left out.
+    let list = |names: &[String]| {
+        let items: String = names.iter().map(|n| format!("<string>{n}</string>")).collect();
+        response(&format!(
+            "<c:GetRPCMethodsResponse><MethodList>{items}</MethodList></c:GetRPCMethodsResponse>"
+        ))
+    };
+    let mut names = vec!["a".repeat(MAX_METHOD_NAME), "b".repeat(MAX_METHOD_NAME + 1)];
+    let kept = Response::GetRPCMethods { methods: vec![names[0].clone()] };
+    assert_eq!(list(&names), kept);
+    names.resize(MAX_METHODS + 10, "c".to_string());
+    let Response::GetRPCMethods { methods } = list(&names) else { panic!("no list") };
+    assert_eq!(methods.len(), MAX_METHODS);
     let plain = read(
         in_body("<s:Fault><faultcode>Client</faultcode><faultstring>no</faultstring></s:Fault>").as_bytes(),
     );
     assert_eq!(plain.unwrap().body, Body::Fault(AcsFault { code: 0, text: "no".to_string() }));
+}
+
+/// An envelope with headers and an empty Body is how an ACS changes HoldRequests when it has nothing to ask.
+// Proves: E-12
+#[test]
+fn an_empty_body_brings_its_headers_e12() {
+    for body in ["", " \n", "<!-- nothing -->"] {
+        let text = in_body(body).replace("</s:Header>", "<c:HoldRequests>true</c:HoldRequests></s:Header>");
+        let envelope = read(text.as_bytes()).unwrap();
+        assert_eq!((envelope.body, envelope.hold_requests), (Body::Nothing, Some(true)), "{body:?}");
+    }
 }
 
 /// A few thousand messages that were damaged at random: read or refused, never a panic. What is read

@@ -58,6 +58,18 @@ fn namespaces_of_answers_e8_e9() {
     }
 }
 
+/// The header of CWMP 1.4 is in the newest namespace alone.
+// Proves: E-13, E-16
+#[test]
+fn an_older_inform_names_no_versions_e13_e16() {
+    for (ns, named) in [(Namespace::V1_0, false), (Namespace::V1_1, false), (Namespace::V1_2, true)] {
+        let bytes = inform(ns, "7", &InformFacts::default());
+        let text = std::str::from_utf8(&bytes).unwrap();
+        assert_eq!(text.contains("SupportedCWMPVersions"), named, "{text}");
+        assert!(text.contains(&format!("xmlns:cwmp=\"{}\"", ns.urn())), "{text}");
+    }
+}
+
 #[test]
 fn an_answer_to_a_request_without_id_has_no_header() {
     let text = String::from_utf8(answer(Namespace::V1_0, None, Answer::Reboot)).unwrap();

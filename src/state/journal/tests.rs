@@ -1,5 +1,14 @@
 use super::*;
 
+impl Journal {
+    /// Nothing can be written any more.
+    pub(crate) fn fill_disk(&mut self) {
+        // Appending fails with ENOSPC, and the way out, a new file, is barred too.
+        self.file = Some(File::options().write(true).open("/dev/full").unwrap());
+        std::fs::create_dir(self.dir.join(".journal.new")).unwrap();
+    }
+}
+
 fn put(key: &str, value: &str) -> Batch {
     let mut batch = Batch::default();
     batch.put(key, value);
@@ -17,9 +26,7 @@ fn a_full_disk_keeps_the_batch_in_memory_and_writes_it_later() {
     let dir = scratch("full");
     let mut journal = Journal::open(&dir).unwrap();
     journal.commit(put("a", "1")).unwrap();
-    // Appending fails with ENOSPC, and the way out, a new file, is barred too.
-    journal.file = Some(File::options().write(true).open("/dev/full").unwrap());
-    std::fs::create_dir(dir.join(".journal.new")).unwrap();
+    journal.fill_disk();
     assert!(journal.commit(put("a", "2")).is_err());
     assert!(journal.commit(put("b", "3")).is_err());
     assert_eq!((journal.text("a"), journal.text("b")), (Some("2"), Some("3")));

@@ -1,0 +1,50 @@
+//! Which session is to begin now: a heartbeat's own, or one that tells what waits (C-2, C-27, C-31).
+
+use super::events::{self, Queue};
+use super::schedule::Schedule;
+use crate::sys::clock::Now;
+use std::time::Duration;
+
+/// A session that is to begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trigger {
+    /// The session of a heartbeat, which tells nothing else (HB-3).
+    Heartbeat,
+    /// A session that tells all events that wait.
+    Events,
+}
+
+/// What may call for a session beside queue and schedule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Calls {
+    /// A connection request or a person: whatever the retry wait says (CR-20).
+    pub kicked: bool,
+    /// A session failed after its Inform was answered (V-3).
+    pub owed: bool,
+}
+
+/// Which session is to begin now, when none runs and CWMP is enabled. A heartbeat goes first: its
+/// moment is fixed, its session short by its nature, and it is lost where others wait. It waits only
+/// for sessions that failed and for an ACS that does not know the device yet.
+pub fn now(queue: &Queue, schedule: &Schedule, calls: Calls, now: Now) -> Option<Trigger> {
+    let new = queue.contains(events::BOOTSTRAP);
+    if queue.contains(events::HEARTBEAT) && schedule.failures() == 0 && !new {
+        return Some(Trigger::Heartbeat);
+    }
+    if calls.kicked {
+        return Some(Trigger::Events);
+    }
+    let something = calls.owed || !queue.is_empty();
+    let waits = schedule.retry_at().is_some()
+        || throttled_until(queue, schedule, calls).is_some_and(|until| now.mono < until);
+    (something && !waits).then_some(Trigger::Events)
+}
+
+/// Until when what waits has to wait because it is active changes and nothing else (C-31).
+pub fn throttled_until(queue: &Queue, schedule: &Schedule, calls: Calls) -> Option<Duration> {
+    let alone = queue.is_only_value_change() && calls == Calls::default();
+    schedule.throttled_until().filter(|_| alone)
+}
+
+#[cfg(test)]
+mod tests;

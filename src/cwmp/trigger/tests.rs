@@ -1,0 +1,107 @@
+use super::events::{BOOTSTRAP, CONNECTION_REQUEST, HEARTBEAT, PERIODIC, VALUE_CHANGE};
+use super::*;
+use crate::cwmp::schedule::Settings;
+
+fn at(mono: u64) -> Now {
+    Now { mono: Duration::from_secs(mono), wall: 1_800_000_000 + mono as i64, clock_set: true }
+}
+
+fn queue(codes: &[&str]) -> Queue {
+    let mut queue = Queue::default();
+    codes.iter().for_each(|code| queue.add(code, ""));
+    queue
+}
+
+/// A schedule with a throttle, whose last good session ended at 100 s.
+fn throttled(seconds: u32) -> Schedule {
+    let settings = Settings { throttle: seconds, ..Settings::default() };
+    let mut schedule = Schedule::from_record("", false, settings, at(0), 0);
+    schedule.session_succeeded(at(100));
+    schedule
+}
+
+const NONE: Calls = Calls { kicked: false, owed: false };
+const KICKED: Calls = Calls { kicked: true, ..NONE };
+const OWED: Calls = Calls { owed: true, ..NONE };
+
+// Proves: C-31
+#[test]
+fn only_active_changes_wait_c31() {
+    let table = [
+        // throttle, what waits, calls, first moment at which a session begins
+        (60, &[VALUE_CHANGE][..], NONE, Some(160)),
+        (0, &[VALUE_CHANGE], NONE, Some(101)),
+        (60, &[VALUE_CHANGE, PERIODIC], NONE, Some(101)),
+        (60, &[VALUE_CHANGE], KICKED, Some(101)),
+        (60, &[VALUE_CHANGE], OWED, Some(101)),
+        (60, &[PERIODIC], NONE, Some(101)),
+        (60, &[], NONE, None),
+        (60, &[], OWED, Some(101)),
+        (u32::MAX, &[VALUE_CHANGE], NONE, Some(100 + u64::from(u32::MAX))),
+    ];
+    for (throttle, codes, calls, expected) in table {
+        let (queue, schedule) = (queue(codes), throttled(throttle));
+        let begins = |mono| super::now(&queue, &schedule, calls, at(mono)) == Some(Trigger::Events);
+        let first = [101, 159, 160, 99 + u64::from(u32::MAX), 100 + u64::from(u32::MAX)];
+        assert_eq!(first.into_iter().find(|m| begins(*m)), expected, "{throttle} {codes:?} {calls:?}");
+    }
+}
+
+/// A new throttle holds at once, for what waits already too.
+// Proves: C-31
+#[test]
+fn a_changed_throttle_holds_at_once_c31() {
+    let (queue, mut schedule) = (queue(&[VALUE_CHANGE]), throttled(3600));
+    assert_eq!(super::now(&queue, &schedule, NONE, at(150)), None);
+    schedule.set(Settings { throttle: 50, ..Settings::default() }, at(150), 0);
+    assert_eq!(super::now(&queue, &schedule, NONE, at(150)), Some(Trigger::Events));
+    schedule.set(Settings { throttle: 51, ..Settings::default() }, at(150), 0);
+    assert_eq!(super::now(&queue, &schedule, NONE, at(150)), None);
+    assert_eq!(throttled_until(&queue, &schedule, NONE), Some(Duration::from_secs(151)));
+}
+
+/// "including for the purpose of retrying a failed session": the retry waits by its own rule only.
+// Proves: C-31
+#[test]
+fn a_retry_is_not_throttled_c31() {
+    let (queue, mut schedule) = (queue(&[VALUE_CHANGE]), throttled(3600));
+    let wait = schedule.session_failed(at(100), None, 0);
+    assert_eq!(super::now(&queue, &schedule, NONE, at(101)), None, "the retry wait");
+    let over = Now { mono: at(100).mono + wait, ..at(100) };
+    assert!(schedule.take_due(over).retry);
+    assert_eq!(super::now(&queue, &schedule, NONE, over), Some(Trigger::Events));
+    // A start of the agent has no session behind it to wait for.
+    let fresh = Schedule::from_record("", false, Settings { throttle: 9, ..Settings::default() }, at(0), 0);
+    assert_eq!(super::now(&queue, &fresh, NONE, at(0)), Some(Trigger::Events));
+}
+
+// Proves: HB-3
+#[test]
+fn a_heartbeat_goes_first_and_waits_for_retries_hb3() {
+    let ok = throttled(0);
+    for (codes, calls, expected) in [
+        (&[HEARTBEAT][..], NONE, Some(Trigger::Heartbeat)),
+        (&[HEARTBEAT, PERIODIC], NONE, Some(Trigger::Heartbeat)),
+        (&[HEARTBEAT, CONNECTION_REQUEST], KICKED, Some(Trigger::Heartbeat)),
+        (&[HEARTBEAT], OWED, Some(Trigger::Heartbeat)),
+        (&[PERIODIC], NONE, Some(Trigger::Events)),
+    ] {
+        assert_eq!(super::now(&queue(codes), &ok, calls, at(101)), expected, "{codes:?}");
+    }
+    // An ACS that does not know the device yet is told so first.
+    let mut fresh = queue(&[BOOTSTRAP]);
+    fresh.add(HEARTBEAT, "");
+    assert_eq!(super::now(&fresh, &ok, NONE, at(101)), Some(Trigger::Events));
+    // While another session's retry is pending it waits, also when that is called for; then it goes.
+    let waiting = queue(&[HEARTBEAT, PERIODIC]);
+    let mut schedule = throttled(0);
+    let wait = schedule.session_failed(at(200), None, 0);
+    assert_eq!(super::now(&waiting, &schedule, NONE, at(201)), None);
+    assert_eq!(super::now(&waiting, &schedule, KICKED, at(201)), Some(Trigger::Events));
+    let over = Now { mono: at(200).mono + wait, ..at(200) };
+    schedule.take_due(over);
+    assert_eq!(super::now(&waiting, &schedule, NONE, over), Some(Trigger::Events), "the retry");
+    schedule.session_began();
+    schedule.session_succeeded(over);
+    assert_eq!(super::now(&waiting, &schedule, NONE, over), Some(Trigger::Heartbeat));
+}
