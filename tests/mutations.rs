@@ -134,8 +134,10 @@ targets! {
     set_cookie 15_000;
     url 30_000;
     response 1_500;
+    coding 2_000;
     path 100_000;
     value 60_000;
+    tree 1_500;
     overlay 1_500;
     journal 3_000;
     records 40_000;

@@ -1,6 +1,7 @@
 //! What an ACS says in HTTP: responses, cookies, Locations.
 
 use cwmpd::net::client::{self, Body, Client, Error, Options, Timeouts};
+use cwmpd::net::coding::{Coding, Limits};
 use cwmpd::net::cookies::{self, Jar};
 use cwmpd::net::url::Url;
 use std::io::{Read, Write};
@@ -66,6 +67,26 @@ fn sound(url: &Url) {
     match Url::parse(&text) {
         Ok(again) => assert_eq!(again, *url),
         Err(why) => assert!(text.len() > cwmpd::net::url::MAX_URL, "{text}: {why}"),
+    }
+}
+
+/// A compressed body: what comes out is bounded, or it is refused; and what is compressed comes back.
+pub fn coding(data: &[u8]) {
+    let limits = Limits { size: 64 * 1024, time: Duration::from_secs(10) };
+    for coding in [Coding::Gzip, Coding::Deflate] {
+        if let Ok(body) = coding.decompress(data, limits) {
+            assert!(body.len() <= limits.size, "{} bytes", body.len());
+        }
+        let compressed = coding.compress(data).expect("memory");
+        assert_eq!(coding.decompress(&compressed[..], limits).expect("our own"), data);
+        // Cut off, or with something behind it, it is refused.
+        assert!(data.is_empty() || coding.decompress(&compressed[..compressed.len() - 1], limits).is_err());
+        assert!(coding.decompress(&[&compressed[..], b"x"].concat()[..], limits).is_err());
+    }
+    let text = String::from_utf8_lossy(data);
+    let headers: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    if let Err(why) = Coding::of_response(&headers) {
+        assert!(why.len() < 200 && why.bytes().all(|b| matches!(b, b' '..=b'~')), "{why}");
     }
 }
 

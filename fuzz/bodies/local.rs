@@ -3,6 +3,7 @@
 use cwmpd::agent::control::{Line, Request};
 use cwmpd::config::Config;
 use cwmpd::cwmp::events::{CONNECTION_REQUEST, MAX_EVENTS, Queue};
+use cwmpd::cwmp::reboots::Reboots;
 use cwmpd::cwmp::schedule::{self, Schedule};
 use cwmpd::handlers::exec::answer::{self, Answer};
 use cwmpd::model::handler::Fields;
@@ -82,6 +83,14 @@ pub fn records(data: &[u8]) {
     let later = Now { mono: now.mono * 10_000, ..now };
     assert_eq!(schedule.take_due(later).scheduled, again.take_due(later).scheduled);
     Schedule::from_record(&text, true, settings, now, 7).take_due(later);
+    for (delay, time) in [(None, None), (Some(60), Some(1_900_000_000))] {
+        let mut reboots = Reboots::from_record(&text, false, delay, time, now);
+        let record = reboots.record().unwrap_or_else(|| text.clone().into_owned());
+        let mut again = Reboots::from_record(&record, false, delay, time, now);
+        assert_eq!((again.record(), again.next(now)), (None, reboots.next(now)));
+        assert!(reboots.next(now).is_none_or(|at| at <= now.mono + Duration::from_secs(60)));
+        assert_eq!(again.take_due(later), reboots.take_due(later));
+    }
 }
 
 /// A line on the control socket, read on a stack as small as the daemon's.

@@ -9,10 +9,12 @@ mod authentication;
 mod http;
 mod local;
 mod model;
+mod tree;
 mod xml;
 
 pub use authentication::{connection_request, digest_answer, digest_challenge, request_head};
-pub use http::{response, set_cookie, url};
+pub use http::{coding, response, set_cookie, url};
 pub use local::{config, control, exec_answer, journal, records};
 pub use model::{overlay, path, value};
+pub use tree::tree;
 pub use xml::envelope;
