@@ -7,6 +7,7 @@ use crate::model::cursor::{MAX_ITEMS, MAX_NAMES};
 use crate::model::path::MAX_PATH;
 use crate::model::request::SetAttributes;
 use crate::model::rows::MAX_ROW;
+use crate::model::served::MAX_DEPTH;
 use crate::model::set::MAX_SET;
 use crate::model::transaction::MAX_PARAMETER_KEY;
 
@@ -126,6 +127,26 @@ fn names_that_are_none_are_not_repeated_whole() {
     };
     assert_eq!(code(set(&mut b, &key)), Code::INVALID_ARGUMENTS);
     assert_eq!(set(&mut b, &key[2..]), Ok(Status::Applied));
+}
+
+#[test]
+fn tables_nest_so_deep() {
+    let text = (1..=MAX_DEPTH + 1).map(|depth| {
+        let object = format!("Device.{}", "T.{i}.".repeat(depth));
+        format!("[\"{object}\"]\nstore = \"\"\ncreate = true\n")
+    });
+    let text: String = text.collect();
+    let journal = Rc::new(RefCell::new(Journal::in_memory()));
+    let (mut tree, notes) =
+        sample::tree(&text, &journal, Handlers { by_kind: Vec::new(), natives: Vec::new() });
+    assert!(notes.iter().any(|n| n.contains("lies below more than 8 tables")), "{notes:?}");
+    let mut path = String::from("Device.");
+    for depth in 1..=MAX_DEPTH + 1 {
+        path += "T.";
+        let added = tree.add(&path, Writer::Local);
+        assert_eq!(added.is_ok(), depth <= MAX_DEPTH, "{path}");
+        path += "1.";
+    }
 }
 
 /// What one source says of one row.

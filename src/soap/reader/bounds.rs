@@ -66,13 +66,14 @@ fn a_message_as_large_as_can_be() {
 
 #[test]
 fn what_is_kept_of_the_acs_own_words() {
-    let methods = "<string>x</string>".repeat(MAX_METHODS + 5);
+    let long = "x".repeat(MAX_METHOD_NAME + 1);
+    let methods = format!("<string>{long}</string>{}", "<string>x</string>".repeat(MAX_METHODS + 5));
     let text = envelope(
         "",
         &format!("<c:GetRPCMethodsResponse><MethodList>{methods}</MethodList></c:GetRPCMethodsResponse>"),
     );
     match read(text.as_bytes()).unwrap().body {
-        Body::Response(Response::GetRPCMethods { methods }) => assert_eq!(methods.len(), MAX_METHODS),
+        Body::Response(Response::GetRPCMethods { methods }) => assert_eq!(methods, ["x"; MAX_METHODS]),
         other => panic!("{other:?}"),
     }
     let long = format!("&#10;{}", "é".repeat(MAX_FAULT_TEXT + 5));
