@@ -18,6 +18,10 @@ use crate::state::journal::Batch;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The most that is said of bad parameters in one fault, names and reasons together, in bytes: what a
+/// set of [`MAX_SET`] parameters with names of the standard's takes. Escaped it may be six times as much,
+/// and it stands in memory whole.
+pub(super) const MAX_FAULTS: usize = 512 * 1024;
 /// The most parameters that one SetParameterValues may set; beyond it 9004.
 pub const MAX_SET: usize = 4096;
 
@@ -441,12 +445,19 @@ pub(super) fn refuse(
         let name = list.get(at).map(|e| shown(&e.name)).unwrap_or_default();
         faults.push(ParameterFault { name, code, text });
     }
-    match faults.is_empty() {
-        true => Ok(()),
-        false => Err(Fault {
-            code: Code::INVALID_ARGUMENTS,
-            text: "Invalid arguments".to_owned(),
-            parameters: faults,
-        }),
+    if faults.is_empty() {
+        return Ok(());
     }
+    let mut told = 0;
+    let fit = |fault: &&ParameterFault| {
+        told += fault.name.len() + fault.text.len();
+        told <= MAX_FAULTS
+    };
+    let fit = faults.iter().take_while(fit).count();
+    let text = match faults.len() - fit {
+        0 => "Invalid arguments".to_owned(),
+        more => format!("Invalid arguments; {more} more of them are not told"),
+    };
+    faults.truncate(fit);
+    Err(Fault { code: Code::INVALID_ARGUMENTS, text, parameters: faults })
 }

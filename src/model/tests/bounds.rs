@@ -8,7 +8,7 @@ use crate::model::path::MAX_PATH;
 use crate::model::request::SetAttributes;
 use crate::model::rows::MAX_ROW;
 use crate::model::served::MAX_DEPTH;
-use crate::model::set::MAX_SET;
+use crate::model::set::{MAX_FAULTS, MAX_SET};
 use crate::model::transaction::MAX_PARAMETER_KEY;
 
 /// A table with as many rows as keys, each with two values of the agent's own.
@@ -97,6 +97,24 @@ fn attributes_of_too_many() {
     assert_eq!(tree.set_attributes(&[entry(&all[0], &[&long])]), Ok(()));
     let longer = long + "x";
     assert_eq!(code(tree.set_attributes(&[entry(&all[0], &[&longer])])), Code::INVALID_ARGUMENTS);
+}
+
+/// R-SPV-4: each bad parameter is told of, as long as that is a fault and no flood.
+// Proves: R-SPV-4
+#[test]
+fn faults_of_one_set_are_bounded() {
+    let mut b = Bench::new();
+    let told = |b: &mut Bench, name: &str| {
+        let list: Vec<(&str, &str)> = vec![(name, "x"); MAX_SET];
+        let fault = b.set(&list).unwrap_err();
+        let bytes: usize = fault.parameters.iter().map(|p| p.name.len() + p.text.len()).sum();
+        assert!(bytes <= MAX_FAULTS, "{bytes} bytes");
+        (fault.parameters.len(), fault.text)
+    };
+    assert_eq!(told(&mut b, "Device.Nope"), (MAX_SET, "Invalid arguments".to_owned()));
+    let (count, text) = told(&mut b, &"\"".repeat(MAX_PATH));
+    assert!(count > 500, "{count}");
+    assert_eq!(text, format!("Invalid arguments; {} more of them are not told", MAX_SET - count));
 }
 
 /// A peer's text is repeated in a fault only as far as it could be a name.
