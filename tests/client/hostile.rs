@@ -4,6 +4,7 @@ use cwmpd::net::client::{Error, MAX_HEADERS, MAX_REDIRECTS};
 use cwmpd::net::cookies::{MAX_COOKIES, MAX_COOKIES_SIZE};
 use cwmpd::net::digest::MAX_CHALLENGES;
 
+use crate::peer::tls::Authority;
 use crate::peer::{Peer, Reply, client, options};
 use crate::{one, post, post_ok, scripted};
 
@@ -134,4 +135,25 @@ fn many_large_cookies_still_let_a_post_through() {
     let count = sent.split("; ").count();
     assert!(count <= MAX_COOKIES && sent.len() <= MAX_COOKIES_SIZE + 2 * MAX_COOKIES);
     assert!(sent.ends_with(&format!("c59={}", "v".repeat(500))), "the newest are kept");
+}
+
+/// TLS records that hold nothing of a response must have an end too: here tickets for later sessions, which
+/// the ACS sends behind the handshake.
+// Proves: S-3
+#[test]
+fn tls_records_without_content_have_an_end() {
+    let authority = Authority::new();
+    let identity = authority.sign(&["localhost"], |_| {});
+    for (tickets, passes) in [(20, true), (20_000, false)] {
+        let mut config = identity.server(&[&rustls::version::TLS13], None);
+        config.send_tls13_tickets = tickets;
+        let peer = Peer::start_tls(config, |_| Reply::ok("x"));
+        let mut options = options(peer.url("/").replace("127.0.0.1", "localhost"));
+        options.ca_file = Some(authority.file.clone());
+        let (mut client, _waker) = client(options);
+        let result = post(&mut client, b"x");
+        assert_eq!(result.is_ok(), passes, "{result:?}");
+        // rustls may have enough before we have.
+        assert!(passes || matches!(result, Err(Error::TooLarge(_) | Error::Broken(_))), "{result:?}");
+    }
 }
