@@ -4,7 +4,7 @@ use crate::daemon::{DEADLINE, Daemon};
 use crate::{BINARY, DOOR, control, door, ok, raw_acs};
 use std::collections::VecDeque;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -24,6 +24,22 @@ fn head(headers: &str) -> Vec<u8> {
 
 fn challenge(headers: &str) -> Vec<u8> {
     format!("HTTP/1.1 401 No\r\n{headers}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+/// A compressed body that is small as it comes.
+fn compressed(body: &[u8]) -> Vec<u8> {
+    let head = format!("Content-Encoding: gzip\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
+    [self::head(&head).as_slice(), body].concat()
+}
+
+/// Gigabytes of nothing, and blocks that hold nothing.
+fn bombs() -> [Vec<u8>; 2] {
+    let mut zeros =
+        flate2::read::GzEncoder::new(std::io::repeat(0).take(64 << 20), flate2::Compression::fast());
+    let mut bomb = Vec::new();
+    zeros.read_to_end(&mut bomb).expect("memory");
+    let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    [bomb, [&gzip[..], &[0, 0, 0, 0xff, 0xff].repeat(400_000)].concat()]
 }
 
 /// What a hostile ACS answers, POST by POST; the last answer is given again and again.
@@ -46,7 +62,10 @@ fn sessions() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let digests: String = (0..90)
         .map(|n| format!("WWW-Authenticate: Digest realm=\"{n}\", nonce=\"{}\"\r\n", "n".repeat(200)))
         .collect();
+    let [zeros, nothing] = bombs();
     vec![
+        ("a body that would be gigabytes", vec![compressed(&zeros)]),
+        ("a body of blocks that hold nothing", vec![compressed(&nothing)]),
         ("a body as large as can be", vec![ok(&many("x", big))]),
         ("a body that is too large", vec![ok(&many("x", 2 * big))]),
         ("a body of many small chunks", vec![one_by_one]),
@@ -217,9 +236,10 @@ fn a_hostile_run_leaves_no_memory_behind() {
     };
     daemon.wait_for("first session", || over(&daemon) > 0);
     let door = door(&daemon).expect("a door");
+    let sessions = sessions();
     let run = |daemon: &Daemon| {
-        for (what, answers) in sessions() {
-            *script.lock().expect("the script") = answers.into();
+        for (what, answers) in &sessions {
+            *script.lock().expect("the script") = answers.clone().into();
             let before = over(daemon);
             daemon.ask(&["inform"]);
             daemon.wait_for(what, || over(daemon) > before);
