@@ -7,8 +7,12 @@ mod peer;
 mod authentication;
 #[path = "client/compression.rs"]
 mod compression;
+#[path = "client/corners.rs"]
+mod corners;
 #[path = "client/hostile.rs"]
 mod hostile;
+#[path = "client/reached.rs"]
+mod reached;
 #[path = "client/tls.rs"]
 mod tls;
 #[path = "client/waits.rs"]

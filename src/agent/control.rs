@@ -274,6 +274,8 @@ pub struct StatusReport {
     pub software_version: String,
     /// ManagementServer.URL.
     pub acs_url: String,
+    /// Another of `acs.fallback_urls`, while that is in use.
+    pub acs_in_use: Option<String>,
     /// The name the agent gives to the ACS.
     pub acs_username: String,
     /// The version of CWMP that the agent speaks to it, and why when it is not the newest: `1.1 (it refused
@@ -289,6 +291,10 @@ pub struct StatusReport {
     pub retry_count: u32,
     /// The next session that is planned.
     pub next_session: Option<NextReport>,
+    /// A change that waits to be confirmed by the ACS.
+    pub trial: Option<TrialReport>,
+    /// The last change that was put back.
+    pub rollback: Option<RollbackReport>,
     /// The next heartbeat, while HeartbeatPolicy asks for them.
     pub next_heartbeat: Option<NextReport>,
     /// The reboot that DelayReboot or ScheduleReboot asks for.
@@ -343,6 +349,32 @@ pub struct RebootReport {
     pub seconds: Option<u64>,
     /// Why, or what it waits for: `DelayReboot`, `DelayReboot, from the end of the session`.
     pub why: String,
+}
+
+/// A change on trial. Names, never values.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrialReport {
+    /// What was changed: full paths, rows with their final dot.
+    pub parameters: Vec<String>,
+    /// Seconds until it is put back unless the ACS answers.
+    pub seconds_left: u32,
+    /// What failed since was not its fault: it stands until the ACS answers.
+    pub standing: bool,
+}
+
+/// A change that was put back. Names, never values.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RollbackReport {
+    /// When, dateTime with offset; empty when the clock was not set.
+    pub time: String,
+    /// Why.
+    pub reason: String,
+    /// Full paths, rows with their final dot.
+    pub parameters: Vec<String>,
+    /// How many there were.
+    pub count: u32,
 }
 
 /// Why the daemon gave no answer.

@@ -2,9 +2,9 @@
 //! engine whole requests, and pulls a long answer's body piece by piece. It knows nothing of SOAP.
 
 use super::Message;
-use crate::net::client::{Body, Client, Error, Options, Pieces};
+use crate::net::client::{Body, Client, Error, Options, Pieces, Reached};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::thread;
@@ -18,8 +18,8 @@ const STACK: usize = 512 * 1024;
 #[derive(Debug)]
 pub enum Event {
     /// There is a connection and the first message is wanted. With its local address: the
-    /// connection-request URL in the first Inform shows it.
-    Ready(Option<IpAddr>),
+    /// connection-request URL in the first Inform shows it. And the address of the ACS.
+    Ready(Option<IpAddr>, Option<SocketAddr>),
     /// A 200 or 204 came; the body is empty for an empty response.
     Answered {
         /// The response's body.
@@ -31,8 +31,8 @@ pub enum Event {
     Pull,
     /// The last answer is to be sent once more, from its first byte.
     Again,
-    /// The exchange failed; nothing more will come.
-    Failed(Error),
+    /// The exchange failed, and how far the session had come; nothing more will come.
+    Failed(Error, Reached),
 }
 
 /// What the engine tells the wire.
@@ -88,15 +88,18 @@ impl Line {
     }
 
     fn run(self, options: Options, wake: OwnedFd) {
-        let opened = Client::new(options, wake).and_then(|mut client| client.open().map(|()| client));
-        let mut client = match opened {
+        let mut client = match Client::new(options, wake) {
             Ok(client) => client,
             Err(error) => {
-                self.tell(Event::Failed(error));
+                self.tell(Event::Failed(error, Reached::Nothing));
                 return;
             }
         };
-        if !self.tell(Event::Ready(client.local_address().map(|a| a.ip()))) {
+        if let Err(error) = client.open() {
+            self.tell(Event::Failed(error, client.reached()));
+            return;
+        }
+        if !self.tell(Event::Ready(client.local_address().map(|a| a.ip()), client.acs_address())) {
             return;
         }
         loop {
@@ -120,7 +123,7 @@ impl Line {
                     Event::Answered { body: response.body, local: client.local_address().map(|a| a.ip()) }
                 }
                 Err(error) => {
-                    self.tell(Event::Failed(error));
+                    self.tell(Event::Failed(error, client.reached()));
                     return;
                 }
             };

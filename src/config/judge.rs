@@ -1,6 +1,6 @@
 //! What the types of the configuration cannot say: bounds, files that must be there, pairs.
 
-use super::{COMMAND_WORDS, Config};
+use super::{COMMAND_WORDS, Config, MAX_FALLBACK_URLS};
 use crate::net::digest;
 use crate::net::url::Url;
 use std::io::Read;
@@ -71,6 +71,12 @@ fn acs(config: &Config) -> Option<Problem> {
     if let Err(reason) = Url::of_acs(&acs.url) {
         return Some(("acs.url", reason.into()));
     }
+    if acs.fallback_urls.len() > MAX_FALLBACK_URLS {
+        return Some(("acs.fallback_urls", format!("more than {MAX_FALLBACK_URLS}")));
+    }
+    if let Some(reason) = acs.fallback_urls.iter().find_map(|url| Url::of_acs(url).err()) {
+        return Some(("acs.fallback_urls", reason.into()));
+    }
     for (key, file, what) in [
         ("acs.ca_file", &acs.ca_file, "CERTIFICATE-----"),
         ("acs.client_certificate", &acs.client_certificate, "CERTIFICATE-----"),
@@ -104,6 +110,8 @@ fn acs(config: &Config) -> Option<Problem> {
         ("acs.response_timeout", acs.response_timeout, 1, 86_400),
         ("acs.progress_timeout", acs.progress_timeout, 1, 86_400),
         ("acs.session_timeout", acs.session_timeout, 1, 86_400),
+        ("acs.confirm_timeout", acs.confirm_timeout, 0, 86_400),
+        ("acs.fallback_after", acs.fallback_after, 1, 1000),
     ])
 }
 
@@ -184,6 +192,18 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             "acs.url is https but acs.ca_file is not given: no ACS is trusted, every session will fail"
                 .into(),
         );
+    }
+    let clear = |url: &String| Url::of_acs(url).is_ok_and(|url| !url.https);
+    if https && acs.fallback_urls.iter().any(clear) {
+        out.push(
+            "acs.fallback_urls: one is http while acs.url is https: whoever keeps the device from the \
+             ACS leads it there, in clear"
+                .into(),
+        );
+    }
+    let others = acs.fallback_urls.iter().any(|url| Url::of_acs(url).is_ok_and(|url| url.https));
+    if others && !https && acs.ca_file.is_none() {
+        out.push("acs.fallback_urls: https needs acs.ca_file, the trusted roots, and there is none".into());
     }
     if !https && acs.basic_over_http {
         out.push("acs.basic_over_http: the password goes over the network in clear".into());

@@ -23,6 +23,8 @@ fn only_the_url_is_required() {
     assert_eq!(config.acs.retry_minimum_wait_interval, 5);
     assert_eq!(config.acs.retry_interval_multiplier, 2000);
     assert_eq!(config.acs.timeouts(), Timeouts::default());
+    assert_eq!((config.acs.confirm_timeout, config.acs.fallback_after), (300, 3));
+    assert!(config.acs.fallback_urls.is_empty());
     assert_eq!(config.connection_request.listen, Listen::Auto);
     assert_eq!(config.connection_request.algorithms, [Algorithm::Md5]);
     assert_eq!(config.commands.reboot, ["reboot"]);
@@ -60,6 +62,9 @@ periodic_inform_enable = false
 periodic_inform_interval = 30
 retry_minimum_wait_interval = 1
 retry_interval_multiplier = 1000
+confirm_timeout = 0
+fallback_urls = ["https://b.example/", "http://c.example/"]
+fallback_after = 1
 [connection_request]
 listen = "127.0.0.1:0"
 username = "cu"
@@ -78,7 +83,9 @@ reboot = ["/sbin/reboot", "{command_key}"]
     assert_eq!(config.connection_request.listen, Listen::Address("127.0.0.1:0".parse().unwrap()));
     assert_eq!(config.connection_request.algorithms, [Algorithm::Sha256, Algorithm::Md5]);
     assert_eq!(config.commands.factory_reset, ["firstboot", "-y"]);
+    assert_eq!(config.acs.fallback_urls.len(), 2);
     assert!(config.warnings().iter().any(|w| w.contains("ca_file")));
+    assert!(config.warnings().iter().any(|w| w.starts_with("acs.fallback_urls") && w.contains("in clear")));
     let first = config.first_values();
     assert!(first.contains(&("Device.ManagementServer.PeriodicInformInterval", "30".into())));
     assert!(first.contains(&("Device.ManagementServer.ConnectionRequestPassword", "cp".into())));
@@ -116,6 +123,12 @@ fn errors_cite_line_and_reason() {
         ("acs", "retry_minimum_wait_interval = 65536", 3, "65536 is not 1 to 65535"),
         ("acs", "retry_interval_multiplier = 999", 3, "999 is not 1000 to 65535"),
         ("acs", "session_timeout = -1", 3, "invalid value: integer `-1`"),
+        ("acs", "confirm_timeout = 86401", 3, "acs.confirm_timeout: 86401 is not 0 to 86400"),
+        ("acs", "fallback_after = 0", 3, "acs.fallback_after: 0 is not 1 to 1000"),
+        ("acs", "fallback_urls = \"http://b/\"", 3, "invalid type: string"),
+        ("acs", "fallback_urls = [\"http://b/\", \"ftp://c/\"]", 3, "acs.fallback_urls: "),
+        ("acs", "fallback_urls = [\"http://me:sesame@b/\"]", 3, "acs.fallback_urls: "),
+        ("acs", &format!("fallback_urls = [{}]", "\"http://b/\",".repeat(9)), 3, "more than 8"),
         ("acs", "basic_over_http = \"yes\"", 3, "invalid type: string"),
         ("acs", "url = \"http://b/\"", 3, "duplicate key"),
         ("connection_request", "listen = \"7547\"", 4, "`7547` is neither \"auto\" nor ADDRESS:PORT"),

@@ -11,7 +11,7 @@ pub mod answer;
 mod script;
 
 use crate::model::fault::Code;
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
+use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
 use crate::model::schema::{SourceKind, flag};
 use crate::sys::clock;
 use answer::{Answer, fill};
@@ -96,6 +96,11 @@ fn new_values(sets: &[Set<'_>], members: &[usize]) -> (Map<String, Value>, Map<S
 }
 
 impl Handler for Exec {
+    /// A script is asked, row by row.
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        ring(Bell::Dear);
+    }
+
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         let ask = Ask { op: "list", ..Ask::default() };
         let answer = self.ask(ctx, row.arg, &Place::table(row), ask, &Map::new()).map_err(|r| r.failure)?;

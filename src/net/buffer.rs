@@ -51,7 +51,7 @@ impl Buffer {
     }
 
     /// Makes the head one that the parser takes (T-17, T-18): interim responses are dropped,
-    /// folded lines unfolded. Called while a head is awaited.
+    /// folded lines unfolded, blanks before a colon put behind it. Called while a head is awaited.
     pub fn tidy_head(&mut self) {
         while let Some(end) = head_end(self.unconsumed()) {
             let head = self.unconsumed().get(..end).unwrap_or(&[]);
@@ -73,6 +73,11 @@ impl Buffer {
                     }
                 }
             }
+        }
+        for line in head.split_mut(|&b| b == b'\n').skip_while(|line| line.trim_ascii().is_empty()).skip(1) {
+            let Some(colon) = line.iter().position(|&b| b == b':') else { continue };
+            let blanks = line.iter().take(colon).rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            line.swap(colon - blanks, colon); // no more blanks than stand before it
         }
     }
 }
@@ -161,6 +166,8 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nA: b\r\n\tc\r\n\r\nx\r\n y", "HTTP/1.1 200 OK\r\nA: b  \tc\r\n\r\nx\r\n y"),
             ("HTTP/1.1 200 OK\nA: b\n c\n\nx\n y", "HTTP/1.1 200 OK\nA: b  c\n\nx\n y"),
             ("HTTP/1.1 200 OK\r\nA: b\r\n", "HTTP/1.1 200 OK\r\nA: b\r\n"),
+            ("HTTP/1.1 200 O :K\r\nA \t : b : c\r\n :", "HTTP/1.1 200 O :K\r\nA:\t   b : c   :"),
+            ("\r\nHTTP/1.1 200 O :K\r\nA :b\r\n\r\nC :d", "\r\nHTTP/1.1 200 O :K\r\nA: b\r\n\r\nC :d"),
             ("HTTP/1.1 100 C\r\nA: b\r\n\r\nHTTP/1.1 20", "HTTP/1.1 20"),
             ("\r\nHTTP/1.1 103 C\r\n\r\n\r\nHTTP/1.1 1", "\r\nHTTP/1.1 1"),
             ("HTTP/1.1 101 Switch\r\n\r\n", "HTTP/1.1 101 Switch\r\n\r\n"),

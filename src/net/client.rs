@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ureq::Agent;
 use ureq::config::{AutoHeaderValue, Config};
@@ -20,6 +20,7 @@ use super::cookies::{self, Jar};
 use super::credentials::Credentials;
 use super::line::{Note, Shared};
 use super::url::Url;
+use crate::sys::clock;
 
 /// Everything the client is told about the ACS; made afresh for each session (S-22).
 #[derive(Clone, Default)]
@@ -98,6 +99,14 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+impl Response {
+    /// A body of blanks alone is an empty response too (T-11): scripts leave a line end behind.
+    fn new(body: Vec<u8>) -> Response {
+        let empty = body.trim_ascii().is_empty();
+        Response { body: if empty { Vec::new() } else { body } }
+    }
+}
+
 /// The largest response body that is read, in bytes, as it comes and decoded. What its Content-Length says
 /// reserves no memory.
 pub const MAX_BODY: usize = 2 * 1024 * 1024 + 64 * 1024;
@@ -171,6 +180,25 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// How far a session came toward the ACS, in this order. Who changed the way to the ACS learns from it
+/// whether the way is at fault: from [`Reached::Refused`] on it is not.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Reached {
+    /// Nothing: perhaps the name has no address, perhaps nobody was asked for it.
+    #[default]
+    Nothing,
+    /// There was an address for the name; nobody answered there.
+    Resolved,
+    /// TCP, and then silence where TLS should have been.
+    Tcp,
+    /// The other end answered and refused: a reset, a TLS alert, a certificate that is no good.
+    Refused,
+    /// A whole connection: TCP, and TLS where the URL is https.
+    Connected,
+    /// HTTP: the status of the last response.
+    Answered(u16),
+}
+
 /// The most redirects in a row that are followed (T-25).
 pub const MAX_REDIRECTS: u32 = 5;
 /// The most headers of a response; more fail the session. (ureq itself stops at 128.)
@@ -191,6 +219,7 @@ pub struct Client {
     cookies: Jar,
     credentials: Credentials,
     local_address: Option<SocketAddr>,
+    acs_address: Option<SocketAddr>,
     /// How long a response may take: the configuration's time, or what the ACS said (T-8).
     response: Duration,
 }
@@ -223,6 +252,7 @@ impl Client {
             cookies: Jar::default(),
             credentials,
             local_address: None,
+            acs_address: None,
         })
     }
 
@@ -274,7 +304,7 @@ impl Client {
                     return Err(Error::Status {
                         code: other.as_u16(),
                         compressed: self.options.compression.is_some() && !matches!(body, Body::Empty),
-                        retry_after: retry_after(answer.headers()),
+                        retry_after: retry_after(answer.headers(), self.date(answer.headers())),
                         text: self.words(answer),
                     });
                 }
@@ -285,9 +315,19 @@ impl Client {
         }
     }
 
+    /// How far the session has come until now.
+    pub fn reached(&self) -> Reached {
+        self.shared.reached()
+    }
+
     /// The local address of the last connection: what the connection-request URL shows.
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.local_address
+    }
+
+    /// The ACS's end of it.
+    pub fn acs_address(&self) -> Option<SocketAddr> {
+        self.acs_address
     }
 
     /// One request and the head of its response, on the connection at hand if there is one. When
@@ -307,6 +347,7 @@ impl Client {
                     return Err(Error::TooLarge(format!("a response with more than {MAX_HEADERS} headers")));
                 }
                 Ok(answer) => {
+                    self.shared.came(Reached::Answered(answer.status().as_u16()));
                     self.note_head(answer.headers());
                     return Ok(answer);
                 }
@@ -332,7 +373,7 @@ impl Client {
 
     fn connect(&mut self) -> Result<(), Error> {
         let line = self.opener.open(&self.url)?;
-        self.local_address = line.local_address();
+        (self.local_address, self.acs_address) = (line.local_address(), line.peer_address());
         self.shared.note().ready = Some(line);
         self.credentials.new_connection()
     }
@@ -384,12 +425,19 @@ impl Client {
     }
 
     fn note_head(&mut self, headers: &HeaderMap) {
+        let date = self.date(headers);
         for text in texts(headers, header::SET_COOKIE) {
-            self.cookies.store(&text, &self.url);
+            self.cookies.store(&text, &self.url, date);
         }
         for text in texts(headers, header::HeaderName::from_static("authentication-info")) {
             self.credentials.next_nonce(&self.url, &text);
         }
+    }
+
+    /// What time it is for the ACS, in seconds since 1970, or else for us when our clock is believed.
+    fn date(&self, headers: &HeaderMap) -> Option<i64> {
+        let said = texts(headers, header::DATE).first().and_then(|text| cookies::parse_date(text));
+        said.or_else(|| self.options.clock_set.then(|| clock::now().wall))
     }
 
     /// Where a redirect leads (T-25, T-28, T-30).
@@ -414,7 +462,8 @@ impl Client {
     }
 
     fn read(&self, mut answer: Answer) -> Result<Response, Error> {
-        let coding = Coding::of_response(&texts(answer.headers(), header::CONTENT_ENCODING));
+        let codings = texts(answer.headers(), header::CONTENT_ENCODING);
+        let coding = Coding::of_response(&codings, &texts(answer.headers(), header::TRANSFER_ENCODING));
         let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
         let length = answer.body().content_length();
         let too_large = || Error::TooLarge(format!("a response body above {MAX_BODY} bytes"));
@@ -425,7 +474,7 @@ impl Client {
         match coding {
             Err(why) => match reader.read(&mut [0]) {
                 // Nothing is nothing in any coding.
-                Ok(0) => Ok(Response { body: Vec::new() }),
+                Ok(0) => Ok(Response::new(Vec::new())),
                 Ok(_) => Err(Error::Broken(why)),
                 Err(e) => Err(self.failure(e)),
             },
@@ -434,12 +483,12 @@ impl Client {
                 let mut body = Vec::new();
                 match reader.take(limit + 1).read_to_end(&mut body) {
                     Ok(_) if body.len() > MAX_BODY => Err(too_large()),
-                    Ok(_) => Ok(Response { body }),
+                    Ok(_) => Ok(Response::new(body)),
                     Err(e) => Err(self.failure(e)),
                 }
             }
             Ok(Some(coding)) => match coding.decompress(&mut reader, DECODED) {
-                Ok(body) => Ok(Response { body }),
+                Ok(body) => Ok(Response::new(body)),
                 Err(e) if e.kind() == ErrorKind::FileTooLarge => Err(Error::TooLarge(e.to_string())),
                 Err(e) => Err(self.failure(e)),
             },
@@ -555,14 +604,14 @@ fn texts(headers: &HeaderMap, name: header::HeaderName) -> Vec<String> {
 }
 
 /// Seconds, given as such or as a date (C-33).
-fn retry_after(headers: &HeaderMap) -> Option<u32> {
+fn retry_after(headers: &HeaderMap, date: Option<i64>) -> Option<u32> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(seconds);
+    match text.parse() {
+        Ok(seconds) => Some(seconds),
+        // Digits alone that are no u32 are a wait beyond any bound.
+        Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => Some(u32::MAX),
+        Err(_) => u32::try_from(cookies::parse_date(text)?.saturating_sub(date?)).ok(),
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    let at = cookies::date(text)?;
-    u32::try_from(at.saturating_sub(i64::try_from(now.as_secs()).ok()?)).ok()
 }
 
 /// An error of ureq's own, where the connection had none to tell.

@@ -45,23 +45,31 @@ impl Coding {
         }
     }
 
-    /// By the `Content-Encoding` headers of a response; `None` for a plain body.
+    /// By the `Content-Encoding` headers of a response, and its `Transfer-Encoding`, where nothing but
+    /// chunks was agreed on; `None` for a plain body.
     ///
     /// # Errors
     /// A coding that is not known, or several over each other; the text names them.
-    pub fn of_response(headers: &[String]) -> Result<Option<Coding>, String> {
-        let names = headers.iter().flat_map(|h| h.split(',')).map(str::trim);
-        let mut codings = names.filter(|n| !n.is_empty() && !n.eq_ignore_ascii_case("identity"));
+    pub fn of_response(content: &[String], transfer: &[String]) -> Result<Option<Coding>, String> {
+        let coded = |n: &&str| !n.is_empty() && !n.eq_ignore_ascii_case("identity");
+        let mut codings = content.iter().flat_map(|h| h.split(',')).map(str::trim).filter(coded);
+        let mut ways = transfer.iter().flat_map(|h| h.split(',')).map(str::trim).filter(coded);
+        if ways.any(|n| !n.eq_ignore_ascii_case("chunked")) {
+            return Err(format!(
+                "the response comes in a transfer coding that is not known: {}",
+                told(transfer)
+            ));
+        }
         let Some(name) = codings.next() else { return Ok(None) };
         if codings.next().is_some() {
-            return Err(format!("the response's body is compressed more than once: {}", told(headers)));
+            return Err(format!("the response's body is compressed more than once: {}", told(content)));
         }
         match name.to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => Ok(Some(Coding::Gzip)),
             "deflate" => Ok(Some(Coding::Deflate)),
             _ => Err(format!(
                 "the response's body is compressed in a way that is not known: {}",
-                told(headers)
+                told(content)
             )),
         }
     }

@@ -1,8 +1,9 @@
 //! The cookies of one session (T-19 to T-21): the part of RFC 6265 that an ACS uses, bounded.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::url::Url;
+use crate::sys::clock;
 
 /// The most cookies kept; a further one drives the oldest out.
 pub const MAX_COOKIES: usize = 20;
@@ -19,8 +20,8 @@ struct Cookie {
     host_only: bool,
     path: String,
     secure: bool,
-    /// Since 1970, by the wall clock.
-    expires: Option<Duration>,
+    /// By the monotonic clock: setting the wall clock in the middle of a session ends no cookie.
+    expires: Option<Instant>,
 }
 
 impl Cookie {
@@ -38,10 +39,11 @@ pub struct Jar {
 
 impl Jar {
     /// Takes a `Set-Cookie` value up. What is malformed, too large or not this host's to set is
-    /// left out, as RFC 6265 5.2 has it.
-    pub fn store(&mut self, header: &str, url: &Url) {
-        let now = since_1970();
-        let Some(cookie) = read(header, url, now) else {
+    /// left out, as RFC 6265 5.2 has it. `date` is the time that `Expires` is measured by, in seconds
+    /// since 1970: what the ACS said it is, or what it is by a clock that is believed.
+    pub fn store(&mut self, header: &str, url: &Url, date: Option<i64>) {
+        let now = Instant::now();
+        let Some(cookie) = read(header, url, now, date) else {
             return;
         };
         let same = |c: &Cookie| c.name == cookie.name && c.domain == cookie.domain && c.path == cookie.path;
@@ -59,7 +61,7 @@ impl Jar {
 
     /// The `Cookie` value for a request; `None` when there is nothing to return.
     pub fn header(&self, url: &Url) -> Option<String> {
-        let now = since_1970();
+        let now = Instant::now();
         let due = |c: &&Cookie| {
             let host = if c.host_only { c.domain == url.host } else { domain_matches(&url.host, &c.domain) };
             host && path_matches(url.path(), &c.path)
@@ -82,11 +84,7 @@ impl Jar {
     }
 }
 
-fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-fn read(header: &str, url: &Url, now: Duration) -> Option<Cookie> {
+fn read(header: &str, url: &Url, now: Instant, date: Option<i64>) -> Option<Cookie> {
     // Not visible ASCII: it could not be sent back.
     if !header.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~')) {
         return None;
@@ -105,7 +103,7 @@ fn read(header: &str, url: &Url, now: Duration) -> Option<Cookie> {
     if cookie.name.is_empty() {
         return None;
     }
-    let mut max_age = None;
+    let (mut max_age, mut expires) = (None, None);
     for part in parts {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         let value = value.trim();
@@ -129,21 +127,24 @@ fn read(header: &str, url: &Url, now: Duration) -> Option<Cookie> {
             "path" if value.starts_with('/') => cookie.path = value.to_string(),
             "path" => cookie.path = default_path(url.path()),
             "secure" => cookie.secure = true,
-            "expires" => {
-                cookie.expires = date(value)
-                    .map(|at| Duration::from_secs(u64::try_from(at).unwrap_or(0)))
-                    .or(cookie.expires);
-            }
+            "expires" => expires = parse_date(value).or(expires),
             "max-age" => max_age = age(value).or(max_age),
             _ => {}
         }
     }
-    match max_age {
-        Some(0) => cookie.expires = Some(Duration::ZERO),
-        Some(seconds) => cookie.expires = now.checked_add(Duration::from_secs(seconds)),
-        None => {}
-    }
+    // Max-Age goes before Expires. What no clock can reach never expires.
+    let left = max_age.or_else(|| Some(left(expires?, date)));
+    cookie.expires = left.and_then(|seconds| now.checked_add(Duration::from_secs(seconds)));
     Some(cookie)
+}
+
+/// How many seconds are left until `at`. Without a clock only what is past by any clock is past.
+fn left(at: i64, date: Option<i64>) -> u64 {
+    match date {
+        Some(date) => u64::try_from(at.saturating_sub(date)).unwrap_or(0),
+        None if at < clock::BUILD => 0,
+        None => u64::MAX,
+    }
 }
 
 /// Seconds of a Max-Age; 0 for what is past, `None` for what is no number.
@@ -181,7 +182,7 @@ fn path_matches(path: &str, cookie: &str) -> bool {
 }
 
 /// Seconds since 1970 of a date in any of HTTP's forms (RFC 6265 5.1.1).
-pub fn date(text: &str) -> Option<i64> {
+pub fn parse_date(text: &str) -> Option<i64> {
     let (mut day, mut month, mut year, mut time) = (None, None, None, None);
     let delimiter = |c: char| !(c.is_ascii_alphanumeric() || c == ':');
     for token in text.split(delimiter).filter(|t| !t.is_empty()) {
@@ -235,10 +236,13 @@ mod tests {
         Url::parse(text).expect(text)
     }
 
+    /// 2026-01-01
+    const NOW: i64 = 1_767_225_600;
+
     fn sent(set: &[&str], from: &str, to: &str) -> String {
         let mut jar = Jar::default();
         for header in set {
-            jar.store(header, &url(from));
+            jar.store(header, &url(from), Some(NOW));
         }
         jar.header(&url(to)).unwrap_or_default()
     }
@@ -289,6 +293,28 @@ mod tests {
         assert_eq!(sent(&["x=1", past], h, h), "");
     }
 
+    /// Whose clock Expires is measured by; Max-Age needs none.
+    // Proves: T-19
+    #[test]
+    fn t19_whose_clock() {
+        let table = [
+            ("a=1; Expires=Thu, 01 Jan 2026 00:00:01 GMT", Some(NOW), true),
+            ("a=1; Expires=Thu, 01 Jan 2026 00:00:00 GMT", Some(NOW), false),
+            ("a=1; Expires=Thu, 01 Jan 1970 01:00:00 GMT", Some(60), true),
+            ("a=1; Expires=Thu, 01 Jan 2026 00:00:00 GMT", None, true),
+            ("a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", None, false),
+            ("a=1; Expires=Thu, 01 Jan 2026 00:00:00 GMT; Max-Age=1000", Some(NOW + 5), true),
+            ("a=1; Max-Age=1000", Some(0), true),
+            ("a=1; Max-Age=1000", None, true),
+            ("a=1; Expires=Fri, 31 Dec 9999 23:59:59 GMT", Some(NOW), true),
+        ];
+        for (header, date, kept) in table {
+            let mut jar = Jar::default();
+            jar.store(header, &url("http://h/"), date);
+            assert_eq!(jar.header(&url("http://h/")).is_some(), kept, "{header} at {date:?}");
+        }
+    }
+
     // Proves: T-20
     #[test]
     fn t20_bounds() {
@@ -311,11 +337,11 @@ mod tests {
         for text in
             ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
         {
-            assert_eq!(date(text), Some(day), "{text}");
+            assert_eq!(parse_date(text), Some(day), "{text}");
         }
-        assert_eq!(date("29 Feb 2024 00:00:00"), Some(1_709_164_800));
+        assert_eq!(parse_date("29 Feb 2024 00:00:00"), Some(1_709_164_800));
         for text in ["", "06 Nov", "06 Nov 1994", "06 Nov 1994 25:00:00", "1:2 06 Nov 1994"] {
-            assert_eq!(date(text), None, "{text}");
+            assert_eq!(parse_date(text), None, "{text}");
         }
     }
 }

@@ -15,7 +15,7 @@ use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::buffer::{Buffer, MAX_HEAD, is_interim};
-use super::client::{Error, MAX_BODY, Timeouts};
+use super::client::{Error, MAX_BODY, Reached, Timeouts};
 use super::tls;
 
 /// The most bytes taken in for one response: its body in whatever chunks, and its trailers; with TLS as
@@ -35,6 +35,7 @@ pub struct Shared {
     /// When the session must be over.
     pub end: Instant,
     note: Mutex<Note>,
+    reached: Mutex<Reached>,
 }
 
 /// What a connection tells the client about the request under way.
@@ -55,7 +56,27 @@ pub struct Note {
 impl Shared {
     /// The session begins now.
     pub fn new(wake: OwnedFd, timeouts: Timeouts) -> Shared {
-        Shared { wake, timeouts, end: after(timeouts.session), note: Mutex::new(Note::default()) }
+        Shared {
+            wake,
+            timeouts,
+            end: after(timeouts.session),
+            note: Mutex::default(),
+            reached: Mutex::default(),
+        }
+    }
+
+    /// The session came as far as this.
+    pub fn came(&self, place: Reached) {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of several responses the last counts.
+        if place > *reached || matches!(place, Reached::Answered(_)) {
+            *reached = place;
+        }
+    }
+
+    /// How far the session came.
+    pub fn reached(&self) -> Reached {
+        *self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The note; one thread only ever takes it.
@@ -149,8 +170,24 @@ impl Line {
         self.socket.local_addr().ok()
     }
 
+    /// The other end.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.socket.peer_addr().ok()
+    }
+
     /// Does the TLS handshake; from then on everything goes through it.
     pub fn secure(&mut self, connection: ClientConnection, until: Instant) -> Result<(), Error> {
+        let done = self.handshake(connection, until);
+        match &done {
+            Ok(()) => self.shared.came(Reached::Connected),
+            // An alert, a bad certificate, a closed connection: all but silence is an answer.
+            Err(Error::Tls(_)) => self.shared.came(Reached::Refused),
+            Err(_) => {}
+        }
+        done
+    }
+
+    fn handshake(&mut self, connection: ClientConnection, until: Instant) -> Result<(), Error> {
         const PHASE: &str = "TLS handshake";
         let mut taken: usize = 0;
         let tls = self.tls.insert(Box::new(connection));

@@ -8,5 +8,6 @@ pub mod cookies;
 mod credentials;
 pub mod digest;
 mod line;
+pub mod source;
 pub mod tls;
 pub mod url;

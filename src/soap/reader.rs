@@ -110,7 +110,8 @@ fn for_us(doc: &Document<'_>, element: &Element<'_>) -> bool {
     let next = "http://schemas.xmlsoap.org/soap/actor/next";
     let must = doc.attribute(element, Ns::Envelope, "mustUnderstand");
     let actor = doc.attribute(element, Ns::Envelope, "actor");
-    matches!(must.as_deref(), Some("1" | "true")) && actor.is_none_or(|a| a.is_empty() || a == next)
+    matches!(must.as_deref().map(str::trim), Some("1" | "true"))
+        && actor.as_deref().map(str::trim).is_none_or(|a| a.is_empty() || a == next)
 }
 
 fn header(doc: &mut Document<'_>) -> Result<String, Error> {

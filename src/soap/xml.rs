@@ -5,11 +5,11 @@
 
 use super::{ENCODING, ENVELOPE, XSI};
 use crate::cwmp::rpc::Namespace;
-use quick_xml::NsReader;
+use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};
-use quick_xml::name::{NamespaceError, ResolveResult};
+use quick_xml::name::{NamespaceError, NamespaceResolver, QName, ResolveResult};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -99,17 +99,23 @@ impl Element<'_> {
 
 /// A document that is being read, front to back.
 pub struct Document<'i> {
-    reader: NsReader<&'i [u8]>,
+    reader: Reader<&'i [u8]>,
+    /// quick-xml's `NsReader` would look through the attributes of each element twice and begin a scope
+    /// for it. Few elements declare a namespace, so it is told of those alone.
+    names: NamespaceResolver,
+    /// What the names of elements without a prefix are in.
+    default: Ns,
     depth: usize,
 }
 
 impl<'i> Document<'i> {
-    /// A document in text form (see [`decode`]).
-    pub fn new(text: &'i str) -> Document<'i> {
-        let mut reader = NsReader::from_str(text);
+    /// A document in UTF-8 (see [`decode`]); what is not is found when it is read.
+    pub fn new(text: &'i [u8]) -> Document<'i> {
+        let mut reader = Reader::from_reader(text);
         reader.config_mut().expand_empty_elements = true;
-        reader.resolver_mut().set_max_namespace_bindings(MAX_NAMESPACES);
-        Document { reader, depth: 0 }
+        let mut names = NamespaceResolver::default();
+        names.set_max_namespace_bindings(MAX_NAMESPACES);
+        Document { reader, names, default: Ns::None, depth: 0 }
     }
 
     /// How many elements are open.
@@ -170,33 +176,55 @@ impl<'i> Document<'i> {
         Ok(())
     }
 
-    /// The value of an attribute, white space around it trimmed. As with elements, one without a
-    /// namespace is taken for the one that is meant.
-    pub fn attribute(&self, element: &Element<'_>, ns: Ns, name: &str) -> Option<String> {
+    /// The value of an attribute. As with elements, one without a namespace is taken for the one that is
+    /// meant.
+    pub fn attribute<'e>(&self, element: &'e Element<'_>, ns: Ns, name: &str) -> Option<Cow<'e, str>> {
         // Checking for doubled names is quadratic in their number, and nothing depends on it.
         for attribute in element.tag.attributes().with_checks(false).flatten() {
-            let (resolved, local) = self.reader.resolver().resolve_attribute(attribute.key);
-            let found = Ns::of(resolved);
-            if local.into_inner() == name && (found == ns || found == Ns::None) {
-                let value = attribute.normalized_value(XmlVersion::Implicit1_0).ok()?;
-                return Some(value.trim().to_string());
+            if attribute.key.local_name().into_inner() != name {
+                continue;
+            }
+            let found = Ns::of(self.names.resolve_attribute(attribute.key).0);
+            if found == ns || found == Ns::None {
+                return attribute.normalized_value(XmlVersion::Implicit1_0).ok();
             }
         }
         None
     }
 
     fn element(&self, tag: BytesStart<'i>) -> Element<'i> {
-        let ns = Ns::of(self.reader.resolver().resolve_element(tag.name()).0);
+        let ns = match tag.name().prefix() {
+            None => self.default,
+            Some(_) => Ns::of(self.names.resolve_element(tag.name()).0),
+        };
         Element { ns, tag }
     }
 
-    fn event(&mut self) -> Result<Event<'i>, Error> {
-        let event = self.reader.read_event().map_err(|e| match e {
+    /// An element begins at the present depth: the namespaces that it declares hold inside it.
+    fn declared(&mut self, tag: &BytesStart<'_>) -> Result<(), Error> {
+        // MAX_DEPTH fits.
+        self.names.set_level(self.depth as u16 - 1);
+        let declared = self.names.push(tag).map_err(quick_xml::Error::Namespace);
+        declared.map_err(|error| match error {
             quick_xml::Error::Namespace(NamespaceError::TooManyBindings(_)) => {
                 Error::Limit(format!("more than {MAX_NAMESPACES} namespaces in scope"))
             }
-            e => self.malformed(&e),
+            error => self.malformed(&error),
         })?;
+        self.default = Ns::of(self.names.resolve_element(QName("e")).0);
+        Ok(())
+    }
+
+    /// An element of this depth has ended.
+    fn undeclared(&mut self, depth: usize) {
+        if usize::from(self.names.level()) >= depth {
+            self.names.set_level(depth.saturating_sub(1) as u16);
+            self.default = Ns::of(self.names.resolve_element(QName("e")).0);
+        }
+    }
+
+    fn event(&mut self) -> Result<Event<'i>, Error> {
+        let event = self.reader.read_event().map_err(|e| self.malformed(&e))?;
         match &event {
             Event::Start(tag) => {
                 self.depth += 1;
@@ -204,8 +232,14 @@ impl<'i> Document<'i> {
                     return Err(Error::Limit(format!("elements nested deeper than {MAX_DEPTH}")));
                 }
                 bounded(tag)?;
+                if tag.attributes_raw().contains("xmlns") {
+                    self.declared(tag)?;
+                }
             }
-            Event::End(_) => self.depth = self.depth.saturating_sub(1),
+            Event::End(_) => {
+                self.undeclared(self.depth);
+                self.depth = self.depth.saturating_sub(1);
+            }
             Event::DocType(_) => {
                 return Err(Error::NotSoap("it has a document type (DOCTYPE)".to_string()));
             }
@@ -225,6 +259,7 @@ impl<'i> Document<'i> {
             quick_xml::Error::Escape(_) => "a character reference that is none",
             quick_xml::Error::Namespace(_) => "a reserved prefix that is declared",
             quick_xml::Error::InvalidAttr(_) => "an attribute that is none",
+            quick_xml::Error::Encoding(_) => "bytes that are not UTF-8",
             _ => "unreadable text",
         };
         Error::Malformed(format!("{what} near byte {}", self.reader.error_position()))
@@ -248,21 +283,18 @@ fn bounded(tag: &BytesStart<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The text of a message: UTF-8 (also with a byte order mark), or ISO-8859-1 or US-ASCII when its
-/// XML declaration says so.
-pub fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
+/// The text of a message as UTF-8: it is that already (also with a byte order mark), which its reader finds
+/// out, or ISO-8859-1 or US-ASCII when its XML declaration says so.
+pub fn decode(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start();
     if bytes.starts_with(b"\xFE\xFF") || bytes.starts_with(b"\xFF\xFE") {
         return Err(Error::Malformed("UTF-16 is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string()));
     }
     let declared = declared_encoding(bytes).map(|e| e.to_ascii_lowercase());
     match declared.as_deref() {
-        None | Some("utf-8" | "utf8" | "us-ascii" | "ascii") => match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Cow::Borrowed(text)),
-            Err(e) => Err(Error::Malformed(format!("bytes that are not UTF-8 at byte {}", e.valid_up_to()))),
-        },
+        None | Some("utf-8" | "utf8" | "us-ascii" | "ascii") => Ok(Cow::Borrowed(bytes)),
         Some("iso-8859-1" | "latin1" | "iso_8859-1") => {
-            Ok(Cow::Owned(bytes.iter().map(|b| *b as char).collect()))
+            Ok(Cow::Owned(bytes.iter().map(|b| *b as char).collect::<String>().into_bytes()))
         }
         Some(_) => {
             Err(Error::Malformed("its encoding is not read, only UTF-8, ISO-8859-1 and US-ASCII".to_string()))
@@ -279,7 +311,13 @@ fn declared_encoding(bytes: &[u8]) -> Option<&str> {
     Some(value.get(1..)?.split_once(quote)?.0.trim())
 }
 
-/// Whether XML 1.0 allows a character.
-pub fn is_legal(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{FFFE}' | '\u{FFFF}'))
+/// Whether XML 1.0 allows every character of a text.
+pub fn is_legal(text: &str) -> bool {
+    // Nearly every text is decided by one look over its bytes, which has no branch and so is quick: only
+    // control characters and what begins like U+FFFE may be wrong.
+    let doubtful = text.bytes().fold(false, |found, b| found | (b < b' ') | (b == 0xEF));
+    !doubtful
+        || text
+            .chars()
+            .all(|c| matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{FFFE}' | '\u{FFFF}')))
 }

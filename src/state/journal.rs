@@ -168,6 +168,12 @@ impl Journal {
             .map(|(k, v)| (k.as_str(), v.as_slice()))
     }
 
+    /// The first key behind `key`, whether or not that is there, and its value.
+    pub fn after(&self, key: &str) -> Option<(&str, &[u8])> {
+        let behind = (std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded);
+        self.map.range::<str, _>(behind).next().map(|(k, v)| (k.as_str(), v.as_slice()))
+    }
+
     /// Bytes of all keys and values, about.
     pub fn size(&self) -> u64 {
         self.live

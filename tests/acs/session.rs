@@ -301,10 +301,12 @@ impl Session {
     fn finish(&mut self) {
         self.ended = true;
         let reply = empty(&self.shared.state().options);
+        // Over before the answer goes out: the agent may POST once more as soon as it has it.
         let how = format!("ended with {}", reply.status);
-        let sent = self.shared.reply(self.number, reply);
-        let how = sent.map_or_else(|e| format!("broke off: {e}"), |()| how);
         self.shared.change(|state| state.end(self.number, &how));
+        if let Err(error) = self.shared.reply(self.number, reply) {
+            self.shared.change(|state| state.last = format!("session {} broke off: {error}", self.number));
+        }
     }
 
     /// Waits for a POST that our request can answer; requests of the agent are answered meanwhile.

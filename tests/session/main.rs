@@ -4,6 +4,7 @@
 
 #[path = "../acs/mod.rs"]
 mod acs;
+mod address;
 mod alias;
 mod attributes;
 mod boot;
@@ -11,7 +12,10 @@ mod compression;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod delayed_reboot;
+mod fallback;
 mod heartbeat;
+mod inconvenient;
+mod notification;
 mod objects;
 mod off;
 mod own_requests;
@@ -26,6 +30,7 @@ mod stop;
 mod throttle;
 mod tls;
 mod transport;
+mod trial;
 mod values;
 mod versions;
 mod wire_rules;

@@ -133,6 +133,7 @@ impl Reader<'_> {
                 "entries" => spec.entries = self.string(value, "entries").map(|n| self.name(&n)),
                 "enable" => spec.enable = self.string(value, "enable").map(|n| self.name(&n)),
                 "volatile" => spec.volatile = self.boolean(value, "volatile").unwrap_or(false),
+                "uplink" => spec.uplink = self.boolean(value, "uplink").unwrap_or(false),
                 _ if is_side_key(word, site.access) => {}
                 _ if word.starts_with(|c: char| c.is_ascii_uppercase()) => {
                     if let Some(param) = self.param(key, value, &spec.path, depth) {
@@ -206,11 +207,12 @@ impl Reader<'_> {
                         .wrong(value.span(), "`notify` is one of canDeny, forceEnabled, forceDefaultEnabled"),
                     None => {}
                 },
-                "hidden" | "forced_inform" | "command" | "after_session" => {
+                "hidden" | "forced_inform" | "command" | "after_session" | "uplink" => {
                     let bit = match word {
                         "hidden" => flag::HIDDEN,
                         "forced_inform" => flag::FORCED_INFORM,
                         "command" => flag::COMMAND,
+                        "uplink" => flag::UPLINK | flag::AFTER_SESSION,
                         _ => flag::AFTER_SESSION,
                     };
                     if self.boolean(value, word) == Some(true) {

@@ -382,3 +382,57 @@ fn no_file_is_still_a_root() {
     assert_eq!(schema.object(0).path(), "Device.");
     assert_eq!(schema.counts(Platform::Linux), (1, 0));
 }
+
+/// What carries the session is changed when it has ended; a table says it for its parameters, and for
+/// its rows when they come and go.
+#[test]
+fn what_carries_the_session_is_marked() {
+    let text = r#"
+["Device.A."]
+B = { type = "string", store = "", write = true, uplink = true }
+C = { type = "string", store = "", write = true, after_session = true }
+["Device.T.{i}."]
+exec = "/bin/t"
+create = true
+uplink = true
+D = { type = "string", write = true }
+["Device.T.{i}.Below."]
+E = { type = "string", exec = "/bin/t", write = true }
+["Device.U.{i}."]
+exec = "/bin/u"
+create = true
+uplink = false
+F = { type = "string", write = true }
+"#;
+    let check = |schema: &Schema| {
+        for (path, expected) in [
+            ("Device.A.B", (true, true)),
+            ("Device.A.C", (false, true)),
+            ("Device.T.{i}.D", (true, true)),
+            ("Device.T.{i}.Below.E", (false, false)),
+            ("Device.U.{i}.F", (false, false)),
+        ] {
+            let param = schema.find_param(path).unwrap();
+            assert_eq!((param.has(flag::UPLINK), param.has(flag::AFTER_SESSION)), expected, "{path}");
+        }
+        for (path, uplink) in [("Device.A.", false), ("Device.T.{i}.", true), ("Device.U.{i}.", false)] {
+            assert_eq!(schema.find_object(path).unwrap().is_uplink(), uplink, "{path}");
+        }
+    };
+    let schema = right(text);
+    check(&schema);
+    // As an overlay, and with rows of an overlay in it.
+    let mut specs = unpack(&schema, "built in");
+    let more = "[\"Device.T.{i}.\"]\nX_ACME_G = { type = \"string\", exec = \"/bin/g\", write = true }\n";
+    let (options, mut problems) = (Options { natives: &[], prefix: PREFIX, overlay: true }, Vec::new());
+    read("o.toml", more, &options, &mut specs, &mut problems);
+    assert_eq!(problems, []);
+    let schema = build(specs).unwrap();
+    check(&schema);
+    assert!(schema.find_param("Device.T.{i}.X_ACME_G").unwrap().has(flag::UPLINK));
+    for wrong in ["uplink = 1\n", "uplink = \"yes\"\n"] {
+        let text = format!("[\"Device.T.{{i}}.\"]\nexec = \"/bin/t\"\n{wrong}D = {{ type = \"string\" }}\n");
+        let problems = schema_from(&[("a.toml", &text)], NATIVES).unwrap_err();
+        assert!(problems[0].to_string().starts_with("a.toml:3: `uplink` is true or false"), "{problems:?}");
+    }
+}

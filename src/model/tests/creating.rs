@@ -407,6 +407,27 @@ fn a_full_disk_leaves_no_row() {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
+/// Somebody reads while the set is judged: what is read makes no number durable that may yet be taken back.
+// Proves: R-SPV-22
+#[test]
+fn reading_keeps_no_number() {
+    let mut b = Bench::new();
+    b.add("Device.Rule.[here].").unwrap();
+    b.tree.judge_with(Rc::new(|tree: &mut Tree, name: &str, _: &str| match name {
+        "Device.Rule.{i}.Text" => match tree.value("Device.PortNumberOfEntries") {
+            Some(count) => Err(format!("there are {count} ports")),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }));
+    let before = whole(&mut b);
+    let fault = b.create(&[("Device.Rule.[a].Targets", ""), ("Device.Rule.[a].Text", "x")]).unwrap_err();
+    assert_eq!(fault.parameters[0].text, "there are 3 ports");
+    assert_eq!(whole(&mut b), before);
+    b.create(&[("Device.Rule.[a].Targets", "")]).unwrap();
+    assert_eq!(b.value("Device.Rule.2.Alias"), "a");
+}
+
 /// As many rows as one set can name.
 #[test]
 fn many_rows_at_once() {

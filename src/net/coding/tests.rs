@@ -59,7 +59,7 @@ fn t_35_what_a_response_says_of_its_coding() {
     ];
     for (headers, want) in table {
         let headers: Vec<String> = headers.iter().map(|h| (*h).to_owned()).collect();
-        assert_eq!(Coding::of_response(&headers), Ok(*want), "{headers:?}");
+        assert_eq!(Coding::of_response(&headers, &["chunked".to_owned()]), Ok(*want), "{headers:?}");
     }
     for (header, word) in [
         ("gzip, gzip", "more than once"),
@@ -70,13 +70,17 @@ fn t_35_what_a_response_says_of_its_coding() {
         ("gzip2", "not known"),
         ("zstd\u{1b}[2J", "not known: zstd?[2J"),
     ] {
-        let said = Coding::of_response(&[header.to_owned()]).expect_err(header);
+        let said = Coding::of_response(&[header.to_owned()], &[]).expect_err(header);
         assert!(said.contains(word), "{header}: {said}");
     }
     let twice = ["gzip".to_owned(), "gzip".to_owned()];
-    Coding::of_response(&twice).expect_err("two headers are one list");
-    let long = Coding::of_response(&["z".repeat(10_000)]).expect_err("not known");
+    Coding::of_response(&twice, &[]).expect_err("two headers are one list");
+    let long = Coding::of_response(&["z".repeat(10_000)], &[]).expect_err("not known");
     assert!(long.len() < 200, "{long}");
+    for way in ["gzip, chunked", "gzip", "chunked, x"] {
+        let said = Coding::of_response(&[], &[way.to_owned()]).expect_err(way);
+        assert!(said.contains("transfer coding"), "{said}");
+    }
 }
 
 // Proves: T-34

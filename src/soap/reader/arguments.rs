@@ -126,7 +126,7 @@ fn some(names: Option<Vec<String>>) -> Result<Vec<String>, Problem> {
 /// Text as it stands; characters that XML does not have cannot be kept, so they are refused.
 fn exact(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
     let text = doc.text()?;
-    if !text.chars().all(is_legal) {
+    if !is_legal(&text) {
         return Err(invalid(format!("{name} has a character that XML does not allow")));
     }
     Ok(text)
@@ -210,7 +210,7 @@ fn value(doc: &mut Document<'_>) -> Result<ParameterValue, Problem> {
 /// The local name of xsi:type; the prefix is the peer's affair.
 fn xsi(doc: &Document<'_>, element: &Element<'_>) -> Option<String> {
     let full = doc.attribute(element, Ns::Xsi, "type")?;
-    let local = full.rsplit(':').next().unwrap_or("");
+    let local = full.trim().rsplit(':').next().unwrap_or("");
     (!local.is_empty()).then(|| local.to_string())
 }
 

@@ -150,8 +150,19 @@ fn what_is_no_message_is_an_error_e2_e21_e32() {
         let error = read(text.as_bytes()).expect_err(&text).to_string();
         assert!(error.contains(what), "{text}: {error}");
     }
-    let error = read(b"<a>\xFF</a>").unwrap_err().to_string();
-    assert!(error.contains("UTF-8"), "{error}");
+    // Bytes that are no UTF-8, wherever they stand.
+    let places = [
+        "<c:Reboot><CommandKey>@</CommandKey></c:Reboot>",
+        "<c:Re@boot/>",
+        "<!--@--><c:Reboot/>",
+        "<c:Reboot a='@'/>",
+    ];
+    for place in places {
+        let mut bytes = in_body(place).into_bytes();
+        bytes.iter_mut().filter(|b| **b == b'@').for_each(|b| *b = 0xFF);
+        let error = read(&bytes).expect_err(place).to_string();
+        assert!(error.contains("UTF-8"), "{place}: {error}");
+    }
     let error = read(b"\xFF\xFE<\0a\0").unwrap_err().to_string();
     assert!(error.contains("UTF-16"), "{error}");
     let error = read(&vec![b' '; MAX_BODY + 1]).unwrap_err().to_string();
