@@ -115,6 +115,23 @@ fn what_status_keeps_is_bounded() {
     assert!(notes.len() == 16 && notes[15].as_str().is_some_and(|n| n.contains("wrong19`")), "{notes:?}");
 }
 
+/// What would end every later session before it begins is refused while the ACS can still be told so.
+#[test]
+fn a_user_name_that_no_header_can_carry_is_refused() {
+    let acs = Acs::start(Options::default());
+    let _daemon = agent(&acs.url(), "username", "");
+    let mut session = acs.next_session(DEADLINE);
+    const NAME: &str = "Device.ManagementServer.Username";
+    for bad in ["f\u{fc}r", "a\nb", "\u{7f}"] {
+        let fault = session.set(&[(NAME, "xsd:string", bad)], "").expect_err(bad);
+        assert_eq!((fault.code, fault.parameters[0].1), (9003, 9007), "{bad:?}");
+    }
+    session.set(&[(NAME, "xsd:string", "a \"b\": c")], "").expect("visible ASCII");
+    session.end();
+    // The session that confirms it.
+    acs.next_session(DEADLINE).end();
+}
+
 /// GW-16: nobody writes a line in the agent's name, and no shell sees a CommandKey.
 #[test]
 fn words_of_the_acs_stay_words() {
