@@ -6,14 +6,15 @@
 //! Each tree is read in a process of its own, so that no memory is one that another tree has left
 //! behind. Time is processor time, the mean of several readings; time and memory are taken in different readings: a sample of RssAnon costs time.
 //!
-//! `CWMPD_BENCH_LEAVES=1000,10000` reads trees of other sizes.
+//! `CWMPD_BENCH_LEAVES=1000,10000` reads trees of other sizes. `CWMPD_BENCH_ALIASES=1` gives each instance
+//! an Alias, an eleventh leaf, and has the names told by it (InstanceMode `InstanceAlias`).
 
 use cwmpd::agent::answer::{First, Rendering};
 use cwmpd::cwmp::rpc::Namespace;
 use cwmpd::cwmp::session::LongAnswer;
 use cwmpd::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 use cwmpd::model::sample;
-use cwmpd::model::tree::{Handlers, Tree};
+use cwmpd::model::tree::{Handlers, Naming, Tree};
 use cwmpd::net::coding::Coding;
 use cwmpd::soap::writer::List;
 use cwmpd::state::journal::Journal;
@@ -76,11 +77,12 @@ fn model(nested: bool) -> String {
     let mut text =
         String::from("[\"Device.\"]\nRootDataModelVersion = { type = \"string\", const = \"2.19\" }\n");
     let mut table = "Device.Leaf.{i}.";
+    let alias = if naming() == Naming::Aliases { "Alias = { type = \"Alias\", write = true }\n" } else { "" };
     if nested {
-        text.push_str("[\"Device.Box.{i}.\"]\nnative = \"generated\"\nvolatile = true\n");
+        let _ = write!(text, "[\"Device.Box.{{i}}.\"]\nnative = \"generated\"\nvolatile = true\n{alias}");
         table = "Device.Box.{i}.Leaf.{i}.";
     }
-    let _ = write!(text, "[\"{table}\"]\nnative = \"generated\"\nvolatile = true\n");
+    let _ = write!(text, "[\"{table}\"]\nnative = \"generated\"\nvolatile = true\n{alias}");
     for at in 0..5 {
         let _ = writeln!(text, "Const{at} = {{ type = \"string(64)\", const = \"constant {at}\" }}");
     }
@@ -90,6 +92,11 @@ fn model(nested: bool) -> String {
          Status = { type = \"enum(Up,Down,Unknown,Dormant,NotPresent,LowerLayerDown,Error)\" }\n",
     );
     text
+}
+
+/// How names are told.
+fn naming() -> Naming {
+    if std::env::var_os("CWMPD_BENCH_ALIASES").is_some() { Naming::Aliases } else { Naming::AsAsked }
 }
 
 /// RssAnon of this process in KiB; 0 where /proc does not tell.
@@ -165,7 +172,7 @@ fn read(tree: &mut Tree, path: &str, coding: Option<Coding>, sampled: bool) -> R
     tree.begin_rpc();
     let started = cpu();
     let selection = match tree.values(&[path.to_owned()]) {
-        Ok(selection) => selection,
+        Ok(selection) => selection.named(naming()),
         Err(fault) => panic!("{path}: {fault}"),
     };
     found.counted = cpu() - started;

@@ -19,6 +19,7 @@ use super::schema::{ObjectId, ParamId};
 use super::served::Numbers;
 use super::set::{Checked, refuse};
 use super::tree::Tree;
+use super::watched::Edits;
 use crate::state::journal::Batch;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,6 +70,21 @@ impl Tree {
                 .any(|row| self.created.by_number.get(&row).is_some_and(|handled| *handled))
     }
 
+    /// The rows that the present set makes: table, and the numbers of each.
+    pub(super) fn new_rows(&self) -> impl Iterator<Item = (ObjectId, Numbers)> {
+        self.created.rows.iter().map(|row| (row.list.0, row.numbers))
+    }
+
+    /// The numbers of a list of which the present set makes rows, as they were before it and not in the
+    /// journal; `key` is that of the journal.
+    pub(super) fn record_before(&self, key: &str) -> Option<Vec<u8>> {
+        let lists = &self.created.lists;
+        match lists.iter().find(|(list, _)| self.record_key(list) == key)?.1 {
+            Some(Record::Pending(record)) => Some(record.clone()),
+            _ => None,
+        }
+    }
+
     /// Makes a row in the index only: its number.
     ///
     /// # Errors
@@ -111,17 +127,24 @@ impl Tree {
         list: &[ParameterValue],
         mut planned: Vec<Planned>,
         members: &[Vec<usize>],
+        trial: bool,
     ) -> Result<Vec<Planned>, Fault> {
         let mut rows: Vec<Planned> = self.created.rows.iter().filter_map(|r| r.planned.clone()).collect();
         if rows.is_empty() {
-            self.carry_out(&mut planned)?;
+            self.carry_out(&mut planned, trial)?;
             return Ok(planned);
         }
         if rows.iter().any(|r| !r.undoable) && rows.len() + planned.len() > 1 {
             let why = "the row cannot be taken away again, so it cannot be made together with its values";
             return Err(Fault::new(Code::REQUEST_DENIED, why));
         }
-        self.carry_out(&mut rows)?;
+        if trial && self.session != 0 {
+            // Nothing is made before the session has ended; the rows come first.
+            rows.append(&mut planned);
+            self.carry_out(&mut rows, trial)?;
+            return Ok(rows);
+        }
+        self.carry_out(&mut rows, trial)?;
         let mut bad = BTreeMap::new();
         for (planned, members) in planned.iter().zip(members) {
             if self.is_made_by_handler(planned.object, &planned.numbers) {
@@ -132,7 +155,7 @@ impl Tree {
             self.take_all_back(&rows, rows.len());
             return Err(fault);
         }
-        self.carry_out_behind(&rows, &mut planned)?;
+        self.carry_out_behind(&rows, &mut planned, trial)?;
         rows.append(&mut planned);
         Ok(rows)
     }
@@ -178,6 +201,18 @@ impl Tree {
             if !self.served.is_volatile(key.0) {
                 batch.put(self.record_key(key), self.record(key));
             }
+        }
+    }
+
+    /// I-9: the ACS knows how many rows it has made.
+    pub(super) fn tell_created(&mut self, edits: &mut Edits) {
+        let mut lists: BTreeMap<ListKey, usize> = BTreeMap::new();
+        for row in &self.created.rows {
+            *lists.entry(row.list).or_default() += 1;
+        }
+        for ((table, numbers), new) in lists {
+            let after = self.count_of(table, numbers);
+            self.tell_count(edits, table, numbers, after.saturating_sub(new), after);
         }
     }
 

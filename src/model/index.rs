@@ -506,6 +506,7 @@ impl Tree {
             }
             _ => {}
         }
+        self.amend_rows(&key, &mut keys);
         let path = self.served.schema.object(table).path();
         if keys.left_out() > 0 {
             log::warn!(

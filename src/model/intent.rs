@@ -80,7 +80,11 @@ pub fn decode(served: &Served, bytes: &[u8], notes: &mut Vec<String>) -> Option<
     from.is_empty().then_some(out)
 }
 
-fn decode_from(served: &Served, from: &mut &[u8], notes: &mut Vec<String>) -> Option<Vec<Planned>> {
+pub(super) fn decode_from(
+    served: &Served,
+    from: &mut &[u8],
+    notes: &mut Vec<String>,
+) -> Option<Vec<Planned>> {
     let mut out = Vec::new();
     for _ in 0..take_count(from)? {
         let path = take_text(from)?;
@@ -158,11 +162,11 @@ pub fn decode_groups(served: &Served, bytes: &[u8], notes: &mut Vec<String>) -> 
     from.is_empty().then_some(out)
 }
 
-fn put_count(out: &mut Vec<u8>, count: usize) {
+pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
     out.extend((count as u32).to_le_bytes());
 }
 
-fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put(out: &mut Vec<u8>, bytes: &[u8]) {
     put_count(out, bytes.len());
     out.extend(bytes);
 }
@@ -174,26 +178,26 @@ fn put_texts(out: &mut Vec<u8>, texts: &[String]) {
     }
 }
 
-fn take_byte(from: &mut &[u8]) -> Option<u8> {
+pub(super) fn take_byte(from: &mut &[u8]) -> Option<u8> {
     let (first, rest) = from.split_first()?;
     *from = rest;
     Some(*first)
 }
 
-fn take_count(from: &mut &[u8]) -> Option<usize> {
+pub(super) fn take_count(from: &mut &[u8]) -> Option<usize> {
     let (count, rest) = from.split_first_chunk()?;
     *from = rest;
     Some(u32::from_le_bytes(*count) as usize)
 }
 
-fn take<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn take<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
     let len = take_count(from)?;
     let (bytes, rest) = from.split_at_checked(len)?;
     *from = rest;
     Some(bytes)
 }
 
-fn take_text(from: &mut &[u8]) -> Option<String> {
+pub(super) fn take_text(from: &mut &[u8]) -> Option<String> {
     String::from_utf8(take(from)?.to_vec()).ok()
 }
 

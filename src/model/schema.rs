@@ -100,6 +100,9 @@ pub mod flag {
     pub const COMMAND: u16 = 1 << 10;
     /// Parameter: a change is committed when the session has ended (Status 1): it carries the uplink.
     pub const AFTER_SESSION: u16 = 1 << 11;
+    /// Parameter: it carries the ACS session (a change of it is tried out and must be confirmed).
+    /// Table: so do its rows as such, when they come and go.
+    pub const UPLINK: u16 = 1 << 12;
 }
 
 /// Where values live.
@@ -343,6 +346,11 @@ impl<'a> Object<'a> {
     /// Whether its instance numbers live in memory only.
     pub fn is_volatile(self) -> bool {
         self.row().flags & flag::VOLATILE != 0
+    }
+
+    /// Whether its rows carry the ACS session.
+    pub fn is_uplink(self) -> bool {
+        self.row().flags & flag::UPLINK != 0
     }
 
     /// The object it stands in.

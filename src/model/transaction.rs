@@ -10,13 +10,15 @@ use super::fault::{Code, Fault};
 use super::handler::{Change, Ctx, Failure, Handler, Row, Set};
 use super::intent::{self, Op, Planned};
 use super::objects::without;
+use super::schema::ParamId;
+use super::served::Numbers;
 use super::tree::{Status, Tree, Writer};
 use crate::state::journal::{Batch, MAX_VALUE};
 
 const INTENT: &str = "t/intent";
 const PROMISED: &str = "t/promised";
 /// The longest ParameterKey, in characters (R-SPV-12).
-const MAX_PARAMETER_KEY: usize = 32;
+pub(super) const MAX_PARAMETER_KEY: usize = 32;
 
 /// The ParameterKey that comes with a change, when the ACS makes it.
 ///
@@ -68,7 +70,7 @@ impl Tree {
     }
 
     /// The path of the row that a change is about, for a text.
-    fn place_of(&self, planned: &Planned) -> String {
+    pub(super) fn place_of(&self, planned: &Planned) -> String {
         let mut path = String::new();
         self.served.write_path(planned.object, &planned.numbers, &mut path);
         path
@@ -87,14 +89,14 @@ impl Tree {
     }
 
     /// Stages all changes, writes the intent, and commits those that are not for the end of the
-    /// session. The order of `list` becomes the order of commits.
+    /// session: on `trial`, in a session, none. The order of `list` becomes the order of commits.
     ///
     /// # Errors
     /// The reason, and nothing has been changed: 9001 for two changes that cannot be undone, what the
     /// handler said when one could not be staged, 9004 for what the journal could not hold, 9002 when
     /// one could not be committed.
-    pub(super) fn carry_out(&mut self, list: &mut [Planned]) -> Result<(), Fault> {
-        self.carry_out_behind(&[], list)
+    pub(super) fn carry_out(&mut self, list: &mut [Planned], trial: bool) -> Result<(), Fault> {
+        self.carry_out_behind(&[], list, trial)
     }
 
     /// As [`Tree::carry_out`], as one transaction with changes that were carried out just before; they
@@ -102,8 +104,13 @@ impl Tree {
     ///
     /// # Errors
     /// As [`Tree::carry_out`].
-    pub(super) fn carry_out_behind(&mut self, done: &[Planned], list: &mut [Planned]) -> Result<(), Fault> {
-        let Err((reached, fault)) = self.stage_and_commit(done, list) else {
+    pub(super) fn carry_out_behind(
+        &mut self,
+        done: &[Planned],
+        list: &mut [Planned],
+        trial: bool,
+    ) -> Result<(), Fault> {
+        let Err((reached, fault)) = self.stage_and_commit(done, list, trial) else {
             return Ok(());
         };
         if let Some(at) = reached {
@@ -121,6 +128,7 @@ impl Tree {
         &mut self,
         done: &[Planned],
         list: &mut [Planned],
+        trial: bool,
     ) -> Result<(), (Option<usize>, Fault)> {
         if list.is_empty() {
             return Ok(());
@@ -130,10 +138,13 @@ impl Tree {
             let why = "two of the changes cannot be taken back, so they cannot be made together";
             return Err(early(Fault::new(Code::REQUEST_DENIED, why)));
         }
+        list.iter_mut().filter(|_| trial).for_each(|p| p.after = self.session != 0);
         list.sort_by_key(|p| (p.after, !p.undoable));
         for at in 0..list.len() {
-            let Some(planned) = list.get_mut(at) else {
-                break;
+            let (earlier, rest) = list.split_at_mut(at);
+            let asked = |p: &&mut Planned| !self.is_early(p) && !self.is_of_new_row(earlier, p);
+            let Some(planned) = rest.first_mut().filter(asked) else {
+                continue;
             };
             match self.with(planned, |h, ctx, row, change| h.stage(ctx, row, change)) {
                 Some(Ok(saved)) => planned.saved = saved,
@@ -148,8 +159,11 @@ impl Tree {
         let (now, later) = list.split_at(list.iter().take_while(|p| !p.after).count());
         let whole: Vec<&Planned> = done.iter().chain(now).collect();
         let intent = intent::encode(&self.served, whole.into_iter());
-        let promised = intent::encode_groups(&self.served, &self.promised).len()
-            + intent::encode(&self.served, later.iter()).len();
+        let held = match trial {
+            true => self.trial_bytes() + intent.len(),
+            false => intent::encode_groups(&self.served, &self.promised).len(),
+        };
+        let promised = held + intent::encode(&self.served, later.iter()).len();
         if intent.len().max(promised) > MAX_VALUE {
             let why = "the changes are too large to be made together";
             return Err(early(Fault::new(Code::RESOURCES_EXCEEDED, why)));
@@ -167,7 +181,7 @@ impl Tree {
     }
 
     /// Commits changes up to the first that fails: which one, and why.
-    fn commit_in_order(&mut self, list: &[Planned]) -> Result<(), (usize, String)> {
+    pub(super) fn commit_in_order(&mut self, list: &[Planned]) -> Result<(), (usize, String)> {
         for (at, planned) in list.iter().enumerate() {
             let done = self.with(planned, |h, ctx, row, change| h.commit(ctx, row, change));
             if let Some(Err(failure)) = done {
@@ -197,7 +211,7 @@ impl Tree {
     }
 
     /// Undoes one change; why it could not be.
-    fn take_back(&mut self, planned: &Planned) -> Option<String> {
+    pub(super) fn take_back(&mut self, planned: &Planned) -> Option<String> {
         let undone = self.with(planned, |h, ctx, row, change| h.undo(ctx, row, change, &planned.saved));
         match undone {
             Some(Ok(())) => None,
@@ -208,32 +222,38 @@ impl Tree {
         }
     }
 
-    /// Ends a transaction whose changes were carried out: one batch with all that the tree keeps.
+    /// Ends a transaction whose changes were carried out: one batch with all that the tree keeps, what
+    /// is on trial among it.
     ///
     /// # Errors
-    /// 9002: the batch is not on disk; everything is taken back.
+    /// 9002: the batch is not on disk; 9004: the record of the trial is too large. Everything is taken
+    /// back.
     pub(super) fn conclude(
         &mut self,
         list: Vec<Planned>,
         mut batch: Batch,
         key: Option<&str>,
+        trial: bool,
     ) -> Result<Status, Fault> {
         if let Some(key) = key {
             batch.put("k", key);
         }
+        let open = self.trial.clone();
+        let noted = self.amend_trial(key.is_some(), trial.then_some(&list), &mut batch);
         let (later, now): (Vec<Planned>, Vec<Planned>) = list.into_iter().partition(|p| p.after);
         if !now.is_empty() {
             batch.delete(INTENT);
         }
         let status = if later.is_empty() { Status::Applied } else { Status::AtSessionEnd };
-        if status == Status::AtSessionEnd {
+        let promises = self.promised.len();
+        let overlay = overlay(&later);
+        if status == Status::AtSessionEnd && !trial {
             self.promised.push(later);
             batch.put(PROMISED, intent::encode_groups(&self.served, &self.promised));
         }
-        if let Err(fault) = self.keep(batch) {
-            if status == Status::AtSessionEnd {
-                self.promised.pop();
-            }
+        if let Err(fault) = noted.and_then(|()| self.keep(batch)) {
+            self.promised.truncate(promises);
+            self.trial = open;
             if !now.is_empty() {
                 self.take_all_back(&now, now.len());
             }
@@ -242,14 +262,7 @@ impl Tree {
             self.new_epoch();
             return Err(fault);
         }
-        if let (Status::AtSessionEnd, Some(later)) = (status, self.promised.last()) {
-            for planned in later {
-                let Op::Set(values) = &planned.op else { continue };
-                for value in values {
-                    self.overlay.insert((value.param, planned.numbers), value.value.clone());
-                }
-            }
-        }
+        self.overlay.extend(overlay);
         self.flush_numbers();
         self.new_epoch();
         if self.session == 0 {
@@ -286,13 +299,46 @@ impl Tree {
         self.new_epoch();
     }
 
+    /// Shows the promised values without those of rows at or below one that is being deleted, and
+    /// without references to it.
+    pub(super) fn hide_promises(&mut self, object: u16, numbers: &[u32], path: &str) {
+        let end = self.served.schema.object(object).row().end;
+        let below = |o: u16, n: &[u32]| (object..end).contains(&o) && n.starts_with(numbers);
+        let mut overlay = std::mem::take(&mut self.overlay);
+        overlay.retain(|(param, n), _| !below(self.served.schema.param(*param).object().id, n));
+        for ((param, _), value) in &mut overlay {
+            if let Some(left) = without(value, path).filter(|_| self.is_reference(*param)) {
+                *value = left;
+            }
+        }
+        self.overlay = overlay;
+    }
+
+    /// Takes references to a row that goes away out of a promise; whether there were any.
+    pub(super) fn promise_without(&self, planned: &mut Planned, path: &str) -> bool {
+        let Op::Set(values) = &mut planned.op else {
+            return false;
+        };
+        let mut changed = false;
+        for value in values {
+            if let Some(left) = without(&value.value, path).filter(|_| self.is_reference(value.param)) {
+                (value.value, value.refers) = (left, None);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Shows what is still promised, and no more.
+    pub(super) fn show_promises(&mut self) {
+        self.overlay = self.promised.iter().flat_map(|group| overlay(group)).collect();
+    }
+
     /// Forgets promises about rows at or below one that is being deleted, and what of the others
     /// refers to it.
     pub(super) fn forget_promises(&mut self, object: u16, numbers: &[u32], path: &str, batch: &mut Batch) {
         let end = self.served.schema.object(object).row().end;
         let below = |o: u16, n: &[u32]| (object..end).contains(&o) && n.starts_with(numbers);
-        let schema = &self.served.schema;
-        self.overlay.retain(|(param, n), _| !below(schema.param(*param).object().id, n));
         let mut promised = std::mem::take(&mut self.promised);
         let mut changed = false;
         for group in &mut promised {
@@ -300,18 +346,7 @@ impl Tree {
             group.retain(|p| !below(p.object, &p.numbers));
             changed |= group.len() < before;
             for planned in group {
-                let Op::Set(values) = &mut planned.op else {
-                    continue;
-                };
-                for value in values {
-                    let Some(left) = without(&value.value, path).filter(|_| self.is_reference(value.param))
-                    else {
-                        continue;
-                    };
-                    self.overlay.insert((value.param, planned.numbers), left.clone());
-                    (value.value, value.refers) = (left, None);
-                    changed = true;
-                }
+                changed |= self.promise_without(planned, path);
             }
         }
         promised.retain(|group| !group.is_empty());
@@ -325,7 +360,7 @@ impl Tree {
 
     /// Takes out of a promise of the last process what is no value any more: a newer program may
     /// have other types.
-    fn drop_misfits(&self, planned: &mut Planned, notes: &mut Vec<String>) {
+    pub(super) fn drop_misfits(&self, planned: &mut Planned, notes: &mut Vec<String>) {
         let place = self.place_of(planned);
         if let Op::Set(values) = &mut planned.op {
             values.retain(|v| {
@@ -388,6 +423,18 @@ impl Tree {
             batch.delete(PROMISED);
             self.write(batch);
         }
+        self.find_trial(notes);
         self.new_epoch();
     }
+}
+
+/// What promises make of the values.
+fn overlay(list: &[Planned]) -> Vec<((ParamId, Numbers), String)> {
+    let mut values = Vec::new();
+    for planned in list.iter().filter(|p| p.after) {
+        if let Op::Set(new) = &planned.op {
+            values.extend(new.iter().map(|v| ((v.param, planned.numbers), v.value.clone())));
+        }
+    }
+    values
 }

@@ -1,10 +1,11 @@
 //! The tree: schema, handlers, instances and journal put together. One owner (the engine), no locks.
 //!
 //! What it is asked lies in the files beside this one: names (`resolve`), instances (`index`), rows
-//! (`rows`), answers (`cursor`), changes (`transaction`), attributes and notification (`attributes`).
+//! (`rows`), answers (`cursor`), changes (`transaction`), attributes and notification (`attributes`,
+//! `watched`, `sweep`, `bells`).
 
 use super::alias::Aliases;
-use super::attributes::{Watch, general};
+use super::attributes::general;
 use super::create::Created;
 use super::cursor::{MAX_NAMES, Pins, What};
 use super::fault::{Code, Fault};
@@ -15,14 +16,18 @@ use super::resolve::Target;
 use super::rows::Buffers;
 use super::schema::{ObjectId, ParamId, Platform, Schema, SourceKind, flag};
 use super::served::{Numbers, Served};
+use super::sweep::Watch;
+use super::trial::{Record, State};
 use crate::state::journal::{Batch, Journal, MAX_VALUE};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+pub use super::bells::Bells;
 pub use super::cursor::Selection;
 pub use super::cursor::shown::Naming;
+pub use super::sweep::SALT;
 
 /// No row is added and no value is set that would make the journal larger than this, in bytes: it
 /// stands in memory too.
@@ -87,15 +92,6 @@ pub enum Item<'a> {
     },
 }
 
-/// What a sweep over the watched parameters found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Changes {
-    /// Some parameter with passive or active notification differs from what was last reported.
-    pub any: bool,
-    /// One of them has active notification: a session is due.
-    pub active: bool,
-}
-
 /// The tree.
 pub struct Tree {
     pub(super) served: Served,
@@ -119,6 +115,10 @@ pub struct Tree {
     pub(super) promised: Vec<Vec<Planned>>,
     /// What they will make of the values.
     pub(super) overlay: BTreeMap<(ParamId, Numbers), String>,
+    /// Whether transactions that touch what carries the session go on trial.
+    pub(super) trials: bool,
+    /// What is on trial.
+    pub(super) trial: Option<Record>,
     pub(super) watch: Watch,
     /// What could not be put back after a change had failed.
     pub(super) troubles: Vec<String>,
@@ -129,7 +129,7 @@ pub struct Tree {
 
 /// Judges what a parameter is to be set to beyond its type: its path with `{i}`, the value. The reason
 /// makes a fault 9007.
-pub type Judge = fn(&mut Tree, &str, &str) -> Result<(), String>;
+pub type Judge = Rc<dyn Fn(&mut Tree, &str, &str) -> Result<(), String>>;
 
 impl Tree {
     /// Opens the tree and puts right what the last process left: a transaction without its "done" is
@@ -160,10 +160,12 @@ impl Tree {
             pins: Rc::default(),
             promised: Vec::new(),
             overlay: BTreeMap::new(),
+            trials: false,
+            trial: None,
             watch,
             troubles: Vec::new(),
             forced,
-            judge: |_, _, _| Ok(()),
+            judge: Rc::new(|_, _, _| Ok(())),
         };
         tree.forget_volatile();
         tree.recover(&mut notes);
@@ -174,7 +176,7 @@ impl Tree {
     /// Alias, a stored value) would be another row's now.
     fn forget_volatile(&mut self) {
         let mut batch = Batch::default();
-        for kind in ["v/", "l/", "a/", "r/", "i/"] {
+        for kind in ["v/", "l/", "a/", "i/"] {
             for (key, _) in self.journal.borrow().scan(kind) {
                 let path = key.get(2..).unwrap_or("");
                 // A table without its instance is the object of its instances.
@@ -207,8 +209,8 @@ impl Tree {
     }
 
     /// Has values judged by who gives them their meaning.
-    pub fn judge_with(&mut self, judge: Judge) {
-        self.judge = judge;
+    pub fn judge_with(&mut self, judge: impl Fn(&mut Tree, &str, &str) -> Result<(), String> + 'static) {
+        self.judge = Rc::new(judge);
     }
 
     /// A new RPC: sources are read afresh.
@@ -242,6 +244,7 @@ impl Tree {
         let mut notes = Vec::new();
         self.session = 0;
         self.keep_promises(false, &mut notes);
+        self.begin_trial(&mut notes);
         self.reload_services();
         self.new_epoch();
         if !self.pins.any() {
@@ -266,7 +269,8 @@ impl Tree {
 
     /// Whether changes wait for the end of the session.
     pub fn has_promised(&self) -> bool {
-        !self.promised.is_empty()
+        let waits = |t: &Record| t.groups.iter().any(|g| g.state == State::Promised);
+        !self.promised.is_empty() || self.trial.as_ref().is_some_and(waits)
     }
 
     /// GetParameterValues: full names, partial paths, wildcards (R-GPV-1 to 6). Every name is
@@ -392,6 +396,7 @@ impl Tree {
     pub fn forget(&mut self) {
         self.promised.clear();
         self.overlay.clear();
+        self.trial = None;
         self.index = Index::default();
         self.watch = Watch::new(&self.served);
         self.new_epoch();

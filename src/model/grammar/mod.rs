@@ -98,6 +98,8 @@ pub struct ObjectSpec {
     pub creatable: [bool; PLATFORMS],
     /// Instance numbers in memory only.
     pub volatile: bool,
+    /// What it holds, and its rows themselves, carry the ACS session.
+    pub uplink: bool,
     /// Unique keys.
     pub keys: Vec<String>,
     /// The parameter of the parent that counts it.
@@ -139,6 +141,7 @@ impl ObjectSpec {
             places: [const { Place::Unsaid }; PLATFORMS],
             creatable: [false; PLATFORMS],
             volatile: false,
+            uplink: false,
             keys: Vec::new(),
             entries: None,
             enable: None,

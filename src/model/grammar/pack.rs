@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The most rows of one table: its index is a `u16`, and the last one means none.
-const MAX_ROWS: usize = NONE as usize;
+pub(super) const MAX_ROWS: usize = NONE as usize;
 
 /// What is packed once and named by index or offset.
 #[derive(Default)]
@@ -138,6 +138,8 @@ pub(super) fn pack(objects: &[ObjectSpec], links: &Links) -> Result<Schema, Vec<
         let from = params.len() as u16;
         for row in &object.params {
             let mut flags = row.flags;
+            // What carries the session is changed when the session has ended.
+            flags |= if object.uplink { flag::UPLINK | flag::AFTER_SESSION } else { 0 };
             for (platform, write) in row.write.iter().enumerate() {
                 flags |= if *write { flag::WRITE << platform } else { 0 };
             }
@@ -150,6 +152,7 @@ pub(super) fn pack(objects: &[ObjectSpec], links: &Links) -> Result<Schema, Vec<
         }
         let mut flags = if object.is_table() { flag::TABLE } else { 0 };
         flags |= if object.volatile { flag::VOLATILE } else { 0 };
+        flags |= if object.uplink { flag::UPLINK } else { 0 };
         for (platform, create) in object.creatable.iter().enumerate() {
             flags |= if *create { flag::CREATABLE << platform } else { 0 };
         }

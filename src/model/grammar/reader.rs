@@ -1,5 +1,6 @@
 //! TOML text into rows; every mistake becomes a problem with its line.
 
+use super::super::kind::forms;
 use super::super::schema::{Base, PLATFORMS, SourceKind, flag};
 use super::{At, KindSpec, MAX_PATH, MAX_TEXT, ObjectSpec, Options, PREFIX, ParamSpec, Place, Problem};
 use std::ops::Range;
@@ -132,6 +133,7 @@ impl Reader<'_> {
                 "entries" => spec.entries = self.string(value, "entries").map(|n| self.name(&n)),
                 "enable" => spec.enable = self.string(value, "enable").map(|n| self.name(&n)),
                 "volatile" => spec.volatile = self.boolean(value, "volatile").unwrap_or(false),
+                "uplink" => spec.uplink = self.boolean(value, "uplink").unwrap_or(false),
                 _ if is_side_key(word, site.access) => {}
                 _ if word.starts_with(|c: char| c.is_ascii_uppercase()) => {
                     if let Some(param) = self.param(key, value, &spec.path, depth) {
@@ -205,11 +207,12 @@ impl Reader<'_> {
                         .wrong(value.span(), "`notify` is one of canDeny, forceEnabled, forceDefaultEnabled"),
                     None => {}
                 },
-                "hidden" | "forced_inform" | "command" | "after_session" => {
+                "hidden" | "forced_inform" | "command" | "after_session" | "uplink" => {
                     let bit = match word {
                         "hidden" => flag::HIDDEN,
                         "forced_inform" => flag::FORCED_INFORM,
                         "command" => flag::COMMAND,
+                        "uplink" => flag::UPLINK | flag::AFTER_SESSION,
                         _ => flag::AFTER_SESSION,
                     };
                     if self.boolean(value, word) == Some(true) {
@@ -351,8 +354,8 @@ impl Reader<'_> {
             return;
         }
         for text in self.strings(value, "pattern") {
-            match regex_lite::Regex::new(&text) {
-                Ok(_) => kind.patterns.push(text),
+            match forms::judge_pattern(&text) {
+                Ok(()) => kind.patterns.push(text),
                 Err(why) => self.wrong(value.span(), format!("pattern of {name}: {why}")),
             }
         }

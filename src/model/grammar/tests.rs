@@ -1,4 +1,6 @@
+use super::super::kind::forms::MAX_PATTERN_DEPTH;
 use super::super::schema::{NONE, Platform, Schema, SourceKind, flag};
+use super::pack::MAX_ROWS;
 use super::*;
 
 const NATIVES: &[&str] = &["ip", "ip_interface"];
@@ -82,6 +84,10 @@ fn wrong_rows() {
             "A is writable, and a const cannot be written",
         ),
         (r#"A = { type = "string", const = "x", pattern = "(" }"#, "pattern of A: "),
+        // Beside others it would close their group.
+        (r#"A = { type = "string", const = "x", pattern = "a)(b" }"#, "pattern of A: "),
+        (r#"A = { type = "string", const = "x", pattern = "(?x)x # y" }"#, "pattern of A: "),
+        (r#"A = { type = "string", const = "x", pattern = "((x{100}){100}){100}" }"#, "pattern of A: "),
         (r#"A = { type = "int", const = "1", pattern = "1" }"#, "`pattern` is for strings, and A is none"),
         (r#"A = { type = "int", const = "1", items = "0..8" }"#, "`items` is for a list, and A is none"),
         (r#"A = { type = "list(int)", const = "1", items = "8" }"#, "`items` is not of the form \"0..8\""),
@@ -112,6 +118,38 @@ fn wrong_rows() {
             assert!(found[0].starts_with(&format!("f.toml:2: {expected}")), "{text}: {}", found[0]);
         }
     }
+}
+
+#[test]
+fn texts_and_patterns_are_bounded() {
+    let text = |n: usize| row(&format!("A = {{ type = \"string\", const = \"{}\" }}", "x".repeat(n)));
+    assert_eq!(text(MAX_TEXT), [""; 0]);
+    assert_eq!(text(MAX_TEXT + 1), ["f.toml:2: `const` is longer than 4096 bytes"]);
+    // The pattern stands in a group of its own.
+    let nested = |n: usize| {
+        let pattern = format!("{}x{}", "(".repeat(n), ")".repeat(n));
+        row(&format!("A = {{ type = \"string\", const = \"x\", pattern = \"{pattern}\" }}"))
+    };
+    let most = MAX_PATTERN_DEPTH as usize - 1;
+    assert_eq!(nested(most), [""; 0]);
+    assert_eq!(nested(most + 1).len(), 1);
+    let deep = |n: usize| row(&format!("A = {}{}", "[".repeat(n), "]".repeat(n)));
+    assert!(deep(20)[0].contains("A is"), "{:?}", deep(20));
+    assert!(deep(10_000)[0].contains("recurs"), "{:?}", deep(10_000));
+}
+
+/// More rows than a table of the schema can count.
+#[test]
+fn rows_are_counted() {
+    let file = |rows: usize| {
+        let mut text = String::from("[\"Device.X.\"]\n");
+        for n in 0..rows {
+            text.push_str(&format!("P{n} = {{ type = \"int\", const = \"1\" }}\n"));
+        }
+        wrong(&text)
+    };
+    let problems = file(MAX_ROWS);
+    assert!(problems.len() == 1 && problems[0].contains("more than a table holds"), "{problems:?}");
 }
 
 #[test]
@@ -343,4 +381,58 @@ fn no_file_is_still_a_root() {
     let schema = schema_from(&[], &[]).unwrap();
     assert_eq!(schema.object(0).path(), "Device.");
     assert_eq!(schema.counts(Platform::Linux), (1, 0));
+}
+
+/// What carries the session is changed when it has ended; a table says it for its parameters, and for
+/// its rows when they come and go.
+#[test]
+fn what_carries_the_session_is_marked() {
+    let text = r#"
+["Device.A."]
+B = { type = "string", store = "", write = true, uplink = true }
+C = { type = "string", store = "", write = true, after_session = true }
+["Device.T.{i}."]
+exec = "/bin/t"
+create = true
+uplink = true
+D = { type = "string", write = true }
+["Device.T.{i}.Below."]
+E = { type = "string", exec = "/bin/t", write = true }
+["Device.U.{i}."]
+exec = "/bin/u"
+create = true
+uplink = false
+F = { type = "string", write = true }
+"#;
+    let check = |schema: &Schema| {
+        for (path, expected) in [
+            ("Device.A.B", (true, true)),
+            ("Device.A.C", (false, true)),
+            ("Device.T.{i}.D", (true, true)),
+            ("Device.T.{i}.Below.E", (false, false)),
+            ("Device.U.{i}.F", (false, false)),
+        ] {
+            let param = schema.find_param(path).unwrap();
+            assert_eq!((param.has(flag::UPLINK), param.has(flag::AFTER_SESSION)), expected, "{path}");
+        }
+        for (path, uplink) in [("Device.A.", false), ("Device.T.{i}.", true), ("Device.U.{i}.", false)] {
+            assert_eq!(schema.find_object(path).unwrap().is_uplink(), uplink, "{path}");
+        }
+    };
+    let schema = right(text);
+    check(&schema);
+    // As an overlay, and with rows of an overlay in it.
+    let mut specs = unpack(&schema, "built in");
+    let more = "[\"Device.T.{i}.\"]\nX_ACME_G = { type = \"string\", exec = \"/bin/g\", write = true }\n";
+    let (options, mut problems) = (Options { natives: &[], prefix: PREFIX, overlay: true }, Vec::new());
+    read("o.toml", more, &options, &mut specs, &mut problems);
+    assert_eq!(problems, []);
+    let schema = build(specs).unwrap();
+    check(&schema);
+    assert!(schema.find_param("Device.T.{i}.X_ACME_G").unwrap().has(flag::UPLINK));
+    for wrong in ["uplink = 1\n", "uplink = \"yes\"\n"] {
+        let text = format!("[\"Device.T.{{i}}.\"]\nexec = \"/bin/t\"\n{wrong}D = {{ type = \"string\" }}\n");
+        let problems = schema_from(&[("a.toml", &text)], NATIVES).unwrap_err();
+        assert!(problems[0].to_string().starts_with("a.toml:3: `uplink` is true or false"), "{problems:?}");
+    }
 }

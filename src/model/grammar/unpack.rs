@@ -26,6 +26,7 @@ fn object(object: Object<'_>, file: &Rc<str>) -> ObjectSpec {
         places,
         creatable: std::array::from_fn(|p| row.flags & (flag::CREATABLE << p) != 0),
         volatile: object.is_volatile(),
+        uplink: object.is_uplink(),
         keys: strings(object.schema, row.keys),
         entries: object.entries().map(|p| p.name().to_string()),
         enable: object.enable().map(|p| p.name().to_string()),

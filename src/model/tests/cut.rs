@@ -8,18 +8,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rows and keys of one handler.
-type Held = (BTreeMap<String, BTreeMap<String, String>>, BTreeMap<String, Vec<String>>);
+pub(super) type Held = (BTreeMap<String, BTreeMap<String, String>>, BTreeMap<String, Vec<String>>);
 
 /// What the two handlers hold.
 #[derive(Clone, Default, PartialEq, Debug)]
-struct World([Held; 2]);
+pub(super) struct World([Held; 2]);
 
 impl World {
-    fn of(one: &Rc<RefCell<Memory>>, two: &Rc<RefCell<Memory>>) -> World {
+    pub(super) fn of(one: &Rc<RefCell<Memory>>, two: &Rc<RefCell<Memory>>) -> World {
         World([one, two].map(|m| (m.borrow().rows.clone(), m.borrow().keys.clone())))
     }
 
-    fn put(self, one: &Rc<RefCell<Memory>>, two: &Rc<RefCell<Memory>>) {
+    pub(super) fn put(self, one: &Rc<RefCell<Memory>>, two: &Rc<RefCell<Memory>>) {
         for (memory, (rows, keys)) in [one, two].into_iter().zip(self.0) {
             (memory.borrow_mut().rows, memory.borrow_mut().keys) = (rows, keys);
         }
@@ -42,23 +42,25 @@ struct Known {
     /// Rows by instance number, of `Device.Rule.` and `Device.Link.`; `None` when deleted.
     rules: BTreeMap<u32, Option<()>>,
     links: BTreeMap<u32, Option<()>>,
+    /// The notification of [`WATCHED`].
+    watched: u8,
 }
 
 type Events = Rc<RefCell<Vec<(u64, Event)>>>;
 
 /// Notes what both handlers hold after each commit and undo, and how long the journal was.
-struct Noting {
-    inner: MemoryHandler,
-    both: (Rc<RefCell<Memory>>, Rc<RefCell<Memory>>),
-    file: PathBuf,
-    events: Events,
+pub(super) struct Noting {
+    pub(super) inner: MemoryHandler,
+    pub(super) both: (Rc<RefCell<Memory>>, Rc<RefCell<Memory>>),
+    pub(super) file: PathBuf,
+    pub(super) note: Box<dyn Fn(u64, World)>,
 }
 
 impl Noting {
     fn note(&self) {
         let len = std::fs::metadata(&self.file).unwrap().len();
         let world = World::of(&self.both.0, &self.both.1);
-        self.events.borrow_mut().push((len, Event::Did(world)));
+        (self.note)(len, world);
     }
 }
 
@@ -107,6 +109,15 @@ const NAMES: [&str; 5] = [
     "Device.Info.Uplink",
 ];
 
+/// What each session watches, in other ways than the one before.
+const WATCHED: [&str; 4] =
+    ["Device.Port.1.Name", "Device.Port.3.Speed", "Device.Info.Count", "Device.Link.1.Note"];
+
+/// The notification of a session: the first one's, or the second one's.
+fn notification(round: usize) -> u8 {
+    round.min(2) as u8
+}
+
 struct History {
     bench: Bench,
     dir: PathBuf,
@@ -121,11 +132,12 @@ impl History {
         let events = Events::default();
         let both = (bench.one.clone(), bench.two.clone());
         let noting = |memory: &Rc<RefCell<Memory>>| -> Box<dyn Handler> {
+            let events = events.clone();
             Box::new(Noting {
                 inner: MemoryHandler(memory.clone()),
                 both: both.clone(),
                 file: dir.join("journal"),
-                events: events.clone(),
+                note: Box::new(move |len, world| events.borrow_mut().push((len, Event::Did(world)))),
             })
         };
         let handlers = vec![noting(&both.0), noting(&both.1)];
@@ -184,6 +196,11 @@ impl History {
             }
         }
         let b = &mut self.bench;
+        let wish = |name| super::attributes::entry(name, Some(notification(round).into()), None);
+        b.tree.set_attributes(&[wish("Device.Port."), wish(WATCHED[2]), wish(WATCHED[3])]).unwrap();
+        self.known.watched = notification(round);
+        self.answered();
+        let b = &mut self.bench;
         b.two.borrow_mut().failing = texts(&["commit Device.Link.{i}. l0"]);
         let bad = [
             ("Device.Zone.[bad].Host.[bad].Name", "bad"),
@@ -200,18 +217,20 @@ impl History {
     }
 }
 
-/// R-GEN-5, R-SPV-22, R-SPV-27, R-OBJ-6, R-OBJ-8.
-// Proves: R-SPV-22
+/// A folder of this test's own. Thousands of journals are opened: in memory, where there is such a place.
+pub(super) fn folder(name: &str) -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let folder = base.join(format!("cwmpd-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
+/// R-GEN-5, R-SPV-22, R-SPV-27, R-OBJ-6, R-OBJ-8, R-SPA-1.
+// Proves: R-SPV-22, R-SPA-1
 #[test]
 fn cut_at_every_byte_each_transaction_is_whole() {
-    // Thousands of journals are opened: in memory, where there is such a folder.
-    let memory = Path::new("/dev/shm");
-    let base = match memory.is_dir() {
-        true => memory.to_owned(),
-        false => std::env::temp_dir(),
-    }
-    .join(format!("cwmpd-cut-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&base);
+    let base = folder("cut");
     let mut history = History::new(&base.join("whole"));
     history.answered();
     for round in 1..=2 {
@@ -298,6 +317,12 @@ fn check(mut b: Bench, known: &Known, cut: usize) {
             );
         }
     }
+    // R-SPA-1: watched all in the same way, the one that was answered or the one after it.
+    let selection = b.tree.attributes(&texts(&WATCHED)).unwrap();
+    let watched: Vec<String> = pairs(&mut b.tree, selection).into_iter().map(|p| p.1).collect();
+    assert!(watched.iter().all(|w| *w == watched[0]), "at {cut}: {watched:?}");
+    let number = watched[0].trim_end_matches("true").parse::<u8>().unwrap();
+    assert!(number == known.watched || number == known.watched + 1, "at {cut}: {watched:?} {known:?}");
     for (table, rows) in [("Device.Rule.", &known.rules), ("Device.Link.", &known.links)] {
         let names = b.names(table, true).unwrap();
         for (number, row) in rows {

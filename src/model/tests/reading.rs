@@ -105,10 +105,10 @@ fn unknown_names_are_9005_and_are_named() {
     assert_eq!(code(b.values(&many)), Code::RESOURCES_EXCEEDED); // R-GEN-3
 }
 
-/// R-GPV-12: with AliasBasedAddressing false, answers name instances by their numbers.
-// Proves: R-GPV-12, N-11, N-13
+/// Whoever does not ask for aliases is told numbers: the agent itself, and shells.
+// Proves: N-11, N-13
 #[test]
-fn r_gpv_12_an_alias_is_answered_with_the_number() {
+fn an_alias_is_answered_with_the_number() {
     let mut b = Bench::new();
     let want = ("Device.Port.3.Name".to_owned(), "wan".to_owned());
     assert_eq!(b.values(&["Device.Port.[cpe-3].Name"]).unwrap(), [want]);
