@@ -6,9 +6,9 @@ use crate::model::fault::{Code, Fault};
 use std::borrow::Cow;
 
 /// The longest CommandKey and ParameterKey, in characters (R-SPV-12, R-SYS-3, R-SYS-8).
-const MAX_KEY: usize = 32;
+pub(super) const MAX_KEY: usize = 32;
 /// The longest ObjectName, in characters (R-OBJ-1).
-const MAX_OBJECT_NAME: usize = 256;
+pub(super) const MAX_OBJECT_NAME: usize = 256;
 
 /// All arguments that any method takes; `None` is missing so far.
 #[derive(Default)]
