@@ -9,6 +9,8 @@ mod authentication;
 mod compression;
 #[path = "client/corners.rs"]
 mod corners;
+#[path = "client/hostile.rs"]
+mod hostile;
 #[path = "client/reached.rs"]
 mod reached;
 #[path = "client/tls.rs"]

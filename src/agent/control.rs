@@ -495,6 +495,30 @@ mod tests {
         }
     }
 
+    /// A daemon that is none: what the command line reads of it has an end.
+    #[test]
+    fn an_answer_without_end_is_given_up() {
+        let path = std::env::temp_dir().join(format!("cwmpd-control-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let daemon = std::thread::spawn(move || {
+            for long in [MAX_ANSWER, 1000] {
+                let (mut shell, _) = socket.accept().unwrap();
+                Request::read(&mut shell).unwrap();
+                // The shell may go away in the middle of it.
+                let _ = shell.write_all(&vec![b'x'; long]);
+            }
+        });
+        for words in ["too long", "ended early"] {
+            let asked = ask(&path, &Request::Status, &mut |_| true);
+            assert!(matches!(&asked, Err(Error::Broken(why)) if why.contains(words)), "{asked:?}");
+        }
+        daemon.join().unwrap();
+        std::fs::remove_file(path).unwrap();
+        let long = Request::Get { paths: vec!["x".repeat(MAX_REQUEST)] };
+        assert!(matches!(ask(Path::new("/no/where"), &long, &mut |_| true), Err(Error::TooLong)));
+    }
+
     #[test]
     fn lines_as_they_are_written() {
         let failure = Failure {

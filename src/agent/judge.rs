@@ -4,6 +4,7 @@ use super::refused::Refused;
 use crate::cwmp::events;
 use crate::model::path::Path;
 use crate::model::tree::Tree;
+use crate::net::digest;
 use crate::net::url::Url;
 use crate::sys::clock;
 
@@ -19,6 +20,11 @@ pub fn judge(tree: &mut Tree, parameter: &str, value: &str, refused: &Refused) -
         }
         // T-37, T-38: a device that knows no ACS could never be told of one again.
         Some("URL") => Url::of_acs(value).map(drop).map_err(str::to_owned),
+        // A name that no header can carry would end every session before it begins, and so the ACS
+        // could never put it right.
+        Some("Username") if !digest::is_speakable(value) => {
+            Err("a user name for HTTP holds visible ASCII only".to_owned())
+        }
         // R-SYS-10: the standard's times before the year 1000 are relative, and to nothing here.
         Some("ScheduleReboot") if clock::parse(value).is_none() => {
             Err("an absolute time is wanted, or Unknown Time".to_owned())

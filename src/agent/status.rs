@@ -12,6 +12,9 @@ use crate::sys::clock::{self, Now};
 use std::path::Path;
 use std::time::Duration;
 
+/// How much of why a session failed is kept, in characters: some of it may be the peer's own words.
+pub const MAX_FAILURE: usize = 512;
+
 /// A session that ended; `failure` says why it failed.
 pub fn ended(
     machine: &Session,
@@ -25,7 +28,7 @@ pub fn ended(
         milliseconds: now.mono.saturating_sub(began.mono).as_millis().try_into().unwrap_or(u64::MAX),
         events: events.to_vec(),
         requests: machine.rpcs(),
-        failure,
+        failure: failure.map(|why| why.chars().take(MAX_FAILURE).collect()),
     })
 }
 
@@ -78,7 +81,7 @@ pub fn report(engine: &Engine) -> StatusReport {
         served: (objects as u32, parameters as u32),
         state_problem: core.journal.borrow().health(),
         overlay_problems: engine.overlay_problems.clone(),
-        notes: engine.notes.iter().cloned().chain(engine.compression.note(&core.settings.url)).collect(),
+        notes: engine.notes.iter().cloned().chain(engine.compression.note(core.fallback.asked())).collect(),
     }
 }
 

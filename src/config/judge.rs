@@ -1,12 +1,13 @@
 //! What the types of the configuration cannot say: bounds, files that must be there, pairs.
 
 use super::{COMMAND_WORDS, Config, MAX_FALLBACK_URLS};
+use crate::net::digest;
 use crate::net::url::Url;
 use std::io::Read;
 use std::path::Path;
 
 /// The longest `sun_path` of a Unix socket, without its final zero.
-const MAX_SOCKET: usize = 107;
+pub(super) const MAX_SOCKET: usize = 107;
 
 /// The largest PEM file that is read, bytes.
 const MAX_PEM: u64 = 4 * 1024 * 1024;
@@ -129,6 +130,9 @@ fn rest(config: &Config) -> Option<Problem> {
             return Some((key, "holds a control character".into()));
         }
     }
+    if !digest::is_speakable(&acs.username) {
+        return Some(("acs.username", "holds a character other than visible ASCII".into()));
+    }
     if cr.algorithms.is_empty() || cr.algorithms.len() > 2 || cr.algorithms.first() == cr.algorithms.get(1) {
         return Some(("connection_request.algorithms", "not MD5, SHA-256 or both, each once".into()));
     }
@@ -164,10 +168,13 @@ fn numbers(all: &[(&'static str, u32, u32, u32)]) -> Option<Problem> {
 
 /// Whether the file can be read and holds what it should; TLS itself judges the rest.
 fn pem(file: &Path, what: &str) -> Result<(), String> {
+    let unreadable = |e: std::io::Error| format!("{} cannot be read: {e}", file.display());
+    // Asked before opening: to open a pipe would wait for somebody to write into it.
+    if !std::fs::metadata(file).map_err(unreadable)?.is_file() {
+        return Err(format!("{} is not a file", file.display()));
+    }
     let mut text = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|f| f.take(MAX_PEM).read_to_end(&mut text))
-        .map_err(|e| format!("{} cannot be read: {e}", file.display()))?;
+    std::fs::File::open(file).and_then(|f| f.take(MAX_PEM).read_to_end(&mut text)).map_err(unreadable)?;
     if text.windows(what.len()).any(|w| w == what.as_bytes()) {
         Ok(())
     } else {

@@ -114,7 +114,9 @@ fn errors_cite_line_and_reason() {
         ("device", "serial_number = \"\"", 4, "device.serial_number: not of 1 to 64 characters"),
         ("device", "manufacturer = \"a\\nb\"", 4, "control character"),
         ("acs", "ca_file = \"/no/such.pem\"", 3, "acs.ca_file: /no/such.pem cannot be read"),
-        ("acs", "ca_file = \"/dev/null\"", 3, "acs.ca_file: /dev/null holds no PEM block"),
+        ("acs", "ca_file = \"/dev/null\"", 3, "acs.ca_file: /dev/null is not a file"),
+        ("acs", "ca_file = \"/etc/passwd\"", 3, "acs.ca_file: /etc/passwd holds no PEM block"),
+        ("acs", "username = \"für\"", 3, "acs.username: holds a character other than visible ASCII"),
         ("acs", "client_key = \"/no/key.pem\"", 3, "acs.client_key: /no/key.pem cannot be read"),
         ("acs", "bind_interface = \"a name far too long\"", 3, "not the name of an interface"),
         ("acs", "periodic_inform_interval = 0", 3, "acs.periodic_inform_interval: 0 is not 1 or more"),
@@ -183,6 +185,25 @@ fn no_error_and_no_debug_text_shows_a_password() {
 fn words_of_commands_are_replaced_whole() {
     let argv: Vec<String> = ["x", "{command_key}", "a{command_key}", "{other}"].map(String::from).to_vec();
     assert_eq!(expand(&argv, &[("command_key", "a b; c")]), ["x", "a b; c", "a{command_key}", "{other}"]);
+}
+
+#[test]
+fn files_and_the_path_of_the_socket_are_bounded() {
+    let file = std::env::temp_dir().join(format!("cwmpd-config-{}.toml", std::process::id()));
+    let text = "[acs]\nurl = \"http://a/\"\n#";
+    let filled = |n: usize| format!("{text}{}", " ".repeat(n - text.len()));
+    std::fs::write(&file, filled(MAX_FILE as usize)).unwrap();
+    assert!(Config::load(&file).is_ok());
+    std::fs::write(&file, filled(MAX_FILE as usize + 1)).unwrap();
+    assert!(Config::load(&file).unwrap_err().reason.contains("larger than 262144 bytes"));
+    assert!(Config::socket_of(&file).is_err());
+    std::fs::remove_file(file).unwrap();
+    let folder = |n: usize| with("", &format!("run_dir = \"/{}\"", "x".repeat(n - "/".len())));
+    let most = judge::MAX_SOCKET - "/cwmpd.sock".len();
+    assert!(folder(most).is_ok());
+    assert!(folder(most + 1).unwrap_err().reason.contains("too long for the socket"));
+    let deep = format!("x = {}{}", "[".repeat(10_000), "]".repeat(10_000));
+    assert!(parse(&deep).unwrap_err().reason.contains("recurs"));
 }
 
 #[test]

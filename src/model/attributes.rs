@@ -5,6 +5,7 @@ use super::cursor::{MAX_NAMES, Selection, What};
 use super::fault::{Code, Fault};
 use super::index::Place;
 use super::request::SetAttributes;
+use super::resolve::shown;
 use super::rows::Plan;
 use super::schema::{ObjectId, ParamId, flag};
 use super::served::Numbers;
@@ -16,9 +17,9 @@ use crate::state::journal::Batch;
 pub const MAX_ATTRIBUTES: usize = 16_384;
 /// The most parameters that the entries of one SetParameterAttributes may name, each as often as it is
 /// named; beyond it 9004.
-const MAX_NAMED: usize = 1 << 20;
+pub(super) const MAX_NAMED: usize = 1 << 20;
 /// The longest name in an access list (R-SPA-9).
-const MAX_ENTITY: usize = 64;
+pub(super) const MAX_ENTITY: usize = 64;
 
 /// A path with `{i}` for its instance numbers.
 pub(super) fn general(path: &str) -> String {
@@ -42,7 +43,7 @@ struct Wish {
 
 /// An entry that asks for what cannot be.
 fn judge(entry: &SetAttributes) -> Result<(), Fault> {
-    let name = &entry.name;
+    let name = shown(&entry.name);
     match entry.notification {
         None | Some(0..=2) => {}
         Some(3..=6) => {

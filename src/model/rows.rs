@@ -12,7 +12,7 @@ use super::tree::{Item, Tree};
 use std::rc::Rc;
 
 /// The most text that one handler may give for one row, in bytes; beyond it the row reads neutral.
-const MAX_ROW: usize = 1 << 20;
+pub(super) const MAX_ROW: usize = 1 << 20;
 
 /// Where the value of a parameter comes from.
 #[derive(Clone, Copy)]

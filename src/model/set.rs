@@ -8,7 +8,7 @@ use super::intent::{NewValue, Op, Planned};
 use super::kind::Misfit;
 use super::kind::forms::items;
 use super::request::ParameterValue;
-use super::resolve::{Allow, Target};
+use super::resolve::{Allow, Target, shown};
 use super::schema::{ObjectId, ParamId, SourceKind, flag};
 use super::served::{MAX_DEPTH, Numbers};
 use super::transaction::parameter_key;
@@ -19,6 +19,10 @@ use crate::state::journal::Batch;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The most that is said of bad parameters in one fault, names and reasons together, in bytes: what a
+/// set of [`MAX_SET`] parameters with names of the standard's takes. Escaped it may be six times as much,
+/// and it stands in memory whole.
+pub(super) const MAX_FAULTS: usize = 512 * 1024;
 /// The most parameters that one SetParameterValues may set; beyond it 9004.
 pub const MAX_SET: usize = 4096;
 
@@ -99,7 +103,7 @@ impl Tree {
                     }
                     checked.push((at, one));
                 }
-                Err((code, text)) => faults.push(ParameterFault { name: entry.name.clone(), code, text }),
+                Err((code, text)) => faults.push(ParameterFault { name: shown(&entry.name), code, text }),
             }
         }
         self.name_created(&mut checked);
@@ -457,15 +461,22 @@ pub(super) fn refuse(
     bad: BTreeMap<usize, (Code, String)>,
 ) -> Result<(), Fault> {
     for (at, (code, text)) in bad {
-        let name = list.get(at).map(|e| e.name.clone()).unwrap_or_default();
+        let name = list.get(at).map(|e| shown(&e.name)).unwrap_or_default();
         faults.push(ParameterFault { name, code, text });
     }
-    match faults.is_empty() {
-        true => Ok(()),
-        false => Err(Fault {
-            code: Code::INVALID_ARGUMENTS,
-            text: "Invalid arguments".to_owned(),
-            parameters: faults,
-        }),
+    if faults.is_empty() {
+        return Ok(());
     }
+    let mut told = 0;
+    let fit = |fault: &&ParameterFault| {
+        told += fault.name.len() + fault.text.len();
+        told <= MAX_FAULTS
+    };
+    let fit = faults.iter().take_while(fit).count();
+    let text = match faults.len() - fit {
+        0 => "Invalid arguments".to_owned(),
+        more => format!("Invalid arguments; {more} more of them are not told"),
+    };
+    faults.truncate(fit);
+    Err(Fault { code: Code::INVALID_ARGUMENTS, text, parameters: faults })
 }

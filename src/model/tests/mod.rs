@@ -2,6 +2,7 @@
 
 mod aliases;
 mod attributes;
+mod bounds;
 mod changing;
 mod creating;
 mod cut;
