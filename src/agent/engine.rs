@@ -387,7 +387,7 @@ impl Engine {
                 self.compression.failed(&error);
                 let longer = match &error {
                     Error::Status { code, retry_after, .. } => {
-                        if active.machine.is_informed() {
+                        if active.machine.is_informed() && !self.compression.is_blamed() {
                             self.core.acs.refused(Refusal::Status(*code));
                         }
                         *retry_after
@@ -480,7 +480,9 @@ impl Engine {
                 } else {
                     self.core.owed |= answered;
                     self.failed(now, &why, longer);
-                    self.kicked |= start::acs_failed(&mut self.core, answered);
+                    if !self.compression.is_blamed() {
+                        self.kicked |= start::acs_failed(&mut self.core, answered);
+                    }
                     if !answered {
                         self.trial_ended(now, reached, &why);
                     }

@@ -126,7 +126,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     core.settings = Settings::read(&mut core.tree);
     trial::open(core, clock::now());
     let refused = core.trials.refused.clone();
-    core.tree.judge_with(Rc::new(move |tree, name, value| judge(tree, name, value, &refused.borrow())));
+    core.tree.judge_with(move |tree, name, value| judge(tree, name, value, &refused.borrow()));
     take_first_values(core);
     door.path = random_path_kept(core);
     // A daemon that was restarted may have no session for a day, and can be called all the same.

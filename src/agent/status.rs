@@ -81,7 +81,7 @@ pub fn report(engine: &Engine) -> StatusReport {
         served: (objects as u32, parameters as u32),
         state_problem: core.journal.borrow().health(),
         overlay_problems: engine.overlay_problems.clone(),
-        notes: engine.notes.iter().cloned().chain(engine.compression.note(&core.settings.url)).collect(),
+        notes: engine.notes.iter().cloned().chain(engine.compression.note(core.fallback.asked())).collect(),
     }
 }
 

@@ -209,8 +209,8 @@ impl Tree {
     }
 
     /// Has values judged by who gives them their meaning.
-    pub fn judge_with(&mut self, judge: Judge) {
-        self.judge = judge;
+    pub fn judge_with(&mut self, judge: impl Fn(&mut Tree, &str, &str) -> Result<(), String> + 'static) {
+        self.judge = Rc::new(judge);
     }
 
     /// A new RPC: sources are read afresh.

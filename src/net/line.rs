@@ -367,7 +367,7 @@ impl Line {
                 }
                 Ok(_) if is_head => {
                     self.buffer.tidy_head();
-                    if !self.buffer.unconsumed().is_empty() {
+                    if self.buffer.has_head() {
                         return Ok(true);
                     }
                 }
@@ -455,7 +455,9 @@ impl Transport for Line {
         let is_head = timeout.reason == Timeout::RecvResponse;
         if std::mem::take(&mut self.early) {
             self.buffer.tidy_head();
-            return Ok(true);
+            if self.buffer.has_head() {
+                return Ok(true);
+            }
         }
         let until = if is_head { after(*timeout.after) } else { after(self.shared.timeouts.progress) };
         let result = self.receive(until, is_head);
