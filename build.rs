@@ -21,6 +21,8 @@ use std::{env, fs, process};
 
 /// Where the rows are.
 const FOLDER: &str = "datamodel";
+/// The longest vendor: `X vendor ROLLBACK` is an event code, which has at most 64 characters.
+const MAX_VENDOR: usize = 53;
 /// The variable that gives the prefix of vendor names.
 const PREFIX: &str = "CWMPD_VENDOR_PREFIX";
 
@@ -52,7 +54,8 @@ fn main() {
 /// TR-106 3.3: `X_`, an OUI or a domain name with hyphens for dots, `_`.
 fn is_prefix(text: &str) -> bool {
     let vendor = text.strip_prefix("X_").and_then(|t| t.strip_suffix('_')).unwrap_or("");
-    !vendor.is_empty() && vendor.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    let fits = (1..=MAX_VENDOR).contains(&vendor.len());
+    fits && vendor.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// Says what is wrong and ends the build.
@@ -83,6 +86,12 @@ fn source(schema: &Schema, prefix: &str) -> String {
     let _ = writeln!(
         out,
         "/// The prefix of vendor names of this build.\npub const VENDOR_PREFIX: &str = {prefix:?};"
+    );
+    let vendor = prefix.strip_prefix("X_").and_then(|p| p.strip_suffix('_')).unwrap_or(prefix);
+    let _ = writeln!(
+        out,
+        "/// The event that tells that a change was put back (V-26).\n\
+         pub const ROLLBACK_EVENT: &str = \"X {vendor} ROLLBACK\";"
     );
     let _ = writeln!(out, "const BLOB: &str = {:?};", schema.blob);
     let mut table = |name: &str, of: &str, rows: Vec<String>| {

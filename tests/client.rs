@@ -9,6 +9,10 @@ mod authentication;
 mod compression;
 #[path = "client/corners.rs"]
 mod corners;
+#[path = "client/hostile.rs"]
+mod hostile;
+#[path = "client/reached.rs"]
+mod reached;
 #[path = "client/tls.rs"]
 mod tls;
 #[path = "client/waits.rs"]

@@ -1,7 +1,7 @@
 //! The bodies of the fuzz targets over their seeds and over mutations of them, the same ones in
 //! every run. What it is that breaks a body is said in hexadecimal, to become a seed.
 
-#[path = "../fuzz/bodies.rs"]
+#[path = "../fuzz/bodies/mod.rs"]
 mod bodies;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -93,7 +93,7 @@ fn mutated(numbers: &mut Numbers, seeds: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn run(target: &str, count: usize, body: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
         .map(|entry| entry.expect("an entry").path())
@@ -112,47 +112,57 @@ fn run(target: &str, count: usize, body: fn(&[u8])) {
     }
 }
 
-#[test]
-fn messages_of_an_acs() {
-    run("envelope", 1500, bodies::envelope);
+/// A test for each target: its name, how many mutations, and in the log a word for what it is.
+macro_rules! targets {
+    ($($target:ident $count:literal;)*) => {
+        $(
+            #[test]
+            fn $target() {
+                run(stringify!($target), $count, bodies::$target);
+            }
+        )*
+        const TARGETS: &[&str] = &[$(stringify!($target)),*];
+    };
 }
 
-#[test]
-fn bytes_on_the_connection_request_port() {
-    run("connection_request", 1500, bodies::connection_request);
+targets! {
+    envelope 20_000;
+    connection_request 2_000;
+    request_head 60_000;
+    digest_challenge 20_000;
+    digest_answer 8_000;
+    set_cookie 15_000;
+    url 30_000;
+    response 1_500;
+    coding 2_000;
+    path 100_000;
+    value 60_000;
+    tree 1_500;
+    overlay 1_500;
+    journal 3_000;
+    records 40_000;
+    control 5_000;
+    exec_answer 5_000;
+    config 8_000;
 }
 
+/// Each target has a test here, a file for the fuzzer, and a place in its manifest.
 #[test]
-fn challenges() {
-    run("digest_challenge", 3000, bodies::digest_challenge);
-}
-
-#[test]
-fn cookies() {
-    run("set_cookie", 3000, bodies::set_cookie);
-}
-
-#[test]
-fn urls_and_locations() {
-    run("url", 5000, bodies::url);
-}
-
-#[test]
-fn paths() {
-    run("path", 10_000, bodies::path);
-}
-
-#[test]
-fn journals_from_a_bad_disk() {
-    run("journal", 1500, bodies::journal);
-}
-
-#[test]
-fn overlays() {
-    run("overlay", 400, bodies::overlay);
-}
-
-#[test]
-fn lines_on_the_control_socket() {
-    run("control", 2000, bodies::control);
+fn every_target_is_everywhere() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let names = |folder: &str| {
+        let mut names: Vec<String> = std::fs::read_dir(fuzz.join(folder))
+            .expect("a folder")
+            .map(|e| e.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    let mut targets = TARGETS.to_vec();
+    targets.sort_unstable();
+    assert_eq!(names("fuzz_targets"), targets);
+    assert_eq!(names("corpus"), targets);
+    let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).expect("a manifest");
+    assert_eq!(manifest.matches("[[bin]]").count(), targets.len());
+    assert!(targets.iter().all(|t| manifest.contains(&format!("\"fuzz_targets/{t}.rs\""))));
 }

@@ -2,12 +2,16 @@
 //! device is, and which values of the configuration file are new.
 
 use crate::cwmp::rpc::DeviceId;
+use crate::model::tree::SALT;
 use crate::state::journal::{Batch, Journal};
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Journal key of the device identity; it alone survives a factory reset.
 pub const IDENTITY: &str = "d/identity";
+
+/// Journal key of the random bytes for hashes of hidden values.
+const SALT_KEY: &str = "b/salt";
 
 /// The marker of the last start, in `run_dir` (tmpfs: a reboot removes it).
 pub struct Marker {
@@ -100,6 +104,24 @@ pub fn forget(journal: &mut Journal) -> io::Result<()> {
     journal.commit(batch)
 }
 
+/// The random bytes that are mixed into hashes of hidden values; made and journaled at the first start.
+pub fn salt(journal: &mut Journal) -> [u8; SALT] {
+    if let Some(known) = journal.get(SALT_KEY).and_then(|bytes| bytes.try_into().ok()) {
+        return known;
+    }
+    let mut salt = [0; SALT];
+    if let Err(error) = getrandom::fill(&mut salt) {
+        // The hashes tell more than they should to who reads the journal, in which some secrets are whole.
+        log::warn!("no random bytes for hashes of hidden values: {error}");
+    }
+    let mut batch = Batch::default();
+    batch.put(SALT_KEY, salt);
+    if let Err(error) = journal.commit(batch) {
+        log::error!("the salt of hidden values is not on disk: {error}");
+    }
+    salt
+}
+
 /// A fresh random path of one segment for connection requests (CR-1).
 pub fn random_path() -> String {
     use base64::Engine as _;
@@ -158,6 +180,14 @@ mod tests {
         forget(&mut journal).unwrap();
         assert_eq!(journal.scan("").map(|(k, _)| k).collect::<Vec<_>>(), [IDENTITY]);
         assert_eq!(identity(&mut journal, || panic!("resolved once")), id);
+    }
+
+    #[test]
+    fn the_salt_is_kept() {
+        let mut journal = Journal::in_memory();
+        let one = salt(&mut journal);
+        assert_eq!(salt(&mut journal), one);
+        assert_ne!(salt(&mut Journal::in_memory()), one);
     }
 
     // Proves: CR-1

@@ -24,11 +24,14 @@ pub struct Compression {
     known: Vec<(String, Verdict)>,
     /// The URL of the session under way, and whether it compresses.
     session: Option<(String, bool)>,
+    /// The last session failed by it.
+    blamed: bool,
 }
 
 impl Compression {
     /// A session begins: what the ACS refused is not used.
     pub fn begin(&mut self, options: &mut Options) {
+        self.blamed = false;
         self.session = options.compression.map(|_| {
             let compresses = !matches!(self.of(&options.url), Some(Verdict::Refuses | Verdict::Suspected));
             (options.url.clone(), compresses)
@@ -63,10 +66,17 @@ impl Compression {
             (Some(Verdict::Suspected), false) => None,
             _ => return,
         };
-        if verdict.is_some() {
+        self.blamed = verdict.is_some();
+        if self.blamed {
             log::warn!("the next session with {url} sends its requests uncompressed");
         }
         self.keep(url, verdict);
+    }
+
+    /// Whether the last session failed, or may have failed, by compression: nothing else is to blame then,
+    /// and the same ACS is asked again.
+    pub fn is_blamed(&self) -> bool {
+        self.blamed
     }
 
     /// URL or HTTPCompression changed: everybody is asked anew.

@@ -274,6 +274,8 @@ pub struct StatusReport {
     pub software_version: String,
     /// ManagementServer.URL.
     pub acs_url: String,
+    /// Another of `acs.fallback_urls`, while that is in use.
+    pub acs_in_use: Option<String>,
     /// The name the agent gives to the ACS.
     pub acs_username: String,
     /// The version of CWMP that the agent speaks to it, and why when it is not the newest: `1.1 (it refused
@@ -289,6 +291,10 @@ pub struct StatusReport {
     pub retry_count: u32,
     /// The next session that is planned.
     pub next_session: Option<NextReport>,
+    /// A change that waits to be confirmed by the ACS.
+    pub trial: Option<TrialReport>,
+    /// The last change that was put back.
+    pub rollback: Option<RollbackReport>,
     /// The next heartbeat, while HeartbeatPolicy asks for them.
     pub next_heartbeat: Option<NextReport>,
     /// The reboot that DelayReboot or ScheduleReboot asks for.
@@ -343,6 +349,32 @@ pub struct RebootReport {
     pub seconds: Option<u64>,
     /// Why, or what it waits for: `DelayReboot`, `DelayReboot, from the end of the session`.
     pub why: String,
+}
+
+/// A change on trial. Names, never values.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrialReport {
+    /// What was changed: full paths, rows with their final dot.
+    pub parameters: Vec<String>,
+    /// Seconds until it is put back unless the ACS answers.
+    pub seconds_left: u32,
+    /// What failed since was not its fault: it stands until the ACS answers.
+    pub standing: bool,
+}
+
+/// A change that was put back. Names, never values.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RollbackReport {
+    /// When, dateTime with offset; empty when the clock was not set.
+    pub time: String,
+    /// Why.
+    pub reason: String,
+    /// Full paths, rows with their final dot.
+    pub parameters: Vec<String>,
+    /// How many there were.
+    pub count: u32,
 }
 
 /// Why the daemon gave no answer.
@@ -461,6 +493,30 @@ mod tests {
         ] {
             assert_eq!(Request::read(&mut text.as_bytes()).unwrap_err().code, code, "{text:.40}");
         }
+    }
+
+    /// A daemon that is none: what the command line reads of it has an end.
+    #[test]
+    fn an_answer_without_end_is_given_up() {
+        let path = std::env::temp_dir().join(format!("cwmpd-control-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let daemon = std::thread::spawn(move || {
+            for long in [MAX_ANSWER, 1000] {
+                let (mut shell, _) = socket.accept().unwrap();
+                Request::read(&mut shell).unwrap();
+                // The shell may go away in the middle of it.
+                let _ = shell.write_all(&vec![b'x'; long]);
+            }
+        });
+        for words in ["too long", "ended early"] {
+            let asked = ask(&path, &Request::Status, &mut |_| true);
+            assert!(matches!(&asked, Err(Error::Broken(why)) if why.contains(words)), "{asked:?}");
+        }
+        daemon.join().unwrap();
+        std::fs::remove_file(path).unwrap();
+        let long = Request::Get { paths: vec!["x".repeat(MAX_REQUEST)] };
+        assert!(matches!(ask(Path::new("/no/where"), &long, &mut |_| true), Err(Error::TooLong)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use super::Message;
 use super::control::{Line, Request, StatusReport};
 use nix::sys::stat::{Mode, umask};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// Connections served at once; the next one waits in the socket's backlog.
 pub const CONNECTIONS: usize = 4;
-/// A shell that neither sends nor reads for this long is left.
+/// A shell that has not sent its whole request by then is left, also one that sends byte by byte.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A person who reads the answer page by page may take this long for one.
 const PAGER: Duration = Duration::from_secs(600);
@@ -120,12 +120,29 @@ impl Drop for Control {
     }
 }
 
+/// A stream whose bytes must all have come by a moment.
+struct Hurried<'a> {
+    stream: &'a UnixStream,
+    until: Instant,
+}
+
+impl Read for Hurried<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        let mut stream = self.stream;
+        stream.read(room)
+    }
+}
+
 fn serve(stream: &UnixStream, engine: &Sender<Message>, snapshot: &Snapshot) -> io::Result<()> {
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PAGER))?;
     let mut out = stream;
-    let request = match Request::read(&mut out) {
+    let request = match Request::read(&mut Hurried { stream, until: Instant::now() + PATIENCE }) {
         Ok(request) => request,
         Err(error) => return Line::Error { error }.write(&mut out),
     };
@@ -164,3 +181,24 @@ fn serve(stream: &UnixStream, engine: &Sender<Message>, snapshot: &Snapshot) -> 
 
 /// Where a reply goes.
 pub type ReplyTo = SyncSender<Reply>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A place is not kept by a shell that always has one byte more to say.
+    #[test]
+    fn a_request_that_trickles_is_not_waited_for() {
+        let (mut shell, stream) = UnixStream::pair().unwrap();
+        let mut hurried = Hurried { stream: &stream, until: Instant::now() + Duration::from_millis(50) };
+        let mut byte = [0];
+        let error = loop {
+            shell.write_all(b"x").unwrap();
+            match hurried.read(&mut byte) {
+                Ok(n) => assert_eq!(n, 1),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+}

@@ -3,6 +3,7 @@
 
 use super::acs::Refusal;
 use super::answer::{First, Rendering};
+use super::bells::{Cause, Rings};
 use super::compression::Compression;
 use super::control::{Request, SessionReport};
 use super::control_server::{ReplyTo, Snapshot};
@@ -16,20 +17,18 @@ use crate::config::{Config, Listen};
 use crate::cwmp::events;
 use crate::cwmp::session::{Incoming, Outgoing, Session};
 use crate::cwmp::trigger::{self, Calls, Trigger};
-use crate::model::tree::Selection;
-use crate::net::client::Error;
+use crate::model::tree::{Bells, Selection};
+use crate::net::client::{Error, Reached};
 use crate::net::connection_request::Listener;
 use crate::net::source;
 use crate::state::journal::Journal;
 use crate::sys::clock::{self, Now};
+use crate::sys::netlink::events::topic;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
-
-/// How often watched parameters without a bell are compared while one of them has active notification.
-const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// Notes kept for `status`; older ones are in the log.
 const MAX_NOTES: usize = 16;
@@ -92,9 +91,8 @@ pub struct Engine {
     sessions: u32,
     /// Something asks for a session now, whatever the retry wait says (CR-20).
     kicked: bool,
-    next_sweep: Option<Duration>,
-    /// Something the agent itself did may have changed what is watched.
-    sweep_wanted: bool,
+    /// When what is watched is looked at.
+    rings: Rings,
     /// No session before this: a reboot was started.
     held_until: Option<Duration>,
 }
@@ -129,8 +127,7 @@ pub fn run(parts: Parts) {
         session: None,
         sessions: 0,
         kicked: false,
-        next_sweep: None,
-        sweep_wanted: true,
+        rings: Rings::new(),
         held_until: None,
     };
     engine.open_door(None);
@@ -153,8 +150,9 @@ impl Engine {
             if self.session.is_none() && self.core.reset_due && self.reset() {
                 return Ended::Reset;
             }
-            if self.session.is_none() {
-                self.sweep_wanted |= self.core.take_due_reboots(clock::now());
+            let now = clock::now();
+            if self.session.is_none() && self.core.take_due_reboots(now) {
+                self.rings.at_once(now.mono);
             }
             if self.session.is_none() && self.core.reboot_due {
                 self.reboot();
@@ -170,6 +168,7 @@ impl Engine {
                     return Ended::Stop;
                 }
                 Ok(Message::ConnectionRequest) => self.called(),
+                Ok(Message::Rung) => self.rings.heard(clock::now().mono),
                 Ok(Message::Reload) => self.reload(),
                 Ok(Message::Wire(id, event)) => self.heard(id, event),
                 Ok(Message::Control(request, reply)) if self.is_rendering() && request.changes() => {
@@ -196,8 +195,11 @@ impl Engine {
             }
         }
         let now = clock::now();
+        if self.session.is_none() {
+            self.put_back_failed(now);
+        }
         // What becomes due while a session runs waits for its end.
-        let mut next = [None; 6];
+        let mut next = [None; 5];
         if self.session.is_none() {
             next[0] = self.core.reboots.next(now);
         }
@@ -210,26 +212,25 @@ impl Engine {
                 self.core.queue.add(events::PERIODIC, "");
             }
             for key in &due.scheduled {
-                self.core.queue.add(events::SCHEDULED, "");
-                self.core.queue.add(events::M_SCHEDULE_INFORM, key);
+                self.core.queue.add_of_former(events::SCHEDULED, "");
+                self.core.queue.add_of_former(events::M_SCHEDULE_INFORM, key);
             }
             if due.periodic || !due.scheduled.is_empty() {
                 self.core.keep_records();
             }
             let held = self.held_until.filter(|until| now.mono < *until);
             if self.session.is_none() && held.is_none() {
-                self.follow(now);
                 self.sweep_if_due(now);
-                next[5] = self.following.next();
                 let (core, calls) = (&self.core, self.calls());
                 match trigger::now(&core.queue, &core.schedule, calls, now) {
                     Some(trigger) => self.begin(now, trigger),
-                    None => next[1] = trigger::throttled_until(&core.queue, &core.schedule, calls),
+                    None => next[1] = trigger::later(&core.queue, &core.schedule, calls),
                 }
             }
-            // While a session runs its retry wait is over.
-            let sweep = self.next_sweep.filter(|_| self.session.is_none());
-            next[2..5].copy_from_slice(&[self.core.schedule.next(), held, sweep]);
+            // While a session runs its retry wait is over; what waits for the end of something is not to
+            // wake the engine before that.
+            let sweep = self.rings.next().filter(|_| self.session.is_none() && held.is_none());
+            next[2..].copy_from_slice(&[self.core.schedule.next(), held, sweep]);
         }
         let wait = next.into_iter().flatten().min();
         let wait = wait.map(|at| at.saturating_sub(now.mono).max(Duration::from_millis(1)));
@@ -246,36 +247,62 @@ impl Engine {
     }
 
     fn sweep_if_due(&mut self, now: Now) {
-        if !self.sweep_wanted && self.next_sweep.is_none_or(|at| now.mono < at) {
-            return;
-        }
-        self.sweep_wanted = false;
+        let Some(cause) = self.rings.take(now.mono) else { return };
+        log::debug!("what is watched is compared: {cause:?}");
+        // Listened first, looked then: what happens in between rings.
+        self.listen();
+        self.follow();
         self.sweep();
-        // Without an active watch on something outside the agent nothing wakes it.
-        self.next_sweep = self.core.tree.watches_outside().then(|| now.mono + SWEEP_EVERY);
+        if cause == Cause::Told {
+            let bells = self.bells();
+            if self.rings.want(bells) {
+                self.listen();
+                self.rings.at_once(now.mono);
+            }
+        }
+        self.rings.swept(now.mono);
     }
 
     /// Moves the connection-request port when the ACS is reached by another address than before.
-    fn follow(&mut self, now: Now) {
+    fn follow(&mut self) {
         let config = &self.core.config;
         if config.connection_request.listen != Listen::Auto {
             self.following = Following::default();
         }
         let interface = config.acs.bind_interface.as_deref();
         let toward = |acs| source::toward(acs, interface);
-        if let Some(local) = self.following.look(now.mono, self.core.local, toward) {
+        if let Some(local) = self.following.look(self.core.local, toward) {
             log::info!("the ACS is reached by {local} now");
             self.open_door(Some(local));
         }
     }
 
-    /// Compares what is watched; an active change asks for a session (N-3).
+    /// What to listen to: what is watched, and the address by which the ACS is reached.
+    fn bells(&mut self) -> Bells {
+        let mut bells = self.core.tree.bells();
+        if self.following.is_on() {
+            bells.kernel |= topic::ADDRESS | topic::ROUTE;
+        }
+        bells
+    }
+
+    fn listen(&mut self) {
+        if let Some(bells) = self.rings.listen(&self.core.config.root) {
+            self.mailbox.send(Task::Bells(bells));
+        }
+    }
+
+    /// Somebody has changed something through the agent.
+    pub fn ring(&mut self) {
+        self.rings.changed(clock::now().mono);
+    }
+
+    /// Compares what is actively watched; a change asks for a session (N-3).
     pub fn sweep(&mut self) {
         self.core.tree.begin_rpc();
-        let changes = self.core.tree.sweep();
-        if changes.active {
+        if self.core.tree.sweep() {
             self.core.queue.add(events::VALUE_CHANGE, "");
-        } else if !changes.any {
+        } else if self.core.queue.contains(events::VALUE_CHANGE) && !self.core.tree.has_changed() {
             // What had changed is as it was, or was told by a process that was killed before it
             // could say so: there is nothing to tell (V-13).
             self.core.queue.remove(events::VALUE_CHANGE);
@@ -288,12 +315,16 @@ impl Engine {
         self.kicked &= heartbeat;
         self.sessions = self.sessions.wrapping_add(1);
         self.core.settings = Settings::read(&mut self.core.tree);
+        start::choose_acs(&mut self.core, now, heartbeat);
+        if !heartbeat {
+            self.core.trial_attempt(now, trigger == Trigger::Trial);
+        }
         let mut options = start::client_options(&self.core, now);
         self.core.acs.meet(&options.url);
         self.compression.begin(&mut options);
         match Wire::start(self.sessions, options, self.own.clone()) {
             Ok(wire) => {
-                log::info!("session with {} begins", self.core.settings.url);
+                log::info!("session with {} begins", self.core.fallback.asked());
                 let codes = self.core.begin_events(heartbeat);
                 self.core.schedule.session_began();
                 self.core.tree.begin_session();
@@ -319,7 +350,7 @@ impl Engine {
         let Some(active) = self.session.as_mut().filter(|s| s.id == id) else { return };
         match event {
             Event::Ready(local, acs) => {
-                self.following.reached(acs, clock::now().mono);
+                self.following.reached(acs);
                 self.open_door(local);
                 self.step(Incoming::Start);
                 // The Inform itself may have found that a value changed.
@@ -352,18 +383,18 @@ impl Engine {
                     self.order(Order::Stream(first));
                 }
             }
-            Event::Failed(error) => {
+            Event::Failed(error, reached) => {
                 self.compression.failed(&error);
                 let longer = match &error {
                     Error::Status { code, retry_after, .. } => {
-                        if active.machine.is_informed() {
+                        if active.machine.is_informed() && !self.compression.is_blamed() {
                             self.core.acs.refused(Refusal::Status(*code));
                         }
                         *retry_after
                     }
                     _ => None,
                 };
-                self.end(Some((error.to_string(), longer)));
+                self.end(Some((error.to_string(), longer, reached)));
             }
         }
     }
@@ -394,7 +425,7 @@ impl Engine {
                 self.order(Order::Finish);
                 self.end(None);
             }
-            Outgoing::Failed(why) => self.end(Some((why, None))),
+            Outgoing::Failed(why) => self.end(Some((why, None, Reached::Answered(200)))),
         }
     }
 
@@ -406,13 +437,17 @@ impl Engine {
         }
     }
 
-    /// The session is over; `failed` says why it failed, and how long the ACS wants us to wait.
-    fn end(&mut self, failed: Option<(String, Option<u32>)>) {
+    /// The session is over; `failed` says why it failed, how long the ACS wants us to wait, and how far
+    /// the session came.
+    fn end(&mut self, failed: Option<(String, Option<u32>, Reached)>) {
         let Some(active) = self.session.take() else { return };
         let now = clock::now();
         drop(active.wire);
+        let answered = active.machine.is_delivered();
+        let reached = failed.as_ref().map_or(Reached::Answered(200), |(_, _, reached)| *reached);
+        self.core.trial_learns(answered, reached);
         // In whatever way it ended: what was answered with success is applied (R-SPV-9).
-        for note in self.core.tree.end_session() {
+        for note in self.core.end_session(false) {
             log::warn!("{note}");
             self.note(note);
         }
@@ -434,7 +469,7 @@ impl Engine {
                     active.machine.faults()
                 );
             }
-            Some((why, longer)) => {
+            Some((why, longer, _)) => {
                 if let Some(code) = active.machine.inform_fault() {
                     self.core.acs.refused(Refusal::Fault(code));
                 }
@@ -443,14 +478,20 @@ impl Engine {
                 if heartbeat {
                     log::warn!("heartbeat failed: {why}; the next one comes at its time");
                 } else {
-                    self.core.owed |= active.machine.is_delivered();
+                    self.core.owed |= answered;
                     self.failed(now, &why, longer);
+                    if !self.compression.is_blamed() {
+                        self.kicked |= start::acs_failed(&mut self.core, answered);
+                    }
+                    if !answered {
+                        self.trial_ended(now, reached, &why);
+                    }
                 }
             }
         }
         self.settings_changed();
         // Changes made by others while the session ran wait for a new one (C-21).
-        self.sweep_wanted = true;
+        self.rings.at_once(now.mono);
     }
 
     fn failed(&mut self, now: Now, why: &str, longer: Option<u32>) {
@@ -522,7 +563,7 @@ impl Engine {
             }
         }
         self.core.facts.borrow_mut().connection_request_url = start::door_url(&self.door, self.core.local);
-        self.sweep_wanted = true;
+        self.rings.at_once(clock::now().mono);
     }
 
     fn called(&mut self) {
@@ -625,7 +666,7 @@ impl Engine {
 
     /// What calls for a session beside queue and schedule.
     pub fn calls(&self) -> Calls {
-        Calls { kicked: self.kicked, owed: self.core.owed }
+        Calls { kicked: self.kicked, owed: self.core.owed, trial: self.core.trials.call() }
     }
 
     /// When the session that runs began.

@@ -1,7 +1,10 @@
 //! What the session asks of the agent, answered from the tree: the engine's core without its session.
 
 use super::acs::{Acs, KNOWN};
+use super::fallback::Fallback;
 use super::settings::Settings;
+use super::start;
+use super::trial::Trials;
 use crate::config::Config;
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform;
@@ -27,8 +30,11 @@ pub const SCHEDULE: &str = "e/schedule";
 pub const REBOOT: &str = "b/reboot";
 /// Journal key that is there while a factory reset is due.
 pub const RESET: &str = "b/reset";
-/// Journal key of the URL of the ACS that was bootstrapped last.
+/// Journal key of ManagementServer.URL as it was when an ACS answered `0 BOOTSTRAP` last: who answers by
+/// that URL knows the device.
 pub const ACS: &str = "b/acs";
+/// Journal key of another ManagementServer.URL, while `0 BOOTSTRAP` waits to be told because of it.
+pub const NEW_ACS: &str = "b/new-acs";
 
 /// Reboots kept for `M Reboot`; more than any session asks for in earnest.
 const MAX_REBOOTS: usize = 64;
@@ -52,8 +58,9 @@ pub struct Core {
     pub acs: Acs,
     /// The local address by which the ACS was last reached.
     pub local: Option<std::net::IpAddr>,
-    /// What the Inform of the present session said, until it is answered.
-    pub informed: Vec<(String, String)>,
+    /// What the Inform of the present session said of watched parameters, until it is answered: path, and
+    /// the hash by which the value will be known.
+    pub informed: Vec<(String, u64)>,
     /// A session failed after its Inform was answered: a retry is due, and with nothing else to tell
     /// its Inform has no event (V-3).
     pub owed: bool,
@@ -63,6 +70,8 @@ pub struct Core {
     pub reboot_due: bool,
     /// The device is to be reset once the session has ended.
     pub reset_due: bool,
+    pub trials: Trials,
+    pub fallback: Fallback,
 }
 
 impl Core {
@@ -196,7 +205,9 @@ impl Core {
     fn keyed(&mut self, parameter_key: &str) {
         const NAME: &str = "Device.ManagementServer.ParameterKey";
         self.facts.borrow_mut().parameter_key = parameter_key.to_owned();
-        self.tree.reported(&[(NAME.to_owned(), parameter_key.to_owned())]);
+        if let Some(print) = self.tree.fingerprint(NAME, parameter_key) {
+            self.tree.reported(&[(NAME.to_owned(), print)]);
+        }
     }
 
     /// Makes a batch durable, or nothing of it holds (R-GEN-5).
@@ -297,7 +308,8 @@ impl Host for Core {
         if self.heartbeat {
             return self.heartbeat_inform();
         }
-        let changed = self.tree.changed();
+        // What is left over is still unreported, and asks for the next session.
+        let changed = self.tree.changed(MAX_CHANGED);
         // V-13: the event is there exactly when a change is told. An ACS that was told nothing yet is
         // told no change: the first session may find by which address it is reached, for one.
         match changed.is_empty() || self.queue.contains(events::BOOTSTRAP) {
@@ -310,18 +322,20 @@ impl Host for Core {
             self.queue.add(events::PERIODIC, "");
         }
         let events = self.queue.begin_session();
-        // What is left over is still unreported, and asks for the next session.
-        let parameters = self.listed(&events, &changed[..changed.len().min(MAX_CHANGED)]);
-        self.informed = parameters.iter().map(|(path, _, value)| (path.clone(), value.clone())).collect();
+        let parameters = self.listed(&events, &changed);
+        let watched =
+            parameters.iter().filter_map(|p| Some((p.0.clone(), self.tree.fingerprint(&p.0, &p.2)?)));
+        self.informed = watched.collect();
         self.facts_of(events, parameters)
     }
 
     fn inform_delivered(&mut self) {
         let informed = std::mem::take(&mut self.informed);
         self.tree.reported(&informed);
-        self.acs.answered(self.queue.contains(events::BOOTSTRAP) && !self.heartbeat);
-        self.queue.delivered();
-        self.keep_records();
+        let mut batch = Batch::default();
+        start::answered(self, &mut batch);
+        self.records(&mut batch);
+        self.confirm_trial(batch);
     }
 
     fn next_request(&mut self) -> Option<AgentRequest> {

@@ -1,8 +1,10 @@
 //! What the agent's own parameters may be set to, beyond what their types say.
 
+use super::refused::Refused;
 use crate::cwmp::events;
 use crate::model::path::Path;
 use crate::model::tree::Tree;
+use crate::net::digest;
 use crate::net::url::Url;
 use crate::sys::clock;
 
@@ -10,10 +12,19 @@ use crate::sys::clock;
 ///
 /// # Errors
 /// Why it cannot be (9007).
-pub fn judge(tree: &mut Tree, parameter: &str, value: &str) -> Result<(), String> {
+pub fn judge(tree: &mut Tree, parameter: &str, value: &str, refused: &Refused) -> Result<(), String> {
     match parameter.strip_prefix("Device.ManagementServer.") {
+        Some("URL") if refused.left(value, clock::now()).is_some() => {
+            let left = refused.left(value, clock::now()).unwrap_or(0);
+            Err(format!("it was put back, as nothing answered there; it is taken up again in {left} s"))
+        }
         // T-37, T-38: a device that knows no ACS could never be told of one again.
         Some("URL") => Url::of_acs(value).map(drop).map_err(str::to_owned),
+        // A name that no header can carry would end every session before it begins, and so the ACS
+        // could never put it right.
+        Some("Username") if !digest::is_speakable(value) => {
+            Err("a user name for HTTP holds visible ASCII only".to_owned())
+        }
         // R-SYS-10: the standard's times before the year 1000 are relative, and to nothing here.
         Some("ScheduleReboot") if clock::parse(value).is_none() => {
             Err("an absolute time is wanted, or Unknown Time".to_owned())

@@ -4,21 +4,25 @@
 
 mod acs;
 pub mod answer;
+mod bells;
 mod boot;
 mod compression;
 pub mod control;
 mod control_server;
 mod engine;
+mod fallback;
 mod following;
 mod heartbeat;
 mod host;
 mod judge;
 mod reactor;
 mod reboots;
+mod refused;
 mod serving;
 mod settings;
 mod start;
 mod status;
+mod trial;
 mod wire;
 
 use crate::config::Config;
@@ -42,6 +46,8 @@ const ENGINE_STACK: usize = 512 * 1024;
 pub(crate) enum Message {
     /// A valid connection request was answered.
     ConnectionRequest,
+    /// Something that is watched may have changed.
+    Rung,
     /// SIGTERM or SIGINT.
     Stop,
     /// SIGHUP.

@@ -1,10 +1,12 @@
-//! The reactor: the main thread's poll loop over signals, the connection-request port and the control
-//! socket. It never waits for the engine, so a connection request is answered at once whatever the
+//! The reactor: the main thread's poll loop over signals, the connection-request port, the control
+//! socket and the bells of what is watched. It never waits for the engine, so a connection request is answered at once whatever the
 //! engine does.
 
 use super::Message;
+use super::bells::Ear;
 use super::control_server::Control;
 use crate::net::connection_request::{Listener, Settings};
+use crate::sys::bells::Bells;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -23,6 +25,8 @@ pub enum Task {
     Listen(Option<Box<Listener>>),
     /// New credentials or limits for the port.
     Settings(Settings),
+    /// Listen to these bells from now on.
+    Bells(Option<Box<Bells>>),
     /// The engine has stopped.
     Quit,
 }
@@ -51,6 +55,7 @@ pub struct Reactor {
     signals: SignalFd,
     listener: Option<Box<Listener>>,
     control: Control,
+    ear: Ear,
     stopping: Option<Instant>,
 }
 
@@ -91,7 +96,8 @@ impl Reactor {
         let (bell, ring) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)?;
         let (sender, tasks) = channel();
         let signals = SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        let reactor = Reactor { engine, tasks, bell, signals, listener: None, control, stopping: None };
+        let (listener, ear) = (None, Ear::default());
+        let reactor = Reactor { engine, tasks, bell, signals, listener, control, ear, stopping: None };
         Ok((reactor, Mailbox { tasks: sender, bell: ring }))
     }
 
@@ -107,6 +113,9 @@ impl Reactor {
                 return Ok(end);
             }
             self.control.turn(&self.engine);
+            if self.ear.turn(Instant::now()) {
+                let _ = self.engine.send(Message::Rung);
+            }
             if let Some(listener) = &mut self.listener {
                 // Several valid requests in one turn make one event (CR-10).
                 if listener.turn(Instant::now()) > 0 {
@@ -124,11 +133,9 @@ impl Reactor {
         let mut until = self.stopping.map(|since| since + STOP_WITHIN);
         if let Some(listener) = &self.listener {
             listener.interests(&mut peers);
-            until = match (until, listener.deadline()) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
+            until = [until, listener.deadline()].into_iter().flatten().min();
         }
+        until = [until, self.ear.deadline()].into_iter().flatten().min();
         let mut fds = vec![
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.bell.as_fd(), PollFlags::POLLIN),
@@ -140,6 +147,7 @@ impl Reactor {
             let again = Instant::now() + Duration::from_millis(100);
             until = Some(until.map_or(again, |at| at.min(again)));
         }
+        fds.extend(self.ear.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         fds.extend(peers.iter().map(|(fd, write)| {
             PollFd::new(*fd, if *write { PollFlags::POLLOUT } else { PollFlags::POLLIN })
         }));
@@ -179,6 +187,7 @@ impl Reactor {
                         listener.set(settings);
                     }
                 }
+                Ok(Task::Bells(bells)) => self.ear.set(bells),
                 Ok(Task::Quit) => return Some(End::Clean),
                 Err(std::sync::mpsc::TryRecvError::Empty) => return None,
                 Err(std::sync::mpsc::TryRecvError::Disconnected) => return Some(End::Broken),

@@ -22,9 +22,11 @@ pub fn answer(engine: &mut Engine, request: Request) -> Reply {
         }
         Request::Set { values } => set(engine, values),
         Request::Add { path } => add(engine, &path),
-        Request::Del { path } => {
-            engine.core.tree.delete(&path, Writer::Local).map(|status| changed(engine, status, Vec::new()))
-        }
+        Request::Del { path } => engine
+            .core
+            .tree
+            .delete(&path, Writer::Local)
+            .map(|status| changed(engine, status, Vec::new(), false)),
         // A session now, asked for by a person.
         Request::Inform if !engine.core.settings.enable_cwmp => {
             Err(Fault::new(Code::REQUEST_DENIED, "EnableCWMP is false: no session is begun (C-30)"))
@@ -86,7 +88,8 @@ fn set(engine: &mut Engine, values: Vec<(String, String)>) -> Result<Reply, Faul
         values.into_iter().map(|(name, value)| ParameterValue { name, value, xsi_type: None }).collect();
     let status = engine.core.tree.set(&list, Writer::Local)?;
     engine.core.note_reboots(&list);
-    Ok(changed(engine, status, Vec::new()))
+    let again = list.iter().any(|value| engine.core.trials.has(&value.name));
+    Ok(changed(engine, status, Vec::new(), again))
 }
 
 fn add(engine: &mut Engine, path: &str) -> Result<Reply, Fault> {
@@ -98,21 +101,21 @@ fn add(engine: &mut Engine, path: &str) -> Result<Reply, Fault> {
     };
     let table = table.and_then(|end| path.get(..end)).unwrap_or(path);
     let line = Line::Instance { instance, path: format!("{table}{instance}.") };
-    Ok(changed(engine, status, bytes(&line)))
+    Ok(changed(engine, status, bytes(&line), false))
 }
 
 /// A change by somebody other than the ACS: promised parts are applied at once when no session runs,
-/// and whoever watches is told.
-fn changed(engine: &mut Engine, status: Status, mut lines: Vec<u8>) -> Reply {
+/// and whoever watches is told. `again`: some of it was on trial already.
+fn changed(engine: &mut Engine, status: Status, mut lines: Vec<u8>, again: bool) -> Reply {
     let mut later = status == Status::AtSessionEnd;
     if engine.session_began().is_none() {
         later = false;
-        for note in engine.core.tree.end_session() {
+        for note in engine.core.end_session(again) {
             log::warn!("{note}");
             engine.note(note);
         }
         engine.settings_changed();
-        engine.sweep();
+        engine.ring();
     }
     lines.extend_from_slice(&bytes(&Line::Ok { ok: true, applied_later: later.into() }));
     Reply::Last(lines)

@@ -4,9 +4,11 @@
 use super::acs::{Acs, KNOWN};
 use super::boot::{self, Marker};
 use super::engine::Door;
-use super::host::{ACS, Core, QUEUE, REBOOT, RESET, SCHEDULE, promised};
+use super::fallback::{Fallback, Next};
+use super::host::{ACS, Core, NEW_ACS, QUEUE, REBOOT, RESET, SCHEDULE, promised};
 use super::judge::judge;
 use super::settings::Settings;
+use super::trial::{self, Trials};
 use crate::config::{Config, Listen, expand};
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform::default_username;
@@ -14,7 +16,9 @@ use crate::cwmp::reboots::Reboots;
 use crate::cwmp::rpc::DeviceId;
 use crate::cwmp::schedule::Schedule;
 use crate::handlers::agent::{AgentFacts, DeviceIdentity};
-use crate::model::tree::Tree;
+use crate::model::fault::Code;
+use crate::model::request::ParameterValue;
+use crate::model::tree::{Tree, Writer};
 use crate::model::{builtin, overlay};
 use crate::net::client::Options;
 use crate::net::coding::Coding;
@@ -71,9 +75,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         ..AgentFacts::default()
     }));
     let handlers = handlers::all(&config.root, facts.clone());
-    let (mut tree, said) =
-        Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
-    tree.judge_with(judge);
+    let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
     for note in &said {
         log::warn!("{note}");
     }
@@ -93,6 +95,8 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         heartbeat: false,
         reboot_due: false,
         reset_due: false,
+        trials: Trials::default(),
+        fallback: Fallback::default(),
         config,
         journal,
         tree,
@@ -109,6 +113,7 @@ pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
     marker.remove();
     core.tree.forget();
     core.queue = Queue::default();
+    core.fallback = Fallback::default();
     core.acs = Acs::default();
     door.path.clear();
     begin(core, door)
@@ -117,6 +122,11 @@ pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
 fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     let mut notes = Vec::new();
     identify(core);
+    core.tree.salt(boot::salt(&mut core.journal.borrow_mut()));
+    core.settings = Settings::read(&mut core.tree);
+    trial::open(core, clock::now());
+    let refused = core.trials.refused.clone();
+    core.tree.judge_with(move |tree, name, value| judge(tree, name, value, &refused.borrow()));
     take_first_values(core);
     door.path = random_path_kept(core);
     // A daemon that was restarted may have no session for a day, and can be called all the same.
@@ -141,7 +151,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
 
 /// Events of a boot, on disk before the marker is left (V-11, V-19, R-SYS-2).
 fn booted(core: &mut Core) {
-    core.queue.boot(false);
+    core.queue.boot();
     for key in core.reboot_keys().unwrap_or_default() {
         core.queue.add(events::M_REBOOT, &key);
     }
@@ -153,26 +163,44 @@ fn booted(core: &mut Core) {
     core.reset_due = core.journal.borrow().get(RESET).is_some();
 }
 
-/// Whether the ACS of the present URL was, or is about to be, told `0 BOOTSTRAP`.
+/// Whether the ACS of the present URL knows the device, or `0 BOOTSTRAP` waits to be told to it.
 pub fn bootstrapped(core: &Core) -> bool {
-    core.journal.borrow().text(ACS) == Some(core.settings.url.as_str())
+    let (journal, url) = (core.journal.borrow(), core.settings.url.as_str());
+    journal.text(NEW_ACS).or(journal.text(ACS)) == Some(url)
 }
 
-/// A first contact, or a changed URL: `0 BOOTSTRAP`, which discards what belonged to the former ACS
-/// (V-8, V-9), but for the boot it comes with (V-10).
+/// A first contact, or a changed URL: `0 BOOTSTRAP` (V-8). What belongs to the former ACS is set aside
+/// until the new one has answered; when the URL is the former one again by then, it is told as ever.
 pub fn bootstrap_if_new(core: &mut Core) {
     if core.settings.url.is_empty() || bootstrapped(core) {
         return;
     }
-    match core.queue.contains(events::BOOT) {
-        true => core.queue.boot(true),
-        false => core.queue.add(events::BOOTSTRAP, ""),
-    }
-    core.schedule.forget_scheduled();
     let mut batch = Batch::default();
+    if core.journal.borrow().text(ACS) == Some(core.settings.url.as_str()) {
+        core.queue.withdraw_bootstrap();
+        batch.delete(NEW_ACS);
+    } else {
+        core.queue.add(events::BOOTSTRAP, "");
+        batch.put(NEW_ACS, core.settings.url.as_bytes());
+    }
     core.records(&mut batch);
-    batch.put(ACS, core.settings.url.as_bytes());
     core.keep(batch);
+}
+
+/// The ACS has answered the Inform: what it said is delivered (V-23). With `0 BOOTSTRAP` it is the ACS
+/// from now on, and what the former one had asked for is discarded (V-9, R-SYS-5).
+pub fn answered(core: &mut Core, batch: &mut Batch) {
+    let bootstrap = core.queue.delivered();
+    core.acs.answered(bootstrap);
+    if bootstrap {
+        core.schedule.forget_scheduled();
+        let url = core.journal.borrow().text(NEW_ACS).map_or(core.settings.url.clone(), str::to_owned);
+        batch.put(ACS, url);
+        batch.delete(NEW_ACS);
+    }
+    if core.fallback.answered() {
+        log::info!("{} answers again and is the ACS in use", core.fallback.asked());
+    }
 }
 
 fn identify(core: &mut Core) {
@@ -205,14 +233,38 @@ fn identify(core: &mut Core) {
 
 fn take_first_values(core: &mut Core) {
     let file = core.config.first_values();
-    let (fresh, batch) = boot::first_values(&core.journal.borrow(), &file);
-    if !fresh.is_empty()
-        && let Err(fault) = core.tree.store(&fresh)
+    let (fresh, mut batch) = boot::first_values(&core.journal.borrow(), &file);
+    // How an ACS that once answered is reached goes on trial, as any other change of it.
+    let knows_acs = core.journal.borrow().get(ACS).is_some();
+    let (tried, plain): (Vec<_>, Vec<_>) =
+        fresh.into_iter().partition(|(path, _)| knows_acs && trial::REACHES_ACS.contains(path));
+    let again = tried.iter().any(|(path, _)| core.trials.has(path));
+    let mut stored = plain;
+    if !tried.is_empty() {
+        let entry = |(name, value): &(&str, &str)| ParameterValue {
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+            xsi_type: None,
+        };
+        let list: Vec<ParameterValue> = tried.iter().map(entry).collect();
+        match core.tree.set(&list, Writer::Local) {
+            Ok(_) => {}
+            Err(fault) if fault.parameters.iter().any(|p| p.code == Code::INVALID_VALUE) => {
+                log::warn!("the configuration file's ACS is not taken over now: {fault}");
+                batch.ops.retain(|(key, _)| !tried.iter().any(|(path, _)| key.ends_with(path)));
+            }
+            // The ACS keeps others from these, but not the file.
+            Err(_) => stored.extend(tried),
+        }
+    }
+    if !stored.is_empty()
+        && let Err(fault) = core.tree.store(&stored)
     {
         log::error!("first values of the configuration file: {fault}");
         return;
     }
     core.keep(batch);
+    core.follow_trial(again);
 }
 
 fn random_path_kept(core: &Core) -> String {
@@ -251,6 +303,7 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
     };
     let waits = taken != config;
     core.config = taken;
+    trial::switch(core);
     // Versions may be told anew; who the device is was journaled once and for all.
     identify(core);
     take_first_values(core);
@@ -275,12 +328,36 @@ pub fn username(core: &Core) -> String {
     }
 }
 
+/// Chooses the ACS of the session that begins; a heartbeat goes to the one in use.
+pub fn choose_acs(core: &mut Core, now: Now, heartbeat: bool) {
+    let acs = &core.config.acs;
+    core.fallback.set(&core.settings.url, &acs.fallback_urls, acs.fallback_after);
+    if !heartbeat {
+        core.fallback.begin(now.mono, core.trials.has_acs());
+    }
+}
+
+/// The session failed. True when the next is due at once.
+pub fn acs_failed(core: &mut Core, answered: bool) -> bool {
+    match core.fallback.failed(answered) {
+        Next::Same => false,
+        Next::Moved => {
+            log::warn!("the next session is tried with {}", core.fallback.asked());
+            false
+        }
+        Next::AtOnce => {
+            log::info!("the first ACS does not answer; {} stays in use", core.fallback.asked());
+            true
+        }
+    }
+}
+
 /// What the client of the next session is told.
 pub fn client_options(core: &Core, now: Now) -> Options {
     let acs = &core.config.acs;
     let settings = &core.settings;
     Options {
-        url: settings.url.clone(),
+        url: core.fallback.asked().to_owned(),
         username: username(core),
         password: settings.password.clone(),
         ca_file: acs.ca_file.clone(),

@@ -2,7 +2,7 @@
 
 use super::control::{NextReport, RebootReport, SessionReport, StatusReport};
 use super::engine::Engine;
-use super::start;
+use super::{start, trial};
 use crate::cwmp::events;
 use crate::cwmp::reboots::Due;
 use crate::cwmp::session::Session;
@@ -11,6 +11,9 @@ use crate::model::schema::Platform;
 use crate::sys::clock::{self, Now};
 use std::path::Path;
 use std::time::Duration;
+
+/// How much of why a session failed is kept, in characters: some of it may be the peer's own words.
+pub const MAX_FAILURE: usize = 512;
 
 /// A session that ended; `failure` says why it failed.
 pub fn ended(
@@ -25,16 +28,21 @@ pub fn ended(
         milliseconds: now.mono.saturating_sub(began.mono).as_millis().try_into().unwrap_or(u64::MAX),
         events: events.to_vec(),
         requests: machine.rpcs(),
-        failure,
+        failure: failure.map(|why| why.chars().take(MAX_FAILURE).collect()),
     })
 }
 
 /// A moment as a dateTime; the time since boot while the clock is not set.
 fn at(now: Now, wall: i64) -> String {
     match now.clock_set {
-        true => clock::local(wall, Path::new("/")),
+        true => moment(wall),
         false => format!("{} s after boot", now.mono.as_secs()),
     }
+}
+
+/// Seconds since 1970 as a dateTime.
+pub fn moment(wall: i64) -> String {
+    clock::local(wall, Path::new("/"))
 }
 
 /// The whole report.
@@ -56,6 +64,7 @@ pub fn report(engine: &Engine) -> StatusReport {
         serial_number: core.device.serial_number.clone(),
         software_version: core.facts.borrow().identity.software_version.clone(),
         acs_url: core.settings.url.clone(),
+        acs_in_use: core.fallback.other().map(str::to_owned),
         acs_username: start::username(core),
         acs_version: core.acs.version(),
         acs_methods: core.acs.methods().iter().map(ToString::to_string).collect(),
@@ -63,6 +72,8 @@ pub fn report(engine: &Engine) -> StatusReport {
         last_session: engine.last.clone(),
         retry_count: core.schedule.failures(),
         next_session: next(engine, now),
+        trial: trial::report(core, now),
+        rollback: trial::rollback(core),
         next_heartbeat: heartbeat(engine, now),
         next_reboot: reboot(engine, now),
         pending_events: core.queue.pending().map(|e| (e.code.clone(), e.command_key.clone())).collect(),
@@ -70,7 +81,7 @@ pub fn report(engine: &Engine) -> StatusReport {
         served: (objects as u32, parameters as u32),
         state_problem: core.journal.borrow().health(),
         overlay_problems: engine.overlay_problems.clone(),
-        notes: engine.notes.iter().cloned().chain(engine.compression.note(&core.settings.url)).collect(),
+        notes: engine.notes.iter().cloned().chain(engine.compression.note(core.fallback.asked())).collect(),
     }
 }
 
@@ -96,9 +107,10 @@ fn next(engine: &Engine, now: Now) -> Option<NextReport> {
     let scheduled = core.schedule.scheduled_at().map(|at| (at, "scheduled by the ACS".to_owned()));
     let throttled = trigger::throttled_until(&core.queue, &core.schedule, engine.calls());
     let throttled = throttled.map(|at| (at, "active change, throttled".to_owned()));
-    let (due, why) = match core.schedule.retry_at() {
-        Some(retry) => (retry, format!("retry {}", core.schedule.failures())),
-        None => [periodic, scheduled, throttled].into_iter().flatten().min()?,
+    let (due, why) = match (core.trials.next(), core.schedule.retry_at()) {
+        (Some(attempt), _) => (attempt, "a change is on trial".to_owned()),
+        (None, Some(retry)) => (retry, format!("retry {}", core.schedule.failures())),
+        (None, None) => [periodic, scheduled, throttled].into_iter().flatten().min()?,
     };
     Some(report_at(due, why, now))
 }

@@ -2,7 +2,7 @@
 //! engine whole requests, and pulls a long answer's body piece by piece. It knows nothing of SOAP.
 
 use super::Message;
-use crate::net::client::{Body, Client, Error, Options, Pieces};
+use crate::net::client::{Body, Client, Error, Options, Pieces, Reached};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -31,8 +31,8 @@ pub enum Event {
     Pull,
     /// The last answer is to be sent once more, from its first byte.
     Again,
-    /// The exchange failed; nothing more will come.
-    Failed(Error),
+    /// The exchange failed, and how far the session had come; nothing more will come.
+    Failed(Error, Reached),
 }
 
 /// What the engine tells the wire.
@@ -88,14 +88,17 @@ impl Line {
     }
 
     fn run(self, options: Options, wake: OwnedFd) {
-        let opened = Client::new(options, wake).and_then(|mut client| client.open().map(|()| client));
-        let mut client = match opened {
+        let mut client = match Client::new(options, wake) {
             Ok(client) => client,
             Err(error) => {
-                self.tell(Event::Failed(error));
+                self.tell(Event::Failed(error, Reached::Nothing));
                 return;
             }
         };
+        if let Err(error) = client.open() {
+            self.tell(Event::Failed(error, client.reached()));
+            return;
+        }
         if !self.tell(Event::Ready(client.local_address().map(|a| a.ip()), client.acs_address())) {
             return;
         }
@@ -120,7 +123,7 @@ impl Line {
                     Event::Answered { body: response.body, local: client.local_address().map(|a| a.ip()) }
                 }
                 Err(error) => {
-                    self.tell(Event::Failed(error));
+                    self.tell(Event::Failed(error, client.reached()));
                     return;
                 }
             };

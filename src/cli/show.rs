@@ -43,6 +43,9 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
     say("Model", &format!("{} objects, {} parameters", s.served.0, s.served.1))?;
     let user = if s.acs_username.is_empty() { String::new() } else { format!(" as {}", s.acs_username) };
     say("ACS", &format!("{}{user}", s.acs_url))?;
+    if let Some(url) = &s.acs_in_use {
+        say("ACS in use", url)?;
+    }
     say("ACS version", &s.acs_version)?;
     if !s.acs_methods.is_empty() {
         say("ACS methods", &s.acs_methods.join(" "))?;
@@ -69,6 +72,19 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
             let at = if next.at.is_empty() { String::new() } else { format!(" ({})", next.at) };
             say("Next session", &format!("in {}{at}: {}", duration(next.seconds), next.why))?;
         }
+    }
+    if let Some(trial) = &s.trial {
+        let how = match trial.standing {
+            true => "it stands, and waits for an answer of the ACS".to_owned(),
+            false => format!("put back in {} unless the ACS answers", duration(trial.seconds_left.into())),
+        };
+        say("On trial", &how)?;
+        trial.parameters.iter().try_for_each(|name| say("", name))?;
+    }
+    if let Some(last) = &s.rollback {
+        let time = if last.time.is_empty() { "at an unknown time" } else { &last.time };
+        say("Put back", &format!("{time}: {}", last.reason))?;
+        last.parameters.iter().try_for_each(|name| say("", name))?;
     }
     if let Some(next) = &s.next_heartbeat {
         let at = if next.at.is_empty() { String::new() } else { format!(" ({})", next.at) };
@@ -111,7 +127,7 @@ fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::control::{NextReport, RebootReport, SessionReport};
+    use crate::agent::control::{NextReport, RebootReport, RollbackReport, SessionReport, TrialReport};
 
     #[test]
     fn durations() {
@@ -142,6 +158,7 @@ mod tests {
             serial_number: "S1".into(),
             software_version: "12".into(),
             acs_url: "http://acs.example.com/".into(),
+            acs_in_use: Some("http://acs2.example.com/".into()),
             acs_username: "00D09E-Box-S1".into(),
             acs_version: "1.4".into(),
             acs_methods: vec!["Inform".into(), "TransferComplete".into()],
@@ -155,6 +172,17 @@ mod tests {
             }),
             retry_count: 2,
             next_session: Some(NextReport { seconds: 14, at: String::new(), why: "retry 2".into() }),
+            trial: Some(TrialReport {
+                parameters: vec!["Device.IP.Interface.1.Enable".into()],
+                seconds_left: 240,
+                standing: false,
+            }),
+            rollback: Some(RollbackReport {
+                time: "2026-11-22T09:00:00+00:00".into(),
+                reason: "no connection".into(),
+                parameters: vec!["Device.ManagementServer.URL".into()],
+                count: 1,
+            }),
             next_heartbeat: Some(NextReport {
                 seconds: 75,
                 at: "2026-11-22T10:30:10+00:00".into(),
@@ -177,6 +205,7 @@ Serial number       S1
 Software version    12
 Model               60 objects, 350 parameters
 ACS                 http://acs.example.com/ as 00D09E-Box-S1
+ACS in use          http://acs2.example.com/
 ACS version         1.4
 ACS methods         Inform TransferComplete
 State               waiting
@@ -184,6 +213,10 @@ Last session        2026-11-22T10:28:55+00:00 (1.042 s) FAILED: no TCP connectio
                     events: 0 BOOTSTRAP, 1 BOOT
 Failed in a row     2
 Next session        in 14 s: retry 2
+On trial            put back in 4 min 0 s unless the ACS answers
+                    Device.IP.Interface.1.Enable
+Put back            2026-11-22T09:00:00+00:00: no connection
+                    Device.ManagementServer.URL
 Next heartbeat      in 1 min 15 s (2026-11-22T10:30:10+00:00): by HeartbeatPolicy
 Reboot              in 1 h 0 min: DelayReboot
 Pending events      1 BOOT

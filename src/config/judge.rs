@@ -1,12 +1,13 @@
 //! What the types of the configuration cannot say: bounds, files that must be there, pairs.
 
-use super::{COMMAND_WORDS, Config};
+use super::{COMMAND_WORDS, Config, MAX_FALLBACK_URLS};
+use crate::net::digest;
 use crate::net::url::Url;
 use std::io::Read;
 use std::path::Path;
 
 /// The longest `sun_path` of a Unix socket, without its final zero.
-const MAX_SOCKET: usize = 107;
+pub(super) const MAX_SOCKET: usize = 107;
 
 /// The largest PEM file that is read, bytes.
 const MAX_PEM: u64 = 4 * 1024 * 1024;
@@ -70,6 +71,12 @@ fn acs(config: &Config) -> Option<Problem> {
     if let Err(reason) = Url::of_acs(&acs.url) {
         return Some(("acs.url", reason.into()));
     }
+    if acs.fallback_urls.len() > MAX_FALLBACK_URLS {
+        return Some(("acs.fallback_urls", format!("more than {MAX_FALLBACK_URLS}")));
+    }
+    if let Some(reason) = acs.fallback_urls.iter().find_map(|url| Url::of_acs(url).err()) {
+        return Some(("acs.fallback_urls", reason.into()));
+    }
     for (key, file, what) in [
         ("acs.ca_file", &acs.ca_file, "CERTIFICATE-----"),
         ("acs.client_certificate", &acs.client_certificate, "CERTIFICATE-----"),
@@ -103,6 +110,8 @@ fn acs(config: &Config) -> Option<Problem> {
         ("acs.response_timeout", acs.response_timeout, 1, 86_400),
         ("acs.progress_timeout", acs.progress_timeout, 1, 86_400),
         ("acs.session_timeout", acs.session_timeout, 1, 86_400),
+        ("acs.confirm_timeout", acs.confirm_timeout, 0, 86_400),
+        ("acs.fallback_after", acs.fallback_after, 1, 1000),
     ])
 }
 
@@ -120,6 +129,9 @@ fn rest(config: &Config) -> Option<Problem> {
         if value.chars().any(char::is_control) {
             return Some((key, "holds a control character".into()));
         }
+    }
+    if !digest::is_speakable(&acs.username) {
+        return Some(("acs.username", "holds a character other than visible ASCII".into()));
     }
     if cr.algorithms.is_empty() || cr.algorithms.len() > 2 || cr.algorithms.first() == cr.algorithms.get(1) {
         return Some(("connection_request.algorithms", "not MD5, SHA-256 or both, each once".into()));
@@ -156,10 +168,13 @@ fn numbers(all: &[(&'static str, u32, u32, u32)]) -> Option<Problem> {
 
 /// Whether the file can be read and holds what it should; TLS itself judges the rest.
 fn pem(file: &Path, what: &str) -> Result<(), String> {
+    let unreadable = |e: std::io::Error| format!("{} cannot be read: {e}", file.display());
+    // Asked before opening: to open a pipe would wait for somebody to write into it.
+    if !std::fs::metadata(file).map_err(unreadable)?.is_file() {
+        return Err(format!("{} is not a file", file.display()));
+    }
     let mut text = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|f| f.take(MAX_PEM).read_to_end(&mut text))
-        .map_err(|e| format!("{} cannot be read: {e}", file.display()))?;
+    std::fs::File::open(file).and_then(|f| f.take(MAX_PEM).read_to_end(&mut text)).map_err(unreadable)?;
     if text.windows(what.len()).any(|w| w == what.as_bytes()) {
         Ok(())
     } else {
@@ -177,6 +192,18 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             "acs.url is https but acs.ca_file is not given: no ACS is trusted, every session will fail"
                 .into(),
         );
+    }
+    let clear = |url: &String| Url::of_acs(url).is_ok_and(|url| !url.https);
+    if https && acs.fallback_urls.iter().any(clear) {
+        out.push(
+            "acs.fallback_urls: one is http while acs.url is https: whoever keeps the device from the \
+             ACS leads it there, in clear"
+                .into(),
+        );
+    }
+    let others = acs.fallback_urls.iter().any(|url| Url::of_acs(url).is_ok_and(|url| url.https));
+    if others && !https && acs.ca_file.is_none() {
+        out.push("acs.fallback_urls: https needs acs.ca_file, the trusted roots, and there is none".into());
     }
     if !https && acs.basic_over_http {
         out.push("acs.basic_over_http: the password goes over the network in clear".into());

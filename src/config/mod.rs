@@ -151,7 +151,17 @@ pub struct Acs {
     pub progress_timeout: u32,
     /// Seconds for a whole session; 3600.
     pub session_timeout: u32,
+    /// Seconds within which the ACS must have answered an Inform after a change of what carries the
+    /// session, or the change is put back; 300. 0: changes are not tried out.
+    pub confirm_timeout: u32,
+    /// Other ACSs, in order, each as `url`; at most [`MAX_FALLBACK_URLS`], none by default.
+    pub fallback_urls: Vec<String>,
+    /// Failed sessions in a row before the next of them is tried, 1 to 1000; 3.
+    pub fallback_after: u32,
 }
+
+/// The most entries of `acs.fallback_urls`.
+pub const MAX_FALLBACK_URLS: usize = 8;
 
 impl Default for Acs {
     fn default() -> Acs {
@@ -173,6 +183,9 @@ impl Default for Acs {
             response_timeout: 60,
             progress_timeout: 60,
             session_timeout: 3600,
+            confirm_timeout: 300,
+            fallback_urls: Vec::new(),
+            fallback_after: 3,
         }
     }
 }

@@ -23,6 +23,8 @@ fn only_the_url_is_required() {
     assert_eq!(config.acs.retry_minimum_wait_interval, 5);
     assert_eq!(config.acs.retry_interval_multiplier, 2000);
     assert_eq!(config.acs.timeouts(), Timeouts::default());
+    assert_eq!((config.acs.confirm_timeout, config.acs.fallback_after), (300, 3));
+    assert!(config.acs.fallback_urls.is_empty());
     assert_eq!(config.connection_request.listen, Listen::Auto);
     assert_eq!(config.connection_request.algorithms, [Algorithm::Md5]);
     assert_eq!(config.commands.reboot, ["reboot"]);
@@ -60,6 +62,9 @@ periodic_inform_enable = false
 periodic_inform_interval = 30
 retry_minimum_wait_interval = 1
 retry_interval_multiplier = 1000
+confirm_timeout = 0
+fallback_urls = ["https://b.example/", "http://c.example/"]
+fallback_after = 1
 [connection_request]
 listen = "127.0.0.1:0"
 username = "cu"
@@ -78,7 +83,9 @@ reboot = ["/sbin/reboot", "{command_key}"]
     assert_eq!(config.connection_request.listen, Listen::Address("127.0.0.1:0".parse().unwrap()));
     assert_eq!(config.connection_request.algorithms, [Algorithm::Sha256, Algorithm::Md5]);
     assert_eq!(config.commands.factory_reset, ["firstboot", "-y"]);
+    assert_eq!(config.acs.fallback_urls.len(), 2);
     assert!(config.warnings().iter().any(|w| w.contains("ca_file")));
+    assert!(config.warnings().iter().any(|w| w.starts_with("acs.fallback_urls") && w.contains("in clear")));
     let first = config.first_values();
     assert!(first.contains(&("Device.ManagementServer.PeriodicInformInterval", "30".into())));
     assert!(first.contains(&("Device.ManagementServer.ConnectionRequestPassword", "cp".into())));
@@ -107,13 +114,21 @@ fn errors_cite_line_and_reason() {
         ("device", "serial_number = \"\"", 4, "device.serial_number: not of 1 to 64 characters"),
         ("device", "manufacturer = \"a\\nb\"", 4, "control character"),
         ("acs", "ca_file = \"/no/such.pem\"", 3, "acs.ca_file: /no/such.pem cannot be read"),
-        ("acs", "ca_file = \"/dev/null\"", 3, "acs.ca_file: /dev/null holds no PEM block"),
+        ("acs", "ca_file = \"/dev/null\"", 3, "acs.ca_file: /dev/null is not a file"),
+        ("acs", "ca_file = \"/etc/passwd\"", 3, "acs.ca_file: /etc/passwd holds no PEM block"),
+        ("acs", "username = \"für\"", 3, "acs.username: holds a character other than visible ASCII"),
         ("acs", "client_key = \"/no/key.pem\"", 3, "acs.client_key: /no/key.pem cannot be read"),
         ("acs", "bind_interface = \"a name far too long\"", 3, "not the name of an interface"),
         ("acs", "periodic_inform_interval = 0", 3, "acs.periodic_inform_interval: 0 is not 1 or more"),
         ("acs", "retry_minimum_wait_interval = 65536", 3, "65536 is not 1 to 65535"),
         ("acs", "retry_interval_multiplier = 999", 3, "999 is not 1000 to 65535"),
         ("acs", "session_timeout = -1", 3, "invalid value: integer `-1`"),
+        ("acs", "confirm_timeout = 86401", 3, "acs.confirm_timeout: 86401 is not 0 to 86400"),
+        ("acs", "fallback_after = 0", 3, "acs.fallback_after: 0 is not 1 to 1000"),
+        ("acs", "fallback_urls = \"http://b/\"", 3, "invalid type: string"),
+        ("acs", "fallback_urls = [\"http://b/\", \"ftp://c/\"]", 3, "acs.fallback_urls: "),
+        ("acs", "fallback_urls = [\"http://me:sesame@b/\"]", 3, "acs.fallback_urls: "),
+        ("acs", &format!("fallback_urls = [{}]", "\"http://b/\",".repeat(9)), 3, "more than 8"),
         ("acs", "basic_over_http = \"yes\"", 3, "invalid type: string"),
         ("acs", "url = \"http://b/\"", 3, "duplicate key"),
         ("connection_request", "listen = \"7547\"", 4, "`7547` is neither \"auto\" nor ADDRESS:PORT"),
@@ -170,6 +185,25 @@ fn no_error_and_no_debug_text_shows_a_password() {
 fn words_of_commands_are_replaced_whole() {
     let argv: Vec<String> = ["x", "{command_key}", "a{command_key}", "{other}"].map(String::from).to_vec();
     assert_eq!(expand(&argv, &[("command_key", "a b; c")]), ["x", "a b; c", "a{command_key}", "{other}"]);
+}
+
+#[test]
+fn files_and_the_path_of_the_socket_are_bounded() {
+    let file = std::env::temp_dir().join(format!("cwmpd-config-{}.toml", std::process::id()));
+    let text = "[acs]\nurl = \"http://a/\"\n#";
+    let filled = |n: usize| format!("{text}{}", " ".repeat(n - text.len()));
+    std::fs::write(&file, filled(MAX_FILE as usize)).unwrap();
+    assert!(Config::load(&file).is_ok());
+    std::fs::write(&file, filled(MAX_FILE as usize + 1)).unwrap();
+    assert!(Config::load(&file).unwrap_err().reason.contains("larger than 262144 bytes"));
+    assert!(Config::socket_of(&file).is_err());
+    std::fs::remove_file(file).unwrap();
+    let folder = |n: usize| with("", &format!("run_dir = \"/{}\"", "x".repeat(n - "/".len())));
+    let most = judge::MAX_SOCKET - "/cwmpd.sock".len();
+    assert!(folder(most).is_ok());
+    assert!(folder(most + 1).unwrap_err().reason.contains("too long for the socket"));
+    let deep = format!("x = {}{}", "[".repeat(10_000), "]".repeat(10_000));
+    assert!(parse(&deep).unwrap_err().reason.contains("recurs"));
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! The undelivered events, by the policy of TR-069 3.7.1.5 (Table 8): which are told once and which
 //! each time, what a failed session, a reboot or a bootstrap does to them.
 //!
+//! `0 BOOTSTRAP` sets everything before it aside: that belongs to the former ACS, and is told to
+//! nobody. It is discarded (V-9) when the new ACS has answered, and not before: a new URL that turns
+//! out to be wrong is taken back with [`Queue::withdraw_bootstrap`], and the former ACS misses nothing.
+//!
 //! `14 HEARTBEAT` stands apart from all others: it has a session of its own, which delivers nothing
 //! else and is not tried again (HB-3, V-22).
 //!
@@ -14,6 +18,7 @@
 
 use super::fields;
 use super::rpc::Event;
+pub use crate::model::builtin::ROLLBACK_EVENT as ROLLBACK;
 
 /// The most events in one Inform (V-2), and so in the queue.
 pub const MAX_EVENTS: usize = 64;
@@ -60,7 +65,9 @@ fn policy(code: &str) -> (Kept, DeliveredBy) {
     use DeliveredBy::{InformResponse, OwnResponse};
     match code {
         CONNECTION_REQUEST => (Kept::OneSession, InformResponse),
-        BOOTSTRAP | PERIODIC | SCHEDULED | M_REBOOT | M_SCHEDULE_INFORM => (Kept::Always, InformResponse),
+        BOOTSTRAP | PERIODIC | SCHEDULED | M_REBOOT | M_SCHEDULE_INFORM | ROLLBACK => {
+            (Kept::Always, InformResponse)
+        }
         "9 REQUEST DOWNLOAD" => (Kept::UntilReboot, OwnResponse),
         "7 TRANSFER COMPLETE"
         | "10 AUTONOMOUS TRANSFER COMPLETE"
@@ -88,7 +95,7 @@ struct Entry {
     told: bool,
 }
 
-/// The undelivered events, oldest first.
+/// The undelivered events, oldest first. Those before `0 BOOTSTRAP` are the former ACS's.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
     entries: Vec<Entry>,
@@ -126,28 +133,55 @@ impl Queue {
     }
 
     /// Something happened. A single event is kept once (V-5) and without CommandKey (V-7); one that
-    /// happens while its like is being told stands for a session of its own. `0 BOOTSTRAP` discards
-    /// all others (V-9).
+    /// happens while its like is being told stands for a session of its own.
     pub fn add(&mut self, code: &str, command_key: &str) {
-        if code == HEARTBEAT {
-            self.heartbeat = true;
-            return;
+        match code {
+            HEARTBEAT => self.heartbeat = true,
+            BOOTSTRAP => self.bootstrap(),
+            _ => self.push(code, command_key),
         }
-        if code == BOOTSTRAP {
-            self.entries.clear();
-            self.heartbeat = false;
-        }
+    }
+
+    /// The same for what the last ACS that answered had asked for: one that is still to be told
+    /// `0 BOOTSTRAP` never hears of it.
+    pub fn add_of_former(&mut self, code: &str, command_key: &str) {
+        let bootstrap = self.entries.iter().position(|e| e.event.code == BOOTSTRAP);
+        let since = self.entries.split_off(bootstrap.unwrap_or(self.entries.len()));
         self.push(code, command_key);
+        self.entries.extend(since);
+        self.limit();
     }
 
     /// The machine was started, or the agent for the first time since (V-11): what is kept until
-    /// reboot goes, `1 BOOT` comes; with `bootstrap`, `0 BOOTSTRAP` before it (V-10).
-    pub fn boot(&mut self, bootstrap: bool) {
+    /// reboot goes, `1 BOOT` comes.
+    pub fn boot(&mut self) {
         self.entries.retain(|e| policy(&e.event.code).0 == Kept::Always);
-        if bootstrap {
-            self.add(BOOTSTRAP, "");
+        self.push(BOOT, "");
+    }
+
+    /// The ACS is another, or the first: `0 BOOTSTRAP`, with a `1 BOOT` that was not told yet (V-10).
+    /// Everything else is set aside.
+    fn bootstrap(&mut self) {
+        let boots = self.contains(BOOT);
+        self.withdraw_bootstrap();
+        self.heartbeat = false;
+        self.push(BOOTSTRAP, "");
+        if boots {
+            self.push(BOOT, "");
         }
-        self.add(BOOT, "");
+    }
+
+    /// The ACS is the former one after all: it is told what was set aside, and no `0 BOOTSTRAP`.
+    pub fn withdraw_bootstrap(&mut self) {
+        self.entries.retain(|e| e.event.code != BOOTSTRAP);
+        // What was set aside and what came since may be alike (V-5).
+        let mut singles: Vec<(String, bool)> = Vec::new();
+        self.entries.retain(|e| {
+            let key = (e.event.code.clone(), e.told);
+            let again = !is_multiple(&e.event.code) && singles.contains(&key);
+            singles.push(key);
+            !again
+        });
     }
 
     /// An event turned out not to be (V-13: `4 VALUE CHANGE` without a changed parameter).
@@ -158,29 +192,35 @@ impl Queue {
 
     /// Whether anything waits to be told, heartbeats left out.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.pending().next().is_none()
     }
 
     /// Whether nothing waits to be told but changed values.
     pub fn is_only_value_change(&self) -> bool {
-        !self.is_empty() && self.entries.iter().all(|e| e.event.code == VALUE_CHANGE)
+        !self.is_empty() && self.pending().all(|e| e.code == VALUE_CHANGE)
     }
 
     /// Whether this event waits to be told.
     pub fn contains(&self, code: &str) -> bool {
-        (code == HEARTBEAT && self.heartbeat) || self.entries.iter().any(|e| e.event.code == code)
+        (code == HEARTBEAT && self.heartbeat) || self.pending().any(|e| e.code == code)
     }
 
-    /// What waits to be told, heartbeats left out; for status.
+    /// What waits to be told, heartbeats and what is set aside left out; for status.
     pub fn pending(&self) -> impl Iterator<Item = &Event> {
-        self.entries.iter().map(|e| &e.event)
+        self.entries.iter().skip(self.present()).map(|e| &e.event)
+    }
+
+    /// Where the present ACS's events begin.
+    fn present(&self) -> usize {
+        self.entries.iter().position(|e| e.event.code == BOOTSTRAP).unwrap_or(0)
     }
 
     /// A session begins: the events of its Inform (V-1, V-25). What happens before the Inform is
     /// really made is told by it too, when this is called again then.
     pub fn begin_session(&mut self) -> Vec<Event> {
         self.merge();
-        for entry in &mut self.entries {
+        let present = self.present();
+        for entry in self.entries.iter_mut().skip(present) {
             entry.told = true;
         }
         self.pending().cloned().collect()
@@ -194,9 +234,13 @@ impl Queue {
     }
 
     /// InformResponse came: what the Inform told is delivered, but for what waits for a response of
-    /// its own (V-23).
-    pub fn delivered(&mut self) {
+    /// its own (V-23). With `0 BOOTSTRAP`, what the former ACS was not told is discarded (V-9); whether
+    /// it was so.
+    pub fn delivered(&mut self) -> bool {
+        let bootstrap = self.entries.iter().position(|e| e.told && e.event.code == BOOTSTRAP);
+        self.entries.drain(..bootstrap.unwrap_or(0));
         self.entries.retain(|e| !e.told || policy(&e.event.code).1 == DeliveredBy::OwnResponse);
+        bootstrap.is_some()
     }
 
     /// The session is over, well or not: what it told and did not deliver waits for the next, but for
@@ -216,18 +260,22 @@ impl Queue {
 
     fn push(&mut self, code: &str, command_key: &str) {
         let multiple = is_multiple(code);
-        if !multiple && self.entries.iter().any(|e| !e.told && e.event.code == code) {
+        let alike = |e: &Entry| !e.told && e.event.code == code;
+        if !multiple && self.entries.iter().skip(self.present()).any(alike) {
             return;
-        }
-        if self.entries.len() >= MAX_EVENTS {
-            // V-2
-            match self.entries.iter().position(|e| !e.told && is_multiple(&e.event.code)) {
-                Some(oldest) => drop(self.entries.remove(oldest)),
-                None => return,
-            }
         }
         let command_key = if multiple { command_key } else { "" }.to_string();
         self.entries.push(Entry { event: Event { code: code.to_string(), command_key }, told: false });
+        self.limit();
+    }
+
+    /// V-2: the oldest that comes in several goes first, and what is set aside before what is not.
+    fn limit(&mut self) {
+        while self.entries.len() > MAX_EVENTS {
+            let multiple = self.entries.iter().position(|e| !e.told && is_multiple(&e.event.code));
+            // Without any, the newest has no room.
+            drop(self.entries.remove(multiple.unwrap_or(MAX_EVENTS)));
+        }
     }
 }
 

@@ -10,4 +10,5 @@ pub mod reboots;
 pub mod rpc;
 pub mod schedule;
 pub mod session;
+pub mod trial;
 pub mod trigger;

@@ -12,6 +12,20 @@ pub enum Trigger {
     Heartbeat,
     /// A session that tells all events that wait.
     Events,
+    /// The same, with none that waits: a change is to be confirmed.
+    Trial,
+}
+
+/// What an open trial ([`super::trial`]) calls for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Call {
+    /// There is none.
+    #[default]
+    Nothing,
+    /// A session, after the waits that there are.
+    Session,
+    /// A session at this time (monotonic) and none before, whatever the wait after a failure.
+    At(Duration),
 }
 
 /// What may call for a session beside queue and schedule.
@@ -21,6 +35,8 @@ pub struct Calls {
     pub kicked: bool,
     /// A session failed after its Inform was answered (V-3).
     pub owed: bool,
+    /// What is on trial.
+    pub trial: Call,
 }
 
 /// Which session is to begin now, when none runs and CWMP is enabled. A heartbeat goes first: its
@@ -34,10 +50,29 @@ pub fn now(queue: &Queue, schedule: &Schedule, calls: Calls, now: Now) -> Option
     if calls.kicked {
         return Some(Trigger::Events);
     }
-    let something = calls.owed || !queue.is_empty();
-    let waits = schedule.retry_at().is_some()
-        || throttled_until(queue, schedule, calls).is_some_and(|until| now.mono < until);
-    (something && !waits).then_some(Trigger::Events)
+    let tells = calls.owed || !queue.is_empty();
+    let waits = match calls.trial {
+        Call::At(at) => now.mono < at,
+        Call::Session => schedule.retry_at().is_some(),
+        Call::Nothing => {
+            schedule.retry_at().is_some()
+                || throttled_until(queue, schedule, calls).is_some_and(|until| now.mono < until)
+        }
+    };
+    match (tells, calls.trial) {
+        _ if waits => None,
+        (true, _) => Some(Trigger::Events),
+        (false, Call::Nothing) => None,
+        (false, _) => Some(Trigger::Trial),
+    }
+}
+
+/// When a session is to begin that neither an event nor the end of a wait calls for.
+pub fn later(queue: &Queue, schedule: &Schedule, calls: Calls) -> Option<Duration> {
+    match calls.trial {
+        Call::At(at) => Some(at),
+        _ => throttled_until(queue, schedule, calls),
+    }
 }
 
 /// Until when what waits has to wait because it is active changes and nothing else (C-31).

@@ -1,8 +1,9 @@
 //! Provider `agent`: what the agent knows of itself and no file of the platform tells.
 
 use super::reading::{ReadOnly, Reading};
-use crate::model::handler::{Ctx, Fields, Handler, Keys, Row, Want};
+use crate::model::handler::{Bell, Ctx, Fields, Handler, Keys, Row, Want};
 use crate::sys::clock;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -26,6 +27,22 @@ pub struct AgentFacts {
     pub ca_file: Option<PathBuf>,
     /// PEM file with its own certificates.
     pub client_certificate: Option<PathBuf>,
+    /// The last change that was put back; `None` when none ever was.
+    pub rollback: Option<Rollback>,
+}
+
+/// A change that was put back because the ACS could not be reached with it. Holds no value of any
+/// parameter.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rollback {
+    /// When, in seconds since 1970; `None` when the clock was not set.
+    pub time: Option<i64>,
+    /// Why, in words; at most 256 characters.
+    pub reason: String,
+    /// Full paths of what was put back, rows with their final dot.
+    pub parameters: Vec<String>,
+    /// How many there were, this one included.
+    pub count: u32,
 }
 
 /// Who the device is. Every text has at most 64 characters, `description` 256.
@@ -59,6 +76,9 @@ struct Agent {
 }
 
 impl Reading for Agent {
+    /// Nobody but the engine changes what it knows, and it looks when it does.
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, _: &mut dyn FnMut(Bell)) {}
+
     fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Keys) {}
 
     fn get(&mut self, _: &Ctx<'_>, _: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
@@ -79,9 +99,23 @@ impl Reading for Agent {
                 "FirstUseDate" => {
                     out.put(i, facts.first_use.map_or(clock::UNKNOWN_TIME.to_owned(), clock::utc))
                 }
-                _ => {}
+                name => rollback(facts.rollback.as_ref(), name, i, out),
             }
         }
+    }
+}
+
+/// `X_CWMPD_Rollback.`
+fn rollback(last: Option<&Rollback>, name: &str, at: usize, out: &mut Fields) {
+    match (name, last) {
+        ("Time", last) => {
+            let time = last.and_then(|r| r.time);
+            out.put(at, time.map_or(clock::UNKNOWN_TIME.to_owned(), clock::utc));
+        }
+        ("Reason", Some(last)) => out.put(at, &last.reason),
+        ("Parameters", Some(last)) => out.put(at, last.parameters.join(",")),
+        ("Count", last) => out.put(at, last.map_or(0, |r| r.count).to_string()),
+        _ => {}
     }
 }
 
@@ -106,5 +140,24 @@ mod tests {
         assert_eq!(read(&mut *agent, "Device.ManagementServer.", "ParameterKey"), "k1");
         assert_eq!(read(&mut *agent, "Device.DeviceInfo.", "ManufacturerOUI"), "000DB9");
         assert_eq!(read(&mut *agent, "Device.DeviceInfo.", "FirstUseDate"), "2023-11-14T22:13:20Z");
+    }
+
+    #[test]
+    fn the_last_rollback() {
+        let facts = Rc::new(RefCell::new(AgentFacts::default()));
+        let mut agent = provider(facts.clone());
+        let mut read = || {
+            let (path, names) = ("Device.X_CWMPD_Rollback.", ["Time", "Reason", "Parameters", "Count"]);
+            let values = probe::get(&mut *agent, Path::new("/"), path, &[], &names);
+            names.map(|name| values.get(name).cloned().unwrap_or_default())
+        };
+        assert_eq!(read(), [clock::UNKNOWN_TIME, "", "", "0"]);
+        facts.borrow_mut().rollback = Some(Rollback {
+            time: Some(1_700_000_000),
+            reason: "silence".into(),
+            parameters: vec!["Device.A".into(), "Device.B.1.".into()],
+            count: 2,
+        });
+        assert_eq!(read(), ["2023-11-14T22:13:20Z", "silence", "Device.A,Device.B.1.", "2"]);
     }
 }

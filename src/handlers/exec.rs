@@ -7,13 +7,15 @@
 //! earlier, once, since the transaction must be taken back now or never. A script that ended while
 //! nobody asked it is started again at once.
 
+pub mod answer;
 mod script;
 
 use crate::model::fault::Code;
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
+use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
 use crate::model::schema::{SourceKind, flag};
 use crate::sys::clock;
-use script::{Answer, Ask, Place, Refusal, Script};
+use answer::{Answer, fill};
+use script::{Ask, Place, Refusal, Script};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -93,29 +95,12 @@ fn new_values(sets: &[Set<'_>], members: &[usize]) -> (Map<String, Value>, Map<S
     (values, refers)
 }
 
-/// Puts one value of an answer: text, number, boolean, or a reference `{"object":…,"keys":[…]}`, also
-/// several in an array. What is anything else is not filled.
-fn fill(out: &mut Fields, index: usize, value: &Value) {
-    match value {
-        Value::String(text) => out.put(index, text),
-        Value::Number(number) => out.put(index, number),
-        Value::Bool(yes) => out.put(index, yes),
-        Value::Array(several) => several.iter().for_each(|one| refer(out, index, one)),
-        Value::Object(_) => refer(out, index, value),
-        Value::Null => {}
-    }
-}
-
-fn refer(out: &mut Fields, index: usize, value: &Value) {
-    let Some(object) = value.get("object").and_then(Value::as_str) else {
-        return;
-    };
-    let keys = value.get("keys").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let keys: Vec<&str> = keys.iter().filter_map(Value::as_str).collect();
-    out.refer(index, object, &keys);
-}
-
 impl Handler for Exec {
+    /// A script is asked, row by row.
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        ring(Bell::Dear);
+    }
+
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         let ask = Ask { op: "list", ..Ask::default() };
         let answer = self.ask(ctx, row.arg, &Place::table(row), ask, &Map::new()).map_err(|r| r.failure)?;

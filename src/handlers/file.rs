@@ -7,7 +7,7 @@
 //! A file that is missing, cannot be read, or is no plain file fills nothing: the next value is not to
 //! suffer from it.
 
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
+use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
 use crate::sys::{file, host, kernel_file};
 use nix::unistd::{AccessFlags, access};
 use std::io;
@@ -76,6 +76,14 @@ fn real(root: &Path, path: &str) -> PathBuf {
     match host::is_live(root) {
         true => std::fs::canonicalize(&below).unwrap_or(below),
         false => below,
+    }
+}
+
+/// The bell of a file, or of a folder's names. Files of the kernel have none.
+fn bell(root: &Path, path: String) -> Bell {
+    match is_kernel_file(root, &real(root, path.trim_end_matches('/'))) {
+        true => Bell::None,
+        false => Bell::File(path),
     }
 }
 
@@ -266,6 +274,24 @@ impl Handler for FileValues {
             failed = failed.or(done.err());
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    fn bells(&self, ctx: &Ctx<'_>, row: &Row<'_>, want: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        let path = match want {
+            Some(want) => expand(want.arg, row),
+            None => {
+                let (before, after) = row.arg.split_once('*').unwrap_or((row.arg, ""));
+                if after.contains('/') {
+                    // What lies below each name decides too.
+                    ring(Bell::None);
+                }
+                expand(before.rsplit_once('/').map_or("", |(folder, _)| folder), row).map(|f| f + "/")
+            }
+        };
+        // A key that leads elsewhere reads nothing, and never will.
+        if let Ok(path) = path {
+            ring(bell(ctx.root, path));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the providers have in common that only read.
 
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
+use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 
 /// A source whose rows are read and never changed.
 pub trait Reading {
@@ -9,6 +9,12 @@ pub trait Reading {
 
     /// See [`Handler::get`]: a source that is not there fills nothing.
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields);
+
+    /// See [`Handler::bells`].
+    fn bells(&self, ctx: &Ctx<'_>, row: &Row<'_>, want: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        let _ = (ctx, row, want);
+        ring(Bell::None);
+    }
 }
 
 /// A [`Reading`] as a handler: no row of it is writable, so a change only comes here by a row of the
@@ -16,6 +22,10 @@ pub trait Reading {
 pub struct ReadOnly(pub Box<dyn Reading>);
 
 impl Handler for ReadOnly {
+    fn bells(&self, ctx: &Ctx<'_>, row: &Row<'_>, want: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        self.0.bells(ctx, row, want, ring);
+    }
+
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         self.0.list(ctx, row, out);
         Ok(())

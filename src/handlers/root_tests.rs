@@ -271,3 +271,66 @@ fn without_routes_the_interfaces_stay() {
     root.file(".cwmpd/routes/folder", "");
     assert_eq!(counts(&mut tree), ["1", "1", "1", "0"]);
 }
+
+/// Files that rows read ring; those of the kernel do not, and are looked at. Everything lies below the
+/// root, and nothing of the host is heard.
+#[test]
+fn bells_of_files() {
+    use crate::model::grammar::schema_from;
+    use crate::model::request::SetAttributes;
+    let f = Folder::new();
+    f.file("etc/config/network", "config interface 'lan'\n\toption proto 'static'\n");
+    f.file("etc/parts/a/x", "1\n");
+    f.link("etc/knob", "/proc/sys/knob");
+    f.file("proc/sys/knob", "0\n");
+    let rows = r#"
+["Device."]
+Note = { type = "string", file = "/etc/note" }
+Knob = { type = "string", file = "/etc/knob" }
+Proc = { type = "string", file = "/proc/sys/knob" }
+Uci  = { type = "string", uci = "system.ntp.enabled" }
+PartNumberOfEntries = { type = "unsignedInt" }
+DeepNumberOfEntries = { type = "unsignedInt" }
+LanNumberOfEntries  = { type = "unsignedInt" }
+["Device.Part.{i}."]
+entries = "PartNumberOfEntries"
+file = "/etc/parts/*"
+Text = { type = "string", file = "/etc/parts/{1}/x" }
+["Device.Deep.{i}."]
+entries = "DeepNumberOfEntries"
+file = "/etc/parts/*/x"
+["Device.Lan.{i}."]
+entries = "LanNumberOfEntries"
+uci = "network.@interface"
+Proto = { type = "string", uci = "network.{1}.proto" }
+"#;
+    let schema = schema_from(&[("t.toml", rows)], &[]).unwrap();
+    let journal = Rc::new(RefCell::new(Journal::in_memory()));
+    let all = all(f.root(), Rc::default());
+    let (mut tree, _) = Tree::open(schema, Platform::Linux, f.root().to_owned(), journal, all);
+    let mut watch = |name: &str| {
+        let set = |notification| SetAttributes { name: name.into(), notification, access_list: None };
+        tree.begin_rpc();
+        tree.set_attributes(&[set(Some(2))]).unwrap();
+        let bells = tree.bells();
+        tree.set_attributes(&[set(Some(0))]).unwrap();
+        assert_eq!(bells.kernel, 0);
+        let mut text: Vec<String> = bells.files.into_iter().collect();
+        text.extend(bells.sweep.then(|| "sweep".to_owned()));
+        text.join(" ")
+    };
+    for (name, want) in [
+        ("Device.Note", "/etc/note"),
+        // A link into procfs tells no more than what it leads to.
+        ("Device.Knob", "sweep"),
+        ("Device.Proc", "sweep"),
+        ("Device.Uci", "/etc/config/system"),
+        ("Device.PartNumberOfEntries", "/etc/parts/"),
+        ("Device.DeepNumberOfEntries", "/etc/parts/ sweep"),
+        ("Device.LanNumberOfEntries", "/etc/config/network"),
+        ("Device.Part.1.Text", "/etc/parts/ /etc/parts/a/x"),
+        ("Device.Lan.1.Proto", "/etc/config/network"),
+    ] {
+        assert_eq!(watch(name), want, "{name}");
+    }
+}

@@ -9,7 +9,7 @@
 //! reloaded yet.
 
 use crate::model::fault::Code;
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
+use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
 use crate::model::kind::forms::percent_encoded;
 use crate::model::schema::{Base, Param};
 use crate::sys::uci::{Held, MAX_FILE, Package, Refused};
@@ -164,6 +164,13 @@ fn sets<'a>(change: &Change<'a>) -> Result<&'a [Set<'a>], Failure> {
 }
 
 impl Handler for Uci {
+    fn bells(&self, _: &Ctx<'_>, row: &Row<'_>, want: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        let arg = want.map_or(row.arg, |w| w.arg);
+        let package = arg.split_once('.').and_then(|(package, _)| package_name(package).ok());
+        // A source of another form reads nothing, and never will.
+        package.into_iter().for_each(|package| ring(Bell::File(path(package))));
+    }
+
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         let Some((package, kind)) = row.arg.split_once(".@") else {
             return Err(Failure::internal(format!("`{}` is not of the form package.@type", row.arg)));

@@ -8,10 +8,10 @@
 //! Everywhere else rows are known by their numbers: an Alias is looked up when a name comes in, and
 //! written when a name goes out.
 
-use super::attributes::hash;
 use super::path::is_addressable;
 use super::schema::{ObjectId, ParamId, SourceKind};
 use super::served::{MAX_DEPTH, Numbers};
+use super::sweep::hash;
 use super::tree::Tree;
 
 /// What an Alias that the agent gives begins with; nobody else's may (TR-069 3.6.1).

@@ -19,6 +19,7 @@ use super::schema::{ObjectId, ParamId};
 use super::served::Numbers;
 use super::set::{Checked, refuse};
 use super::tree::Tree;
+use super::watched::Edits;
 use crate::state::journal::Batch;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -200,6 +201,18 @@ impl Tree {
             if !self.served.is_volatile(key.0) {
                 batch.put(self.record_key(key), self.record(key));
             }
+        }
+    }
+
+    /// I-9: the ACS knows how many rows it has made.
+    pub(super) fn tell_created(&mut self, edits: &mut Edits) {
+        let mut lists: BTreeMap<ListKey, usize> = BTreeMap::new();
+        for row in &self.created.rows {
+            *lists.entry(row.list).or_default() += 1;
+        }
+        for ((table, numbers), new) in lists {
+            let after = self.count_of(table, numbers);
+            self.tell_count(edits, table, numbers, after.saturating_sub(new), after);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The walk over a selection: depth first, one row at a time, with one buffer for the path.
 
 use super::fault::{Code, Fault};
+use super::index::Place;
 use super::resolve::Target;
 use super::rows::Plan;
 use super::schema::{ObjectId, ParamId};
@@ -321,8 +322,8 @@ impl Selection {
         Ok(self)
     }
 
-    /// The next row, how it is read, and its path: for those who do not want items.
-    pub(super) fn next_row<'a>(&'a mut self, tree: &mut Tree) -> Option<(ObjectId, Rc<Plan>, &'a str)> {
+    /// The next row, how it is read, and its place: for those who do not want items.
+    pub(super) fn next_row(&mut self, tree: &mut Tree) -> Option<(ObjectId, Rc<Plan>, Place)> {
         loop {
             let Some(node) = self.advance(tree) else {
                 self.unpin();
@@ -330,7 +331,7 @@ impl Selection {
             };
             if let Node::Row(object) = node {
                 let plan = self.cursor.plan.clone().unwrap_or_else(|| tree.plan(object));
-                return Some((object, plan, &self.cursor.path));
+                return Some((object, plan, self.cursor.place));
             }
         }
     }
@@ -376,7 +377,9 @@ impl Selection {
     fn yield_row(&mut self, tree: &mut Tree, node: Node, plan: &Rc<Plan>, out: &mut dyn FnMut(Item<'_>)) {
         let cursor = &mut self.cursor;
         match self.what {
-            What::Values => tree.read_row(plan, &cursor.place, &mut cursor.path, out),
+            What::Values => {
+                tree.read_row(plan, &cursor.place, &mut cursor.path, out);
+            }
             What::Attributes => tree.row_attributes(plan, &mut cursor.path, out),
             What::Names | What::NextLevel | What::Root => {
                 let part = self.parts.get(self.at);

@@ -35,7 +35,7 @@ codes! {
 /// One line of `SetParameterValuesFault` (R-SPV-4).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParameterFault {
-    /// The name as the ACS wrote it.
+    /// The name as the ACS wrote it, as far as it could be one.
     pub name: String,
     /// 9001, 9002, 9005, 9006, 9007 or 9008 (R-SPV-5).
     pub code: Code,

@@ -210,6 +210,21 @@ impl<S: AsRef<str>> Extend<S> for Keys {
     }
 }
 
+/// How a change of a value that is watched actively becomes known (N-3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Bell {
+    /// The kernel tells, over netlink: bits of [`crate::sys::netlink::events::topic`].
+    Kernel(u8),
+    /// The file tells, or the folder with all names in it when the path ends with a slash.
+    File(String),
+    /// Nobody tells: it is compared now and then.
+    None,
+    /// Nobody tells, and looking is dear: another process is asked, or there is hardly ever the same
+    /// value twice, so that every look would make a session. Active notification of such a parameter is
+    /// refused where the standard allows it (R-SPA-6).
+    Dear,
+}
+
 /// A place where values live.
 pub trait Handler {
     /// The keys of the instances of a table that exist now, in the order they are to be numbered.
@@ -281,6 +296,13 @@ pub trait Handler {
     fn add_key(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, number: u32) -> Result<String, Failure> {
         let _ = (ctx, row, number);
         Err(Failure::denied("no rows can be added here"))
+    }
+
+    /// Says by which bells a change of `want` becomes known, one or several, or of which instances there
+    /// are when `want` is none. What only the agent changes has none. Asks no source.
+    fn bells(&self, ctx: &Ctx<'_>, row: &Row<'_>, want: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        let _ = (ctx, row, want);
+        ring(Bell::None);
     }
 
     /// The session has ended: services that the committed changes need are reloaded now.

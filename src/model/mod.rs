@@ -4,6 +4,7 @@
 
 mod alias;
 mod attributes;
+mod bells;
 pub mod builtin;
 mod create;
 mod cursor;
@@ -23,9 +24,11 @@ pub mod sample;
 pub mod schema;
 mod served;
 mod set;
+mod sweep;
 mod transaction;
 pub mod tree;
 pub mod trial;
+mod watched;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use super::served::Numbers;
 use super::transaction::parameter_key;
 use super::tree::{Status, Tree, Writer};
 use super::trial::Touched;
+use super::watched::Edits;
 use crate::state::journal::Batch;
 
 /// The number of a row that is about to be made, and where it will stand.
@@ -54,6 +55,7 @@ impl Tree {
             return Err(invalid("no rows can be added here"));
         }
         let (table, numbers) = (target.object, target.numbers);
+        let before = self.count_of(table, numbers);
         let NewNumber { number, known, above, place } = self.new_number(table, numbers)?;
         let mut batch = Batch::default();
         if let Some(alias) = alias {
@@ -73,6 +75,12 @@ impl Tree {
         self.carry_out(&mut planned, trial)?;
         self.keep_record((table, numbers), with_row(&known, number, &name), &mut batch);
         self.supersede(&(table, numbers));
+        if key.is_some() {
+            let mut edits = Edits::default();
+            self.tell_count(&mut edits, table, numbers, before, before + 1);
+            let volatile = self.batch_edits(edits, &mut batch);
+            self.keep_volatile(volatile);
+        }
         self.index.insert(&(table, numbers), number, &name);
         Ok((number, self.conclude(planned, batch, key, trial)?))
     }
@@ -194,6 +202,9 @@ impl Tree {
         let Some(depth) = place.depth.checked_sub(1) else {
             return Err(invalid("no row"));
         };
+        let mut list = place.numbers;
+        list[depth] = 0; // depth is below that of a place
+        let before = self.count_of(table, list);
         let trial =
             self.goes_on_trial(writer, &[Touched { object: table, numbers: place.numbers, set: None }])?;
         let mut planned = Vec::new();
@@ -224,13 +235,14 @@ impl Tree {
         let mut path = String::new();
         self.served.write_path(table, place.numbers(), &mut path);
         let mut batch = Batch::default();
-        for kind in ["v/", "l/", "a/", "r/", "i/"] {
+        for kind in ["v/", "l/", "a/", "i/"] {
             let prefix = format!("{kind}{path}");
             for (key, _) in self.journal.borrow().scan(&prefix) {
                 batch.delete(key);
             }
         }
-        self.clear_references(&path, &mut batch);
+        let mut edits = Edits::default();
+        self.clear_references(&path, key.map(|_| &mut edits), &mut batch);
         let promises = (self.promised.clone(), self.overlay.clone(), self.trial.clone());
         self.hide_promises(table, place.numbers(), &path);
         // A delete that waits itself is made behind what was promised before it.
@@ -239,22 +251,49 @@ impl Tree {
             self.trial_without(&path, trial, &mut batch);
         }
         self.watch.forget(&path);
-        // `depth` is below that of a place
-        let (number, mut numbers) = (place.numbers[depth], place.numbers);
-        numbers[depth] = 0;
+        let (number, numbers) = (place.numbers[depth], list);
         let known = self.record(&(table, numbers));
         let left = record::entries(&known).filter(|e| e.0 != number);
         let new = record::encode(record::next(&known), known.len().max(4), left);
         self.keep_record((table, numbers), new, &mut batch);
         self.supersede(&(table, numbers));
+        if key.is_some() {
+            self.tell_count(&mut edits, table, list, before, before.saturating_sub(1));
+        }
+        let volatile = self.batch_edits(edits, &mut batch);
+        self.keep_volatile(volatile);
         self.index.remove(&(table, numbers), number, depth);
         let done = self.conclude(planned, batch, key, trial);
         done.inspect_err(|_| (self.promised, self.overlay, self.trial) = promises)
     }
 
+    /// How many rows a list has.
+    pub(super) fn count_of(&mut self, table: ObjectId, numbers: Numbers) -> usize {
+        let slot = self.list(table, numbers);
+        self.index.list(slot).map_or(0, |l| l.len())
+    }
+
+    /// I-9: the ACS knows how many rows there are now, when it knew before.
+    pub(super) fn tell_count(
+        &self,
+        edits: &mut Edits,
+        table: ObjectId,
+        numbers: Numbers,
+        before: usize,
+        after: usize,
+    ) {
+        let table = self.served.schema.object(table);
+        if let (Some(count), Some(parent)) = (table.entries(), table.parent()) {
+            // The table's own number is 0: these are the numbers of its parent.
+            let place = (parent.id, &numbers, count.id);
+            self.tell_step(edits, place, &before.to_string(), &after.to_string());
+        }
+    }
+
     /// R-SPV-18: stored references to a row that goes away, or to something below it, become empty.
     /// What handlers hold they refer to by key, and a key without a row is left out when read.
-    fn clear_references(&mut self, path: &str, batch: &mut Batch) {
+    /// With `edits` the ACS does it, and knows (I-9).
+    fn clear_references(&mut self, path: &str, mut edits: Option<&mut Edits>, batch: &mut Batch) {
         for (key, value) in self.journal.borrow().scan("v/") {
             let name = key.get(2..).unwrap_or("");
             let Ok(value) = std::str::from_utf8(value) else {
@@ -264,9 +303,14 @@ impl Tree {
                 continue;
             };
             // Also where the row that refers is gone at present.
-            if self.param_at(name).is_some_and(|p| self.is_reference(p)) {
-                batch.put(key, left);
+            let Some(param) = self.param_at(name).filter(|p| self.is_reference(*p)) else {
+                continue;
+            };
+            let row = name.rfind('.').and_then(|dot| self.served.row_at(name.get(..=dot)?));
+            if let (Some(edits), Some((object, numbers))) = (edits.as_deref_mut(), row) {
+                self.tell_step(edits, (object, &numbers, param), value, &left);
             }
+            batch.put(key, left);
         }
     }
 

@@ -1,5 +1,7 @@
 //! What the tree is asked: the entries of SetParameterValues and SetParameterAttributes.
 
+use std::borrow::Cow;
+
 /// One entry of SetParameterValues (A.3.2.1).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParameterValue {
@@ -8,7 +10,7 @@ pub struct ParameterValue {
     /// Text content, XML unescaped.
     pub value: String,
     /// Local name of the xsi:type (`boolean`), when there was one (E-30, E-31).
-    pub xsi_type: Option<String>,
+    pub xsi_type: Option<Cow<'static, str>>,
 }
 
 /// One entry of SetParameterAttributes (A.3.2.4).

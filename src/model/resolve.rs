@@ -50,6 +50,11 @@ impl From<&'static str> for Trouble {
     }
 }
 
+/// A name of a peer as a fault repeats it: whole as long as it could be one.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().take(MAX_PATH).collect()
+}
+
 impl Tree {
     /// Finds what a name means; with `wildcards` it may hold `*`. An alias stands for its instance.
     ///
@@ -67,11 +72,7 @@ impl Tree {
         let found = Path::parse(name).map_err(Trouble::Name).and_then(|path| self.find(&path, allow));
         found.map_err(|trouble| match trouble {
             Trouble::Fault(fault) => fault,
-            Trouble::Name(why) => {
-                // A peer's text is quoted whole only as long as it could be a name.
-                let shown: String = name.chars().take(MAX_PATH).collect();
-                Fault::new(Code::INVALID_NAME, format!("{shown}: {why}"))
-            }
+            Trouble::Name(why) => Fault::new(Code::INVALID_NAME, format!("{}: {why}", shown(name))),
         })
     }
 

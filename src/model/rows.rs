@@ -12,7 +12,7 @@ use super::tree::{Item, Tree};
 use std::rc::Rc;
 
 /// The most text that one handler may give for one row, in bytes; beyond it the row reads neutral.
-const MAX_ROW: usize = 1 << 20;
+pub(super) const MAX_ROW: usize = 1 << 20;
 
 /// Where the value of a parameter comes from.
 #[derive(Clone, Copy)]
@@ -49,6 +49,13 @@ pub struct Plan {
     /// The parameters in the order of the answer.
     pub cells: Vec<Cell>,
     groups: Vec<Group>,
+}
+
+impl Plan {
+    /// Whether it reads rows of this object.
+    pub fn is_of(&self, object: ObjectId) -> bool {
+        self.object == object
+    }
 }
 
 /// Buffers that reading reuses.
@@ -123,21 +130,22 @@ impl Tree {
     }
 
     /// Reads a row and gives each of its values. `path` is the row's path with its final dot, and is
-    /// so again afterwards.
+    /// so again afterwards. `false` when a source could not be read, and what it has reads neutral.
     pub(super) fn read_row(
         &mut self,
         plan: &Plan,
         place: &Place,
         path: &mut String,
         out: &mut dyn FnMut(Item<'_>),
-    ) {
+    ) -> bool {
         let mut fields = std::mem::take(&mut self.buffers.fields);
         let mut text = std::mem::take(&mut self.buffers.text);
         if fields.len() < plan.groups.len() {
             fields.resize_with(plan.groups.len(), Fields::default);
         }
+        let mut whole = true;
         for (group, fields) in plan.groups.iter().zip(&mut fields) {
-            self.ask_row(plan.object, group, place, fields);
+            whole &= self.ask_row(plan.object, group, place, fields);
         }
         let base = path.len();
         for cell in &plan.cells {
@@ -166,10 +174,11 @@ impl Tree {
         }
         self.buffers.fields = fields;
         self.buffers.text = text;
+        whole
     }
 
-    /// Asks one handler for its parameters of one row.
-    fn ask_row(&mut self, object: ObjectId, group: &Group, place: &Place, fields: &mut Fields) {
+    /// Asks one handler for its parameters of one row; `false` when it could not tell.
+    fn ask_row(&mut self, object: ObjectId, group: &Group, place: &Place, fields: &mut Fields) -> bool {
         fields.reset(group.wants.len());
         let served = &self.served;
         let want: Vec<Want<'_>> = group
@@ -187,11 +196,11 @@ impl Tree {
         };
         let ctx = Ctx { epoch: self.epoch, root: &self.root };
         let Some(handler) = self.handlers.get_mut(group.handler as usize) else {
-            return;
+            return false;
         };
         let trouble = match handler.get(&ctx, &row, &want, fields) {
             Ok(()) if fields.len() > MAX_ROW => "more than 1 MiB for one row".to_owned(),
-            Ok(()) => return,
+            Ok(()) => return true,
             Err(failure) => failure.text,
         };
         let complained = &mut self.buffers.complained;
@@ -205,6 +214,7 @@ impl Tree {
         // The room that too much text took is not kept.
         *fields = Fields::default();
         fields.reset(group.wants.len());
+        false
     }
 
     fn value_of(

@@ -3,7 +3,7 @@
 
 use super::fault::Code;
 use super::grammar;
-use super::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
+use super::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 use super::schema::{Platform, Schema};
 use super::tree::{Handlers, Tree};
 use crate::state::journal::Journal;
@@ -52,6 +52,8 @@ pub struct Memory {
     pub code: Option<Code>,
     /// The handler cannot undo.
     pub one_way: bool,
+    /// By parameter, or by table (`Device.X.{i}.`), what tells of a change; nobody of what is not here.
+    pub bells: BTreeMap<String, Vec<Bell>>,
 }
 
 impl Memory {
@@ -213,6 +215,15 @@ impl Handler for MemoryHandler {
         let mut memory = self.0.borrow_mut();
         memory.call("add_key", &name(row))?;
         Ok(format!("k{number}"))
+    }
+
+    fn bells(&self, _: &Ctx<'_>, row: &Row<'_>, want: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        let memory = self.0.borrow();
+        let name = want.map_or(row.object.path(), |w| w.param.name());
+        match memory.bells.get(name) {
+            Some(bells) => bells.iter().cloned().for_each(ring),
+            None => ring(Bell::None),
+        }
     }
 
     fn session_ended(&mut self, _: &Ctx<'_>) {

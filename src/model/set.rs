@@ -1,7 +1,6 @@
 //! SetParameterValues: everything is checked, and every fault collected, before a transaction begins
 //! (R-GEN-5, R-SPV-1 to 20).
 
-use super::attributes::hash;
 use super::fault::{Code, Fault, ParameterFault};
 use super::handler::Failure;
 use super::index::Place;
@@ -9,16 +8,21 @@ use super::intent::{NewValue, Op, Planned};
 use super::kind::Misfit;
 use super::kind::forms::items;
 use super::request::ParameterValue;
-use super::resolve::{Allow, Target};
+use super::resolve::{Allow, Target, shown};
 use super::schema::{ObjectId, ParamId, SourceKind, flag};
 use super::served::{MAX_DEPTH, Numbers};
 use super::transaction::parameter_key;
 use super::tree::{Status, Tree, Writer};
 use super::trial::Touched;
+use super::watched::Edits;
 use crate::state::journal::Batch;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The most that is said of bad parameters in one fault, names and reasons together, in bytes: what a
+/// set of [`MAX_SET`] parameters with names of the standard's takes. Escaped it may be six times as much,
+/// and it stands in memory whole.
+pub(super) const MAX_FAULTS: usize = 512 * 1024;
 /// The most parameters that one SetParameterValues may set; beyond it 9004.
 pub const MAX_SET: usize = 4096;
 
@@ -99,7 +103,7 @@ impl Tree {
                     }
                     checked.push((at, one));
                 }
-                Err((code, text)) => faults.push(ParameterFault { name: entry.name.clone(), code, text }),
+                Err((code, text)) => faults.push(ParameterFault { name: shown(&entry.name), code, text }),
             }
         }
         self.name_created(&mut checked);
@@ -196,7 +200,8 @@ impl Tree {
         }
         let schema = &self.served.schema;
         let general = format!("{}{}", schema.object(target.object).path(), schema.param(param).name());
-        (self.judge)(self, &general, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
+        let judge = self.judge.clone();
+        judge(self, &general, &value).map_err(|why| (Code::INVALID_VALUE, why))?;
         if self.served.source(param).is_some_and(|s| s.kind == SourceKind::Alias) {
             self.check_alias(target.object, place.numbers(), &value)
                 .map_err(|why| (Code::INVALID_VALUE, why))?;
@@ -420,28 +425,29 @@ impl Tree {
 
     /// I-9, R-SPV-26: what the ACS wrote is known to it: the new values, as they now read.
     fn tell_written(&mut self, checked: &[(usize, Checked)], planned: &[Planned], batch: &mut Batch) {
+        let mut edits = Edits::default();
+        self.tell_created(&mut edits);
         for (_, one) in checked {
-            let path = self.param_path(one.object, &one.place.numbers, one.param);
-            if self.attributes_of(one.param, &path).notification == 0 {
+            if self.attributes_of(one.object, &one.place.numbers, one.param).notification == 0 {
                 continue;
             }
-            let param = self.served.schema.param(one.param);
             let promised = planned.iter().any(|p| {
                 p.after
                     && p.numbers == one.place.numbers
                     && matches!(&p.op, Op::Set(values) if values.iter().any(|v| v.param == one.param))
             });
             let handled = self.served.source(one.param).is_some_and(|s| self.served.handler(s).is_some());
-            let value = match () {
-                () if param.has(flag::HIDDEN) => String::new(),
-                // A handler may read back another form than the one written.
-                () if handled && !promised => {
-                    self.read(one.object, &one.place, &[one.param], false).pop().unwrap_or_default()
-                }
-                () => one.value.clone(),
+            let command = self.served.schema.param(one.param).has(flag::COMMAND);
+            // A handler may read back another form than the one written.
+            let value = match (handled && !promised) || command {
+                true => self.read(one.object, &one.place, &[one.param], true).pop().unwrap_or_default(),
+                false => one.value.clone(),
             };
-            self.tell(one.object, &path, hash(&value), batch);
+            let print = self.print_of(one.param, &value);
+            self.tell(&mut edits, one.object, &one.place.numbers, one.param, print);
         }
+        let volatile = self.batch_edits(edits, batch);
+        self.keep_volatile(volatile);
     }
 }
 
@@ -455,15 +461,22 @@ pub(super) fn refuse(
     bad: BTreeMap<usize, (Code, String)>,
 ) -> Result<(), Fault> {
     for (at, (code, text)) in bad {
-        let name = list.get(at).map(|e| e.name.clone()).unwrap_or_default();
+        let name = list.get(at).map(|e| shown(&e.name)).unwrap_or_default();
         faults.push(ParameterFault { name, code, text });
     }
-    match faults.is_empty() {
-        true => Ok(()),
-        false => Err(Fault {
-            code: Code::INVALID_ARGUMENTS,
-            text: "Invalid arguments".to_owned(),
-            parameters: faults,
-        }),
+    if faults.is_empty() {
+        return Ok(());
     }
+    let mut told = 0;
+    let fit = |fault: &&ParameterFault| {
+        told += fault.name.len() + fault.text.len();
+        told <= MAX_FAULTS
+    };
+    let fit = faults.iter().take_while(fit).count();
+    let text = match faults.len() - fit {
+        0 => "Invalid arguments".to_owned(),
+        more => format!("Invalid arguments; {more} more of them are not told"),
+    };
+    faults.truncate(fit);
+    Err(Fault { code: Code::INVALID_ARGUMENTS, text, parameters: faults })
 }

@@ -18,7 +18,7 @@ use crate::state::journal::{Batch, MAX_VALUE};
 const INTENT: &str = "t/intent";
 const PROMISED: &str = "t/promised";
 /// The longest ParameterKey, in characters (R-SPV-12).
-const MAX_PARAMETER_KEY: usize = 32;
+pub(super) const MAX_PARAMETER_KEY: usize = 32;
 
 /// The ParameterKey that comes with a change, when the ACS makes it.
 ///

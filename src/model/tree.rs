@@ -1,10 +1,11 @@
 //! The tree: schema, handlers, instances and journal put together. One owner (the engine), no locks.
 //!
 //! What it is asked lies in the files beside this one: names (`resolve`), instances (`index`), rows
-//! (`rows`), answers (`cursor`), changes (`transaction`), attributes and notification (`attributes`).
+//! (`rows`), answers (`cursor`), changes (`transaction`), attributes and notification (`attributes`,
+//! `watched`, `sweep`, `bells`).
 
 use super::alias::Aliases;
-use super::attributes::{Watch, general};
+use super::attributes::general;
 use super::create::Created;
 use super::cursor::{MAX_NAMES, Pins, What};
 use super::fault::{Code, Fault};
@@ -15,6 +16,7 @@ use super::resolve::Target;
 use super::rows::Buffers;
 use super::schema::{ObjectId, ParamId, Platform, Schema, SourceKind, flag};
 use super::served::{Numbers, Served};
+use super::sweep::Watch;
 use super::trial::{Record, State};
 use crate::state::journal::{Batch, Journal, MAX_VALUE};
 use std::cell::RefCell;
@@ -22,8 +24,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+pub use super::bells::Bells;
 pub use super::cursor::Selection;
 pub use super::cursor::shown::Naming;
+pub use super::sweep::SALT;
 
 /// No row is added and no value is set that would make the journal larger than this, in bytes: it
 /// stands in memory too.
@@ -88,15 +92,6 @@ pub enum Item<'a> {
     },
 }
 
-/// What a sweep over the watched parameters found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Changes {
-    /// Some parameter with passive or active notification differs from what was last reported.
-    pub any: bool,
-    /// One of them has active notification: a session is due.
-    pub active: bool,
-}
-
 /// The tree.
 pub struct Tree {
     pub(super) served: Served,
@@ -134,7 +129,7 @@ pub struct Tree {
 
 /// Judges what a parameter is to be set to beyond its type: its path with `{i}`, the value. The reason
 /// makes a fault 9007.
-pub type Judge = fn(&mut Tree, &str, &str) -> Result<(), String>;
+pub type Judge = Rc<dyn Fn(&mut Tree, &str, &str) -> Result<(), String>>;
 
 impl Tree {
     /// Opens the tree and puts right what the last process left: a transaction without its "done" is
@@ -170,7 +165,7 @@ impl Tree {
             watch,
             troubles: Vec::new(),
             forced,
-            judge: |_, _, _| Ok(()),
+            judge: Rc::new(|_, _, _| Ok(())),
         };
         tree.forget_volatile();
         tree.recover(&mut notes);
@@ -181,7 +176,7 @@ impl Tree {
     /// Alias, a stored value) would be another row's now.
     fn forget_volatile(&mut self) {
         let mut batch = Batch::default();
-        for kind in ["v/", "l/", "a/", "r/", "i/"] {
+        for kind in ["v/", "l/", "a/", "i/"] {
             for (key, _) in self.journal.borrow().scan(kind) {
                 let path = key.get(2..).unwrap_or("");
                 // A table without its instance is the object of its instances.
@@ -214,8 +209,8 @@ impl Tree {
     }
 
     /// Has values judged by who gives them their meaning.
-    pub fn judge_with(&mut self, judge: Judge) {
-        self.judge = judge;
+    pub fn judge_with(&mut self, judge: impl Fn(&mut Tree, &str, &str) -> Result<(), String> + 'static) {
+        self.judge = Rc::new(judge);
     }
 
     /// A new RPC: sources are read afresh.

@@ -50,6 +50,15 @@ impl Buffer {
         self.output.get(from..to).unwrap_or(&[])
     }
 
+    /// Whether a parser can be given what is there while a head is awaited: all of the head, or what is
+    /// none and shall fail. A part of one may end amidst something that is only put right when it is whole.
+    pub fn has_head(&self) -> bool {
+        const BEGINNING: &[u8] = b"HTTP/";
+        let text = self.unconsumed().trim_ascii_start();
+        let known = BEGINNING.len().min(text.len());
+        head_end(text).is_some() || text.len() > MAX_HEAD || text.get(..known) != BEGINNING.get(..known)
+    }
+
     /// Makes the head one that the parser takes (T-17, T-18): interim responses are dropped,
     /// folded lines unfolded, blanks before a colon put behind it. Called while a head is awaited.
     pub fn tidy_head(&mut self) {
@@ -177,6 +186,25 @@ mod tests {
         for (text, want) in table {
             assert_eq!(tidied(text), want, "{text:?}");
         }
+    }
+
+    // Proves: T-18
+    #[test]
+    fn t18_parts_of_heads_wait() {
+        let whole = "\r\nHTTP/1.1 200 OK\r\nContent-Length : 1\r\n\r\nx";
+        let has = |text: &str| {
+            let mut buffer = Buffer::default();
+            buffer.make_room(text.len() + 1);
+            buffer.input.get_mut(..text.len()).expect("room").copy_from_slice(text.as_bytes());
+            buffer.input_appended(text.len());
+            buffer.has_head()
+        };
+        for end in 0..whole.len() {
+            assert_eq!(has(&whole[..end]), end == whole.len() - 1, "{end}");
+        }
+        assert!(
+            has(whole) && has("ICY") && has("<html>") && has(&("HTTP/".to_owned() + &"x".repeat(MAX_HEAD)))
+        );
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl Response {
     }
 }
 
-/// The largest response body that is read, as it comes and decoded.
+/// The largest response body that is read, in bytes, as it comes and decoded. What its Content-Length says
+/// reserves no memory.
 pub const MAX_BODY: usize = 2 * 1024 * 1024 + 64 * 1024;
 /// The most processor time that decoding it may take; in earnest it is some 10 ms for the largest one on a
 /// PC, and some hundred on a slow router.
@@ -179,8 +180,29 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// How far a session came toward the ACS, in this order. Who changed the way to the ACS learns from it
+/// whether the way is at fault: from [`Reached::Refused`] on it is not.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Reached {
+    /// Nothing: perhaps the name has no address, perhaps nobody was asked for it.
+    #[default]
+    Nothing,
+    /// There was an address for the name; nobody answered there.
+    Resolved,
+    /// TCP, and then silence where TLS should have been.
+    Tcp,
+    /// The other end answered and refused: a reset, a TLS alert, a certificate that is no good.
+    Refused,
+    /// A whole connection: TCP, and TLS where the URL is https.
+    Connected,
+    /// HTTP: the status of the last response.
+    Answered(u16),
+}
+
 /// The most redirects in a row that are followed (T-25).
 pub const MAX_REDIRECTS: u32 = 5;
+/// The most headers of a response; more fail the session. (ureq itself stops at 128.)
+pub const MAX_HEADERS: usize = 100;
 /// The most of a challenge's or redirect's own body that is read to keep the connection.
 const MAX_IGNORED: u64 = 64 * 1024;
 /// The most of an error's body that is told.
@@ -293,6 +315,11 @@ impl Client {
         }
     }
 
+    /// How far the session has come until now.
+    pub fn reached(&self) -> Reached {
+        self.shared.reached()
+    }
+
     /// The local address of the last connection: what the connection-request URL shows.
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.local_address
@@ -316,7 +343,11 @@ impl Client {
                 (note.failure.take(), note.broken, note.received, note.wanted)
             };
             let error = match result {
+                Ok(answer) if answer.headers().len() > MAX_HEADERS => {
+                    return Err(Error::TooLarge(format!("a response with more than {MAX_HEADERS} headers")));
+                }
                 Ok(answer) => {
+                    self.shared.came(Reached::Answered(answer.status().as_u16()));
                     self.note_head(answer.headers());
                     return Ok(answer);
                 }
@@ -413,7 +444,7 @@ impl Client {
     fn target(&self, headers: &HeaderMap, redirects: u32) -> Result<Url, Error> {
         let refused = |why: &str| Error::Redirect(format!("{} {why}", self.url.host));
         if redirects > MAX_REDIRECTS {
-            return Err(refused("leads to more than 5 redirects in a row"));
+            return Err(refused(&format!("leads to more than {MAX_REDIRECTS} redirects in a row")));
         }
         let locations = texts(headers, header::LOCATION);
         let location = locations
@@ -448,8 +479,8 @@ impl Client {
                 Err(e) => Err(self.failure(e)),
             },
             Ok(None) => {
-                let capacity = length.and_then(|length| usize::try_from(length).ok());
-                let mut body = Vec::with_capacity(capacity.map_or(0, |c| c + 1));
+                // It grows with what comes, not by what the peer says will come.
+                let mut body = Vec::new();
                 match reader.take(limit + 1).read_to_end(&mut body) {
                     Ok(_) if body.len() > MAX_BODY => Err(too_large()),
                     Ok(_) => Ok(Response::new(body)),
@@ -488,7 +519,7 @@ impl Client {
 
     /// Reads a body that nobody wants, so that its connection can be used again (T-5).
     fn ignore(&self, mut answer: Answer) -> Result<(), Error> {
-        let mut reader = answer.body_mut().as_reader().take(MAX_IGNORED);
+        let mut reader = answer.body_mut().as_reader().take(MAX_IGNORED + 1); // its end is seen too
         match io::copy(&mut reader, &mut io::sink()) {
             Ok(_) => Ok(()),
             Err(e) => match self.failure(e) {

@@ -18,7 +18,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout};
 
-use super::client::{Error, Options};
+use super::client::{Error, Options, Reached};
 use super::line::{Line, Shared, after};
 use super::tls;
 use super::url::Url;
@@ -56,6 +56,7 @@ impl Opener {
         self.shared.check()?;
         let until = after(self.shared.timeouts.connect);
         let addresses = self.addresses(url, until)?;
+        self.shared.came(Reached::Resolved);
         let mut last = Error::Resolve(format!("{} has no address", url.host));
         for (place, &address) in addresses.iter().enumerate() {
             // A silent address leaves their share of the time to those behind it.
@@ -78,6 +79,7 @@ impl Opener {
 
     fn finish(&self, socket: TcpStream, url: &Url, until: Instant) -> Result<Line, Error> {
         let mut line = Line::new(socket, &url.host, Arc::clone(&self.shared));
+        self.shared.came(if url.https { Reached::Tcp } else { Reached::Connected });
         if url.https {
             let none = || Error::Credentials("https without TLS settings".to_string());
             let config = self.tls.as_ref().ok_or_else(none)?;
@@ -135,7 +137,12 @@ impl Opener {
     }
 
     fn reach(&self, address: SocketAddr, until: Instant) -> Result<TcpStream, Error> {
-        let failed = |e: Errno| Error::Connect(format!("connect to {address}: {}", e.desc()));
+        let failed = |e: Errno| {
+            if e == Errno::ECONNREFUSED {
+                self.shared.came(Reached::Refused);
+            }
+            Error::Connect(format!("connect to {address}: {}", e.desc()))
+        };
         let family = match address {
             SocketAddr::V4(_) => AddressFamily::Inet,
             SocketAddr::V6(_) => AddressFamily::Inet6,
@@ -220,6 +227,7 @@ mod tests {
         assert!(line.local_address().is_some());
         let (_, _, order) = opener.known.as_ref().expect("known");
         assert_eq!(order, &[good, other_family, refused, refused]);
+        assert_eq!(opener.shared.reached(), Reached::Connected);
         drop(listener);
         match opener.open(&url).err() {
             Some(Error::Connect(text)) => assert!(text.contains("refused"), "{text}"),

@@ -4,8 +4,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::client::{Error, Options};
-use super::digest::{self, Answering, Challenge};
+use super::digest::{self, Answering, Challenge, MAX_CHALLENGES};
 use super::url::Url;
+
+/// How many challenges of one place are answered for one POST (S-18): a plain one, and a stale nonce
+/// behind it. Beyond it the session fails. A redirect to another place begins anew, and of those
+/// there are few.
+pub const MAX_ANSWERS: u32 = 2;
 
 /// What is sent to the origin that challenged.
 enum Scheme {
@@ -25,16 +30,14 @@ pub struct Credentials {
     /// The origin that challenged us: nobody else gets an answer.
     answering: Option<(Url, Scheme)>,
     cnonce: String,
-    /// A plain challenge was answered for the present POST.
-    answered: bool,
-    /// A stale nonce was replaced for the present POST.
-    refreshed: bool,
+    /// Challenges answered for the present POST, at the present place.
+    answers: u32,
 }
 
 impl Credentials {
     /// Refuses what a header cannot carry. `https` says how the session begins.
     pub fn new(options: &Options, https: bool) -> Result<Credentials, Error> {
-        if !options.username.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        if !digest::is_speakable(&options.username) {
             let text = "acs.username holds a character other than visible ASCII";
             return Err(Error::Credentials(text.to_string()));
         }
@@ -45,15 +48,13 @@ impl Credentials {
             basic_over_http: options.basic_over_http,
             answering: None,
             cnonce: String::new(),
-            answered: false,
-            refreshed: false,
+            answers: 0,
         })
     }
 
     /// A new POST: it may be challenged again.
     pub fn begin(&mut self) {
-        self.answered = false;
-        self.refreshed = false;
+        self.answers = 0;
     }
 
     /// A new connection has a new cnonce (S-17).
@@ -106,16 +107,16 @@ impl Credentials {
         if !self.answering.as_ref().is_some_and(same) {
             self.begin(); // led here by a redirect
         }
-        let challenges: Vec<Challenge> = headers.iter().flat_map(|h| digest::parse(h)).collect();
+        let challenges: Vec<Challenge> =
+            headers.iter().flat_map(|h| digest::parse(h)).take(MAX_CHALLENGES).collect();
         let strongest = strongest(&challenges, &self.cnonce);
         let stale = |c: &Challenge| c.get("stale").is_some_and(|v| v.eq_ignore_ascii_case("true"));
-        let is_stale = strongest.as_ref().is_some_and(|(c, _)| stale(c)) && self.answered;
-        if self.answered && (!is_stale || self.refreshed) {
+        let is_stale = strongest.as_ref().is_some_and(|(c, _)| stale(c));
+        if self.answers >= MAX_ANSWERS || (self.answers > 0 && !is_stale) {
             let text = format!("{} refused our user name or password (401)", url.host);
             return Err(Error::Authentication(text));
         }
-        self.answered = true;
-        self.refreshed = is_stale;
+        self.answers += 1;
         if self.username.is_empty() && self.password.is_empty() {
             let text = format!("{} asks for credentials, and none are set", url.host);
             return Err(Error::Authentication(text));

@@ -9,6 +9,11 @@ use sha2::{Digest as _, Sha256};
 pub const MAX_CHALLENGES: usize = 16;
 /// The most parameters read of one challenge; one that has more is dropped.
 pub const MAX_PARAMETERS: usize = 32;
+/// The longest name of a scheme or parameter, in bytes; reading stops at a longer one.
+pub const MAX_NAME: usize = 64;
+/// The longest value of a parameter, in bytes; a challenge with a longer one is dropped. Realm, nonce
+/// and opaque come back in our answer, whose header has to fit the output buffer.
+pub const MAX_PARAMETER: usize = 2048;
 
 /// One element of `WWW-Authenticate`, or the one of `Authorization`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -38,7 +43,8 @@ impl Challenge {
 }
 
 /// Reads a header value that holds one or several challenges (S-19). Reading stops at the first
-/// thing that is no challenge; the one it stands in is dropped, those before it stay.
+/// thing that is no challenge; the one it stands in is dropped, those before it stay. So does one
+/// with a control character: what it says is echoed in a header of ours.
 pub fn parse(value: &str) -> Vec<Challenge> {
     let mut scan = Scan { rest: value };
     let mut found: Vec<Challenge> = Vec::new();
@@ -59,7 +65,7 @@ impl<'a> Scan<'a> {
             return false;
         }
         let word = self.token();
-        if word.is_empty() {
+        if word.is_empty() || word.len() > MAX_NAME {
             found.pop();
             return false;
         }
@@ -68,7 +74,8 @@ impl<'a> Scan<'a> {
             let Some(last) = found.last_mut() else {
                 return false;
             };
-            let value = self.value();
+            let sound = |value: &String| value.len() <= MAX_PARAMETER && !value.contains(unspeakable);
+            let value = self.value().filter(sound);
             return match value {
                 Some(value) if last.parameters.len() < MAX_PARAMETERS => {
                     last.parameters.push((word.to_ascii_lowercase(), value));
@@ -143,7 +150,17 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// A text as a quoted-string, its quotes included.
+/// Whether a header can carry a user name: visible ASCII and spaces.
+pub fn is_speakable(username: &str) -> bool {
+    username.bytes().all(|b| matches!(b, b' '..=b'~'))
+}
+
+/// What no header can carry: control characters but the tab.
+fn unspeakable(c: char) -> bool {
+    c.is_ascii_control() && c != '\t'
+}
+
+/// A text as a quoted-string, its quotes included. The caller keeps control characters out of it.
 pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -458,6 +475,12 @@ mod tests {
         assert_eq!(parse(&many).len(), MAX_CHALLENGES);
         let long = format!("Digest {}", "a=b, ".repeat(MAX_PARAMETERS + 1));
         assert_eq!(parse(&long).len(), 0);
+        for (value, name, found) in
+            [(MAX_PARAMETER, MAX_NAME, 1), (MAX_PARAMETER + 1, 1, 0), (1, MAX_NAME + 1, 0)]
+        {
+            let challenge = format!("Digest {}=\"{}\"", "n".repeat(name), "v".repeat(value));
+            assert_eq!(parse(&challenge).len(), found, "{value} {name}");
+        }
     }
 
     #[test]

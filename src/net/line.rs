@@ -15,11 +15,14 @@ use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::buffer::{Buffer, MAX_HEAD, is_interim};
-use super::client::{Error, MAX_BODY, Timeouts};
+use super::client::{Error, MAX_BODY, Reached, Timeouts};
 use super::tls;
 
-/// The most bytes taken in for one response: its body in whatever chunks, and its trailers.
+/// The most bytes taken in for one response: its body in whatever chunks, and its trailers; with TLS as
+/// they come, records without content included.
 const MAX_RESPONSE: usize = 8 * MAX_BODY;
+/// The most bytes taken in for a TLS handshake; a chain of certificates is a few thousand.
+const MAX_HANDSHAKE: usize = 512 * 1024;
 /// How long an ACS that has answered already may leave the rest of a request unread.
 const UNREAD_GRACE: Duration = Duration::from_secs(1);
 
@@ -32,6 +35,7 @@ pub struct Shared {
     /// When the session must be over.
     pub end: Instant,
     note: Mutex<Note>,
+    reached: Mutex<Reached>,
 }
 
 /// What a connection tells the client about the request under way.
@@ -52,7 +56,27 @@ pub struct Note {
 impl Shared {
     /// The session begins now.
     pub fn new(wake: OwnedFd, timeouts: Timeouts) -> Shared {
-        Shared { wake, timeouts, end: after(timeouts.session), note: Mutex::new(Note::default()) }
+        Shared {
+            wake,
+            timeouts,
+            end: after(timeouts.session),
+            note: Mutex::default(),
+            reached: Mutex::default(),
+        }
+    }
+
+    /// The session came as far as this.
+    pub fn came(&self, place: Reached) {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of several responses the last counts.
+        if place > *reached || matches!(place, Reached::Answered(_)) {
+            *reached = place;
+        }
+    }
+
+    /// How far the session came.
+    pub fn reached(&self) -> Reached {
+        *self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The note; one thread only ever takes it.
@@ -153,7 +177,19 @@ impl Line {
 
     /// Does the TLS handshake; from then on everything goes through it.
     pub fn secure(&mut self, connection: ClientConnection, until: Instant) -> Result<(), Error> {
+        let done = self.handshake(connection, until);
+        match &done {
+            Ok(()) => self.shared.came(Reached::Connected),
+            // An alert, a bad certificate, a closed connection: all but silence is an answer.
+            Err(Error::Tls(_)) => self.shared.came(Reached::Refused),
+            Err(_) => {}
+        }
+        done
+    }
+
+    fn handshake(&mut self, connection: ClientConnection, until: Instant) -> Result<(), Error> {
         const PHASE: &str = "TLS handshake";
+        let mut taken: usize = 0;
         let tls = self.tls.insert(Box::new(connection));
         loop {
             while tls.wants_write() {
@@ -174,7 +210,12 @@ impl Line {
                     let text = format!("{} closed the connection during the {PHASE}", self.host);
                     return Err(Error::Tls(text));
                 }
-                Ok(_) => {
+                Ok(amount) => {
+                    taken = taken.saturating_add(amount);
+                    if taken > MAX_HANDSHAKE {
+                        let text = format!("{} does not come to the end of the {PHASE}", self.host);
+                        return Err(Error::Tls(text));
+                    }
                     if let Err(e) = tls.process_new_packets() {
                         // the alert, as far as it goes
                         let _ = tls.write_tls(&mut self.socket);
@@ -210,7 +251,9 @@ impl Line {
                     other => break other?,
                 }
                 flush(tls, &mut self.socket)?;
-                tls.read_tls(&mut self.socket)?;
+                // Records without content give nothing to read, and must have an end all the same.
+                self.taken = self.taken.saturating_add(tls.read_tls(&mut self.socket)?);
+                within(self.taken)?;
                 if let Err(e) = tls.process_new_packets() {
                     let _ = tls.write_tls(&mut self.socket); // the alert, as far as it goes
                     return Err(Trouble::Fatal(Error::Tls(tls::explain(&self.host, &e))));
@@ -218,10 +261,9 @@ impl Line {
             },
         };
         self.buffer.input_appended(amount);
-        self.taken = self.taken.saturating_add(amount);
-        if self.taken > MAX_RESPONSE {
-            let text = "a response that does not end".to_string();
-            return Err(Trouble::Fatal(Error::TooLarge(text)));
+        if self.tls.is_none() {
+            self.taken = self.taken.saturating_add(amount);
+            within(self.taken)?;
         }
         if amount > 0 {
             self.shared.note().received = true;
@@ -325,7 +367,7 @@ impl Line {
                 }
                 Ok(_) if is_head => {
                     self.buffer.tidy_head();
-                    if !self.buffer.unconsumed().is_empty() {
+                    if self.buffer.has_head() {
                         return Ok(true);
                     }
                 }
@@ -381,6 +423,14 @@ impl From<io::Error> for Trouble {
     }
 }
 
+/// Judges the bytes that were taken in for a response.
+fn within(taken: usize) -> Result<(), Trouble> {
+    match taken > MAX_RESPONSE {
+        true => Err(Trouble::Fatal(Error::TooLarge("a response that does not end".to_string()))),
+        false => Ok(()),
+    }
+}
+
 fn flush(tls: &mut ClientConnection, socket: &mut TcpStream) -> Result<(), Trouble> {
     while tls.wants_write() {
         tls.write_tls(socket)?;
@@ -405,7 +455,9 @@ impl Transport for Line {
         let is_head = timeout.reason == Timeout::RecvResponse;
         if std::mem::take(&mut self.early) {
             self.buffer.tidy_head();
-            return Ok(true);
+            if self.buffer.has_head() {
+                return Ok(true);
+            }
         }
         let until = if is_head { after(*timeout.after) } else { after(self.shared.timeouts.progress) };
         let result = self.receive(until, is_head);

@@ -11,7 +11,7 @@
 mod arguments;
 
 use super::xml::{Document, Element, Ns, decode, is_legal};
-pub use super::xml::{Error, MAX_DEPTH, MAX_ELEMENT_NAME, MAX_NAMESPACES};
+pub use super::xml::{Error, MAX_ATTRIBUTES, MAX_DEPTH, MAX_ELEMENT_NAME, MAX_NAMESPACES, MAX_TAG};
 use crate::cwmp::rpc::{AcsFault, Body, Envelope, Request, Response};
 use crate::model::fault::{Code, Fault};
 
@@ -26,6 +26,8 @@ pub const MAX_METHODS: usize = 256;
 pub const MAX_METHOD_NAME: usize = 64;
 /// The longest header value that is kept, in bytes.
 pub const MAX_HEADER: usize = 4096;
+/// How much of the text of a fault of the ACS is kept, in characters.
+pub const MAX_FAULT_TEXT: usize = 256;
 
 /// Reads one message.
 ///
@@ -209,7 +211,7 @@ fn acs_fault(doc: &mut Document<'_>) -> Result<AcsFault, Error> {
             _ => doc.leave(depth)?,
         }
     }
-    fault.text = fault.text.chars().filter(|c| !c.is_control()).take(256).collect();
+    fault.text = fault.text.chars().filter(|c| !c.is_control()).take(MAX_FAULT_TEXT).collect();
     Ok(fault)
 }
 
@@ -236,5 +238,7 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+#[cfg(test)]
+mod bounds;
 #[cfg(test)]
 mod tests;

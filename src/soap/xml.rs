@@ -19,6 +19,13 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_ELEMENT_NAME: usize = 256;
 /// How many namespace declarations may be in scope at once.
 pub const MAX_NAMESPACES: usize = 64;
+/// How many attributes one element may have, namespace declarations included. The standard's have
+/// two at most, an Envelope with all its declarations some six.
+pub const MAX_ATTRIBUTES: usize = 64;
+/// How long a start tag may be with all its attributes, in bytes.
+pub const MAX_TAG: usize = 16 * 1024;
+/// The fewest bytes that an attribute takes in a tag: ` a=""`.
+const LEAST_ATTRIBUTE: usize = 5;
 
 /// Why a document cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -224,11 +231,7 @@ impl<'i> Document<'i> {
                 if self.depth > MAX_DEPTH {
                     return Err(Error::Limit(format!("elements nested deeper than {MAX_DEPTH}")));
                 }
-                if tag.name().into_inner().len() > MAX_ELEMENT_NAME {
-                    return Err(Error::Limit(format!(
-                        "an element's name longer than {MAX_ELEMENT_NAME} bytes"
-                    )));
-                }
+                bounded(tag)?;
                 if tag.attributes_raw().contains("xmlns") {
                     self.declared(tag)?;
                 }
@@ -261,6 +264,23 @@ impl<'i> Document<'i> {
         };
         Error::Malformed(format!("{what} near byte {}", self.reader.error_position()))
     }
+}
+
+/// Judges the size of a start tag.
+fn bounded(tag: &BytesStart<'_>) -> Result<(), Error> {
+    if tag.name().into_inner().len() > MAX_ELEMENT_NAME {
+        return Err(Error::Limit(format!("an element's name longer than {MAX_ELEMENT_NAME} bytes")));
+    }
+    if tag.len() > MAX_TAG {
+        return Err(Error::Limit(format!("a tag longer than {MAX_TAG} bytes")));
+    }
+    // Hardly a tag is long enough to be worth the count.
+    if tag.len() > MAX_ATTRIBUTES * LEAST_ATTRIBUTE
+        && tag.attributes().with_checks(false).nth(MAX_ATTRIBUTES).is_some()
+    {
+        return Err(Error::Limit(format!("more than {MAX_ATTRIBUTES} attributes of one element")));
+    }
+    Ok(())
 }
 
 /// The text of a message as UTF-8: it is that already (also with a byte order mark), which its reader finds
@@ -297,7 +317,7 @@ pub fn is_legal(text: &str) -> bool {
     // control characters and what begins like U+FFFE may be wrong.
     let doubtful = text.bytes().fold(false, |found, b| found | (b < b' ') | (b == 0xEF));
     !doubtful
-        || text.chars().all(|c| {
-            matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{FFFE}' | '\u{FFFF}'))
-        })
+        || text
+            .chars()
+            .all(|c| matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{FFFE}' | '\u{FFFF}')))
 }

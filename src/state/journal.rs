@@ -29,8 +29,12 @@ pub use super::record::MAX_VALUE;
 /// Below this many bytes beyond twice the live content a file is not compacted.
 const FLOOR: u64 = 64 * 1024;
 
-/// How much behind a broken record is searched for a whole one.
-const SEARCH: u64 = 4 * 1024 * 1024;
+/// How much behind a broken record is searched for a whole one, bytes.
+const MAX_SEARCH: u64 = 4 * 1024 * 1024;
+
+/// The longest file that is replayed, bytes: several times what compaction lets it grow to. What is
+/// behind it counts as damage.
+pub const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// Changes that take effect together.
 #[derive(Default, Clone, Debug, PartialEq, Eq)]
@@ -162,6 +166,12 @@ impl Journal {
             .range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded))
             .take_while(move |(k, _)| k.starts_with(prefix))
             .map(|(k, v)| (k.as_str(), v.as_slice()))
+    }
+
+    /// The first key behind `key`, whether or not that is there, and its value.
+    pub fn after(&self, key: &str) -> Option<(&str, &[u8])> {
+        let behind = (std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded);
+        self.map.range::<str, _>(behind).next().map(|(k, v)| (k.as_str(), v.as_slice()))
     }
 
     /// Bytes of all keys and values, about.
@@ -406,6 +416,7 @@ impl Journal {
         self.len = MAGIC.len() as u64;
         let end = loop {
             match record::next(&mut reader) {
+                Ok(Next::Record(_)) if self.len > MAX_FILE => break Ok(Next::Broken),
                 Ok(Next::Record(payload)) => {
                     for (key, value) in record::operations(&payload).unwrap_or_default() {
                         match value {
@@ -511,7 +522,7 @@ fn torn(file: &File, from: u64) -> bool {
     let mut rest = Vec::new();
     let mut at = from;
     let mut piece = vec![0; 64 * 1024];
-    while at - from < SEARCH {
+    while at - from < MAX_SEARCH {
         match file.read_at(&mut piece, at) {
             Ok(0) => return !record::any_whole(rest.get(1..).unwrap_or_default()),
             Ok(n) => {

@@ -96,7 +96,8 @@ pub fn next(file: &mut impl Read) -> io::Result<Next> {
     let Some((len, crc)) = measure(&head) else {
         return Ok(Next::Broken);
     };
-    let mut payload = Vec::with_capacity(len);
+    // It grows with what is there: a length that was damaged reserves no memory.
+    let mut payload = Vec::new();
     file.by_ref().take(len as u64).read_to_end(&mut payload)?;
     if payload.len() == len && crc32fast::hash(&payload) == crc && operations(&payload).is_some() {
         Ok(Next::Record(payload))

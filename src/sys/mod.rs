@@ -1,5 +1,6 @@
 //! Thin wrappers around the system.
 
+pub mod bells;
 pub mod child;
 pub mod clock;
 pub mod command;
@@ -8,4 +9,5 @@ pub mod host;
 pub mod kernel_file;
 pub mod netlink;
 pub mod uci;
+pub mod watch;
 pub mod x509;

@@ -21,13 +21,13 @@ fn timeout(result: Result<impl std::fmt::Debug, Error>) -> &'static str {
 }
 
 /// A listener whose queue is full: further connections get no answer at all.
-struct BlackHole {
+pub struct BlackHole {
     listener: TcpListener,
     _queue: Vec<TcpStream>,
 }
 
 impl BlackHole {
-    fn new() -> BlackHole {
+    pub fn new() -> BlackHole {
         let listener = listener();
         let backlog = nix::sys::socket::Backlog::new(0).expect("a backlog");
         nix::sys::socket::listen(&listener, backlog).expect("a short queue");
@@ -44,7 +44,7 @@ impl BlackHole {
         self.listener.local_addr().expect("address")
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}/", self.address())
     }
 }

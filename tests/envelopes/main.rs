@@ -5,7 +5,7 @@
 mod schemas;
 
 use cwmp::protocol as peer;
-use cwmpd::cwmp::rpc::{DeviceId, Event, InformFacts, Namespace};
+use cwmpd::cwmp::rpc::{AgentRequest, DeviceId, Event, InformFacts, Namespace};
 use cwmpd::cwmp::session::METHODS;
 use cwmpd::model::fault::{Code, Fault, ParameterFault};
 use cwmpd::model::tree::{Item, Status};
@@ -73,6 +73,7 @@ fn envelopes() -> Vec<(&'static str, Vec<u8>)> {
         ("inform", inform(V)),
         ("inform-1-0", inform(Namespace::V1_0)),
         ("inform-1-1", inform(Namespace::V1_1)),
+        ("get-rpc-methods", writer::request(V, "17.2", &AgentRequest::GetRPCMethods)),
         ("get-rpc-methods-response", answer(Answer::GetRPCMethods(METHODS))),
         ("set-parameter-values-response", answer(Answer::SetParameterValues(Status::AtSessionEnd))),
         ("set-parameter-attributes-response", answer(Answer::SetParameterAttributes)),
@@ -207,6 +208,14 @@ fn as_another_codec_understands_the_inform() {
             "{name}: {header:?}"
         );
     }
+}
+
+// Proves: E-11
+#[test]
+fn as_another_codec_understands_the_requests() {
+    assert_eq!(body("get-rpc-methods"), peer::BodyElement::GetRPCMethods(peer::GetRPCMethods {}));
+    let header = understood("get-rpc-methods").header();
+    assert_eq!(header, vec![peer::HeaderElement::ID(peer::ID::new(true, "17.2".to_string()))], "E-11");
 }
 
 // Proves: E-10

@@ -7,6 +7,8 @@
 mod acs;
 #[path = "../daemon/mod.rs"]
 mod daemon;
+mod limits;
+mod memory;
 
 use acs::{Acs, Incident, Options};
 use daemon::{DEADLINE, Daemon};

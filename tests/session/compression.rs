@@ -168,6 +168,30 @@ fn t_33_an_acs_that_says_400() {
     assert!(!status(&daemon)["notes"].to_string().contains("HTTPCompression"), "nothing to be said now");
 }
 
+/// Compression alone is to blame: neither the version of CWMP (E-16) nor the ACS is changed for it.
+// Proves: T-33, E-16
+#[test]
+fn t_33_nothing_else_is_blamed() {
+    let acs = Acs::start(Options::default());
+    let other = Acs::start(Options::default());
+    let more = format!("{LONG_WAIT}fallback_urls = [\"{}\"]\nfallback_after = 2\n", other.url());
+    acs.at(1, Incident::Status(503));
+    let daemon = agent_with(&acs, "blamed", &more);
+    daemon.wait_ready();
+    daemon.wait_for("failure", || failure(&daemon).is_some());
+    daemon.ask(&["set", &format!("{PARAMETER}=GZIP")]);
+    acs.at(1, Incident::Status(400));
+    daemon.ask(&["inform"]);
+    daemon.wait_for("400", || failure(&daemon).is_some_and(|why| why.contains("400")));
+    let session = kicked(&acs, &daemon);
+    assert!(session.inform.xml.contains("urn:dslforum-org:cwmp-1-2"), "E-16: the newest version");
+    assert_eq!(session.inform.retry_count, 2);
+    session.end();
+    over(&daemon);
+    assert_eq!(codings(&sent(&acs)[..3]), [None, Some("gzip"), None]);
+    assert_eq!(other.sessions(), 0);
+}
+
 /// A 415 to what was not compressed is a failure like others.
 // Proves: T-31
 #[test]

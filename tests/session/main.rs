@@ -12,8 +12,10 @@ mod compression;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod delayed_reboot;
+mod fallback;
 mod heartbeat;
 mod inconvenient;
+mod notification;
 mod objects;
 mod off;
 mod own_requests;
@@ -28,6 +30,7 @@ mod stop;
 mod throttle;
 mod tls;
 mod transport;
+mod trial;
 mod values;
 mod versions;
 mod wire_rules;

@@ -117,7 +117,7 @@ fn what_an_inform_response_delivers_v16_v17() {
 #[test]
 fn what_a_reboot_keeps_v11_v12_v13_v19_v20() {
     let mut queue = with(ALL);
-    queue.boot(false);
+    queue.boot();
     let expected = [
         "2 PERIODIC",
         "3 SCHEDULED",
@@ -132,7 +132,7 @@ fn what_a_reboot_keeps_v11_v12_v13_v19_v20() {
         "1 BOOT",
     ];
     assert_eq!(codes(&queue), expected);
-    queue.boot(false);
+    queue.boot();
     assert_eq!(codes(&queue).iter().filter(|c| *c == "1 BOOT").count(), 1);
     // Two reboots by the ACS, two entries (V-19).
     queue.add(M_REBOOT, "second");
@@ -142,15 +142,98 @@ fn what_a_reboot_keeps_v11_v12_v13_v19_v20() {
 // Proves: V-8, V-9, V-10
 #[test]
 fn bootstrap_discards_the_others_v8_v9_v10() {
-    let mut queue = with(ALL);
+    let mut queue = with(&ALL[1..]);
     queue.add(BOOTSTRAP, "");
     assert_eq!(codes(&queue), ["0 BOOTSTRAP"]);
-    let mut queue = with(ALL);
-    queue.boot(true);
+    // The other ACS answers: nothing of the former one is left.
+    queue.begin_session();
+    queue.delivered();
+    queue.end_session();
+    assert!(queue.entries.is_empty());
+    assert_eq!(queue.record(), None, "nothing was ever recorded");
+    let mut queue = with(&[BOOT]);
+    queue.add(BOOTSTRAP, "");
     assert_eq!(codes(&queue), ["0 BOOTSTRAP", "1 BOOT"]);
     // Undelivered, it is there after the next start too.
-    queue.boot(false);
+    queue.boot();
     assert_eq!(codes(&queue), ["0 BOOTSTRAP", "1 BOOT"]);
+}
+
+/// V-9: what belongs to the former ACS is told to nobody while the other has not answered, and to the
+/// former one when the URL turns out to be wrong; through a restart.
+// Proves: V-8, V-9
+#[test]
+fn what_is_set_aside_comes_back_v9() {
+    let mut queue = with(&[PERIODIC, M_REBOOT, BOOT]);
+    queue.add(BOOTSTRAP, "");
+    queue.add(PERIODIC, "");
+    queue.add_of_former(M_SCHEDULE_INFORM, "of the former");
+    let told: Vec<String> = queue.begin_session().into_iter().map(|e| e.code).collect();
+    assert_eq!(told, [BOOTSTRAP, BOOT, PERIODIC]);
+    queue.end_session();
+    assert!(!queue.is_empty() && !queue.contains(M_REBOOT));
+    let mut queue = Queue::from_record(&queue.record().unwrap());
+    assert_eq!(codes(&queue), ["0 BOOTSTRAP", "1 BOOT", "2 PERIODIC"]);
+    // A third URL before the second has answered: one bootstrap, and still nothing is lost.
+    queue.add(BOOTSTRAP, "");
+    assert_eq!(codes(&queue), ["0 BOOTSTRAP", "1 BOOT"]);
+    queue.withdraw_bootstrap();
+    assert_eq!(codes(&queue), ["2 PERIODIC", "M Reboot k", "1 BOOT", "M ScheduleInform of the former"]);
+    // With no ACS to be bootstrapped it is an event as any other.
+    queue.add_of_former(M_SCHEDULE_INFORM, "next");
+    assert_eq!(queue.pending().last().unwrap().command_key, "next");
+}
+
+/// What is set aside during a session is told by it all the same, and delivered to who was told.
+#[test]
+fn an_answer_to_the_former_acs_delivers_v23() {
+    let mut queue = with(&[PERIODIC, M_REBOOT]);
+    queue.begin_session();
+    queue.add(BOOTSTRAP, "");
+    queue.delivered();
+    queue.end_session();
+    assert_eq!(queue.entries.len(), 1);
+    assert_eq!(codes(&queue), ["0 BOOTSTRAP"]);
+}
+
+/// V-26: what was put back is told until it is heard, through boots and failures.
+// Proves: V-26
+#[test]
+fn a_rollback_is_told_v26() {
+    let mut queue = with(&[ROLLBACK, ROLLBACK]);
+    let words: Vec<&str> = ROLLBACK.split(' ').collect();
+    assert!(matches!(words.as_slice(), ["X", vendor, "ROLLBACK"] if !vendor.contains('_')), "{ROLLBACK}");
+    queue.begin_session();
+    queue.end_session();
+    queue.boot();
+    assert_eq!(codes(&Queue::from_record(&queue.record().unwrap())), [ROLLBACK, BOOT]);
+    queue.begin_session();
+    queue.delivered();
+    assert!(queue.is_empty());
+}
+
+/// V-2: also with what is set aside, which goes first.
+// Proves: V-2
+#[test]
+fn the_limit_counts_what_is_set_aside_v2() {
+    let mut queue = Queue::default();
+    for n in 0..60 {
+        queue.add(M_SCHEDULE_INFORM, &n.to_string());
+    }
+    queue.add(BOOTSTRAP, "");
+    for n in 0..10 {
+        queue.add(M_REBOOT, &n.to_string());
+    }
+    assert_eq!(queue.entries.len(), MAX_EVENTS);
+    assert_eq!(queue.pending().count(), 11);
+    for n in 0..100 {
+        queue.add_of_former(M_SCHEDULE_INFORM, &n.to_string());
+        queue.add(M_REBOOT, &n.to_string());
+    }
+    assert_eq!(queue.entries.len(), MAX_EVENTS);
+    assert!(queue.contains(BOOTSTRAP));
+    let crowd: String = (0..80).map(|n| format!("X 00D09E {n}\t\n")).collect();
+    assert_eq!(Queue::from_record(&crowd).pending().count(), MAX_EVENTS);
 }
 
 // Proves: V-2

@@ -20,7 +20,7 @@ fn throttled(seconds: u32) -> Schedule {
     schedule
 }
 
-const NONE: Calls = Calls { kicked: false, owed: false };
+const NONE: Calls = Calls { kicked: false, owed: false, trial: Call::Nothing };
 const KICKED: Calls = Calls { kicked: true, ..NONE };
 const OWED: Calls = Calls { owed: true, ..NONE };
 
@@ -73,6 +73,32 @@ fn a_retry_is_not_throttled_c31() {
     // A start of the agent has no session behind it to wait for.
     let fresh = Schedule::from_record("", false, Settings { throttle: 9, ..Settings::default() }, at(0), 0);
     assert_eq!(super::now(&queue, &fresh, NONE, at(0)), Some(Trigger::Events));
+}
+
+/// A change on trial has times of its own, for what waits too; or it waits as after any failure.
+#[test]
+fn what_is_on_trial_calls_for_sessions() {
+    const AT: Calls = Calls { trial: Call::At(Duration::from_secs(150)), ..NONE };
+    const SESSION: Calls = Calls { trial: Call::Session, ..NONE };
+    let mut failed = throttled(3600);
+    failed.session_failed(at(100), None, 0);
+    for (schedule, calls, codes, mono, expected) in [
+        (throttled(3600), AT, &[][..], 149, None),
+        (throttled(3600), AT, &[], 150, Some(Trigger::Trial)),
+        (failed.clone(), AT, &[], 150, Some(Trigger::Trial)),
+        (failed.clone(), AT, &[PERIODIC], 149, None),
+        (failed.clone(), AT, &[PERIODIC], 150, Some(Trigger::Events)),
+        (failed.clone(), Calls { kicked: true, ..AT }, &[], 149, Some(Trigger::Events)),
+        (failed.clone(), Calls { owed: true, ..AT }, &[], 150, Some(Trigger::Events)),
+        (failed.clone(), SESSION, &[], 101, None),
+        (throttled(3600), SESSION, &[], 101, Some(Trigger::Trial)),
+        (throttled(3600), SESSION, &[VALUE_CHANGE], 101, Some(Trigger::Events)),
+    ] {
+        assert_eq!(super::now(&queue(codes), &schedule, calls, at(mono)), expected, "{calls:?} {codes:?}");
+    }
+    let waiting = queue(&[VALUE_CHANGE]);
+    assert_eq!(later(&waiting, &throttled(60), AT), Some(Duration::from_secs(150)));
+    assert_eq!(later(&waiting, &throttled(60), NONE), Some(Duration::from_secs(160)));
 }
 
 // Proves: HB-3

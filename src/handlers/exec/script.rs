@@ -1,9 +1,10 @@
 //! One script: its process, its requests and answers, and its rest after a failure.
 
+use super::answer::{Answer, Said, plain};
 use crate::model::fault::Code;
 use crate::model::handler::{Ctx, Failure, Row};
 use crate::sys::child::{Child, MAX_LINE};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,6 @@ const MAX_STRAY: u32 = 8;
 /// How many lines of standard error a script may have in the log in one [`COMPLAINTS_IN`].
 const MAX_COMPLAINTS: u32 = 20;
 pub(super) const COMPLAINTS_IN: Duration = Duration::from_secs(60);
-/// The longest text of an error, in characters.
-pub(super) const MAX_TEXT: usize = 256;
 
 /// What the fields hold is told in `datamodel/README.md`.
 #[derive(Serialize)]
@@ -43,26 +42,6 @@ pub(super) struct Ask<'a> {
     pub(super) change: &'a str,
     pub(super) number: Option<u32>,
     pub(super) refers: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Answer {
-    pub(super) id: u64,
-    #[serde(default)]
-    pub(super) values: Map<String, Value>,
-    pub(super) keys: Option<Vec<String>>,
-    pub(super) key: Option<String>,
-    error: Option<Said>,
-}
-
-/// The error of an answer.
-#[derive(Deserialize)]
-struct Said {
-    code: i64,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    text: String,
 }
 
 /// Why a request brought nothing.
@@ -124,11 +103,6 @@ impl Complaints {
             log::warn!("{script}: {}", plain(line));
         }
     }
-}
-
-/// Text of a script as it may stand in a log or a fault.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect()
 }
 
 /// The row of a request.
@@ -257,7 +231,7 @@ impl Script {
         for _ in 0..=MAX_STRAY {
             let heard =
                 child.hear(until, &mut |line| complaints.tell(argv, now, line)).map_err(|e| e.to_string())?;
-            match serde_json::from_slice::<Answer>(&heard) {
+            match Answer::read(&heard) {
                 Ok(answer) if answer.id == u64::from(id) => return Ok(answer),
                 Ok(answer) => {
                     log::debug!("{argv}: an answer to request {}, which nobody waits for", answer.id)

@@ -1,6 +1,7 @@
 //! The handler against small shell scripts.
 
-use super::script::{COMPLAINTS_IN, Complaints, MAX_TEXT, plain};
+use super::answer::{MAX_TEXT, plain};
+use super::script::{COMPLAINTS_IN, Complaints};
 use super::*;
 use crate::handlers::probe::Folder;
 use crate::model::grammar::schema_from;

@@ -5,7 +5,7 @@
 //! until the session ends.
 
 use crate::handlers::agent::AgentFacts;
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
+use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 use crate::sys::x509::{self, Certificate};
 use crate::sys::{clock, host};
 use rustls::pki_types::CertificateDer;
@@ -153,6 +153,12 @@ impl Handler for Certificates {
 
     fn undo(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &Change<'_>, _: &[u8]) -> Result<(), Failure> {
         Ok(())
+    }
+
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        let facts = self.facts.borrow();
+        let files = facts.ca_file.iter().chain(&facts.client_certificate);
+        files.filter_map(|path| path.to_str()).for_each(|path| ring(Bell::File(path.to_owned())));
     }
 
     fn session_ended(&mut self, _: &Ctx<'_>) {

@@ -5,7 +5,7 @@
 //! that asked, and since boot the first time.
 
 use crate::handlers::reading::Reading;
-use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
+use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -76,6 +76,11 @@ impl Ticks {
 }
 
 impl Reading for Cpu {
+    /// Shares of time never stand still.
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        ring(Bell::Dear);
+    }
+
     fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         self.refresh(ctx);
         out.extend(&self.names);

@@ -3,7 +3,7 @@
 
 use super::process::Processes;
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
+use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -14,6 +14,9 @@ use std::rc::Rc;
 const MAX_SERVERS: usize = 64;
 /// Daemons that answer DNS for the network, as the kernel cuts their names.
 const RELAYS: [&str; 5] = ["dnsmasq", "unbound", "named", "kresd", "systemd-resolve"];
+/// What tells of the client's servers; folders end with a slash.
+const CLIENT_FILES: &[&str] =
+    &["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/systemd/netif/leases/", "/var/lib/dhcp/"];
 /// The rows of the table that an interface's name points into.
 const INTERFACE: &str = "Device.IP.Interface.{i}.";
 
@@ -56,6 +59,16 @@ impl Found {
 }
 
 impl Reading for Dns {
+    fn bells(&self, _: &Ctx<'_>, row: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        for path in CLIENT_FILES {
+            ring(Bell::File((*path).to_owned()));
+        }
+        if row.object.path().starts_with("Device.DNS.Relay.") {
+            // Whether a relay runs, and where its configuration leads.
+            ring(Bell::None);
+        }
+    }
+
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         let found = self.found.get(ctx, || read(ctx.root));
         out.extend(found.of(row.object.name()).iter().map(|s| s.key.clone()));

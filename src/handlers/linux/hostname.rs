@@ -2,7 +2,7 @@
 //! `/proc/sys/kernel/hostname`, for the next boot in `/etc/hostname`.
 
 use crate::model::fault::Code;
-use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Row, Want};
+use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Row, Want};
 use crate::sys::{file, host};
 use std::fs;
 use std::io::{self, Write};
@@ -30,6 +30,12 @@ impl Handler for Hostname {
             (0..want.len()).for_each(|i| out.put(i, &name));
         }
         Ok(())
+    }
+
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        // Who sets the name mostly writes it down too; the running one is the kernel's and does not tell.
+        ring(Bell::File(AT_BOOT.to_owned()));
+        ring(Bell::None);
     }
 
     fn check(&mut self, _: &Ctx<'_>, _: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {

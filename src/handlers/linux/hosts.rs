@@ -21,7 +21,7 @@ const MAX_LEASES: u64 = 1024 * 1024;
 /// Seconds after which a station that nothing was heard of is not present.
 const PRESENT_FOR: u32 = 300;
 /// Where dnsmasq keeps its leases: OpenWrt, Debian, others.
-const LEASE_FILES: [&str; 3] =
+pub const LEASE_FILES: [&str; 3] =
     ["tmp/dhcp.leases", "var/lib/misc/dnsmasq.leases", "var/lib/dnsmasq/dnsmasq.leases"];
 
 /// One station.

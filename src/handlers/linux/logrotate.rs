@@ -2,7 +2,7 @@
 //! is the list of paths its rule stands for; the key of a log file is its path.
 
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
+use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
 use crate::sys::{clock, host};
 use std::path::Path;
 
@@ -54,6 +54,11 @@ struct Rule {
 }
 
 impl Reading for LogRotate {
+    /// Logs that are written never stand still, and their folders are searched.
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        ring(Bell::Dear);
+    }
+
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         let found = self.found.get(ctx, || read(ctx.root));
         match row.keys.first() {

@@ -44,6 +44,7 @@ pub mod vendor_file;
 use crate::handlers::agent::AgentFacts;
 use crate::model::handler::Handler;
 use network::part::{ADDRESSES, DEVICES, HOSTS, QUEUES, ROUTES, SOCKETS};
+use provider::Told::{All, Also, But, Counters, Nothing};
 use provider::{Provider, Spec};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -68,48 +69,54 @@ fn network_providers(all: &mut Vec<(&'static str, Box<dyn Handler>)>) -> Rc<RefC
 }
 
 macro_rules! specs {
-    ($($name:literal $parts:expr, $list:path, $fill:path, $knobs:expr;)*) => {
-        &[$(Spec { name: $name, parts: $parts, list: $list, fill: $fill, knobs: $knobs },)*]
+    ($($name:literal $parts:expr, $list:path, $fill:path, $knobs:expr, $told:expr;)*) => {
+        &[$(Spec { name: $name, parts: $parts, list: $list, fill: $fill, knobs: $knobs, told: $told },)*]
     };
 }
 
-/// The providers of the network: name, parts read, list, fill, what can be set.
+/// What the kernel renews without a word.
+const LIFETIMES: &[&str] = &["PreferredLifetime", "ValidLifetime"];
+/// The same, and what follows from which address of a prefix lives longest.
+const PREFIX_LIFETIMES: &[&str] =
+    &["PreferredLifetime", "ValidLifetime", "PrefixStatus", "Origin", "StaticType", "Autonomous"];
+
+/// The providers of the network: name, parts read, list, fill, what can be set, what the kernel tells of.
 #[rustfmt::skip]
 pub static NETWORK: &[Spec] = specs! {
-    "ethernet_interface" DEVICES | ROUTES, link::list_interfaces, link::fill_interface, link::KNOBS;
-    "ethernet_link" DEVICES, link::list_links, link::fill_link, &[];
-    "ethernet_vlan" DEVICES, link::list_vlans, link::fill_vlan, link::KNOBS;
-    "ethernet_lag" DEVICES, link::list_lags, link::fill_lag, link::KNOBS;
-    "ethernet_rmon" DEVICES, rmon::list, rmon::fill, &[];
-    "link_stats" DEVICES, link::list_nothing, link::fill_stats, &[];
-    "wifi_radio" DEVICES | ROUTES, link::list_radios, link::fill_radio, &[];
-    "wifi_ssid" DEVICES | ROUTES, link::list_ssids, link::fill_ssid, link::KNOBS;
-    "bridge" DEVICES, bridge::list, bridge::fill, bridge::KNOBS;
-    "bridge_stp" DEVICES, link::list_nothing, bridge::fill_stp, bridge::STP_KNOBS;
-    "bridge_port" DEVICES, bridge::list_ports, bridge::fill_port, bridge::PORT_KNOBS;
-    "bridge_vlan" DEVICES, bridge::list_vlans, bridge::fill_vlan, &[];
-    "bridge_vlan_port" DEVICES, bridge::list_vlan_ports, bridge::fill_vlan_port, &[];
-    "ip" 0, link::list_nothing, ip::fill, ip::KNOBS;
-    "ip_interface" DEVICES, ip::list_interfaces, ip::fill_interface, ip::INTERFACE_KNOBS;
-    "ip_ipv4_address" ADDRESSES | ROUTES, ip::list_ipv4, ip::fill_ipv4, &[];
-    "ip_ipv6_address" ADDRESSES, ip::list_ipv6, ip::fill_ipv6, &[];
-    "ip_ipv6_prefix" ADDRESSES | ROUTES, ip::list_prefixes, ip::fill_prefix, &[];
-    "ip_active_port" SOCKETS, sockets::list, sockets::fill, &[];
-    "ppp_interface" ADDRESSES, ip::list_ppp, ip::fill_ppp, &[];
-    "routing_router" 0, route::list_routers, route::fill_router, &[];
-    "routing_ipv4" ROUTES, route::list_ipv4, route::fill_ipv4, &[];
-    "routing_ipv6" ROUTES, route::list_ipv6, route::fill_ipv6, &[];
-    "route_information" 0, link::list_nothing, route::fill_information, &[];
-    "route_information_interface" ROUTES, route::list_advertised, route::fill_advertised, &[];
-    "neighbor_discovery" 0, link::list_nothing, discovery::fill, &[];
-    "neighbor_discovery_interface" DEVICES, discovery::list, discovery::fill_setting, discovery::KNOBS;
-    "hosts" HOSTS, hosts::list, hosts::fill, &[];
-    "hosts_ipv4" HOSTS, hosts::list_ipv4, hosts::fill_address, &[];
-    "hosts_ipv6" HOSTS, hosts::list_ipv6, hosts::fill_address, &[];
-    "interface_stack" DEVICES, layers::list, layers::fill, &[];
-    "qos_queue" QUEUES, queue::list, queue::fill, &[];
-    "qos_queue_stats" QUEUES, queue::list, queue::fill_stats, &[];
-    "firewall_interface" DEVICES, firewall::list, firewall::fill, &[];
+    "ethernet_interface" DEVICES | ROUTES, link::list_interfaces, link::fill_interface, link::KNOBS, But(&["CurrentBitRate", "CurrentDuplexMode"]);
+    "ethernet_link" DEVICES, link::list_links, link::fill_link, &[], All;
+    "ethernet_vlan" DEVICES, link::list_vlans, link::fill_vlan, link::KNOBS, All;
+    "ethernet_lag" DEVICES, link::list_lags, link::fill_lag, link::KNOBS, All;
+    "ethernet_rmon" DEVICES, rmon::list, rmon::fill, &[], Counters(&["Name", "Interface"]);
+    "link_stats" DEVICES, link::list_nothing, link::fill_stats, &[], Counters(&[]);
+    "wifi_radio" DEVICES | ROUTES, link::list_radios, link::fill_radio, &[], All;
+    "wifi_ssid" DEVICES | ROUTES, link::list_ssids, link::fill_ssid, link::KNOBS, All;
+    "bridge" DEVICES, bridge::list, bridge::fill, bridge::KNOBS, But(&["Standard"]);
+    "bridge_stp" DEVICES, link::list_nothing, bridge::fill_stp, bridge::STP_KNOBS, Nothing;
+    "bridge_port" DEVICES, bridge::list_ports, bridge::fill_port, bridge::PORT_KNOBS, But(&["PortState"]);
+    "bridge_vlan" DEVICES, bridge::list_vlans, bridge::fill_vlan, &[], All;
+    "bridge_vlan_port" DEVICES, bridge::list_vlan_ports, bridge::fill_vlan_port, &[], All;
+    "ip" 0, link::list_nothing, ip::fill, ip::KNOBS, Nothing;
+    "ip_interface" DEVICES, ip::list_interfaces, ip::fill_interface, ip::INTERFACE_KNOBS, All;
+    "ip_ipv4_address" ADDRESSES | ROUTES, ip::list_ipv4, ip::fill_ipv4, &[], All;
+    "ip_ipv6_address" ADDRESSES, ip::list_ipv6, ip::fill_ipv6, &[], But(LIFETIMES);
+    "ip_ipv6_prefix" ADDRESSES | ROUTES, ip::list_prefixes, ip::fill_prefix, &[], But(PREFIX_LIFETIMES);
+    "ip_active_port" SOCKETS, sockets::list, sockets::fill, &[], Nothing;
+    "ppp_interface" ADDRESSES, ip::list_ppp, ip::fill_ppp, &[], All;
+    "routing_router" 0, route::list_routers, route::fill_router, &[], All;
+    "routing_ipv4" ROUTES, route::list_ipv4, route::fill_ipv4, &[], All;
+    "routing_ipv6" ROUTES, route::list_ipv6, route::fill_ipv6, &[], But(&["ExpirationTime"]);
+    "route_information" 0, link::list_nothing, route::fill_information, &[], Nothing;
+    "route_information_interface" ROUTES, route::list_advertised, route::fill_advertised, &[], But(&["RouteLifetime"]);
+    "neighbor_discovery" 0, link::list_nothing, discovery::fill, &[], Nothing;
+    "neighbor_discovery_interface" DEVICES, discovery::list, discovery::fill_setting, discovery::KNOBS, Nothing;
+    "hosts" HOSTS, hosts::list, hosts::fill, &[], Also;
+    "hosts_ipv4" HOSTS, hosts::list_ipv4, hosts::fill_address, &[], Also;
+    "hosts_ipv6" HOSTS, hosts::list_ipv6, hosts::fill_address, &[], Also;
+    "interface_stack" DEVICES, layers::list, layers::fill, &[], All;
+    "qos_queue" QUEUES, queue::list, queue::fill, &[], All;
+    "qos_queue_stats" QUEUES, queue::list, queue::fill_stats, &[], Counters(&["Queue", "Status", "Interface"]);
+    "firewall_interface" DEVICES, firewall::list, firewall::fill, &[], But(&["IPv4SpoofingProtection"]);
 };
 
 #[cfg(test)]

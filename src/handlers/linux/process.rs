@@ -2,7 +2,7 @@
 //! the answer to whether a daemon runs.
 
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
+use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::cell::RefCell;
 use std::path::Path;
@@ -104,6 +104,11 @@ pub struct ProcessTable {
 }
 
 impl Reading for ProcessTable {
+    /// Every process is read, and none of them stands still.
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        ring(Bell::Dear);
+    }
+
     fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         out.extend(self.processes.borrow_mut().all(ctx).iter().map(|p| p.pid.to_string()));
     }

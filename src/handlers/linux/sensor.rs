@@ -5,7 +5,7 @@
 //! own; where two chips have one name, the second has `#2` behind it.
 
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
+use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
 use crate::sys::{clock, host};
 use std::path::Path;
 
@@ -37,6 +37,11 @@ enum What {
 }
 
 impl Reading for Sensors {
+    /// Temperatures and voltages never stand still.
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        ring(Bell::Dear);
+    }
+
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         let temperature = row.object.name() == "TemperatureSensor";
         let found = self.found.get(ctx, || find(ctx.root));

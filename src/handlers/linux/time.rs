@@ -4,7 +4,7 @@
 
 use super::process::Processes;
 use crate::handlers::reading::Reading;
-use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
+use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
 use crate::sys::{clock, host};
 use std::cell::RefCell;
 use std::path::Path;
@@ -58,6 +58,11 @@ pub struct Time {
 }
 
 impl Reading for Time {
+    /// The clock never stands still.
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        ring(Bell::Dear);
+    }
+
     fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         let known = CLIENTS.iter().filter(|c| c.file(ctx.root).is_some());
         out.extend(known.map(|c| c.key.to_owned()));

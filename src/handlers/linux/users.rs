@@ -2,7 +2,7 @@
 //! No password leaves the machine, not even as a hash: of `/etc/shadow` only the lock is looked at.
 
 use crate::handlers::reading::{PerRpc, Reading};
-use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
+use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
 use std::path::Path;
 
@@ -86,6 +86,15 @@ struct Group {
 }
 
 impl Reading for Users {
+    fn bells(&self, _: &Ctx<'_>, row: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        // What else there is, the kernel's capabilities, holds as long as it runs.
+        if row.object.is_table() {
+            for path in ["/etc/passwd", "/etc/shadow", "/etc/group", "/etc/shells"] {
+                ring(Bell::File(path.to_owned()));
+            }
+        }
+    }
+
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) {
         let found = self.found.get(ctx, || read(ctx.root));
         match row.object.name() {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The most rows of one table: its index is a `u16`, and the last one means none.
-const MAX_ROWS: usize = NONE as usize;
+pub(super) const MAX_ROWS: usize = NONE as usize;
 
 /// What is packed once and named by index or offset.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! TOML text into rows; every mistake becomes a problem with its line.
 
+use super::super::kind::forms;
 use super::super::schema::{Base, PLATFORMS, SourceKind, flag};
 use super::{At, KindSpec, MAX_PATH, MAX_TEXT, ObjectSpec, Options, PREFIX, ParamSpec, Place, Problem};
 use std::ops::Range;
@@ -353,8 +354,8 @@ impl Reader<'_> {
             return;
         }
         for text in self.strings(value, "pattern") {
-            match regex_lite::Regex::new(&text) {
-                Ok(_) => kind.patterns.push(text),
+            match forms::judge_pattern(&text) {
+                Ok(()) => kind.patterns.push(text),
                 Err(why) => self.wrong(value.span(), format!("pattern of {name}: {why}")),
             }
         }

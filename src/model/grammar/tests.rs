@@ -1,4 +1,6 @@
+use super::super::kind::forms::MAX_PATTERN_DEPTH;
 use super::super::schema::{NONE, Platform, Schema, SourceKind, flag};
+use super::pack::MAX_ROWS;
 use super::*;
 
 const NATIVES: &[&str] = &["ip", "ip_interface"];
@@ -82,6 +84,10 @@ fn wrong_rows() {
             "A is writable, and a const cannot be written",
         ),
         (r#"A = { type = "string", const = "x", pattern = "(" }"#, "pattern of A: "),
+        // Beside others it would close their group.
+        (r#"A = { type = "string", const = "x", pattern = "a)(b" }"#, "pattern of A: "),
+        (r#"A = { type = "string", const = "x", pattern = "(?x)x # y" }"#, "pattern of A: "),
+        (r#"A = { type = "string", const = "x", pattern = "((x{100}){100}){100}" }"#, "pattern of A: "),
         (r#"A = { type = "int", const = "1", pattern = "1" }"#, "`pattern` is for strings, and A is none"),
         (r#"A = { type = "int", const = "1", items = "0..8" }"#, "`items` is for a list, and A is none"),
         (r#"A = { type = "list(int)", const = "1", items = "8" }"#, "`items` is not of the form \"0..8\""),
@@ -112,6 +118,38 @@ fn wrong_rows() {
             assert!(found[0].starts_with(&format!("f.toml:2: {expected}")), "{text}: {}", found[0]);
         }
     }
+}
+
+#[test]
+fn texts_and_patterns_are_bounded() {
+    let text = |n: usize| row(&format!("A = {{ type = \"string\", const = \"{}\" }}", "x".repeat(n)));
+    assert_eq!(text(MAX_TEXT), [""; 0]);
+    assert_eq!(text(MAX_TEXT + 1), ["f.toml:2: `const` is longer than 4096 bytes"]);
+    // The pattern stands in a group of its own.
+    let nested = |n: usize| {
+        let pattern = format!("{}x{}", "(".repeat(n), ")".repeat(n));
+        row(&format!("A = {{ type = \"string\", const = \"x\", pattern = \"{pattern}\" }}"))
+    };
+    let most = MAX_PATTERN_DEPTH as usize - 1;
+    assert_eq!(nested(most), [""; 0]);
+    assert_eq!(nested(most + 1).len(), 1);
+    let deep = |n: usize| row(&format!("A = {}{}", "[".repeat(n), "]".repeat(n)));
+    assert!(deep(20)[0].contains("A is"), "{:?}", deep(20));
+    assert!(deep(10_000)[0].contains("recurs"), "{:?}", deep(10_000));
+}
+
+/// More rows than a table of the schema can count.
+#[test]
+fn rows_are_counted() {
+    let file = |rows: usize| {
+        let mut text = String::from("[\"Device.X.\"]\n");
+        for n in 0..rows {
+            text.push_str(&format!("P{n} = {{ type = \"int\", const = \"1\" }}\n"));
+        }
+        wrong(&text)
+    };
+    let problems = file(MAX_ROWS);
+    assert!(problems.len() == 1 && problems[0].contains("more than a table holds"), "{problems:?}");
 }
 
 #[test]

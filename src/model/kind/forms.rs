@@ -8,6 +8,10 @@ use std::net::Ipv6Addr;
 
 /// How many compiled patterns a thread keeps.
 const PATTERNS_KEPT: usize = 32;
+/// The most memory of one compiled pattern, bytes; a row with a larger one is refused.
+pub const MAX_PATTERN: usize = 64 * 1024;
+/// How deep the groups of a pattern may nest.
+pub const MAX_PATTERN_DEPTH: u32 = 32;
 
 /// White space of XML Schema; around numbers, times and octets it does not count.
 pub fn is_space(c: char) -> bool {
@@ -195,7 +199,7 @@ pub fn date_time(text: &str, to_utc: bool) -> Result<Cow<'_, str>, &'static str>
     }
     let seconds =
         days_before(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset.unwrap_or(0);
-    Ok(utc_text(seconds, fraction).into())
+    utc_text(seconds, fraction).map(Cow::Owned).ok_or("a year that is none in UTC")
 }
 
 fn is_leap(year: i64) -> bool {
@@ -218,8 +222,9 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
     y * 365 + y / 4 - y / 100 + y / 400 + months + day - 1
 }
 
-/// The text of a time given in seconds from 1 January of year 1.
-fn utc_text(seconds: i64, fraction: &str) -> String {
+/// The text of a time given in seconds from 1 January of year 1; `None` outside the years from 1000 to
+/// 9999, which would not be read as what they are.
+fn utc_text(seconds: i64, fraction: &str) -> Option<String> {
     let (days, of_day) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
     // The mean year is a little longer than 365 days, so the guess is never too small by much.
     let mut year = days / 366 + 1;
@@ -233,7 +238,9 @@ fn utc_text(seconds: i64, fraction: &str) -> String {
         month += 1;
     }
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z", left + 1)
+    (1000..=9999)
+        .contains(&year)
+        .then(|| format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z", left + 1))
 }
 
 /// Base64 without white space, and how many octets it stands for.
@@ -406,6 +413,27 @@ thread_local! {
     static PATTERNS: RefCell<Vec<(String, regex_lite::Regex)>> = const { RefCell::new(Vec::new()) };
 }
 
+/// A pattern that a whole text has to fit.
+///
+/// # Errors
+/// It is no pattern, or takes more than [`MAX_PATTERN`] or [`MAX_PATTERN_DEPTH`].
+pub fn compiled(pattern: &str) -> Result<regex_lite::Regex, regex_lite::Error> {
+    bounded(&format!(r"\A(?:{pattern})\z"))
+}
+
+/// Whether a text is a pattern, by itself as well as in its group.
+///
+/// # Errors
+/// As [`compiled`].
+pub fn judge_pattern(pattern: &str) -> Result<(), regex_lite::Error> {
+    bounded(pattern)?;
+    compiled(pattern).map(drop)
+}
+
+fn bounded(pattern: &str) -> Result<regex_lite::Regex, regex_lite::Error> {
+    regex_lite::RegexBuilder::new(pattern).size_limit(MAX_PATTERN).nest_limit(MAX_PATTERN_DEPTH).build()
+}
+
 /// Whether the whole text matches a pattern. One that cannot be compiled matches nothing; the
 /// grammar lets none through.
 pub fn matches(pattern: &str, text: &str) -> bool {
@@ -413,7 +441,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
         if let Some((_, regex)) = kept.iter().find(|(p, _)| p == pattern) {
             return regex.is_match(text);
         }
-        let Ok(regex) = regex_lite::Regex::new(&format!(r"\A(?:{pattern})\z")) else {
+        let Ok(regex) = compiled(pattern) else {
             return false;
         };
         let is_match = regex.is_match(text);

@@ -359,7 +359,7 @@ impl<'a> Kind<'a> {
             }
             _ => return None,
         };
-        self.judge(&near).is_ok().then_some(Cow::Owned(near))
+        self.item(&near, Door::Source).ok().map(|value| Cow::Owned(value.into_owned()))
     }
 
     fn fit_list(self, text: &str) -> String {
@@ -368,7 +368,8 @@ impl<'a> Kind<'a> {
         for raw in forms::raw_items(text) {
             let plain = forms::percent_decoded(raw);
             let value = match self.item(&plain, Door::Source) {
-                Ok(_) if self.row.base == Base::String => Cow::Borrowed(raw),
+                // Text stays as it was written, as in a list that fits.
+                Ok(value) if value == plain => Cow::Borrowed(raw),
                 Ok(value) => Cow::Owned(value.into_owned()),
                 Err(misfit) => match self.fit_item(&plain, &misfit) {
                     Some(value) => forms::percent_encoded(&value).into_owned().into(),

@@ -189,6 +189,10 @@ fn e_26_27_times() {
             ("2024-01-01T00:00:00+25:00", Err(9006)),
             ("2024-01-01T00:00:00z", Err(9006)),
             ("2024-01-01", Err(9006)),
+            // In UTC these lie in years that no dateTime here can say.
+            ("9999-12-31T24:00:00-14:00", Err(9006)),
+            ("1000-01-01T00:00:00+14:00", Err(9006)),
+            ("9999-12-31T24:00:00+00:01", Ok("9999-12-31T23:59:00Z")),
             ("2024-01-01T00:00:0é", Err(9006)),
             ("", Err(9006)),
         ],
@@ -353,6 +357,11 @@ fn r_spv_16_lists() {
         assert_eq!(kind.xsi_type(), "xsd:string");
     });
     with("type = \"list(string)\", list_size = 6", |kind| assert_eq!(kind.coerce("ab,cd,ef"), "ab,cd"));
+    with("type = \"list(IPv4Address)\"", |kind| {
+        // What is left over is in its canonical form too, and an item is judged as an item.
+        assert_eq!(kind.coerce("092.0.2.1, 1\u{17}0.0.0.01 ,100.1"), "92.0.2.1,10.0.0.1");
+        assert_eq!(kind.coerce("%2C,~%,b,"), "");
+    });
 }
 
 #[test]

@@ -1,8 +1,9 @@
 use super::*;
+use crate::model::attributes::MAX_ATTRIBUTES;
+use crate::model::handler::Bell;
 use crate::model::request::SetAttributes;
-use crate::model::tree::Changes;
 
-fn entry(name: &str, notification: Option<i64>, access: Option<&[&str]>) -> SetAttributes {
+pub(super) fn entry(name: &str, notification: Option<i64>, access: Option<&[&str]>) -> SetAttributes {
     SetAttributes { name: name.into(), notification, access_list: access.map(texts) }
 }
 
@@ -12,7 +13,7 @@ fn attributes(b: &mut Bench, names: &[&str]) -> Vec<(String, String)> {
     pairs(&mut b.tree, selection)
 }
 
-fn attribute(b: &mut Bench, name: &str) -> String {
+pub(super) fn attribute(b: &mut Bench, name: &str) -> String {
     attributes(b, &[name]).remove(0).1
 }
 
@@ -79,113 +80,105 @@ fn the_acs_can_take_a_parameter_for_itself() {
     assert!(b.set(&[("Device.Info.Code", "x")]).is_ok());
 }
 
-fn changes(any: bool, active: bool) -> Changes {
-    Changes { any, active }
-}
-
-/// I-4, N-7: silent at first, then every difference until it was reported; a restart loses nothing.
-// Proves: I-4, N-1, N-7
+/// R-SPA-6: what never stands still and has no bell is refused where the standard allows it, and only
+/// there; what can be had is accepted.
+// Proves: R-SPA-6, R-SPA-1
 #[test]
-fn changes_are_found_and_reported() {
+fn active_notification_that_is_refused() {
     let mut b = Bench::new();
-    b.tree.set_attributes(&[entry("Device.Port.1.Speed", Some(1), None)]).unwrap();
-    assert_eq!(b.tree.sweep(), changes(false, false));
-    b.one.borrow_mut().row("Device.Port.{i}. eth0").insert("Speed".into(), "10".into());
-    assert_eq!(b.tree.sweep(), changes(true, false));
-    assert_eq!(b.tree.changed(), ["Device.Port.1.Speed"]);
-    b.one.borrow_mut().row("Device.Info.").insert("Version".into(), "2.0".into());
-    let mut b = b.restart();
-    assert_eq!(b.tree.sweep(), changes(true, true));
-    assert_eq!(b.tree.changed(), ["Device.Info.Version", "Device.Port.1.Speed"]);
-    b.tree
-        .reported(&[("Device.Info.Version".into(), "2.0".into()), ("Device.Info.Model".into(), "x".into())]);
-    assert_eq!(b.tree.changed(), ["Device.Port.1.Speed"]);
-    b.tree.reported(&[("Device.Port.1.Speed".into(), "10".into())]);
-    let mut b = b.restart();
-    assert_eq!(b.tree.sweep(), changes(false, false));
-    // Off and on again: what happened meanwhile is not told.
-    b.tree.set_attributes(&[entry("Device.Port.1.Speed", Some(0), None)]).unwrap();
-    b.one.borrow_mut().row("Device.Port.{i}. eth0").insert("Speed".into(), "11".into());
-    b.tree.set_attributes(&[entry("Device.Port.1.Speed", Some(2), None)]).unwrap();
-    assert_eq!(b.tree.sweep(), changes(false, false));
+    b.one.borrow_mut().bells.insert("UpTime".into(), vec![Bell::Dear]);
+    b.two.borrow_mut().bells.insert("Bytes".into(), vec![Bell::Dear]);
+    b.two.borrow_mut().bells.insert("Limit".into(), vec![Bell::Dear]);
+    for refused in ["Device.Info.UpTime", "Device.Port.1.Stats.Bytes"] {
+        let list = [entry("Device.Info.Model", Some(2), None), entry(refused, Some(2), None)];
+        assert_eq!(code(b.tree.set_attributes(&list)), Code::NOTIFICATION_REJECTED, "{refused}");
+        assert_eq!(attribute(&mut b, "Device.Info.Model"), "0true", "R-SPA-1");
+        // Passive never costs anything, and the access list is another matter.
+        b.tree.set_attributes(&[entry(refused, Some(1), Some(&[]))]).unwrap();
+        assert_eq!(attribute(&mut b, refused), "1false");
+        b.tree.set_attributes(&[entry(refused, Some(0), Some(&["Subscriber"]))]).unwrap();
+    }
+    // Below a partial path it is told passively, and the rest actively.
+    b.tree.set_attributes(&[entry("Device.", Some(2), None)]).unwrap();
+    for (path, want) in [
+        ("Device.Info.UpTime", "1true"),
+        ("Device.Port.2.Stats.Bytes", "1true"),
+        // Dear too, but nobody may refuse it.
+        ("Device.Port.2.Stats.Limit", "2true"),
+        ("Device.Info.Model", "2true"),
+        ("Device.Info.Secret", "2true"),
+    ] {
+        assert_eq!(attribute(&mut b, path), want, "{path}");
+    }
+    // With a bell, or where looking is cheap, it is accepted.
+    for bells in [Vec::new(), vec![Bell::None], vec![Bell::Kernel(1)], vec![Bell::File("/x".into())]] {
+        b.tree.set_attributes(&[entry("Device.Info.UpTime", Some(0), None)]).unwrap();
+        b.one.borrow_mut().bells.insert("UpTime".into(), bells);
+        b.tree.set_attributes(&[entry("Device.Info.UpTime", Some(2), None)]).unwrap();
+        assert_eq!(attribute(&mut b, "Device.Info.UpTime"), "2true");
+    }
 }
 
-/// No write when nothing changed: flash wears out.
+/// A partial path below which nothing can be had is refused: the request would come to nothing.
+// Proves: R-SPA-6
 #[test]
-fn a_sweep_that_finds_nothing_writes_nothing() {
-    let mut b = Bench::new();
-    b.tree.sweep();
-    let before: Vec<(String, Vec<u8>)> =
-        b.journal.borrow().scan("").map(|(k, v)| (k.to_owned(), v.to_vec())).collect();
-    b.tree.sweep();
-    let after: Vec<(String, Vec<u8>)> =
-        b.journal.borrow().scan("").map(|(k, v)| (k.to_owned(), v.to_vec())).collect();
-    assert_eq!(before, after);
-}
-
-/// I-9, R-SPV-26: what the ACS writes is known to it; what others write is told.
-// Proves: I-9, R-SPV-26
-#[test]
-fn the_acss_own_changes_are_not_told() {
-    let mut b = Bench::new();
-    b.tree
-        .set_attributes(&[entry("Device.Port.1.", Some(2), None), entry("Device.Info.Uplink", Some(2), None)])
-        .unwrap();
-    b.tree.sweep();
-    b.tree.begin_session();
-    b.set(&[("Device.Info.Code", "a"), ("Device.Port.1.Speed", "5"), ("Device.Info.Uplink", "x")]).unwrap();
-    assert!(b.tree.changed().is_empty());
-    b.tree.end_session();
-    assert!(b.tree.changed().is_empty());
-    b.set_as(&[("Device.Info.Code", "b"), ("Device.Port.1.Speed", "6")], Writer::Local).unwrap();
-    assert_eq!(b.tree.changed(), ["Device.Info.Code", "Device.Port.1.Speed"]);
-    assert_eq!(b.key().as_deref(), Some("key"));
-}
-
-/// Rows of volatile tables keep their attributes as long as they keep their numbers.
-#[test]
-fn attributes_of_volatile_rows_live_in_memory() {
-    let mut b = Bench::new();
-    b.tree.set_attributes(&[entry("Device.Seen.1.Name", Some(2), None)]).unwrap();
-    b.tree.sweep();
-    assert_eq!(b.journal.borrow().scan("a/").count(), 0);
-    b.two.borrow_mut().row("Device.Seen.{i}. a").insert("Name".into(), "x".into());
-    assert_eq!(b.tree.changed(), ["Device.Seen.1.Name"]);
-    let mut b = b.restart();
-    assert_eq!(attribute(&mut b, "Device.Seen.1.Name"), "0true");
-}
-
-/// R-OBJ-11, R-SPA-11: a new row has default attributes, whatever stood at its path.
-// Proves: R-OBJ-11
-#[test]
-fn attributes_go_with_their_row() {
-    let mut b = Bench::new();
-    b.add("Device.Rule.").unwrap();
-    b.tree.set_attributes(&[entry("Device.Rule.1.", Some(2), None)]).unwrap();
-    b.tree.sweep();
-    b.delete("Device.Rule.1.").unwrap();
-    assert_eq!(b.journal.borrow().scan("a/").count() + b.journal.borrow().scan("r/Device.Rule.").count(), 0);
-    assert_eq!(b.tree.sweep(), Changes::default());
-}
-
-/// A sweep is of use when something outside the agent is watched actively.
-#[test]
-fn what_is_watched_outside() {
-    let b = Bench::new();
-    assert!(b.tree.watches_outside(), "Version is active by the model and comes from a handler");
+fn a_path_below_which_all_is_refused() {
     let text = r#"
-["Device."]
-Code = { type = "string", store = "", write = true, notify = "forceEnabled" }
 ["Device.Port.{i}."]
 native = "one"
-Name = { type = "string" }
+["Device.Port.{i}.Stats."]
+native = "one"
+Sent     = { type = "StatsCounter64", notify = "canDeny" }
+Received = { type = "StatsCounter64", notify = "canDeny" }
 "#;
+    let b = Bench::new();
+    for name in ["Sent", "Received"] {
+        b.one.borrow_mut().bells.insert(name.into(), vec![Bell::Dear]);
+    }
     let one: Vec<(&'static str, Box<dyn crate::model::handler::Handler>)> =
         vec![("one", Box::new(MemoryHandler(b.one.clone())))];
     let (mut tree, _) = sample::tree(text, &b.journal, Handlers { by_kind: Vec::new(), natives: one });
-    assert!(!tree.watches_outside());
-    tree.set_attributes(&[entry("Device.Port.1.Name", Some(1), None)]).unwrap();
-    assert!(!tree.watches_outside());
-    tree.set_attributes(&[entry("Device.Port.1.Name", Some(2), None)]).unwrap();
-    assert!(tree.watches_outside());
+    let active = [entry("Device.Port.1.Stats.", Some(2), None)];
+    assert_eq!(code(tree.set_attributes(&active)), Code::NOTIFICATION_REJECTED);
+    tree.set_attributes(&[entry("Device.Port.1.Stats.", Some(1), None)]).unwrap();
+    assert_eq!(code(tree.set_attributes(&active)), Code::NOTIFICATION_REJECTED);
+}
+
+/// R-SPA-10: as many as the bound, and no more; what belongs to rows that are gone makes room.
+// Proves: R-SPA-10, R-GEN-3
+#[test]
+fn attributes_of_too_many_parameters() {
+    let text = r#"
+["Device."]
+Name = { type = "string", store = "" }
+["Device.Port.{i}."]
+native = "one"
+A = { type = "string", const = "a" }
+B = { type = "string", const = "b" }
+C = { type = "string", const = "c" }
+D = { type = "string", const = "d" }
+"#;
+    let b = Bench::new();
+    let many = |n: usize| (0..n).map(|n| format!("p{n}")).collect::<Vec<_>>();
+    let full = MAX_ATTRIBUTES / 4;
+    b.one.borrow_mut().keys.insert("Device.Port.{i}.".into(), many(full));
+    let one: Vec<(&'static str, Box<dyn crate::model::handler::Handler>)> =
+        vec![("one", Box::new(MemoryHandler(b.one.clone())))];
+    let (mut tree, _) = sample::tree(text, &b.journal, Handlers { by_kind: Vec::new(), natives: one });
+    tree.begin_rpc();
+    tree.set_attributes(&[entry("Device.Port.", Some(2), None)]).unwrap();
+    let kept = b.journal.borrow().size();
+    assert_eq!(code(tree.set_attributes(&[entry("Device.Name", Some(1), None)])), Code::RESOURCES_EXCEEDED);
+    assert_eq!(code(tree.set_attributes(&[entry("Device.", Some(1), None)])), Code::RESOURCES_EXCEEDED);
+    assert_eq!(b.journal.borrow().size(), kept, "nothing of it holds");
+    tree.set_attributes(&[entry("Device.Port.1.", Some(0), None), entry("Device.Name", Some(1), None)])
+        .unwrap();
+    assert_eq!(
+        code(tree.set_attributes(&[entry("Device.Port.1.", Some(1), None)])),
+        Code::RESOURCES_EXCEEDED
+    );
+    b.one.borrow_mut().keys.insert("Device.Port.{i}.".into(), many(full - 1));
+    tree.begin_rpc();
+    tree.set_attributes(&[entry("Device.Port.1.", Some(1), None)]).unwrap();
+    assert!(!tree.sweep());
 }

@@ -113,7 +113,7 @@ fn the_type_must_be_the_models() {
         ("Device.Info.Count", Some("dateTime"), false),
     ] {
         let entry =
-            ParameterValue { name: name.into(), value: "1".into(), xsi_type: xsi_type.map(str::to_owned) };
+            ParameterValue { name: name.into(), value: "1".into(), xsi_type: xsi_type.map(Into::into) };
         match b.tree.set(&[entry], Writer::Local) {
             Ok(_) => assert!(fine, "{name} {xsi_type:?}"),
             Err(fault) => {

@@ -184,12 +184,12 @@ fn r_spv_21_rows_that_cannot_be_made() {
 #[test]
 fn r_spv_22_all_or_nothing() {
     // What fails, and the code of the fault with the names that it blames.
-    type Spoil = fn(&mut Bench);
-    let nothing: Spoil = |_| {};
-    let fails = |call: &'static str| -> Box<dyn Fn(&mut Bench)> {
+    type Spoil = Box<dyn Fn(&mut Bench)>;
+    let nothing: fn(&mut Bench) = |_| {};
+    let fails = |call: &'static str| -> Spoil {
         Box::new(move |b: &mut Bench| b.two.borrow_mut().failing = texts(&[call]))
     };
-    let cases: Vec<(Box<dyn Fn(&mut Bench)>, &str, &str, u16)> = vec![
+    let cases: Vec<(Spoil, &str, &str, u16)> = vec![
         (Box::new(nothing), "Device.Port.1.Speed", "fast", 9003),
         (Box::new(nothing), "Device.Info.Model", "x", 9003),
         (Box::new(nothing), "Device.Rule.[new].Target", "Device.Port.9", 9003),
@@ -313,6 +313,25 @@ fn r_spv_2_in_any_order() {
     assert_eq!(b.value("Device.Rule.2.Alias"), "here");
 }
 
+/// A handler that cannot take a row away makes it alone, with what the tree keeps itself.
+// Proves: R-SPV-22
+#[test]
+fn a_row_for_good_is_made_alone() {
+    let mut b = Bench::new();
+    b.two.borrow_mut().one_way = true;
+    let before = whole(&mut b);
+    for more in [("Device.Zone.[z].Name", "n"), ("Device.Port.1.Speed", "5"), ("Device.Zone.[y].Kept", "k")] {
+        let list = [("Device.Zone.[z].Kept", "mine"), more];
+        assert_eq!(code(b.create(&list)), Code::REQUEST_DENIED, "{more:?}");
+        assert_eq!(whole(&mut b), before, "{more:?}");
+    }
+    b.create(&[("Device.Zone.[z].Kept", "mine"), ("Device.Rule.[r].Text", "t")]).unwrap();
+    assert_eq!(
+        (b.value("Device.Zone.[z].Kept"), b.value("Device.Rule.[r].Text")),
+        ("mine".into(), "t".into())
+    );
+}
+
 /// R-SPV-8: what of a new row carries the connection waits for the end of the session; the row does not.
 // Proves: R-SPV-8, R-SPV-22
 #[test]
@@ -343,6 +362,26 @@ fn no_room_for_new_rows() {
     let fault = b.create(&[("Device.Rule.[a].Text", "x")]).unwrap_err();
     assert_eq!((fault.code, fault.parameters.len()), (Code::RESOURCES_EXCEEDED, 0));
     assert_eq!(whole(&mut b).1, before.1);
+    // Room for the values, not for the numbers beside them: 39 bytes are left, and `l/Device.Rule.1.` with
+    // its Alias and `v/Device.Rule.1.Text` with its value are 38.
+    let mut b = Bench::new();
+    // Whatever else is kept is there first.
+    whole(&mut b);
+    let journal = b.journal.clone();
+    let put = |key: &str, len: usize| {
+        let mut batch = Batch::default();
+        batch.put(key, vec![0; len]);
+        journal.borrow_mut().commit(batch).unwrap();
+    };
+    (0..MAX_KEPT as usize / piece - 1).for_each(|n| put(&format!("x/{n}"), piece));
+    put("x/last", 0);
+    let left = |b: &Bench| (MAX_KEPT - b.journal.borrow().size()) as usize;
+    put("x/a", piece);
+    put("x/last", left(&b) - 39);
+    let before = whole(&mut b);
+    assert_eq!(left(&b), 39);
+    assert_eq!(code(b.create(&[("Device.Rule.[a].Text", "x")])), Code::RESOURCES_EXCEEDED);
+    assert_eq!(whole(&mut b), before);
     // A record of numbers that is at its end.
     let mut b = Bench::new();
     let mut batch = Batch::default();
@@ -413,7 +452,7 @@ fn a_full_disk_leaves_no_row() {
 fn reading_keeps_no_number() {
     let mut b = Bench::new();
     b.add("Device.Rule.[here].").unwrap();
-    b.tree.judge_with(|tree, name, _| match name {
+    b.tree.judge_with(|tree: &mut Tree, name: &str, _: &str| match name {
         "Device.Rule.{i}.Text" => match tree.value("Device.PortNumberOfEntries") {
             Some(count) => Err(format!("there are {count} ports")),
             None => Ok(()),

@@ -42,6 +42,8 @@ struct Known {
     /// Rows by instance number, of `Device.Rule.` and `Device.Link.`; `None` when deleted.
     rules: BTreeMap<u32, Option<()>>,
     links: BTreeMap<u32, Option<()>>,
+    /// The notification of [`WATCHED`].
+    watched: u8,
 }
 
 type Events = Rc<RefCell<Vec<(u64, Event)>>>;
@@ -106,6 +108,15 @@ const NAMES: [&str; 5] = [
     "Device.Info.Code",
     "Device.Info.Uplink",
 ];
+
+/// What each session watches, in other ways than the one before.
+const WATCHED: [&str; 4] =
+    ["Device.Port.1.Name", "Device.Port.3.Speed", "Device.Info.Count", "Device.Link.1.Note"];
+
+/// The notification of a session: the first one's, or the second one's.
+fn notification(round: usize) -> u8 {
+    round.min(2) as u8
+}
 
 struct History {
     bench: Bench,
@@ -185,6 +196,11 @@ impl History {
             }
         }
         let b = &mut self.bench;
+        let wish = |name| super::attributes::entry(name, Some(notification(round).into()), None);
+        b.tree.set_attributes(&[wish("Device.Port."), wish(WATCHED[2]), wish(WATCHED[3])]).unwrap();
+        self.known.watched = notification(round);
+        self.answered();
+        let b = &mut self.bench;
         b.two.borrow_mut().failing = texts(&["commit Device.Link.{i}. l0"]);
         let bad = [
             ("Device.Zone.[bad].Host.[bad].Name", "bad"),
@@ -210,8 +226,8 @@ pub(super) fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// R-GEN-5, R-SPV-22, R-SPV-27, R-OBJ-6, R-OBJ-8.
-// Proves: R-SPV-22
+/// R-GEN-5, R-SPV-22, R-SPV-27, R-OBJ-6, R-OBJ-8, R-SPA-1.
+// Proves: R-SPV-22, R-SPA-1
 #[test]
 fn cut_at_every_byte_each_transaction_is_whole() {
     let base = folder("cut");
@@ -301,6 +317,12 @@ fn check(mut b: Bench, known: &Known, cut: usize) {
             );
         }
     }
+    // R-SPA-1: watched all in the same way, the one that was answered or the one after it.
+    let selection = b.tree.attributes(&texts(&WATCHED)).unwrap();
+    let watched: Vec<String> = pairs(&mut b.tree, selection).into_iter().map(|p| p.1).collect();
+    assert!(watched.iter().all(|w| *w == watched[0]), "at {cut}: {watched:?}");
+    let number = watched[0].trim_end_matches("true").parse::<u8>().unwrap();
+    assert!(number == known.watched || number == known.watched + 1, "at {cut}: {watched:?} {known:?}");
     for (table, rows) in [("Device.Rule.", &known.rules), ("Device.Link.", &known.links)] {
         let names = b.names(table, true).unwrap();
         for (number, row) in rows {

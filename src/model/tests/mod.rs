@@ -2,10 +2,12 @@
 
 mod aliases;
 mod attributes;
+mod bounds;
 mod changing;
 mod creating;
 mod cut;
 mod limits;
+mod notification;
 mod reading;
 mod recovery;
 mod trial;
@@ -25,7 +27,7 @@ InterfaceStackNumberOfEntries = { type = "unsignedInt", const = "0" }
 
 ["Device.Info."]
 Model    = { type = "string(8)", const = "router" }
-UpTime   = { type = "unsignedInt", native = "one" }
+UpTime   = { type = "unsignedInt", native = "one", notify = "canDeny" }
 Version  = { type = "string(64)", native = "one", notify = "forceEnabled" }
 Code     = { type = "string(64)", store = "first", write = true, notify = "forceEnabled" }
 Secret   = { type = "string(64)", store = "s3cret", write = true, hidden = true }
@@ -46,7 +48,7 @@ Speed   = { type = "int(-1..1000)", write = true }
 Lower   = { type = "list(ref())" }
 
 ["Device.Port.{i}.Stats."]
-Bytes   = { type = "unsignedLong", native = "two" }
+Bytes   = { type = "unsignedLong", native = "two", notify = "canDeny" }
 Limit   = { type = "unsignedInt", native = "two", write = true }
 
 ["Device.Rule.{i}."]
@@ -220,6 +222,20 @@ impl Bench {
     fn delete(&mut self, object: &str) -> Result<Status, Fault> {
         self.tree.begin_rpc();
         self.tree.delete(object, Writer::Acs { parameter_key: "deleted" })
+    }
+
+    /// What an Inform would tell as changed.
+    fn changed(&mut self) -> Vec<String> {
+        self.tree.changed(usize::MAX)
+    }
+
+    /// An Inform told these values and was answered.
+    fn reported(&mut self, values: &[(&str, &str)]) {
+        let mut told = Vec::new();
+        for (path, value) in values {
+            told.extend(self.tree.fingerprint(path, value).map(|print| ((*path).to_owned(), print)));
+        }
+        self.tree.reported(&told);
     }
 
     fn key(&self) -> Option<String> {

@@ -160,7 +160,7 @@ impl Tree {
         changes: Option<&[Planned]>,
         batch: &mut Batch,
     ) -> Result<(), Fault> {
-        let kept = changes.map(|_| self.kept(batch));
+        let kept = changes.map(|_| self.displaced(batch));
         let mut changed = by_acs && self.drop_applied();
         if let (Some(changes), Some(kept)) = (changes, kept) {
             let state = if self.session == 0 { State::Applied } else { State::Promised };
@@ -172,7 +172,7 @@ impl Tree {
     }
 
     /// What a batch changes of the keys whose values belong to a transaction.
-    fn kept(&self, batch: &Batch) -> Vec<Kept> {
+    fn displaced(&self, batch: &Batch) -> Vec<Kept> {
         let journal = self.journal.borrow();
         let mut kept = Vec::new();
         for (key, new) in &batch.ops {
@@ -187,7 +187,7 @@ impl Tree {
                     kept.push(Kept::rows(key, known.as_deref().or(old).unwrap_or(&[]), new));
                 }
                 // What the ACS was told it still knows, unless its row went.
-                (Some("v/" | "l/"), _) | (Some("i/" | "a/" | "r/"), None) => kept.push(value()),
+                (Some("v/" | "l/"), _) | (Some("i/" | "a/"), None) => kept.push(value()),
                 _ if key == "k" => kept.push(value()),
                 _ => {}
             }

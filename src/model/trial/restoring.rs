@@ -78,7 +78,7 @@ impl Tree {
     /// Forgets what stands below a row that came and goes again, and references to it.
     fn forget_below(&mut self, row: &str, restored: &mut Restored) {
         let journal = self.journal.borrow();
-        for kind in ["v/", "l/", "a/", "r/", "i/"] {
+        for kind in ["v/", "l/", "a/", "i/"] {
             let prefix = format!("{kind}{row}");
             let known = journal.scan(&prefix).map(|(key, _)| key.to_owned());
             let again = restored.keys().filter(|key| key.starts_with(&prefix)).cloned();

@@ -13,7 +13,7 @@ const REALM: &str = "connection request";
 
 /// The answers a peer can get, in the order in which they are considered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Answer {
+pub enum Answer {
     /// 400: no HTTP request.
     Malformed,
     /// 431: the head is longer than the buffer.
@@ -23,7 +23,10 @@ pub(super) enum Answer {
     /// 404: not our path, whoever asks.
     Path,
     /// 401; `stale` when all was right but the nonce.
-    Challenge { stale: bool },
+    Challenge {
+        /// Said in the challenge, so that the peer need not ask anybody for its password again.
+        stale: bool,
+    },
     /// 503: authenticated, but too often (CR-12).
     TooOften,
     /// 200: a connection request.
@@ -31,7 +34,7 @@ pub(super) enum Answer {
 }
 
 /// Judges requests by the settings in force.
-pub(super) struct Gate {
+pub struct Gate {
     settings: Settings,
     nonces: Nonces,
     limit: Limit,

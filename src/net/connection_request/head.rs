@@ -2,14 +2,15 @@
 //! ACSs differ (line ends, version, letter case), strict where two readers could disagree.
 
 /// The largest head that is read; beyond it the answer is 431.
-pub(super) const MAX_HEAD: usize = 4096;
+pub const MAX_HEAD: usize = 4096;
 
 /// The largest body that is skipped on a connection that is kept; after a larger one it is closed.
 const MAX_SKIPPED: usize = 64 * 1024;
 
 /// What a request says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Head<'a> {
+pub struct Head<'a> {
+    /// `GET`, or another.
     pub method: &'a str,
     /// As it was sent; see [`path`].
     pub target: &'a str,
@@ -23,7 +24,7 @@ pub(super) struct Head<'a> {
 
 /// What stands in a buffer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Scan<'a> {
+pub enum Scan<'a> {
     /// No whole head yet.
     Partial,
     /// Not HTTP/1.x as it may be written: 400.
@@ -33,7 +34,7 @@ pub(super) enum Scan<'a> {
 }
 
 /// Looks for a head at the beginning of what was received.
-pub(super) fn scan(received: &[u8]) -> Scan<'_> {
+pub fn scan(received: &[u8]) -> Scan<'_> {
     let empty_lines = received.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
     let mut lines = Lines { rest: received.get(empty_lines..).unwrap_or_default() };
     let Some(first) = lines.next() else {
@@ -81,7 +82,7 @@ pub(super) fn scan(received: &[u8]) -> Scan<'_> {
 
 /// The path of a request target or of a digest `uri`: an absolute form loses scheme and authority,
 /// every form its query (CR-3). Empty for what has no path.
-pub(super) fn path(target: &str) -> &str {
+pub fn path(target: &str) -> &str {
     let scheme = "http://";
     let origin = match target.get(..scheme.len()) {
         Some(start) if start.eq_ignore_ascii_case(scheme) => {
@@ -206,6 +207,10 @@ mod tests {
         for (version, headers, keep) in table {
             let text = format!("GET / HTTP/{version}\r\n{headers}\r\n");
             assert_eq!(whole(&text).keep, keep, "{text}");
+        }
+        for (length, keep) in [(MAX_SKIPPED, true), (MAX_SKIPPED + 1, false)] {
+            let text = format!("GET / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+            assert_eq!(whole(&text).keep, keep, "{length}");
         }
     }
 

@@ -4,8 +4,8 @@
 //! The engine makes sessions; this room only says how many valid requests were answered. It
 //! accepts also while a session runs (CR-11), and closing the port is dropping the listener (CR-14).
 
-mod gate;
-mod head;
+pub mod gate;
+pub mod head;
 mod limit;
 mod nonce;
 mod peer;

@@ -12,7 +12,7 @@ const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// bytes behind would reset it, and the peer might lose our answer.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 /// The most requests on one connection.
-const MAX_REQUESTS: u32 = 8;
+pub(super) const MAX_REQUESTS: u32 = 8;
 /// The most reads for one connection in one turn; the others wait meanwhile.
 const READS_PER_TURN: usize = 4;
 

@@ -3,11 +3,12 @@
 use super::{Document, Element, Error, MAX_ENTRIES, Ns, Problem, boolean, is_legal};
 use crate::cwmp::rpc::{ParameterValue, Request, SetAttributes};
 use crate::model::fault::{Code, Fault};
+use std::borrow::Cow;
 
 /// The longest CommandKey and ParameterKey, in characters (R-SPV-12, R-SYS-3, R-SYS-8).
-const MAX_KEY: usize = 32;
+pub(super) const MAX_KEY: usize = 32;
 /// The longest ObjectName, in characters (R-OBJ-1).
-const MAX_OBJECT_NAME: usize = 256;
+pub(super) const MAX_OBJECT_NAME: usize = 256;
 
 /// All arguments that any method takes; `None` is missing so far.
 #[derive(Default)]
@@ -207,11 +208,29 @@ fn value(doc: &mut Document<'_>) -> Result<ParameterValue, Problem> {
     Ok(ParameterValue { name, value, xsi_type })
 }
 
+/// The types that values have; any other word is kept as it is, to be refused by its name (E-30).
+const TYPES: [&str; 10] = [
+    "string",
+    "boolean",
+    "unsignedInt",
+    "int",
+    "dateTime",
+    "unsignedLong",
+    "long",
+    "hexBinary",
+    "base64",
+    "base64Binary",
+];
+
 /// The local name of xsi:type; the prefix is the peer's affair.
-fn xsi(doc: &Document<'_>, element: &Element<'_>) -> Option<String> {
+fn xsi(doc: &Document<'_>, element: &Element<'_>) -> Option<Cow<'static, str>> {
     let full = doc.attribute(element, Ns::Xsi, "type")?;
     let local = full.trim().rsplit(':').next().unwrap_or("");
-    (!local.is_empty()).then(|| local.to_string())
+    match TYPES.iter().find(|known| **known == local) {
+        Some(known) => Some(Cow::Borrowed(known)),
+        None if local.is_empty() => None,
+        None => Some(Cow::Owned(local.to_string())),
+    }
 }
 
 fn attributes(doc: &mut Document<'_>) -> Result<Vec<SetAttributes>, Problem> {

@@ -72,7 +72,7 @@ fn requests_as_acss_write_them_e6_e7() {
     let value = |name: &str, value: &str, xsi_type: &str| ParameterValue {
         name: name.to_string(),
         value: value.to_string(),
-        xsi_type: Some(xsi_type.to_string()),
+        xsi_type: Some(xsi_type.to_string().into()),
     };
     let list = vec![
         value("Device.ManagementServer.PeriodicInformInterval", "300", "unsignedInt"),
@@ -151,7 +151,12 @@ fn what_is_no_message_is_an_error_e2_e21_e32() {
         assert!(error.contains(what), "{text}: {error}");
     }
     // Bytes that are no UTF-8, wherever they stand.
-    let places = ["<c:Reboot><CommandKey>@</CommandKey></c:Reboot>", "<c:Re@boot/>", "<!--@--><c:Reboot/>", "<c:Reboot a='@'/>"];
+    let places = [
+        "<c:Reboot><CommandKey>@</CommandKey></c:Reboot>",
+        "<c:Re@boot/>",
+        "<!--@--><c:Reboot/>",
+        "<c:Reboot a='@'/>",
+    ];
     for place in places {
         let mut bytes = in_body(place).into_bytes();
         bytes.iter_mut().filter(|b| **b == b'@').for_each(|b| *b = 0xFF);
@@ -381,6 +386,35 @@ fn responses_and_their_junk_c17_c19() {
         in_body("<s:Fault><faultcode>Client</faultcode><faultstring>no</faultstring></s:Fault>").as_bytes(),
     );
     assert_eq!(plain.unwrap().body, Body::Fault(AcsFault { code: 0, text: "no".to_string() }));
+}
+
+/// What an element declares holds inside it, and what it hides is back behind it.
+// Proves: E-6
+#[test]
+fn namespaces_hold_inside_their_element_e6() {
+    let path = "<ParameterPath>Device.</ParameterPath>";
+    let names =
+        |inside: &str| format!("<c:GetParameterNames>{inside}<NextLevel>1</NextLevel></c:GetParameterNames>");
+    let wanted = Request::GetParameterNames { path: "Device.".to_string(), next_level: true };
+    for inside in [
+        format!("<ParameterPath xmlns='urn:x'>no</ParameterPath>{path}"),
+        format!("<a xmlns='urn:x'><b><ParameterPath/></b><c xmlns=''/></a>{path}"),
+        format!("<a xmlns:c='urn:x' xmlns='urn:y'><c:b/></a><a/>{path}<b xmlns='urn:y'/>"),
+        format!("<c:ParameterPath xmlns:c='urn:x'>no</c:ParameterPath>{path}"),
+        format!("<a xmlns='urn:x'/><c:a xmlns:c='urn:y'/>{path}"),
+    ] {
+        assert_eq!(request(&names(&inside)), wanted, "{inside}");
+    }
+    // Hidden throughout: no path is there.
+    let hidden =
+        format!("<c:GetParameterNames xmlns='urn:x'>{path}<NextLevel>1</NextLevel></c:GetParameterNames>");
+    assert!(matches!(request(&hidden), Request::Invalid { .. }), "{hidden}");
+    let back = "<c:GetParameterNames xmlns='urn:x'><ParameterPath xmlns=''>Device.</ParameterPath>\
+                <NextLevel xmlns=''>1</NextLevel></c:GetParameterNames>";
+    assert_eq!(request(back), wanted);
+    // The prefix means another namespace inside the method's own element: its method is not CWMP's.
+    let other = "<c:Reboot xmlns:c='urn:x'/>";
+    assert!(matches!(request(other), Request::Unknown { .. }), "{other}");
 }
 
 /// An envelope with headers and an empty Body is how an ACS changes HoldRequests when it has nothing to ask.

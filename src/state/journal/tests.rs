@@ -80,3 +80,68 @@ fn in_memory_commits_and_has_no_file() {
     assert_eq!(journal.text("a"), Some("1"));
     assert_eq!(journal.health(), None);
 }
+
+/// A value or key that no record could hold is refused, and nothing of its batch holds.
+#[test]
+fn keys_and_values_are_bounded() {
+    let mut journal = Journal::in_memory();
+    let two = |key: usize, value: usize| {
+        let mut batch = put("beside", "it");
+        batch.put("k".repeat(key), vec![b'v'; value]);
+        batch
+    };
+    for (key, value) in [(MAX_KEY + 1, 1), (1, MAX_VALUE + 1)] {
+        assert_eq!(journal.commit(two(key, value)).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(journal.scan("").count(), 0);
+    }
+    journal.commit(two(MAX_KEY, MAX_VALUE)).unwrap();
+    assert_eq!(journal.scan("").count(), 2);
+    assert!(record::size(&"k".repeat(MAX_KEY), Some(&vec![0; MAX_VALUE])) <= MAX_RECORD);
+}
+
+/// A record as long as can be is read, a longer one is none; and a file that no compaction would have
+/// left is not replayed to its end.
+#[test]
+fn records_and_files_are_bounded() {
+    let record = |payload: usize, value: u8| {
+        let length = payload - 8; // what stands around a key of one byte and its value
+        let mut record = Record::default();
+        record.push("k", Some(&vec![value; length]));
+        record.finish()
+    };
+    for (payload, kept) in [(MAX_RECORD, 1), (MAX_RECORD + 1, 0)] {
+        let dir = scratch("record");
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("journal"), [MAGIC, &record(payload, b'v')].concat()).unwrap();
+        assert_eq!(Journal::open(&dir).unwrap().scan("").count(), kept, "{payload}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+    let dir = scratch("file");
+    std::fs::create_dir_all(&dir).unwrap();
+    let mut file = File::create(dir.join("journal")).unwrap();
+    file.write_all(MAGIC).unwrap();
+    let records = MAX_FILE / (MAX_RECORD as u64 + 8) + 1;
+    for n in 0..records + 2 {
+        file.write_all(&record(MAX_RECORD, b'a' + (n % 26) as u8)).unwrap();
+    }
+    let journal = Journal::open(&dir).unwrap();
+    assert!(journal.health().unwrap().contains("damaged at byte 67109"), "{:?}", journal.health());
+    assert_eq!(journal.get("k").unwrap()[0], b'a' + ((records - 1) % 26) as u8, "the last that was read");
+    drop(journal);
+    assert!(std::fs::metadata(dir.join("journal")).unwrap().len() < 2 * MAX_RECORD as u64, "written anew");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// Far behind what is broken nobody looks: so much garbage is no torn write.
+#[test]
+fn the_search_for_whole_records_ends() {
+    for (garbage, damaged) in [(MAX_SEARCH - 1, false), (MAX_SEARCH + 1, true)] {
+        let dir = scratch("search");
+        std::fs::create_dir_all(&dir).unwrap();
+        let mut bytes = MAGIC.to_vec();
+        bytes.resize(MAGIC.len() + garbage as usize, 0xff);
+        std::fs::write(dir.join("journal"), bytes).unwrap();
+        assert_eq!(Journal::open(&dir).unwrap().health().is_some(), damaged, "{garbage}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -7,6 +7,7 @@
 //! bounded. A dump that the kernel marks as interrupted (something changed meanwhile) is asked for
 //! again; the last attempt counts as it is, since a busy machine would otherwise never be read.
 
+pub mod events;
 pub mod link;
 pub mod queue;
 pub mod route;

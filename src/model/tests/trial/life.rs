@@ -96,10 +96,10 @@ fn what_is_put_back_is_told() {
     ];
     b.set(&list).unwrap();
     b.end();
-    assert_eq!(b.tree.changed(), Vec::<String>::new());
+    assert_eq!(b.tree.changed(usize::MAX), Vec::<String>::new());
     b.put_back();
-    assert!(b.tree.sweep().active);
-    let mut changed = b.tree.changed();
+    assert!(b.tree.sweep());
+    let mut changed = b.tree.changed(usize::MAX);
     changed.sort_unstable();
     assert_eq!(changed, ["Device.Info.Code", "Device.Info.Uplink", "Device.ManagementServer.URL"]);
 }

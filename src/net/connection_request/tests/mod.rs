@@ -212,7 +212,7 @@ fn pipelined_requests_are_answered_in_order() {
     let mut client = running.connect();
     client.send(get.repeat(20).as_bytes());
     let answered = (1..).find(|_| client.reply().header("Connection") == Some("close"));
-    assert_eq!(answered, Some(8));
+    assert_eq!(answered, Some(peer::MAX_REQUESTS));
     client.expect_closed();
 }
 
@@ -223,6 +223,13 @@ fn heads_are_bounded() {
     client.send(format!("GET {PATH} HTTP/1.1\r\nA: {}", "b".repeat(10_000)).as_bytes());
     assert_eq!(client.reply().status, 431);
     client.expect_closed();
+    let line = format!("GET {PATH} HTTP/1.1\r\n\r\nA: ").len();
+    for (size, status) in [(head::MAX_HEAD, 401), (head::MAX_HEAD + 1, 431)] {
+        let mut client = running.connect();
+        let filler = "b".repeat(size - line - 2);
+        client.send(format!("GET {PATH} HTTP/1.1\r\nA: {filler}\r\n\r\n").as_bytes());
+        assert_eq!(client.reply().status, status, "{size}");
+    }
     // and a long one that still fits is read, byte by byte if need be
     let mut client = running.connect();
     let request = format!("GET {PATH} HTTP/1.1\r\nA: {}\r\n\r\n", "b".repeat(3_000));

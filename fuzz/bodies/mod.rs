@@ -1,0 +1,20 @@
+//! What each fuzz target does with its bytes: something a peer (or a disk) could have sent, read by
+//! the agent's own code, and what must hold afterwards. Where it can be, what was read is written and
+//! read again. Plain functions without a fuzzer in them: `fuzz_targets/` hands them to libFuzzer,
+//! `tests/mutations.rs` runs them in every test run.
+
+#![allow(dead_code, unused_imports)] // each target uses one of them
+
+mod authentication;
+mod http;
+mod local;
+mod model;
+mod tree;
+mod xml;
+
+pub use authentication::{connection_request, digest_answer, digest_challenge, request_head};
+pub use http::{coding, response, set_cookie, url};
+pub use local::{config, control, exec_answer, journal, records};
+pub use model::{overlay, path, value};
+pub use tree::tree;
+pub use xml::envelope;
