@@ -119,11 +119,7 @@ fn list(case: &Case, values: usize, round: usize) -> Vec<ParameterValue> {
             "S3" | "H3" => (["Up", "Down"][round % 2].to_owned(), "string"),
             _ => (format!("192.0.{}.{}", round % 250, at % 250), "string"),
         };
-        ParameterValue {
-            name: format!("Device.Row.{}.{param}", row + 1),
-            value,
-            xsi_type: Some(kind.into()),
-        }
+        ParameterValue { name: format!("Device.Row.{}.{param}", row + 1), value, xsi_type: Some(kind.into()) }
     };
     (0..values).map(entry).collect()
 }

@@ -251,9 +251,12 @@ fn a_hostile_run_leaves_no_memory_behind() {
         memory(daemon)
     };
     let fresh = memory(&daemon);
-    let before = run(&daemon).max(run(&daemon));
-    let after = run(&daemon).min(run(&daemon));
-    println!("RssAnon: {fresh} KiB before all, {before} KiB after two hostile runs, {after} KiB after four");
+    run(&daemon);
+    let before = run(&daemon);
+    run(&daemon);
+    run(&daemon);
+    let after = run(&daemon);
+    println!("RssAnon: {fresh} KiB before all, {before} KiB after two hostile runs, {after} KiB after five");
     assert!(after <= before + before / 10, "{before} KiB before, {after} KiB after");
     assert!(!daemon.log().contains("open-sesame") && !daemon.log().contains("panicked"));
 }
