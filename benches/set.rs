@@ -122,7 +122,7 @@ fn list(case: &Case, values: usize, round: usize) -> Vec<ParameterValue> {
         ParameterValue {
             name: format!("Device.Row.{}.{param}", row + 1),
             value,
-            xsi_type: Some(kind.to_owned()),
+            xsi_type: Some(kind.into()),
         }
     };
     (0..values).map(entry).collect()
