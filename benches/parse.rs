@@ -27,10 +27,10 @@ fn request(value: impl Fn(usize) -> String) -> (String, usize) {
     let mut count = 0;
     while list.len() < SIZE {
         count += 1;
-        let _ = write!(
+        let _ = writeln!(
             list,
             "<ParameterValueStruct><Name>Device.NAT.PortMapping.{count}.Description</Name>\
-             <Value xsi:type=\"xsd:string\">{}</Value></ParameterValueStruct>\n",
+             <Value xsi:type=\"xsd:string\">{}</Value></ParameterValueStruct>",
             value(count)
         );
     }

@@ -115,15 +115,11 @@ fn list(case: &Case, values: usize, round: usize) -> Vec<ParameterValue> {
         let (value, kind) = match param {
             "Name" | "S0" | "S4" => (format!("a value {number}"), "string"),
             "S1" | "H1" => (number.to_string(), "unsignedInt"),
-            "S2" | "H2" => ((round % 2 == 0).to_string(), "boolean"),
+            "S2" | "H2" => (round.is_multiple_of(2).to_string(), "boolean"),
             "S3" | "H3" => (["Up", "Down"][round % 2].to_owned(), "string"),
             _ => (format!("192.0.{}.{}", round % 250, at % 250), "string"),
         };
-        ParameterValue {
-            name: format!("Device.Row.{}.{param}", row + 1),
-            value,
-            xsi_type: Some(kind.into()),
-        }
+        ParameterValue { name: format!("Device.Row.{}.{param}", row + 1), value, xsi_type: Some(kind.into()) }
     };
     (0..values).map(entry).collect()
 }

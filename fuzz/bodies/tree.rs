@@ -70,7 +70,7 @@ pub fn tree(data: &[u8]) {
                         xsi_type: None,
                     })
                     .collect();
-                let creating = list.len() % 2 == 0;
+                let creating = list.len().is_multiple_of(2);
                 if creating { tree.set_creating(&list, writer) } else { tree.set(&list, writer) }.map(drop)
             }
             '?' => ask(&mut tree, rest),

@@ -25,7 +25,11 @@ pub fn envelope(data: &[u8]) {
     assert!(matches!(&again.body, Body::Fault(f) if f.code == 9003));
     // What no XML may hold is not sent, whoever sent it to us.
     let legal = |c: char| {
-        if c < ' ' && !"\t\n\r".contains(c) || c >= '\u{FFFE}' && c <= '\u{FFFF}' { '\u{FFFD}' } else { c }
+        if c < ' ' && !"\t\n\r".contains(c) || ('\u{FFFE}'..='\u{FFFF}').contains(&c) {
+            '\u{FFFD}'
+        } else {
+            c
+        }
     };
     let echoed: Option<String> = id.map(|id| id.chars().map(legal).collect());
     assert_eq!(again.id, echoed, "the ID comes back as it was");

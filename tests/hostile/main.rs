@@ -167,7 +167,7 @@ fn what_an_acs_can_answer_to_an_inform() {
         ),
         (
             [b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"".to_vec(), b"n".repeat(20_000), b"\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()].concat(),
-            "HTTP",
+            "without a challenge",
         ),
         (b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"r\"\r\nContent-Length: 0\r\n\r\n".to_vec(), "Basic over http"),
     ];

@@ -425,7 +425,7 @@ fn names_too_long_are_told_by_number() {
     let all = told_names(&mut b, Naming::Aliases, "Device.", false);
     assert!(all.iter().all(|name| Path::parse(name).is_ok()));
     assert!(all.contains(&format!("Device.A.[first].B.[{long}].C.[{long}].D.[{long}].Text")), "{all:?}");
-    let row = format!("Device.A.1.B.1.C.1.D.1.Alias");
+    let row = "Device.A.1.B.1.C.1.D.1.Alias".to_owned();
     b.one
         .borrow_mut()
         .row("Device.A.{i}. a0")

@@ -184,12 +184,12 @@ fn r_spv_21_rows_that_cannot_be_made() {
 #[test]
 fn r_spv_22_all_or_nothing() {
     // What fails, and the code of the fault with the names that it blames.
-    type Spoil = fn(&mut Bench);
-    let nothing: Spoil = |_| {};
-    let fails = |call: &'static str| -> Box<dyn Fn(&mut Bench)> {
+    type Spoil = Box<dyn Fn(&mut Bench)>;
+    let nothing: fn(&mut Bench) = |_| {};
+    let fails = |call: &'static str| -> Spoil {
         Box::new(move |b: &mut Bench| b.two.borrow_mut().failing = texts(&[call]))
     };
-    let cases: Vec<(Box<dyn Fn(&mut Bench)>, &str, &str, u16)> = vec![
+    let cases: Vec<(Spoil, &str, &str, u16)> = vec![
         (Box::new(nothing), "Device.Port.1.Speed", "fast", 9003),
         (Box::new(nothing), "Device.Info.Model", "x", 9003),
         (Box::new(nothing), "Device.Rule.[new].Target", "Device.Port.9", 9003),
