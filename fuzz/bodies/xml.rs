@@ -24,12 +24,10 @@ pub fn envelope(data: &[u8]) {
     let again = reader::read(&answer).expect("our own fault can be read");
     assert!(matches!(&again.body, Body::Fault(f) if f.code == 9003));
     // What no XML may hold is not sent, whoever sent it to us.
-    let legal = |c: char| {
-        if c < ' ' && !"\t\n\r".contains(c) || ('\u{FFFE}'..='\u{FFFF}').contains(&c) {
-            '\u{FFFD}'
-        } else {
-            c
-        }
+    let legal = |c: char| match c {
+        '\t' | '\n' | '\r' => c,
+        '\0'..=' ' | '\u{FFFE}' | '\u{FFFF}' if c != ' ' => '\u{FFFD}',
+        _ => c,
     };
     let echoed: Option<String> = id.map(|id| id.chars().map(legal).collect());
     assert_eq!(again.id, echoed, "the ID comes back as it was");

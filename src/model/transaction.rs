@@ -140,9 +140,11 @@ impl Tree {
         }
         list.iter_mut().filter(|_| trial).for_each(|p| p.after = self.session != 0);
         list.sort_by_key(|p| (p.after, !p.undoable));
+        let makes_rows = list.iter().any(|p| p.op == Op::Add);
         for at in 0..list.len() {
             let (earlier, rest) = list.split_at_mut(at);
-            let asked = |p: &&mut Planned| !self.is_early(p) && !self.is_of_new_row(earlier, p);
+            let of_new_row = |p: &Planned| makes_rows && self.is_of_new_row(earlier, p);
+            let asked = |p: &&mut Planned| !self.is_early(p) && !of_new_row(p);
             let Some(planned) = rest.first_mut().filter(asked) else {
                 continue;
             };

@@ -252,8 +252,15 @@ fn a_hostile_run_leaves_no_memory_behind() {
     };
     let fresh = memory(&daemon);
     let before = run(&daemon).max(run(&daemon));
-    let after = run(&daemon).min(run(&daemon));
-    println!("RssAnon: {fresh} KiB before all, {before} KiB after two hostile runs, {after} KiB after four");
-    assert!(after <= before + before / 10, "{before} KiB before, {after} KiB after");
+    // What is kept for good grows with each run; what the allocator has not given back just now does not.
+    let bound = before + before / 10;
+    let mut after = run(&daemon).min(run(&daemon));
+    for _ in 0..3 {
+        if after > bound {
+            after = run(&daemon);
+        }
+    }
+    println!("RssAnon: {fresh} KiB before all, {before} KiB after two hostile runs, {after} KiB after more");
+    assert!(after <= bound, "{before} KiB before, {after} KiB after");
     assert!(!daemon.log().contains("open-sesame") && !daemon.log().contains("panicked"));
 }

@@ -32,16 +32,18 @@ fn c_11_the_methods_of_a_new_acs() {
     let id = request.id.clone().expect("E-11: an ID");
     assert_ne!(Some(&id), session.inform.id.as_ref(), "E-11");
     assert!(!id.is_empty() && id.chars().count() <= 32, "E-11: {id}");
-    session.end();
-    over(&daemon);
-    assert_eq!(failure(&daemon), None);
-    assert_eq!(methods(&daemon), "Inform TransferComplete RequestDownload", "C-19");
-    let shown = daemon.ask(&["status"]);
-    assert!(shown.contains("ACS methods         Inform TransferComplete RequestDownload\n"), "{shown}");
+    session.ready();
+    assert!(matches!(session.peek(), Post::Empty), "C-11");
     daemon.kill();
+    drop(session);
     daemon.start();
     daemon.wait_ready();
-    assert_eq!(methods(&daemon), "Inform TransferComplete RequestDownload", "kept");
+    assert_eq!(methods(&daemon), "Inform TransferComplete RequestDownload", "C-19, kept");
+    let shown = daemon.ask(&["status"]);
+    assert!(shown.contains("ACS methods         Inform TransferComplete RequestDownload\n"), "{shown}");
+    kicked(&acs, &daemon).end();
+    over(&daemon);
+    assert_eq!(failure(&daemon), None);
     assert_eq!(asked(&acs).len(), 1);
 }
 
@@ -84,6 +86,12 @@ fn r_grm_3_once_for_each_acs() {
     acs.next_session(SOON).end();
     over(&daemon);
     assert_eq!(asked(&acs).len(), 3, "after a factory reset");
+    daemon.stop();
+    daemon.start();
+    daemon.wait_ready();
+    kicked(&acs, &daemon).end();
+    over(&daemon);
+    assert_eq!(asked(&acs).len(), 3, "and not again");
 }
 
 /// C-7: 8005 has the same bytes sent again; not for ever, and the session goes on. Nobody is asked again

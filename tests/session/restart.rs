@@ -117,7 +117,7 @@ fn work(mut session: Session, known: Arc<Mutex<Known>>, mut random: Random) {
 }
 
 /// The session of the process that runs: an Inform of one that was killed meanwhile is passed over.
-fn next_living(acs: &Acs) -> Session {
+pub fn next_living(acs: &Acs) -> Session {
     loop {
         let mut session = acs.next_inform(SOON);
         session.doomed(true);

@@ -136,6 +136,24 @@ fn e_16_another_url() {
     assert_eq!(version(&daemon), "1.4");
 }
 
+/// E-16, R-SYS-5: a factory reset forgets what was known of the ACS.
+// Proves: E-16
+#[test]
+fn e_16_a_factory_reset_begins_anew() {
+    let acs = Acs::start(Options { dialect: in_namespace("1"), ..Options::default() });
+    acs.at(1, Incident::Fault(8006));
+    let daemon = agent(&acs, "reset");
+    let mut session = acs.next_session(SOON);
+    assert_eq!(said(&session), "1");
+    session.factory_reset().expect("a reset");
+    session.end();
+    let session = acs.next_session(SOON);
+    assert_eq!(said(&session), "2");
+    session.end();
+    over(&daemon);
+    assert_eq!(version(&daemon), "1.4");
+}
+
 /// E-14, E-15, E-9: the version that the ACS picks holds for the session: by its header, else by the
 /// namespace that it answers in. The next Inform is in the newest again.
 // Proves: E-9, E-14, E-15

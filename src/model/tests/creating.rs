@@ -183,9 +183,9 @@ fn r_spv_21_rows_that_cannot_be_made() {
 // Proves: R-SPV-22, R-SPV-1, R-GEN-5
 #[test]
 fn r_spv_22_all_or_nothing() {
-    // What fails, and the code of the fault with the names that it blames.
+    // What is made to fail, by an entry or by a handler, and the code of the fault.
     type Spoil = Box<dyn Fn(&mut Bench)>;
-    let nothing: fn(&mut Bench) = |_| {};
+    fn nothing(_: &mut Bench) {}
     let fails = |call: &'static str| -> Spoil {
         Box::new(move |b: &mut Bench| b.two.borrow_mut().failing = texts(&[call]))
     };

@@ -417,6 +417,28 @@ fn namespaces_hold_inside_their_element_e6() {
     assert!(matches!(request(other), Request::Unknown { .. }), "{other}");
 }
 
+/// What XML 1.0 does not allow cannot be kept, whether it comes as it is or as a reference.
+// Proves: E-22
+#[test]
+fn characters_that_xml_does_not_have_are_refused_e22() {
+    for (text, fine) in [
+        ("\u{FFFD}\u{F000}\u{FEFF}\u{10FFFF}&#9;&#10;&#13;", true),
+        ("\u{FFFE}", false),
+        ("a\u{FFFF}b", false),
+        ("&#xFFFE;", false),
+        ("\u{1}", false),
+        ("&#31;", false),
+        ("a\u{B}", false),
+    ] {
+        let body = format!("<c:Reboot><CommandKey>{text}</CommandKey></c:Reboot>");
+        match request(&body) {
+            Request::Reboot { .. } => assert!(fine, "{text:?}"),
+            Request::Invalid { fault, .. } => assert!(!fine && fault.code.0 == 9003, "{text:?}: {fault}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// An envelope with headers and an empty Body is how an ACS changes HoldRequests when it has nothing to ask.
 // Proves: E-12
 #[test]

@@ -133,6 +133,13 @@ fn another_fault_does_not_end_the_session_c8() {
         assert!(talk.says("", REBOOT).contains("RebootResponse"));
         assert_eq!(talk.empty(), "(done)");
     }
+    // However many are refused: a fault is an answer, and no stray.
+    let (mut talk, _) = asked(2 * MAX_STRAYS);
+    for _ in 1..2 * MAX_STRAYS {
+        assert!(talk.sends(&refusal(8000, "")).contains("<cwmp:GetRPCMethods/>"));
+    }
+    assert_eq!(talk.sends(&refusal(8000, "")), "(empty)");
+    assert_eq!(talk.empty(), "(done)");
 }
 
 // Proves: E-11

@@ -252,6 +252,24 @@ fn a_newer_program_puts_back_what_it_knows() {
     assert_eq!(tree.value("Device.Info.Code").as_deref(), Some("first"));
 }
 
+/// A newer program may have other types: what was promised and is no value any more is not made.
+#[test]
+fn what_is_no_value_any_more_is_not_made() {
+    let mut b = Trials::new();
+    b.tree.begin_session();
+    b.acs(&[("Device.Info.Uplink", "fibre"), ("Device.Link.1.Note", "n")], "k").unwrap();
+    let Bench { journal, one, two, .. } = b.into();
+    let text = trial_model().replace("Note    = { type = \"string(8)\"", "Note    = { type = \"enum(a,b)\"");
+    let (tree, notes) = sample::tree(&text, &journal, handlers(&one, &two));
+    assert!(
+        notes.iter().any(|n| n.contains("Device.Link.1.Note: what was promised is no value")),
+        "{notes:?}"
+    );
+    assert_eq!(two.borrow_mut().row(LINK)["Note"], "old");
+    assert_eq!(one.borrow_mut().row("Device.Info.")["Uplink"], "fibre");
+    assert!(tree.trial().unwrap().applied);
+}
+
 /// Looks into the journal when a handler is told to do something.
 struct Looking(MemoryHandler, Rc<RefCell<Journal>>, Seen);
 

@@ -35,7 +35,12 @@ fn the_whole_transaction_waits_for_the_end_of_the_session() {
     b.two.borrow_mut().row("Device.Link.{i}. l0").insert("Note".into(), "by hand".into());
     assert_eq!(b.value("Device.Link.1.Note"), "by hand");
 
+    b.log();
     let back = b.put_back();
+    let log = b.log();
+    // Services take over what is put back.
+    let (undone, ended) = (log.iter().position(|l| l == "undo Device.Info."), "session ended".to_owned());
+    assert!(log.iter().position(|l| *l == ended) > undone && undone.is_some(), "{log:?}");
     assert_eq!(back.notes, Vec::<String>::new());
     assert_eq!(back.names.len(), list.len());
     assert_eq!(b.state(), before);
@@ -154,7 +159,7 @@ fn a_promise_is_put_back_in_its_session() {
     b.acs(&[("Device.Info.Uplink", "fibre"), ("Device.Port.1.Name", "x")], "k1").unwrap();
     b.add("Device.Link.").unwrap();
     b.delete("Device.Link.1.").unwrap();
-    assert_eq!(b.names("Device.Link.", false).unwrap().len(), 1 + 5 + 3);
+    assert_eq!(b.names("Device.Link.", false).unwrap().len(), 1 + 5 + 4);
     b.log();
     b.put_back();
     assert!(b.log().is_empty());

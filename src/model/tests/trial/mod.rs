@@ -28,6 +28,7 @@ Text = { type = "string", store = "", write = true }
 
 ["Device.Link.{i}.Sub."]
 Text = { type = "string", native = "two", write = true }
+Later = { type = "string", native = "two", write = true, after_session = true }
 
 ["Device.Link.{i}.Hop.{i}."]
 store = ""

@@ -26,7 +26,10 @@ fn a_promised_row_is_there_in_the_session() {
         ("Device.Link.2.Sub.Text", "below"),
         ("Device.Link.2.Port", "Device.Port.2"),
     ];
+    // Only it could judge them, and it would not know the row.
+    b.two.borrow_mut().refused = texts(&["Note", "Port", "Text"]);
     assert_eq!(b.set(&list), Ok(Status::AtSessionEnd));
+    b.two.borrow_mut().refused.clear();
     for (path, value) in list {
         assert_eq!(b.value(path), value, "{path}");
     }
@@ -219,6 +222,7 @@ fn rows_that_a_set_makes_are_put_back() {
         if session {
             b.tree.begin_session();
         }
+        b.log();
         let status = if session { Status::AtSessionEnd } else { Status::Applied };
         assert_eq!(b.create(&LIST), Ok(status));
         for (path, value) in LIST {
@@ -230,6 +234,10 @@ fn rows_that_a_set_makes_are_put_back() {
         assert_eq!((trial.path, trial.applied, trial.names), (true, !session, texts(&names)));
         if session {
             assert_eq!((b.state().0, b.state().1), (before.0.clone(), before.1.clone()));
+            let asked: Vec<String> =
+                b.log().into_iter().filter(|l| l.contains("Zone") && !l.starts_with("add_key")).collect();
+            let staged = ["stage Device.Zone.{i}. k2", "stage Device.Zone.{i}.Host.{i}. k2 k1"];
+            assert_eq!(asked, staged, "of rows that are not there no handler is asked more");
             // More of it, in a transaction of its own.
             b.create(&[("Device.Zone.[new].Host.[g].Name", "gn")]).unwrap();
             assert_eq!(b.value("Device.Zone.[new].Host.[g].Name"), "gn");
@@ -248,9 +256,15 @@ fn rows_that_a_set_makes_are_put_back() {
         b.create(&LIST[..1]).unwrap();
         assert_eq!(b.value("Device.Zone.3.Name"), "n", "R-OBJ-6");
     }
-    // One that cannot be made at the end takes all with it.
+    // The row alone carries the session.
     let mut b = Trials::new();
     let before = b.state();
+    b.create(&[("Device.Zone.[new].Alias", "other")]).unwrap();
+    assert_eq!(b.trial().names, ["Device.Zone.1."]);
+    b.put_back();
+    assert_eq!(b.state(), before);
+    // One that cannot be made at the end takes all with it.
+    let mut b = Trials::new();
     b.tree.begin_session();
     b.two.borrow_mut().failing = texts(&["commit Device.Zone.{i}.Host.{i}. k1 k1"]);
     b.create(&LIST).unwrap();
@@ -259,4 +273,31 @@ fn rows_that_a_set_makes_are_put_back() {
     b.put_back();
     assert_eq!(b.state(), before);
     assert_eq!(b.value("Device.ZoneNumberOfEntries"), "0");
+    assert_eq!(b.state(), before);
+}
+
+/// A row goes on trial, with what was promised to it and refers to it: all of that comes back with it.
+#[test]
+fn a_row_comes_back_with_what_belonged_to_it() {
+    // By a shell, and stored references.
+    let mut b = Trials::new();
+    b.add("Device.Way.").unwrap();
+    b.acs(&[("Device.Later.Refs", "Device.Way.1,Device.Port.1")], "k").unwrap();
+    b.confirm();
+    b.local(&[("Device.Info.Uplink", "fibre"), ("Device.Later.Refs", "")]).unwrap();
+    b.tree.delete("Device.Way.1.", Writer::Local).unwrap();
+    b.put_back();
+    assert_eq!(b.value("Device.Later.Refs"), "Device.Way.1,Device.Port.1");
+    assert_eq!(b.names("Device.Way.", true).unwrap(), ["Device.Way.1."]);
+
+    // In a session, and a promise that is no part of the trial.
+    let mut b = Trials::new();
+    b.tree.begin_session();
+    b.acs(&[("Device.Link.1.Sub.Later", "v")], "k1").unwrap();
+    assert_eq!(b.tree.trial(), None);
+    b.delete("Device.Link.1.").unwrap();
+    assert_eq!(b.trial().names, ["Device.Link.1."]);
+    b.end();
+    b.put_back();
+    assert_eq!(b.value("Device.Link.1.Sub.Later"), "v", "the ACS was told that it is so");
 }
