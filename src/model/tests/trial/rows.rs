@@ -133,7 +133,7 @@ fn rows_are_put_back() {
             ["Device.Link.1.Hop.1.", "Device.Link.1.Hop.2."]
         );
         assert_eq!(b.value("Device.Link.1.Hop.2.Text"), "hop");
-        for kind in ["v/", "l/", "a/", "r/", "i/"] {
+        for kind in ["v/", "l/", "a/", "i/"] {
             assert_eq!(b.journal.borrow().scan(&format!("{kind}Device.Link.2.")).count(), 0, "{kind}");
         }
         assert_eq!(b.add("Device.Link.").unwrap().0, 3, "R-OBJ-6");
