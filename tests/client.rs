@@ -293,6 +293,20 @@ fn t22_t23_t24_redirects_post_the_same_bytes_and_stay() {
     }
 }
 
+// Proves: T-24
+#[test]
+fn t24_an_empty_post_is_redirected_too() {
+    let target = scripted([Reply::ok("1"), Reply::ok("2")]);
+    let peer = scripted([Reply::ok("0"), Reply::redirect("307 Temporary Redirect", &target.url("/new"))]);
+    let (mut client, _waker) = client(options(peer.url("/acs")));
+    assert_eq!(post_ok(&mut client, b"zero"), "0");
+    assert_eq!(client.post(Body::Empty).expect("redirected").body, b"1");
+    assert_eq!(post_ok(&mut client, b"two"), "2");
+    let seen = target.requests();
+    assert!(seen.iter().all(|r| r.line() == "POST /new HTTP/1.1"));
+    assert!(seen[0].body.is_empty() && seen[0].header("SOAPAction").is_none());
+}
+
 // Proves: T-25
 #[test]
 fn t25_five_redirects_pass_and_six_fail() {

@@ -35,7 +35,7 @@ fn r_spv_8_applied_and_kept() {
 
 /// R-SPV-1, R-SPV-4, R-SPV-5, R-SPV-11, R-SPV-14, R-GEN-5, R-GEN-6, E-18, E-30: each bad parameter has
 /// its own entry, and nothing at all is changed.
-// Proves: T-37, E-18, E-19, E-30, R-SPV-4, R-SPV-5, R-SPV-11, R-SPV-14
+// Proves: T-37, T-38, E-18, E-19, E-30, R-SPV-4, R-SPV-5, R-SPV-11, R-SPV-14
 #[test]
 fn r_spv_4_a_fault_for_each() {
     let acs = Acs::start(Options::default());

@@ -280,6 +280,18 @@ fn n_10_an_alias_changes_while_it_is_used() {
     );
 }
 
+/// Also where the table's own keys do not name it.
+// Proves: N-10
+#[test]
+fn n_10_an_alias_is_unique_without_being_a_key() {
+    let mut b = named();
+    b.add("Device.Zone.[lan].Host.[pc].").unwrap();
+    let fault = b.set(&[("Device.Zone.[lan].Host.[pc].Alias", "tv")]).unwrap_err();
+    assert_eq!(fault.parameters[0].code, Code::INVALID_VALUE);
+    // In the table below another row it is another.
+    b.set(&[("Device.Zone.[guest].Host.[pc].Alias", "tv")]).unwrap();
+}
+
 /// References are kept by number, set by either name, and told by InstanceMode; a notification is about
 /// what they point to, not about how it is written.
 // Proves: R-SPV-17, N-12
