@@ -2,7 +2,7 @@
 
 use crate::acs::{Acs, Incident, Options, Tls};
 use crate::daemon::Daemon;
-use crate::{LONG_WAIT, SOON, agent_at, call_url, keys, kicked, over, sections, settled, status, text};
+use crate::{LONG_WAIT, SOON, agent_at, call_url, keys, kicked, over, sections, settled};
 use std::fs;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
