@@ -1,8 +1,10 @@
 //! The first contact: what the Inform says, how it is put on the wire, and who is told what after a
 //! boot and after a restart.
 
-use crate::acs::{Acs, Algorithm, Authentication, Direction, Message, Options};
-use crate::{LONG_WAIT, SOON, agent, agent_at, agent_with, failure, keys, kicked, over, sections, status};
+use crate::acs::{Acs, Algorithm, Authentication, Direction, Incident, Message, Options};
+use crate::{
+    LONG_WAIT, SOON, agent, agent_at, agent_with, failure, keys, kicked, over, sections, status, until,
+};
 
 const FORCED: [&str; 7] = [
     "Device.RootDataModelVersion",
@@ -277,4 +279,26 @@ fn v_24_a_boot_without_an_acs() {
     assert_eq!(session.inform.codes(), ["0 BOOTSTRAP", "1 BOOT"]);
     assert_eq!(session.inform.retry_count, 0, "C-26, C-29");
     session.end();
+}
+
+/// V-13, V-9: what changed before the first contact is no change to an ACS that was told nothing yet, also
+/// where the agent had taken it for one.
+// Proves: V-13
+#[test]
+fn v_13_no_change_beside_bootstrap() {
+    const CODE: &str = "Device.DeviceInfo.ProvisioningCode";
+    let acs = Acs::start(Options::default());
+    acs.at(1, Incident::Status(500));
+    let daemon = agent_with(&acs, "before-contact", LONG_WAIT);
+    daemon.wait_ready();
+    daemon.wait_for("failure", || failure(&daemon).is_some());
+    daemon.ask(&["set", &format!("{CODE}=early")]);
+    let pending = |s: &serde_json::Value| s["pending_events"].to_string().contains("4 VALUE CHANGE");
+    until(&daemon, "change", pending);
+    let session = kicked(&acs, &daemon);
+    assert_eq!(session.inform.codes(), ["0 BOOTSTRAP", "1 BOOT"], "V-13");
+    assert_eq!(session.inform.value(CODE), Some("early"));
+    session.end();
+    over(&daemon);
+    assert_eq!(acs.sessions(), 1, "nothing is owed");
 }
