@@ -10,5 +10,6 @@ pub mod reboots;
 pub mod rpc;
 pub mod schedule;
 pub mod session;
+pub mod transfers;
 pub mod trial;
 pub mod trigger;

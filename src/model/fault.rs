@@ -30,6 +30,18 @@ codes! {
     INVALID_VALUE = 9007, "Invalid parameter value";
     NOT_WRITABLE = 9008, "Attempt to set a non-writable parameter";
     NOTIFICATION_REJECTED = 9009, "Notification request rejected";
+    TRANSFER_FAILURE = 9010, "File transfer failure";
+    UPLOAD_FAILURE = 9011, "Upload failure";
+    SERVER_AUTHENTICATION = 9012, "File transfer server authentication failure";
+    UNSUPPORTED_PROTOCOL = 9013, "Unsupported protocol for file transfer";
+    JOIN_MULTICAST = 9014, "File transfer failure: unable to join multicast group";
+    CONTACT_SERVER = 9015, "File transfer failure: unable to contact file server";
+    ACCESS_FILE = 9016, "File transfer failure: unable to access file";
+    COMPLETE_DOWNLOAD = 9017, "File transfer failure: unable to complete download";
+    FILE_CORRUPTED = 9018, "File transfer failure: file corrupted or otherwise unusable";
+    FILE_AUTHENTICATION = 9019, "File transfer failure: file authentication failure";
+    OUTSIDE_WINDOWS = 9020, "File transfer failure: unable to complete download within specified time windows";
+    CANCEL_NOT_PERMITTED = 9021, "Cancelation of file transfer not permitted in current transfer state";
 }
 
 /// One line of `SetParameterValuesFault` (R-SPV-4).
