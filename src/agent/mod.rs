@@ -9,6 +9,8 @@ mod boot;
 mod compression;
 pub mod control;
 mod control_server;
+mod door;
+mod down;
 mod engine;
 mod fallback;
 mod following;
@@ -22,6 +24,7 @@ mod serving;
 mod settings;
 mod start;
 mod status;
+mod sweeping;
 mod trial;
 mod wire;
 

@@ -2,7 +2,7 @@
 
 use super::control::{NextReport, RebootReport, SessionReport, StatusReport};
 use super::engine::Engine;
-use super::{start, trial};
+use super::{door, start, trial};
 use crate::cwmp::events;
 use crate::cwmp::reboots::Due;
 use crate::cwmp::session::Session;
@@ -77,7 +77,7 @@ pub fn report(engine: &Engine) -> StatusReport {
         next_heartbeat: heartbeat(engine, now),
         next_reboot: reboot(engine, now),
         pending_events: core.queue.pending().map(|e| (e.code.clone(), e.command_key.clone())).collect(),
-        connection_request_url: Some(start::door_url(&engine.door, core.local)).filter(|url| !url.is_empty()),
+        connection_request_url: Some(door::url(&engine.door, core.local)).filter(|url| !url.is_empty()),
         served: (objects as u32, parameters as u32),
         state_problem: core.journal.borrow().health(),
         overlay_problems: engine.overlay_problems.clone(),
