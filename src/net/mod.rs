@@ -10,4 +10,5 @@ pub mod digest;
 mod line;
 pub mod source;
 pub mod tls;
+pub mod transfer;
 pub mod url;
