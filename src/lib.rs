@@ -16,6 +16,9 @@ pub mod config;
 // PURE: the session machine, RPC vocabulary, events, Inform and schedule. No socket, no clock.
 pub mod cwmp;
 
+// What a transfer does to files of this device: verified, then made use of.
+pub mod transfer;
+
 // Sockets: the ACS client (HTTP, TLS, Digest, cookies) and the connection-request listener.
 pub mod net;
 
