@@ -1,15 +1,26 @@
 use super::*;
-use crate::cwmp::rpc::{DeviceId, Event};
+use crate::cwmp::rpc::{AcsAnswer, AgentRequest, DeviceId, Event, ParameterValue, SetAttributes};
+use crate::cwmp::transfers::{Asked, Queued};
+use crate::model::tree::Status;
 
 mod own_requests;
+mod transfers;
 
 /// A host that notes what it was asked and fails where it is told to.
 #[derive(Default)]
 struct Table {
     calls: Vec<String>,
     fault: Option<Fault>,
-    /// Requests of the agent's own that it still has.
+    /// Requests of the agent's own that it still has: so many of one kind.
     own: u32,
+    /// And these, the last one first.
+    reports: Vec<AgentRequest>,
+    /// The namespaces that it was asked for requests in.
+    namespaces: Vec<Namespace>,
+    /// What was asked of transfers.
+    asked: Vec<Asked>,
+    /// Transfers that wait.
+    queued: Vec<Queued>,
 }
 
 impl Table {
@@ -59,6 +70,17 @@ impl Host for Table {
     fn schedule_inform(&mut self, delay: u32, key: &str) -> Result<(), Fault> {
         self.note(format!("schedule_inform {delay} {key:?}"), ())
     }
+    fn transfer(&mut self, asked: Asked) -> Result<(), Fault> {
+        self.asked.push(asked.clone());
+        self.note(format!("transfer {:?} {:?}", asked.method, asked.command_key), ())
+    }
+    fn cancel_transfer(&mut self, key: &str) -> Result<(), Fault> {
+        self.note(format!("cancel_transfer {key:?}"), ())
+    }
+    fn queued_transfers(&mut self) -> Vec<Queued> {
+        self.calls.push("queued_transfers".to_string());
+        self.queued.clone()
+    }
     fn inform(&mut self) -> InformFacts {
         self.calls.push("inform".to_string());
         InformFacts {
@@ -72,7 +94,11 @@ impl Host for Table {
     fn inform_delivered(&mut self) {
         self.calls.push("delivered".to_string());
     }
-    fn next_request(&mut self) -> Option<AgentRequest> {
+    fn next_request(&mut self, namespace: Namespace) -> Option<AgentRequest> {
+        self.namespaces.push(namespace);
+        if let Some(report) = self.reports.pop() {
+            return Some(report);
+        }
         self.own = self.own.checked_sub(1)?;
         Some(AgentRequest::GetRPCMethods)
     }

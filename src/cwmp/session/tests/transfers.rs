@@ -1,0 +1,3 @@
+//! What the ACS asks of transfers, and what it is told of them.
+
+use super::*;
