@@ -10,6 +10,9 @@ pub mod agent;
 // Log lines: to stderr with their time, or to syslog.
 pub mod logging;
 
+// Files of transfers: verified, and made use of by the platform's commands.
+pub mod transfer;
+
 // The configuration file: names, defaults, and errors that cite file and line.
 pub mod config;
 
