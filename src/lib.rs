@@ -10,7 +10,7 @@ pub mod agent;
 // Log lines: to stderr with their time, or to syslog.
 pub mod logging;
 
-// Files of transfers: verified, and made use of by the platform's commands.
+// What a transfer does to files of this device: verified, then made use of.
 pub mod transfer;
 
 // The configuration file: names, defaults, and errors that cite file and line.

@@ -19,6 +19,7 @@ cwmpd, a TR-069 (CWMP) agent
     cwmpd set PATH=VALUE...        all of it or nothing
     cwmpd add TABLE.               a new instance; prints its path
     cwmpd del TABLE.NUMBER.        removes an instance
+    cwmpd verify IMAGE [SIGNATURE] would the agent take this firmware image?
 
 A PATH may be partial: `cwmpd get Device.DeviceInfo.` shows all that is below.
 
@@ -46,6 +47,7 @@ pub(super) struct Arguments {
 pub(super) enum Word {
     Run,
     Check,
+    Verify { image: PathBuf, signature: Option<PathBuf> },
     Ask(Request),
 }
 
@@ -88,6 +90,11 @@ fn word(first: &str, rest: Vec<String>, next_level: bool) -> Result<Word, lexopt
     Ok(match first {
         "run" => alone(Word::Run)?,
         "check" => alone(Word::Check)?,
+        "verify" => match &rest[..] {
+            [image] => Word::Verify { image: image.into(), signature: None },
+            [image, signature] => Word::Verify { image: image.into(), signature: Some(signature.into()) },
+            _ => return Err("verify takes an image, and perhaps its signature".into()),
+        },
         "status" => alone(Word::Ask(Request::Status))?,
         "inform" => alone(Word::Ask(Request::Inform))?,
         "names" if rest.is_empty() => Word::Ask(Request::Names { path: String::new(), next_level }),
@@ -167,6 +174,8 @@ mod tests {
             "status x",
             "run x",
             "check x",
+            "verify",
+            "verify a b c",
             "--colour get A",
             "get A --next-level",
             "--config",

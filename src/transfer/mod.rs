@@ -1,3 +1,5 @@
-//! What is done with files: by the worker of a transfer, which never touches the tree.
+//! What a transfer does to files of this device, between the moment they are fetched and the report.
+//! It never touches the tree.
 
 pub mod apply;
+pub mod verify;
