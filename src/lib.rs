@@ -10,14 +10,14 @@ pub mod agent;
 // Log lines: to stderr with their time, or to syslog.
 pub mod logging;
 
+// What a transfer does to files of this device: verified, then made use of.
+pub mod transfer;
+
 // The configuration file: names, defaults, and errors that cite file and line.
 pub mod config;
 
 // PURE: the session machine, RPC vocabulary, events, Inform and schedule. No socket, no clock.
 pub mod cwmp;
-
-// What a transfer does to files of this device: verified, then made use of.
-pub mod transfer;
 
 // Sockets: the ACS client (HTTP, TLS, Digest, cookies) and the connection-request listener.
 pub mod net;

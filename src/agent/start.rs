@@ -9,7 +9,7 @@ use super::host::{ACS, Core, NEW_ACS, QUEUE, REBOOT, RESET, SCHEDULE, promised};
 use super::judge::judge;
 use super::settings::Settings;
 use super::trial::{self, Trials};
-use crate::config::{Config, expand};
+use crate::config::{Config, Transfer, expand};
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform::default_username;
 use crate::cwmp::reboots::Reboots;
@@ -296,6 +296,11 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
         run_dir: old.run_dir.clone(),
         root: old.root.clone(),
         overlay_dir: old.overlay_dir.clone(),
+        transfer: Transfer {
+            // Files lie there that transfers go on with.
+            download_dir: old.transfer.download_dir.clone(),
+            ..config.transfer.clone()
+        },
         ..config.clone()
     };
     let waits = taken != config;
@@ -409,7 +414,7 @@ pub fn command(core: &Core, argv: &[String], what: &str, command_key: &str) -> b
         ("state_dir", &core.config.state_dir.to_string_lossy()),
         ("run_dir", &core.config.run_dir.to_string_lossy()),
     ];
-    match sys::command::run(&expand(argv, &words), COMMAND_DEADLINE) {
+    match sys::command::run(&expand(argv, &words), COMMAND_DEADLINE, None) {
         Ok(()) => true,
         Err(error) => {
             log::error!("commands.{what}: {error}");

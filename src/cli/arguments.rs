@@ -27,6 +27,7 @@ cwmpd, a TR-069 (CWMP) agent
     cwmpd upload TYPE URL              cwmpd upload \"2 Vendor Log File\" https://host/place
     cwmpd request-download TYPE [NAME=VALUE...]
                                    asks the ACS for a download
+    cwmpd verify IMAGE [SIGNATURE] would the agent take this firmware image?
 
 A PATH may be partial: `cwmpd get Device.DeviceInfo.` shows all that is below.
 
@@ -57,6 +58,7 @@ pub(super) struct Arguments {
 pub(super) enum Word {
     Run,
     Check,
+    Verify { image: PathBuf, signature: Option<PathBuf> },
     Ask(Request),
     /// What moves, once or until nothing does.
     Transfers {
@@ -132,6 +134,11 @@ fn word(first: &str, rest: Vec<String>, extra: &Extra) -> Result<Word, lexopt::E
     Ok(match first {
         "run" => alone(Word::Run)?,
         "check" => alone(Word::Check)?,
+        "verify" => match &rest[..] {
+            [image] => Word::Verify { image: image.into(), signature: None },
+            [image, signature] => Word::Verify { image: image.into(), signature: Some(signature.into()) },
+            _ => return Err("verify takes an image, and perhaps its signature".into()),
+        },
         "status" => alone(Word::Ask(Request::Status))?,
         "inform" => alone(Word::Ask(Request::Inform))?,
         "names" if rest.is_empty() => Word::Ask(Request::Names { path: String::new(), next_level }),
@@ -248,6 +255,8 @@ mod tests {
             "status x",
             "run x",
             "check x",
+            "verify",
+            "verify a b c",
             "--colour get A",
             "get A --next-level",
             "get A --follow",

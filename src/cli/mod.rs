@@ -1,6 +1,6 @@
 //! Words of the command line.
 //!
-//! `run` is the daemon and `check` reads files; all other words ask the running daemon over its
+//! `run` is the daemon, `check` and `verify` read files; all other words ask the running daemon over its
 //! control socket. Results go to standard output, problems to standard error. A reader that closes
 //! the pipe ends the program quietly.
 
@@ -8,6 +8,7 @@ mod arguments;
 mod check;
 mod show;
 mod transfers;
+mod verify;
 
 use crate::agent::control::{self, Line, Request};
 use crate::config::Config;
@@ -55,6 +56,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Parsed::Version => writeln!(out, "cwmpd {}", env!("CARGO_PKG_VERSION")).map(|()| Exit::Ok),
         Parsed::Word(Arguments { word: Word::Run, config, .. }) => return run(&config),
         Parsed::Word(Arguments { word: Word::Check, config, json }) => check::check(&config, json, &mut out),
+        Parsed::Word(Arguments { word: Word::Verify { image, signature }, config, json }) => {
+            verify::verify(&config, &image, signature.as_deref(), json, &mut out)
+        }
         Parsed::Word(Arguments { word: Word::Ask(request), config, json }) => {
             let socket = match Config::socket_of(&config) {
                 Ok(socket) => socket,

@@ -128,8 +128,9 @@ impl Commands {
         let found = SPECS.iter().zip(all.all()).find_map(|(s, argv)| Some((s.key, s.judge(argv)?)));
         found.or_else(|| {
             let lonely = !self.firmware_boot.is_empty() && self.firmware_banks.is_empty();
-            lonely
-                .then(|| ("commands.firmware_boot", "goes with commands.firmware_banks, which is missing".into()))
+            lonely.then(|| {
+                ("commands.firmware_boot", "goes with commands.firmware_banks, which is missing".into())
+            })
         })
     }
 }

@@ -4,6 +4,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
+
+/// The most bytes read of a key file; real ones have some 110, and none has more than a signature may.
+const MAX_KEY_FILE: u64 = super::MAX_SIGNATURE as u64;
 
 /// What both tools write first on the line of a comment.
 const COMMENT: &str = "untrusted comment:";
@@ -41,6 +46,24 @@ impl Key {
             return Err("is a public key that anybody could sign for");
         }
         Ok(Key { number, point })
+    }
+
+    /// Those of `transfer.trusted_keys`: each the path of a key file, or the key itself.
+    ///
+    /// # Errors
+    /// Names the first that cannot be read, and says why.
+    pub fn load(entries: &[String]) -> Result<Vec<Key>, String> {
+        entries.iter().map(|entry| Key::one(entry)).collect()
+    }
+
+    fn one(entry: &str) -> Result<Key, String> {
+        if !entry.starts_with('/') {
+            return Key::read(entry).map_err(|e| format!("an entry of transfer.trusted_keys {e}"));
+        }
+        let mut text = String::new();
+        let read = File::open(entry).and_then(|file| file.take(MAX_KEY_FILE).read_to_string(&mut text));
+        read.map_err(|e| format!("the key file {entry} cannot be read: {e}"))?;
+        Key::read(&text).map_err(|e| format!("the key file {entry} {e}"))
     }
 }
 

@@ -168,6 +168,7 @@ fn corrupted(text: String) -> Fault {
     Fault::new(Code::FILE_CORRUPTED, text)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// In lower-case hexadecimal, as `#sha256=` has it.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
