@@ -1,12 +1,13 @@
 //! The worker: one thread that does one step of one transfer. It touches neither tree nor journal:
 //! arguments in, one [`Event`] back. Every wait of it can be woken.
 
+use super::apply::Failed;
 use super::verify::{self, Expected, Hasher, Key, MAX_SIGNATURE};
 use crate::model::fault::{Code, Fault};
 use crate::net::transfer::{self as net, Failure, Limits, Meter, Request, Tee};
 use crate::sys::clock::Now;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -36,6 +37,9 @@ pub struct Fetch {
     pub hash: bool,
 }
 
+/// A test of the platform's own; it gives up as soon as something can be read, or the pipe is closed.
+pub type Check = Box<dyn FnOnce(BorrowedFd<'_>) -> Result<(), Failed> + Send>;
+
 /// What is looked at.
 pub struct Verify {
     /// The file, fetched whole.
@@ -53,7 +57,7 @@ pub struct Verify {
     /// Certificates are held against it.
     pub now: Now,
     /// The platform's own test; it is woken as the worker is.
-    pub check: Option<Box<dyn FnOnce(OwnedFd) -> Result<(), Failure> + Send>>,
+    pub check: Option<Check>,
 }
 
 /// How it ended.
@@ -82,6 +86,15 @@ pub enum Event {
     Failed(Fault),
     /// It was woken, and gave up.
     Stopped,
+}
+
+impl From<Failed> for Event {
+    fn from(failed: Failed) -> Event {
+        match failed {
+            Failed::Stopped => Event::Stopped,
+            Failed::Fault(fault) => Event::Failed(fault),
+        }
+    }
 }
 
 impl From<Failure> for Event {
@@ -173,7 +186,10 @@ fn verify(job: Verify, wake: OwnedFd) -> Result<Option<String>, Failure> {
         log::info!("the image is signed by key {key}");
     }
     if let Some(check) = job.check {
-        check(wake)?;
+        check(wake.as_fd()).map_err(|failed| match failed {
+            Failed::Stopped => Failure::Stopped,
+            Failed::Fault(fault) => Failure::Fault(fault),
+        })?;
     }
     Ok(verified.version)
 }

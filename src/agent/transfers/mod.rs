@@ -26,7 +26,7 @@ use crate::cwmp::transfers::{
 use crate::model::fault::{Code, Fault};
 use crate::state::journal::Batch;
 use crate::sys::clock;
-use crate::transfer::apply::Purpose;
+use crate::transfer::apply::{Purpose, firmware};
 use crate::transfer::worker::Worker;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -42,6 +42,8 @@ const PURGE: &str = "b/purge";
 pub struct Transfers {
     pub queue: Queue,
     running: Option<Running>,
+    /// Counts the work that was begun.
+    runs: u32,
     idle: idle::Idle,
     /// The SHA-256 of the file that came last, by the number of its transfer.
     hashed: Option<(u32, [u8; 32])>,
@@ -52,18 +54,28 @@ pub struct Transfers {
     files: BTreeSet<u32>,
     /// RequestDownloads that the ACS has not answered.
     requests: Vec<AgentRequest>,
-    /// The one that this session has sent.
-    requested: bool,
+    /// The Inform of this session told that there are some.
+    told_requests: bool,
+    /// How many of them went out in this session.
+    asked_requests: usize,
+    /// A `firmware_apply` that the last process left behind.
+    orphan: Option<(u32, firmware::Running)>,
 }
 
 /// The work under way.
 struct Running {
+    /// Tells what it says from what others said before.
+    run: u32,
     number: u32,
     worker: Worker,
+    /// The file is being made use of.
+    applies: bool,
     /// Firmware is being written.
     firmware: bool,
     /// It is being given up, for this reason.
     given_up: Option<Fault>,
+    /// Nobody wants to know how it ends.
+    dropped: bool,
 }
 
 impl Transfers {
@@ -75,14 +87,14 @@ impl Transfers {
 
     /// Whether a file is being made use of: the device does not go down by the agent meanwhile.
     pub fn is_applying(&self) -> bool {
-        self.queue.all().any(|t| t.step == Step::Applying) && self.running.is_some()
+        self.running.as_ref().is_some_and(|running| running.applies)
     }
 
     /// The work under way is of no use any more, if it is on this one.
     fn abandon(&mut self, number: u32) {
-        if self.running.as_ref().is_some_and(|running| running.number == number) {
-            // What it says is not heard any more: it is known by its number no longer.
-            self.running = None;
+        if let Some(running) = self.running.as_mut().filter(|running| running.number == number) {
+            running.worker.stop();
+            running.dropped = true;
         }
     }
 }
@@ -122,10 +134,11 @@ impl Core {
         let queue = &self.transfers.queue;
         let is_needed = |number: &u32| {
             let step = queue.get(*number).map(|t| t.step);
-            matches!(step, Some(Step::Fetching | Step::Fetched | Step::Verified | Step::Applying))
+            let worked_on = self.transfers.running.as_ref().is_some_and(|r| r.number == *number);
+            worked_on || matches!(step, Some(Step::Fetched | Step::Verified | Step::Applying))
         };
         let (needed, gone): (BTreeSet<u32>, BTreeSet<u32>) =
-            std::mem::take(&mut self.transfers.files).into_iter().partition(is_needed);
+            self.transfers.files.iter().partition(|number| is_needed(number));
         self.transfers.files = needed;
         for number in gone {
             remove_files(self, number);
