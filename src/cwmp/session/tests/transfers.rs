@@ -141,7 +141,7 @@ fn an_older_namespace_has_fewer_methods_r_grm_1() {
     ];
     for ns in [V1_0, V1_1, V1_2] {
         let mut talk = Talk::open();
-        let mut ask = |talk: &mut Talk, body: &str| {
+        let ask = |talk: &mut Talk, body: &str| {
             talk.host.calls.clear();
             talk.sends(&envelope("", body).replace("urn:dslforum-org:cwmp-1-2", ns.urn()))
         };
