@@ -341,11 +341,15 @@ impl Session {
         debug!("the ACS asks: {name}");
         self.last_rpc = Some(name.to_string());
         host.begin_rpc();
+        let unknown = matches!(request, Request::Unknown { .. });
         match self.perform(id.as_deref(), request, host) {
             Ok(outgoing) => outgoing,
             Err(mut fault) => {
                 self.faults += 1;
-                fault.code = code_for(self.last_rpc.as_deref().unwrap_or_default(), fault.code);
+                // Somebody else's method may have the name of one of ours.
+                if !unknown {
+                    fault.code = code_for(self.last_rpc.as_deref().unwrap_or_default(), fault.code);
+                }
                 info!("{}: {fault}", self.last_rpc.as_deref().unwrap_or_default());
                 Outgoing::Whole(writer::fault(self.namespace, id.as_deref(), &fault))
             }

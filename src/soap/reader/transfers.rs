@@ -143,3 +143,6 @@ fn retries(doc: &mut Document<'_>, name: &str) -> Result<Option<u32>, Problem> {
         _ => Err(invalid(format!("{name} is not an int from -1 on"))),
     }
 }
+
+#[cfg(test)]
+mod tests;
