@@ -282,6 +282,8 @@ fn start(argv: &[&str], variables: &[(&str, &OsStr)]) -> io::Result<Child> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::signal::{SigSet, Signal};
+    use std::thread;
 
     fn shell(text: &str) -> Child {
         Child::start(&["sh", "-c", text], &[("CWMPD_ROOT", OsStr::new("/r"))]).expect("a shell")

@@ -13,12 +13,15 @@ use nix::unistd::Pid;
 use std::fmt;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How much is kept of what a command said last, bytes.
 const MAX_WORDS: usize = 160;
 /// What is read of a pipe at once, bytes.
 const CHUNK: usize = 4096;
+/// How long the last words of a command that has ended are waited for.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// What a pipe holds, bytes.
 const PIPE: usize = 64 * 1024;
 /// How often the end of a command is looked for, when nothing else tells of it: ever more seldom.
@@ -94,95 +97,75 @@ pub fn run_watched(
 /// What a command writes to its standard output, at most `most` bytes.
 ///
 /// # Errors
-/// [`Error`].
+/// [`Error`]; the command is dead in every case.
 pub fn output(argv: &[String], deadline: Duration, most: usize) -> Result<Vec<u8>, Error> {
-    let mut stream = Stream::start(argv, deadline, most as u64, None)?;
-    let mut out = Vec::new();
-    match stream.read_to_end(&mut out) {
-        Ok(_) => Ok(out),
-        Err(error) => Err(stream.failure.take().unwrap_or(Error::Start(String::new(), error))),
+    let mut running = Running::start(argv, deadline, true)?;
+    let (mut out, mut chunk) = (Vec::new(), [0; CHUNK]);
+    loop {
+        match running.turn(None, &mut chunk)? {
+            None => {}
+            Some(0) => return running.finish().map(|()| out),
+            Some(got) if out.len() + got > most => return Err(Error::TooMuch(most as u64)),
+            Some(got) => out.extend_from_slice(chunk.get(..got).unwrap_or_default()),
+        }
     }
 }
 
-/// A command that is read while it runs. The end of the stream is told only when the command has ended
-/// well: else the last read fails.
+/// A command whose standard output somebody else reads while it runs. It dies with this.
+#[derive(Debug)]
 pub struct Stream {
     running: Running,
-    stop: Option<OwnedFd>,
-    left: u64,
-    most: u64,
-    /// The command has ended, and this is how.
-    ended: bool,
-    failure: Option<Error>,
+    words: Option<JoinHandle<Vec<u8>>>,
 }
 
 impl Stream {
-    /// Starts it; see [`run`].
+    /// Starts it, and gives what reads its output: it does not block.
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::Start`].
-    pub fn start(
-        argv: &[String],
-        deadline: Duration,
-        most: u64,
-        stop: Option<OwnedFd>,
-    ) -> Result<Stream, Error> {
-        let running = Running::start(argv, deadline, true)?;
-        Ok(Stream { running, stop, left: most, most, ended: false, failure: None })
+    pub fn start(argv: &[String], deadline: Duration) -> Result<(Stream, OwnedFd), Error> {
+        let mut running = Running::start(argv, deadline, true)?;
+        let pipes = running.output.take().zip(running.words.take());
+        let failed = |e| Error::Start(argv.first().cloned().unwrap_or_default(), e);
+        let (output, words) = pipes.ok_or_else(|| failed(io::Error::other("no pipe")))?;
+        // Who reads the output does not read the errors: a command that says much would stand still.
+        let listener = thread::Builder::new().name("errors".into()).stack_size(32 * 1024);
+        let words = listener.spawn(move || listen(words)).map_err(failed)?;
+        Ok((Stream { running, words: Some(words) }, output.into()))
     }
 
-    /// Why a read failed.
-    pub fn failure(&self) -> Option<&Error> {
-        self.failure.as_ref()
-    }
-
-    fn next(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        loop {
-            let stop = self.stop.as_ref().map(AsFd::as_fd);
-            match self.running.turn(stop, buffer)? {
-                None => {}
-                Some(0) => return self.running.finish().map(|()| 0),
-                Some(got) => {
-                    self.left = self.left.checked_sub(got as u64).ok_or(Error::TooMuch(self.most))?;
-                    return Ok(got);
-                }
-            }
+    /// Its output is at its end: waits for its own, as [`run`].
+    ///
+    /// # Errors
+    /// [`Error`]: what was read is not whole.
+    pub fn finish(&mut self, stop: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+        while self.running.turn(stop, &mut [])?.is_none() {}
+        // Who it left behind may hold its errors open: what is there in time is shown.
+        let soon = Instant::now() + LAST_WORDS;
+        while self.words.as_ref().is_some_and(|t| !t.is_finished()) && Instant::now() < soon {
+            thread::sleep(LOOK.0);
         }
+        let said = self.words.take().filter(JoinHandle::is_finished).and_then(|t| t.join().ok());
+        self.running.last = said.unwrap_or_default();
+        self.running.finish()
     }
 }
 
-impl fmt::Debug for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "what process {} writes", self.running.pid)
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.ended || buffer.is_empty() {
-            return match &self.failure {
-                Some(error) => Err(io::Error::other(error.to_string())),
-                None => Ok(0),
-            };
-        }
-        match self.next(buffer) {
-            Ok(got) => {
-                self.ended = got == 0;
-                Ok(got)
-            }
-            Err(error) => {
-                // It is of no use any more.
-                self.running.give_up();
-                self.ended = true;
-                let told = io::Error::other(error.to_string());
-                self.failure = Some(error);
-                Err(told)
-            }
+/// Reads to the end, and keeps the last of it.
+fn listen(mut pipe: PipeReader) -> Vec<u8> {
+    let (mut last, mut chunk) = (Vec::new(), [0; CHUNK]);
+    loop {
+        let _ = poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+        match pipe.read(&mut chunk) {
+            Ok(got) if got > 0 => keep_last(&mut last, chunk.get(..got).unwrap_or_default()),
+            Err(error) if is_later(&error) => {}
+            _ => return last,
         }
     }
 }
 
 /// A process with what it says.
+#[derive(Debug)]
 struct Running {
     pid: Pid,
     /// It leads its group until its end has been taken.
@@ -365,37 +348,157 @@ fn far() -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
+
+    const LONG: Duration = Duration::from_secs(60);
 
     fn argv(words: &[&str]) -> Vec<String> {
         words.iter().map(|w| (*w).to_owned()).collect()
     }
 
-    #[test]
-    fn a_command_ends_well_fails_hangs_or_is_missing() {
-        let long = Duration::from_secs(20);
-        assert!(run(&argv(&["true"]), long).is_ok());
-        assert!(matches!(run(&argv(&["false"]), long), Err(Error::Status(_, _))));
-        assert!(matches!(run(&argv(&["sleep", "600"]), Duration::from_millis(50)), Err(Error::Deadline(_))));
-        assert!(matches!(run(&argv(&["/no/such/program"]), long), Err(Error::Start(_, _))));
-        assert!(matches!(run(&[], long), Err(Error::Empty)));
+    fn shell(text: &str) -> Vec<String> {
+        argv(&["sh", "-c", text])
     }
 
-    /// The agent blocks signals that it reads from a descriptor; std gives a child an empty mask.
     #[test]
-    fn a_child_has_no_signal_blocked() {
+    fn a_command_ends_well_fails_hangs_or_is_missing() {
+        assert!(run(&argv(&["true"]), LONG, None).is_ok());
+        let long = Duration::MAX;
+        assert!(run(&argv(&["true"]), long, None).is_ok());
+        let cases = [
+            (argv(&["false"]), LONG, "exit status 1"),
+            (shell("kill -9 $$"), LONG, "ended by SIGKILL"),
+            (argv(&["sleep", "600"]), Duration::from_millis(50), "killed after 0 s"),
+            (shell("echo so far >&2; exec sleep 600"), Duration::from_secs(1), "killed after 1 s: so far"),
+            (argv(&["/no/such/program"]), LONG, "/no/such/program: No such file or directory (os error 2)"),
+            (argv(&["/etc/passwd"]), LONG, "/etc/passwd: Permission denied (os error 13)"),
+            (vec![], LONG, "no command"),
+        ];
+        for (argv, deadline, text) in cases {
+            assert_eq!(run(&argv, deadline, None).unwrap_err().to_string(), text, "{argv:?}");
+        }
+    }
+
+    /// The agent blocks signals that it reads from a descriptor, and ignores SIGPIPE.
+    #[test]
+    fn a_child_has_no_signal_blocked_and_nothing_to_read() {
         use nix::sys::signal::{SigSet, Signal};
         let mut set = SigSet::empty();
         set.add(Signal::SIGTERM);
         set.thread_block().unwrap();
-        // Its error output says how grep's own signals stand.
-        let words = argv(&["/bin/sh", "-c", "grep SigBlk /proc/self/status >&2; exit 1"]);
-        let Err(Error::Status(_, text)) = run(&words, Duration::from_secs(20)) else { panic!("it fails") };
-        assert!(text.ends_with(" 0000000000000000"), "{text}");
+        let said = output(&shell("grep SigBlk /proc/self/status; cat"), LONG, 1000).unwrap();
+        assert_eq!(String::from_utf8(said).unwrap(), "SigBlk:\t0000000000000000\n");
     }
 
     #[test]
-    fn the_error_says_what_the_command_said() {
-        let error = run(&argv(&["ls", "/no/such/folder"]), Duration::from_secs(20)).unwrap_err();
-        assert!(error.to_string().contains("/no/such/folder"), "{error}");
+    fn of_megabytes_the_last_words_stay() {
+        let flood = "head -c 20000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y >&2";
+        let Err(Error::Status(how, said)) = run(&shell(&format!("{flood}; echo; echo no room; exit 3")), LONG, None)
+        else {
+            panic!("it fails")
+        };
+        assert_eq!(how, "exit status 3");
+        assert!(said.len() <= MAX_WORDS && said.ends_with("y no room"), "{said}");
+        assert!(run(&shell(flood), LONG, None).is_ok());
+        let kept = words("\u{e4}\u{e4}\u{e4} a\tb\r\n\x1b[31mc\0".as_bytes().split_at(1).1);
+        assert_eq!(kept, "\u{e4}\u{e4} a b [31mc");
+    }
+
+    /// Whether a process is there and no zombie.
+    fn lives(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    }
+
+    fn wait_until(what: impl Fn() -> bool) {
+        let since = Instant::now();
+        while !what() {
+            assert!(since.elapsed() < LONG, "it does not happen");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A folder for what a child is to tell; removed when dropped.
+    struct Folder(std::path::PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let path = std::env::temp_dir().join(format!("cwmpd-command-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+
+        fn text(&self, name: &str) -> String {
+            std::fs::read_to_string(self.0.join(name)).unwrap_or_default()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_dies_with_its_grandchildren() {
+        let folder = Folder::new("group");
+        let text = format!("sleep 600 & echo $! > {0}/pid.new; mv {0}/pid.new {0}/pid; wait", folder.0.display());
+        let (stop, waker) = io::pipe().unwrap();
+        let running = thread::spawn(move || run(&shell(&text), LONG, Some(stop.as_fd())));
+        wait_until(|| !folder.text("pid").is_empty());
+        let pid = folder.text("pid").trim().to_owned();
+        assert!(lives(&pid));
+        drop(waker); // closed is as good as written to
+        assert!(matches!(running.join().unwrap(), Err(Error::Stopped)));
+        wait_until(|| !lives(&pid));
+        // So does what is only read.
+        let text = format!("sleep 600 & echo $! > {}/second; wait", folder.0.display());
+        let (stream, _output) = Stream::start(&shell(&text), LONG).unwrap();
+        wait_until(|| folder.text("second").ends_with('\n'));
+        let pid = folder.text("second").trim().to_owned();
+        drop(stream);
+        wait_until(|| !lives(&pid));
+    }
+
+    /// A service that it started goes on, and is not waited for though it has the pipes.
+    #[test]
+    fn what_is_left_behind_is_left_alone() {
+        let folder = Folder::new("left");
+        let text = format!("sleep 600 & echo $! > {}/pid", folder.0.display());
+        assert!(run(&shell(&text), LONG, None).is_ok());
+        let pid = folder.text("pid").trim().to_owned();
+        assert!(lives(&pid));
+        let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+
+    #[test]
+    fn output_is_whole_or_an_error() {
+        assert_eq!(output(&shell("echo a; echo aside >&2; echo b"), LONG, 4).unwrap(), b"a\nb\n");
+        assert!(matches!(output(&shell("echo abcd"), LONG, 4), Err(Error::TooMuch(4))));
+        let error = output(&shell("echo a; echo why >&2; exit 1"), LONG, 100).unwrap_err();
+        assert_eq!(error.to_string(), "exit status 1: why");
+        // Who goes on in the background may have the rest of it.
+        assert_eq!(output(&shell("(sleep 0.1; echo late) &"), LONG, 100).unwrap(), b"late\n");
+    }
+
+    #[test]
+    fn a_stream_that_breaks_off_is_told() {
+        let read = |text: &str| {
+            let (mut stream, output) = Stream::start(&shell(text), LONG).unwrap();
+            let mut out = Vec::new();
+            let mut pipe: PipeReader = output.into();
+            loop {
+                let _ = poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+                match pipe.read_to_end(&mut out) {
+                    Err(error) if is_later(&error) => {}
+                    done => break assert!(done.is_ok()),
+                }
+            }
+            (out.len(), stream.finish(None).map_err(|e| e.to_string()))
+        };
+        assert_eq!(read("head -c 1000000 /dev/zero"), (1_000_000, Ok(())));
+        let flood = "head -c 1000000 /dev/zero >&2; echo abc; echo; echo no space left >&2; exit 2";
+        assert_eq!(read(flood), (5, Err("exit status 2: no space left".into())));
     }
 }

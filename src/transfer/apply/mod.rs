@@ -205,8 +205,26 @@ fn run(
 pub enum Source {
     /// So many bytes of this file, from its beginning.
     File(File, u64),
-    /// What a command writes. A read fails when the command does: then what was sent must not look whole.
-    Stream(Stream),
+    /// What a command writes: read from the descriptor to its end, which must be followed by a
+    /// [`Making::finish`] that is good.
+    Stream(OwnedFd, Making),
+}
+
+/// A command that writes what is uploaded; it dies with this.
+#[derive(Debug)]
+pub struct Making {
+    key: &'static str,
+    stream: Stream,
+}
+
+impl Making {
+    /// Waits for the command's end.
+    ///
+    /// # Errors
+    /// It did not end well, so that what was read is not whole: the reason, for the fault string (9011).
+    pub fn finish(&mut self, stop: BorrowedFd<'_>) -> Result<(), String> {
+        self.stream.finish(Some(stop)).map_err(|error| told(self.key, &error))
+    }
 }
 
 /// Has a file made that is to be uploaded, in `words.file` or as a stream.
@@ -218,7 +236,7 @@ pub fn save(
     commands: &Commands,
     settings: &Transfer,
     words: &Words,
-    stop: OwnedFd,
+    stop: BorrowedFd<'_>,
 ) -> Result<Source, Failed> {
     let Some((key, argv)) = purpose.command(commands) else {
         return Err(Failed::Fault(Fault::new(Code::INTERNAL_ERROR, "no command makes this")));
@@ -226,26 +244,24 @@ pub fn save(
     let most = settings.max_bytes;
     let expanded = words.put_in(argv);
     if !has_word(argv, "file") {
-        let stream = Stream::start(&expanded, seconds(settings.total_timeout), most, Some(stop));
-        return stream.map(Source::Stream).map_err(|e| failed(key, &e, Code::UPLOAD_FAILURE));
+        let stream = Stream::start(&expanded, seconds(settings.total_timeout));
+        return stream
+            .map(|(stream, output)| Source::Stream(output, Making { key, stream }))
+            .map_err(|e| failed(key, &e, Code::UPLOAD_FAILURE));
     }
+    // One that an earlier attempt left is not what is asked for.
+    let _ = std::fs::remove_file(&words.file);
     let too_much = || {
         let length = std::fs::metadata(&words.file).map_or(0, |m| m.len());
         (length > most).then_some(Error::TooMuch(most))
     };
     let deadline = seconds(settings.save_timeout);
-    command::run_watched(&expanded, deadline, Some(std::os::fd::AsFd::as_fd(&stop)), &mut { too_much })
+    command::run_watched(&expanded, deadline, Some(stop), &mut { too_much })
         .and_then(|()| too_much().map_or(Ok(()), Err))
         .map_err(|e| failed(key, &e, Code::UPLOAD_FAILURE))?;
     open(&words.file, most).map_err(|error| {
         Failed::Fault(Fault::new(Code::UPLOAD_FAILURE, format!("commands.{key} left no file: {error}")))
     })
-}
-
-/// What the reader of a [`Stream`] tells the ACS when a read of it failed.
-pub fn stream_failed(purpose: Purpose, commands: &Commands, stream: &Stream) -> Option<Failed> {
-    let key = purpose.command(commands).map_or("", |(key, _)| key);
-    stream.failure().map(|error| failed(key, error, Code::UPLOAD_FAILURE))
 }
 
 /// Opens a file of a row of DeviceInfo.VendorConfigFile or VendorLogFile, by the row's Name.
@@ -279,6 +295,11 @@ fn failed(key: &str, error: &Error, refused: Code) -> Failed {
         Error::Status(..) | Error::TooMuch(_) => refused,
         _ => Code::INTERNAL_ERROR,
     };
-    log::warn!("commands.{key}: {error}");
-    Failed::Fault(Fault::new(code, format!("commands.{key}: {error}")))
+    Failed::Fault(Fault::new(code, told(key, error)))
+}
+
+fn told(key: &str, error: &Error) -> String {
+    let text = format!("commands.{key}: {error}");
+    log::warn!("{text}");
+    text
 }
