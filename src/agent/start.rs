@@ -8,6 +8,7 @@ use super::fallback::{Fallback, Next};
 use super::host::{ACS, Core, NEW_ACS, QUEUE, REBOOT, RESET, SCHEDULE, promised};
 use super::judge::judge;
 use super::settings::Settings;
+use super::transfers::Transfers;
 use super::trial::{self, Trials};
 use crate::config::{Config, Transfer, expand};
 use crate::cwmp::events::{self, Queue};
@@ -93,6 +94,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         reboot_due: false,
         reset_due: false,
         trials: Trials::default(),
+        transfers: Transfers::default(),
         fallback: Fallback::default(),
         config,
         journal,
@@ -112,6 +114,7 @@ pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
     core.queue = Queue::default();
     core.fallback = Fallback::default();
     core.acs = Acs::default();
+    core.end_transfers();
     door.path.clear();
     begin(core, door)
 }
@@ -139,6 +142,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     } else {
         promised(core);
     }
+    core.begin_transfers(is_boot);
     bootstrap_if_new(core);
     if let Err(error) = marker.leave() {
         notes.push(format!("the run folder cannot be written, every start will be a boot: {error}"));
@@ -191,6 +195,7 @@ pub fn answered(core: &mut Core, batch: &mut Batch) {
     core.acs.answered(bootstrap);
     if bootstrap {
         core.schedule.forget_scheduled();
+        core.forget_transfers();
         let url = core.journal.borrow().text(NEW_ACS).map_or(core.settings.url.clone(), str::to_owned);
         batch.put(ACS, url);
         batch.delete(NEW_ACS);

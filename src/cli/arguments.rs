@@ -58,7 +58,10 @@ pub(super) struct Arguments {
 pub(super) enum Word {
     Run,
     Check,
-    Verify { image: PathBuf, signature: Option<PathBuf> },
+    Verify {
+        image: PathBuf,
+        signature: Option<PathBuf>,
+    },
     Ask(Request),
     /// What moves, once or until nothing does.
     Transfers {

@@ -71,7 +71,8 @@ fn whole(transfer: &TransferReport, json: bool, out: &mut impl Write) -> io::Res
 
 /// One transfer, for a person.
 pub(super) fn words(t: &TransferReport) -> String {
-    let key = if t.command_key.is_empty() { String::new() } else { format!(" (CommandKey {})", t.command_key) };
+    let key =
+        if t.command_key.is_empty() { String::new() } else { format!(" (CommandKey {})", t.command_key) };
     let mut text = format!("#{} {} {}{key}: {}", t.number, t.method, t.file_type, t.step);
     if let Some(far) = far(t) {
         text = text + ", " + &far;
@@ -219,10 +220,14 @@ mod tests {
         let waiting = TransferReport { seconds: 90, total: 0, note: "idle".into(), ..report("queued", 0) };
         assert_eq!(words(&waiting), "#3 Download X: queued, not before 1 min 30 s, idle");
         assert_eq!(words(&report("fetching", 2_500_000)), "#3 Download X: fetching, 25 % of 10.0 MB");
-        let failed = TransferReport { fault: 9016, note: "404".into(), command_key: "k".into(), ..report("done", 0) };
+        let failed =
+            TransferReport { fault: 9016, note: "404".into(), command_key: "k".into(), ..report("done", 0) };
         let failed = TransferReport { total: 0, ..failed };
         assert_eq!(words(&failed), "#3 Download X (CommandKey k): done, FAILED: 9016 404");
-        assert_eq!((size(999), size(1_234), size(12_345_678)), ("999 B".into(), "1.2 kB".into(), "12.3 MB".into()));
+        assert_eq!(
+            (size(999), size(1_234), size(12_345_678)),
+            ("999 B".into(), "1.2 kB".into(), "12.3 MB".into())
+        );
     }
 
     #[test]

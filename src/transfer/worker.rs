@@ -174,13 +174,8 @@ fn verify(job: Verify, wake: OwnedFd) -> Result<Option<String>, Failure> {
         true => beside(job.request, &job.file, &wake)?,
         false => None,
     };
-    let expected = Expected {
-        sha256: job.sha256,
-        hashed: job.hashed,
-        image: job.image,
-        keys: &job.keys,
-        now: job.now,
-    };
+    let expected =
+        Expected { sha256: job.sha256, hashed: job.hashed, image: job.image, keys: &job.keys, now: job.now };
     let verified = verify::verify(&job.file, &expected, beside.as_deref()).map_err(Failure::Fault)?;
     if let Some(key) = verified.signed_by {
         log::info!("the image is signed by key {key}");

@@ -47,7 +47,9 @@ impl Transfers {
         let health = self.health.as_ref().filter(|health| health.number == number)?;
         Some(match health.failed {
             true => format!("no session with the ACS: back to bank {}", health.bank),
-            false => format!("the new image has to hold a session with the ACS, or bank {} is booted", health.bank),
+            false => {
+                format!("the new image has to hold a session with the ACS, or bank {} is booted", health.bank)
+            }
         })
     }
 }
@@ -86,7 +88,13 @@ impl Core {
 
     /// After the first boot of a new image: whether it has to prove itself. An image that was to be
     /// replaced and was not (see [`Core::switched_back`]) has not.
-    pub(super) fn must_prove_itself(&mut self, number: u32, before: &Running, now: &Running, at: Now) -> bool {
+    pub(super) fn must_prove_itself(
+        &mut self,
+        number: u32,
+        before: &Running,
+        now: &Running,
+        at: Now,
+    ) -> bool {
         let seconds = self.config.transfer.health_timeout;
         let former = self.read_health(number);
         let banks = !before.bank.is_empty() && before.bank != now.bank;
@@ -160,7 +168,8 @@ mod tests {
     #[test]
     fn a_record_comes_back() {
         for bank in ["1", "", "bank b"] {
-            let health = Health { number: 7, until: Duration::from_secs(300), bank: bank.into(), failed: true };
+            let health =
+                Health { number: 7, until: Duration::from_secs(300), bank: bank.into(), failed: true };
             let again = Health::from_record(&health.record()).unwrap();
             assert_eq!((again.number, again.until, again.failed), (7, health.until, true));
             assert_eq!(again.bank, bank);

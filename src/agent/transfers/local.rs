@@ -71,9 +71,8 @@ impl Core {
     /// A person takes transfers back. The ACS was promised an answer and gets it.
     fn cancel_here(&mut self, key: &str) -> Result<(), Fault> {
         let meant = self.meant(key)?;
-        let applying = |number: &u32| {
-            self.transfers.queue.get(*number).is_some_and(|t| t.step == Step::Applying)
-        };
+        let applying =
+            |number: &u32| self.transfers.queue.get(*number).is_some_and(|t| t.step == Step::Applying);
         if meant.iter().any(applying) {
             let text = "its file is being applied already";
             return Err(Fault::new(Code::CANCEL_NOT_PERMITTED, text));

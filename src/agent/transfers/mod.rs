@@ -15,13 +15,13 @@ mod idle;
 mod local;
 mod outcome;
 mod reports;
-mod shown;
+pub(super) mod shown;
 mod work;
 
 use super::host::Core;
 use crate::cwmp::rpc::AgentRequest;
 use crate::cwmp::transfers::{
-    Asked, FileType, Method, Origin, Policy, Queue, Queued, ResultType, Step, TransferType,
+    Asked, FileType, Method, Origin, Policy, Queue, ResultType, Step, TransferType,
 };
 use crate::model::fault::{Code, Fault};
 use crate::state::journal::Batch;
@@ -196,7 +196,8 @@ impl Core {
         }
         let size = u64::from(asked.file_size);
         if size > self.config.transfer.max_bytes {
-            let text = format!("FileSize is more than transfer.max_bytes ({})", self.config.transfer.max_bytes);
+            let text =
+                format!("FileSize is more than transfer.max_bytes ({})", self.config.transfer.max_bytes);
             return Err(Fault::new(Code::RESOURCES_EXCEEDED, text));
         }
         match free(&self.config.download_dir()) {
@@ -229,11 +230,6 @@ impl Core {
         }
         self.keep_transfers();
         self.purge_credentials();
-    }
-
-    /// GetQueuedTransfers and GetAllQueuedTransfers.
-    pub(super) fn transfers_queued(&self) -> Vec<Queued> {
-        self.transfers.queue.queued()
     }
 
     /// The ACS has answered `0 BOOTSTRAP`: what the former one asked for goes.

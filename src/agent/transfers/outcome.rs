@@ -33,9 +33,7 @@ pub fn judge(before: &Running, named: Option<&str>, now: &Running) -> Result<(),
             let text = format!("the former bank {:.32} was booted again: {version}{image}", now.bank);
             Fault::new(Code::FILE_CORRUPTED, text)
         }
-        false => {
-            Fault::new(Code::TRANSFER_FAILURE, format!("the former image came back: {version}{image}"))
-        }
+        false => Fault::new(Code::TRANSFER_FAILURE, format!("the former image came back: {version}{image}")),
     })
 }
 
@@ -71,6 +69,9 @@ mod tests {
             assert_eq!(found, code, "{before:?} {named:?} {now:?}: {judged:?}");
         }
         let text = judge(&running("1.0", ""), Some("2.0"), &running("1.0", "")).unwrap_err().text;
-        assert_eq!(text, "the former image came back: 1.0 ran before and 1.0 runs now; the image calls itself 2.0");
+        assert_eq!(
+            text,
+            "the former image came back: 1.0 ran before and 1.0 runs now; the image calls itself 2.0"
+        );
     }
 }

@@ -120,9 +120,11 @@ impl Core {
             self.keep(batch);
             return;
         }
-        let kept = self.journal.borrow().get(REQUESTS).and_then(|bytes| {
-            serde_json::from_slice::<Vec<(String, Vec<(String, String)>)>>(bytes).ok()
-        });
+        let kept = self
+            .journal
+            .borrow()
+            .get(REQUESTS)
+            .and_then(|bytes| serde_json::from_slice::<Vec<(String, Vec<(String, String)>)>>(bytes).ok());
         let requests = kept.unwrap_or_default().into_iter();
         self.transfers.requests = requests
             .map(|(file_type, arguments)| AgentRequest::RequestDownload { file_type, arguments })
