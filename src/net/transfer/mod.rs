@@ -9,14 +9,31 @@
 //! 9018. What the device itself has no room for, by `max_bytes` or by its disk: 9010. Nothing is repeated
 //! but the rest of a body that broke off.
 
+mod fault;
+mod get;
+mod pace;
+mod part;
+mod put;
+mod resume;
+
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::client::Options;
+use super::exchange::Exchange;
+use super::shared::Bounds;
+use super::url::Url;
 use crate::model::fault::{Code, Fault};
+use fault::of_exchange;
+pub use get::get;
+pub use put::put;
+
+/// What moves at once, in bytes: the buffer of the connection, and that between it and the file.
+const PIECE: usize = 32 * 1024;
+/// What all heads of one transfer may have beside the file, in bytes.
+const MAX_HEADS: u64 = 256 * 1024;
 
 /// What both ways need to know.
 #[derive(Clone)]
@@ -119,31 +136,24 @@ pub enum Source<'a> {
     },
 }
 
-/// Fetches a file. It is written to `<stem>.part` beside `file` (mode 0600; the folder is made, mode 0700,
-/// when it is not there), made durable and renamed to `file` when it is whole; of a failure nothing is left.
-/// `size` is FileSize, a hint, 0 for unknown: only what cannot fit is refused by it.
-///
-/// # Errors
-/// See the module.
-pub fn get(
+/// The connections of a transfer: the RPC's credentials are for the place that it names, and Basic is
+/// answered over http too.
+fn open(
     request: Request,
-    size: u64,
-    file: &Path,
-    meter: &Meter,
-    tee: &mut dyn Tee,
+    input: usize,
+    output: usize,
+    incomplete: Code,
     wake: OwnedFd,
-) -> Result<Got, Failure> {
-    let _ = (request, size, file, tee, wake);
-    meter.set(0, None);
-    Err(Failure::Fault(Fault::new(Code::INTERNAL_ERROR, "not built yet")))
-}
-
-/// Sends a file by PUT.
-///
-/// # Errors
-/// See the module.
-pub fn put(request: Request, source: Source<'_>, meter: &Meter, wake: OwnedFd) -> Result<Sent, Failure> {
-    let _ = (request, source, wake);
-    meter.set(0, None);
-    Err(Failure::Fault(Fault::new(Code::INTERNAL_ERROR, "not built yet")))
+) -> Result<Exchange, Failure> {
+    let Request { mut options, limits } = request;
+    options.basic_over_http = true;
+    options.timeouts.progress = limits.silence;
+    options.timeouts.session = limits.whole;
+    // The chunks of a body may be as small as a byte.
+    let response = limits.max_bytes.max(MAX_HEADS).saturating_mul(8);
+    let host = Url::parse(&options.url).map(|url| url.host).unwrap_or_default();
+    let exchange = Exchange::new(options, Bounds { input, output, response }, wake);
+    let mut exchange = exchange.map_err(|e| of_exchange(e, &host, incomplete))?;
+    exchange.keep_credentials_here();
+    Ok(exchange)
 }
