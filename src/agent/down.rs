@@ -1,8 +1,9 @@
 //! The ends of the agent: a factory reset, a reboot, a stop.
 
 use super::engine::Engine;
-use super::{boot, start};
+use super::{Message, boot, start};
 use crate::sys::clock;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// How long a device may take to go down after its reboot command ended well.
@@ -45,7 +46,7 @@ impl Engine {
         self.held_until = Some(clock::now().mono + GOING_DOWN);
     }
 
-    pub(super) fn stop(&mut self) {
+    pub(super) fn stop(&mut self, inbox: &Receiver<Message>) {
         if self.session.is_some() {
             log::info!("stopped in the middle of a session");
             // Not a failure of the ACS: no retry wait, and events stay for the next start.
@@ -55,6 +56,7 @@ impl Engine {
                 log::warn!("{note}");
             }
         }
+        self.core.stop_transfers(inbox);
         self.core.keep_records();
     }
 }

@@ -12,6 +12,7 @@ use super::following::Following;
 use super::host::Core;
 use super::reactor::{Mailbox, Task};
 use super::settings::Settings;
+use super::transfers::shown;
 use super::wire::{Event, Order, Wire};
 use super::{Message, serving, start, status};
 use crate::config::Config;
@@ -132,14 +133,15 @@ impl Engine {
     fn serve(&mut self, inbox: &Receiver<Message>) -> Ended {
         loop {
             // Also at the start: what the last process promised is done before anything else.
-            if self.session.is_none() && self.core.reset_due && self.reset() {
+            let stays = self.session.is_some() || self.core.transfers.is_applying();
+            if !stays && self.core.reset_due && self.reset() {
                 return Ended::Reset;
             }
             let now = clock::now();
             if self.session.is_none() && self.core.take_due_reboots(now) {
                 self.rings.at_once(now.mono);
             }
-            if self.session.is_none() && self.core.reboot_due {
+            if !stays && self.core.reboot_due {
                 self.reboot();
             }
             let wait = self.turn();
@@ -149,13 +151,14 @@ impl Engine {
             };
             match message {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                    self.stop();
+                    self.stop(inbox);
                     return Ended::Stop;
                 }
                 Ok(Message::ConnectionRequest) => self.called(),
                 Ok(Message::Rung) => self.rings.heard(clock::now().mono),
                 Ok(Message::Reload) => self.reload(),
                 Ok(Message::Wire(id, event)) => self.heard(id, event),
+                Ok(Message::Transfer(run, event)) => self.core.transfer_heard(run, event),
                 Ok(Message::Control(request, reply)) if self.is_rendering() && request.changes() => {
                     self.waiting.push((request, reply));
                 }
@@ -184,10 +187,11 @@ impl Engine {
             self.put_back_failed(now);
         }
         // What becomes due while a session runs waits for its end.
-        let mut next = [None; 5];
+        let mut next = [None; 6];
         if self.session.is_none() {
             next[0] = self.core.reboots.next(now);
         }
+        next[5] = self.transfers_turn(now);
         if self.core.settings.enable_cwmp {
             let due = self.core.schedule.take_due(now);
             if due.heartbeat {
@@ -204,7 +208,7 @@ impl Engine {
                 self.core.keep_records();
             }
             let held = self.held_until.filter(|until| now.mono < *until);
-            if self.session.is_none() && held.is_none() {
+            if self.session.is_none() && held.is_none() && !self.core.transfers.hold() {
                 self.sweep_if_due(now);
                 let (core, calls) = (&self.core, self.calls());
                 match trigger::now(&core.queue, &core.schedule, calls, now) {
@@ -214,8 +218,9 @@ impl Engine {
             }
             // While a session runs its retry wait is over; what waits for the end of something is not to
             // wake the engine before that.
-            let sweep = self.rings.next().filter(|_| self.session.is_none() && held.is_none());
-            next[2..].copy_from_slice(&[self.core.schedule.next(), held, sweep]);
+            let free = self.session.is_none() && held.is_none() && !self.core.transfers.hold();
+            let sweep = self.rings.next().filter(|_| free);
+            next[2..5].copy_from_slice(&[self.core.schedule.next(), held, sweep]);
         }
         let wait = next.into_iter().flatten().min();
         let wait = wait.map(|at| at.saturating_sub(now.mono).max(Duration::from_millis(1)));
@@ -375,10 +380,14 @@ impl Engine {
         self.core.informed.clear();
         // Neither good nor bad news about what others have to tell (V-22).
         let heartbeat = std::mem::take(&mut self.core.heartbeat);
+        if answered && !heartbeat {
+            self.core.session_told();
+        }
         match failed {
             None => {
                 self.core.queue.end_session();
                 if !heartbeat {
+                    self.core.prove_health(now);
                     self.core.owed = false;
                     self.core.schedule.session_succeeded(now);
                 }
@@ -493,12 +502,15 @@ impl Engine {
 
     fn publish(&self) {
         let report = status::report(self);
-        *self.snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = (Instant::now(), report);
+        let meter = shown::meter(&self.core);
+        *self.snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) =
+            (Instant::now(), report, meter);
     }
 
     /// What calls for a session beside queue and schedule.
     pub fn calls(&self) -> Calls {
-        Calls { kicked: self.kicked, owed: self.core.owed, trial: self.core.trials.call(), report_at: None }
+        let report_at = self.core.transfers.queue.report_at();
+        Calls { kicked: self.kicked, owed: self.core.owed, trial: self.core.trials.call(), report_at }
     }
 
     /// When the session that runs began.

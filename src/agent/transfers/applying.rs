@@ -7,12 +7,15 @@ use crate::agent::host::Core;
 use crate::agent::{Message, start};
 use crate::cwmp::transfers::{Found, Transfer};
 use crate::model::fault::{Code, Fault};
-use crate::net::transfer::{self as net, Failure};
+use crate::net::transfer as net;
 use crate::sys::clock::{self, Now};
 use crate::transfer::apply::firmware::{self, Ended};
 use crate::transfer::apply::{self, Purpose, Source, Words};
 use crate::transfer::worker::{Event, Job, Worker};
+use std::fs::DirBuilder;
 use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -94,24 +97,22 @@ impl Core {
         Ok(Job::Run(Box::new(move |meter, wake| {
             let source = match name {
                 Some(name) => apply::vendor_file(&root, &name, &settings).map_err(Event::Failed),
-                None => wake
-                    .try_clone()
-                    .map_err(|e| Event::Failed(Fault::new(Code::INTERNAL_ERROR, e.to_string())))
-                    .and_then(|stop| {
-                        net::folder(&words.file).map_err(Event::Failed)?;
-                        apply::save(purpose, &commands, &settings, &words, stop).map_err(Event::from)
-                    }),
+                None => {
+                    make_folder(words.file.parent());
+                    apply::save(purpose, &commands, &settings, &words, wake.as_fd()).map_err(Event::from)
+                }
             };
             let sent = match source {
                 Err(event) => return event,
                 Ok(Source::File(file, _)) => net::put(request, net::Source::File(file), meter, wake),
-                Ok(Source::Stream(mut stream)) => {
-                    let sent = net::put(request, net::Source::Stream(&mut stream), meter, wake);
-                    // What the command says of its failure is nearer to the cause.
-                    match (sent, apply::stream_failed(purpose, &commands, &stream)) {
-                        (Err(Failure::Fault(_)), Some(failed)) => return failed.into(),
-                        (sent, _) => sent,
-                    }
+                Ok(Source::Stream(output, mut making)) => {
+                    let stop = match wake.try_clone() {
+                        Ok(stop) => stop,
+                        Err(e) => return Event::Failed(Fault::new(Code::INTERNAL_ERROR, e.to_string())),
+                    };
+                    let mut finish = || making.finish(stop.as_fd());
+                    let source = net::Source::Pipe { output, finish: &mut finish };
+                    net::put(request, source, meter, wake)
                 }
             };
             match sent {
@@ -159,6 +160,13 @@ impl Core {
                 self.expect_boot(number, clock::now());
             }
         }
+    }
+}
+
+/// The folder of the files, for nobody but the agent. What is wrong with it the first write tells.
+fn make_folder(dir: Option<&Path>) {
+    if let Some(dir) = dir {
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(dir);
     }
 }
 

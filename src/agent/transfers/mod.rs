@@ -9,6 +9,7 @@
 //! itself. The files lie in `download_dir`, named by the transfer's number alone.
 
 mod applying;
+mod banks;
 mod begin;
 mod health;
 mod idle;

@@ -13,8 +13,11 @@ use crate::sys::clock::{self, Now};
 use crate::transfer::apply;
 use crate::transfer::verify::Key;
 use crate::transfer::worker::{Check, Event, Fetch, Job, Verify, Worker};
-use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+/// How long a stop waits for a command that applies a file: less than the reactor waits for the engine.
+const LAST_WORDS: Duration = Duration::from_millis(1000);
 
 impl Engine {
     /// Does what is due of transfers, and says when (monotonic) to look again.
@@ -57,6 +60,9 @@ impl Core {
     fn begin_work(&mut self, engine: &Sender<Message>, now: Now) {
         if self.transfers.queue.all().next().is_none() || self.transfers.running.is_some() {
             return;
+        }
+        if let Some((number, orphan)) = self.transfers.orphan.take() {
+            return self.adopt(number, orphan, engine);
         }
         self.read_transfer_policy();
         let idle = self.is_idle(now);
@@ -235,6 +241,20 @@ impl Core {
             self.transfers.queue.refetch(number);
         }
         self.transfers.files.insert(number);
+    }
+
+    /// The agent stops. What applies a file, firmware apart, has a moment to end; the rest begins again at the
+    /// next start.
+    pub(in crate::agent) fn stop_transfers(&mut self, inbox: &Receiver<Message>) {
+        let until = Instant::now() + LAST_WORDS;
+        while self.transfers.running.as_ref().is_some_and(|running| running.applies && !running.firmware) {
+            let left = until.saturating_duration_since(Instant::now());
+            match inbox.recv_timeout(left) {
+                Ok(Message::Transfer(run, event)) => self.transfer_heard(run, event),
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
     }
 
     /// A batch of everything that is to survive, written; see [`Core::records`].
