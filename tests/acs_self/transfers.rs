@@ -2,7 +2,7 @@
 
 use crate::acs::{Acs, Incident, Options, Session, Transfer, UNKNOWN_TIME, Window};
 use crate::agent::{Agent, envelope, inform};
-use crate::{SOON, id, join, spawn};
+use crate::{SOON, join, spawn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// An Inform with these events: code and CommandKey.
