@@ -216,6 +216,13 @@ impl Acs {
         }
     }
 
+    /// An Inform that comes within a time, unanswered; `None` without one.
+    pub fn inform_within(&self, time: Duration) -> Option<Session> {
+        let shared = &self.server.shared;
+        let (number, inform) = shared.wait(time, |state| state.informs.pop_front())?;
+        Some(Session::new(shared.clone(), number, inform))
+    }
+
     /// Waits until the log shows what is looked for.
     #[track_caller]
     pub fn wait_for(&self, what: &str, deadline: Duration, look: impl Fn(&[Message]) -> bool) {

@@ -434,8 +434,7 @@ impl Session {
             _ => Ok(()),
         };
         if let Err(e) = verdict {
-            let told = format!("{e}: {}", self.shared.state().story());
-            panic!("{told}");
+            panic!("{e}");
         }
     }
 }

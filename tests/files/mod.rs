@@ -164,6 +164,11 @@ impl Files {
         self.entry(path, |entry| entry.open = true);
     }
 
+    /// Whether a request waits at a gate of this path now.
+    pub fn at_gate(&self, path: &str) -> bool {
+        self.server.shared.state().entries.get(path).is_some_and(|e| e.waiting > 0)
+    }
+
     /// Waits until a request waits at a gate (or in silence) of this path.
     #[track_caller]
     pub fn wait_at_gate(&self, path: &str, deadline: Duration) {
