@@ -7,7 +7,7 @@ use super::door::Door;
 use super::fallback::{Fallback, Next};
 use super::host::{ACS, Core, NEW_ACS, QUEUE, REBOOT, RESET, SCHEDULE, promised};
 use super::judge::judge;
-use super::settings::Settings;
+use super::settings::{self, Settings};
 use super::transfers::Transfers;
 use super::trial::{self, Trials};
 use crate::config::{Config, Transfer, expand};
@@ -227,6 +227,7 @@ fn identify(core: &mut Core) {
         hardware_version: pick(&device.hardware_version, &found.hardware_version),
         ..found
     };
+    settings::tell_commands(&core.config, &mut facts);
     facts.ca_file = core.config.acs.ca_file.clone();
     facts.client_certificate = core.config.acs.client_certificate.clone();
     facts.parameter_key = core.journal.borrow().text("k").unwrap_or_default().to_owned();

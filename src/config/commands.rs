@@ -2,10 +2,11 @@
 
 use super::line_of;
 use crate::model::schema::Platform;
+use crate::sys::command;
 use serde::Deserialize;
 
 /// `[commands]`: argument vectors; no shell sees them. A word `{name}` is replaced whole, see
-/// [`expand`]; [`COMMAND_WORDS`] are the names that every command has, [`SPECS`] those of one. An empty
+/// [`command::expand`]; [`COMMAND_WORDS`] are the names that every command has, [`SPECS`] those of one. An empty
 /// vector: the platform cannot do it, and what needs it is refused.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -77,21 +78,7 @@ const SAVE: &[&str] = &["file", "file_type"];
 
 /// Whether a vector has the word `{name}`.
 pub fn has_word(argv: &[String], name: &str) -> bool {
-    argv.iter().any(|word| name_of(word) == Some(name))
-}
-
-fn name_of(word: &str) -> Option<&str> {
-    word.strip_prefix('{')?.strip_suffix('}')
-}
-
-/// Replaces each word `{name}` of an argument vector whole by the value of that name; a word that
-/// only contains one stays as it is, so that a value is never cut into arguments or joined to one.
-pub fn expand(argv: &[String], values: &[(&str, &str)]) -> Vec<String> {
-    let value = |word: &String| {
-        let name = name_of(word)?;
-        values.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
-    };
-    argv.iter().map(|word| value(word).unwrap_or_else(|| word.clone())).collect()
+    argv.iter().any(|word| command::name_of(word) == Some(name))
 }
 
 impl Commands {
@@ -145,7 +132,7 @@ impl Spec {
             return Some("a word holds a zero byte".into());
         }
         let known = |name: &&str| COMMAND_WORDS.contains(name) || self.has.contains(name);
-        if let Some(unknown) = argv.iter().filter_map(|w| name_of(w)).find(|n| !known(n)) {
+        if let Some(unknown) = argv.iter().filter_map(|w| command::name_of(w)).find(|n| !known(n)) {
             let words = [COMMAND_WORDS, self.has].concat().join("}, {");
             return Some(format!("there is no {{{unknown}}}; known are {{{words}}}"));
         }

@@ -9,7 +9,8 @@ mod judge;
 mod secret;
 mod transfer;
 
-pub use commands::{COMMAND_WORDS, Commands, expand, has_word};
+pub use crate::sys::command::expand;
+pub use commands::{COMMAND_WORDS, Commands, has_word};
 pub use secret::Secret;
 pub use transfer::{MAX_TRUSTED_KEYS, Transfer, seconds};
 

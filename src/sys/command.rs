@@ -66,6 +66,21 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// The name in a word `{name}` of an argument vector.
+pub fn name_of(word: &str) -> Option<&str> {
+    word.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// Replaces each word `{name}` of an argument vector whole by the value of that name; a word that
+/// only contains one stays as it is, so that a value is never cut into arguments or joined to one.
+pub fn expand(argv: &[String], values: &[(&str, &str)]) -> Vec<String> {
+    let value = |word: &String| {
+        let name = name_of(word)?;
+        values.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+    };
+    argv.iter().map(|word| value(word).unwrap_or_else(|| word.clone())).collect()
+}
+
 /// Runs a command and waits for its end, at most `deadline`, and not longer than until something can be
 /// read from `stop`, or it is closed.
 ///

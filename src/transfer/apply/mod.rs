@@ -303,3 +303,6 @@ fn told(key: &str, error: &Error) -> String {
     log::warn!("{text}");
     text
 }
+
+#[cfg(test)]
+mod tests;
