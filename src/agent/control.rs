@@ -337,7 +337,8 @@ pub struct NextReport {
     pub seconds: u64,
     /// When, dateTime with offset; empty while the clock is not set.
     pub at: String,
-    /// Why: `periodic`, `retry 3`, `scheduled by the ACS`, `active change, throttled`.
+    /// Why: `periodic`, `retry 3`, `scheduled by the ACS`, `active change, throttled`,
+    /// `the end of a transfer, not taken before`.
     pub why: String,
 }
 

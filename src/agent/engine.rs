@@ -666,7 +666,7 @@ impl Engine {
 
     /// What calls for a session beside queue and schedule.
     pub fn calls(&self) -> Calls {
-        Calls { kicked: self.kicked, owed: self.core.owed, trial: self.core.trials.call() }
+        Calls { kicked: self.kicked, owed: self.core.owed, trial: self.core.trials.call(), report_at: None }
     }
 
     /// When the session that runs began.

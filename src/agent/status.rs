@@ -105,12 +105,16 @@ fn next(engine: &Engine, now: Now) -> Option<NextReport> {
     }
     let periodic = core.schedule.periodic_at().map(|at| (at, "periodic".to_owned()));
     let scheduled = core.schedule.scheduled_at().map(|at| (at, "scheduled by the ACS".to_owned()));
-    let throttled = trigger::throttled_until(&core.queue, &core.schedule, engine.calls());
-    let throttled = throttled.map(|at| (at, "active change, throttled".to_owned()));
+    let held = trigger::held_until(&core.queue, &core.schedule, engine.calls());
+    let why = match core.queue.is_only_value_change() {
+        true => "active change, throttled",
+        false => "the end of a transfer, not taken before",
+    };
+    let held = held.map(|at| (at, why.to_owned()));
     let (due, why) = match (core.trials.next(), core.schedule.retry_at()) {
         (Some(attempt), _) => (attempt, "a change is on trial".to_owned()),
         (None, Some(retry)) => (retry, format!("retry {}", core.schedule.failures())),
-        (None, None) => [periodic, scheduled, throttled].into_iter().flatten().min()?,
+        (None, None) => [periodic, scheduled, held].into_iter().flatten().min()?,
     };
     Some(report_at(due, why, now))
 }
