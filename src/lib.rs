@@ -10,6 +10,9 @@ pub mod agent;
 // Log lines: to stderr with their time, or to syslog.
 pub mod logging;
 
+// What a transfer does to files of this device: verified, then made use of.
+pub mod transfer;
+
 // The configuration file: names, defaults, and errors that cite file and line.
 pub mod config;
 

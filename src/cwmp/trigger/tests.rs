@@ -20,7 +20,7 @@ fn throttled(seconds: u32) -> Schedule {
     schedule
 }
 
-const NONE: Calls = Calls { kicked: false, owed: false, trial: Call::Nothing };
+const NONE: Calls = Calls { kicked: false, owed: false, trial: Call::Nothing, report_at: None };
 const KICKED: Calls = Calls { kicked: true, ..NONE };
 const OWED: Calls = Calls { owed: true, ..NONE };
 
@@ -57,7 +57,7 @@ fn a_changed_throttle_holds_at_once_c31() {
     assert_eq!(super::now(&queue, &schedule, NONE, at(150)), Some(Trigger::Events));
     schedule.set(Settings { throttle: 51, ..Settings::default() }, at(150), 0);
     assert_eq!(super::now(&queue, &schedule, NONE, at(150)), None);
-    assert_eq!(throttled_until(&queue, &schedule, NONE), Some(Duration::from_secs(151)));
+    assert_eq!(held_until(&queue, &schedule, NONE), Some(Duration::from_secs(151)));
 }
 
 /// "including for the purpose of retrying a failed session": the retry waits by its own rule only.
