@@ -14,7 +14,7 @@
 use std::io;
 
 /// The most parts that are looked at; an image has two. What is before them is image.
-const MAX_PARTS: usize = 4;
+pub const MAX_PARTS: usize = 4;
 /// The most bytes of a part without its trailer; `fwtool` writes 30 KiB of metadata and 1 KiB of signature.
 pub const MAX_PART: usize = 32 * 1024;
 

@@ -3,6 +3,7 @@
 use super::making::{OnDisk, Owner, append, append_metadata, judge, text};
 use crate::transfer::verify::key::Signature;
 use crate::transfer::verify::metadata::{MAX_VERSION, version};
+use crate::transfer::verify::trailer::{MAX_PART, MAX_PARTS};
 use crate::transfer::verify::{Key, MAX_SIGNATURE, names};
 
 #[test]
@@ -119,4 +120,26 @@ fn a_software_version_that_was_named() {
         assert!(!names(named, software), "{software}");
     }
     assert!(!names("", "") && !names("", "1") && names("1", "1"));
+}
+
+#[test]
+fn parts_have_a_number_and_a_size() {
+    let mine = Owner::new(1);
+    let keys = [mine.key()];
+    // As large as it may be, and a byte more.
+    for (size, good) in [(MAX_PART, true), (MAX_PART + 1, false)] {
+        let mut image = b"an image".to_vec();
+        append(&mut image, 1, &vec![0; size]);
+        assert_eq!(judge(&image, &[], None).is_ok(), good, "{size}");
+    }
+    // The metadata of the first of so many is not looked for; what is signed is all of it.
+    for (others, version) in [(MAX_PARTS - 2, Some("1".to_owned())), (MAX_PARTS - 1, None)] {
+        let mut image = b"an image".to_vec();
+        append_metadata(&mut image, r#"{"version":{"version":"1"}}"#);
+        (0..others).for_each(|_| append(&mut image, 9, b""));
+        let signature = mine.sign(&image);
+        append(&mut image, 0, &signature);
+        let found = judge(&image, &keys, None).unwrap();
+        assert_eq!((found.signed_by, found.version), (Some(mine.key().number), version), "{others}");
+    }
 }
