@@ -1,11 +1,12 @@
 //! Files made use of, and files made: what the commands of the platform are given, and the moment behind
 //! `firmware_apply`.
 
-use super::{Running, file, outcome};
+use super::{Running, file, is_image, outcome};
 use crate::agent::down::GOING_DOWN;
 use crate::agent::host::Core;
 use crate::agent::{Message, start};
 use crate::cwmp::transfers::{Found, Transfer};
+use crate::handlers::firmware::spare;
 use crate::model::fault::{Code, Fault};
 use crate::net::transfer as net;
 use crate::sys::clock::{self, Now};
@@ -37,13 +38,17 @@ impl Core {
         }
     }
 
-    /// What runs now, noted before a file is applied: the next boot is judged by it.
+    /// What runs now, noted before an image is applied: the next boot is judged by it.
     pub(super) fn note_before(&mut self, number: u32) {
-        let running = self.running_firmware();
+        let t = self.transfers.queue.get(number);
+        if !t.is_some_and(|t| is_image(t.asked.method, &t.asked.file_type)) {
+            return;
+        }
+        let banks = self.banks();
         let found = Found {
-            version_before: Some(running.version),
-            bank_before: Some(running.bank).filter(|bank| !bank.is_empty()),
-            bank: self.other_bank(),
+            version_before: Some(self.facts.borrow().identity.software_version.clone()),
+            bank_before: banks.iter().find(|bank| bank.active).map(|bank| bank.name.clone()),
+            bank: spare(&banks).map(|bank| bank.name.clone()),
             ..Found::default()
         };
         self.transfers.queue.note_found(number, found);
@@ -53,7 +58,7 @@ impl Core {
     pub(super) fn running_firmware(&self) -> outcome::Running {
         outcome::Running {
             version: self.facts.borrow().identity.software_version.clone(),
-            bank: self.active_bank().unwrap_or_default(),
+            bank: self.banks().into_iter().find(|b| b.active).map(|b| b.name).unwrap_or_default(),
         }
     }
 

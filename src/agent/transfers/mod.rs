@@ -132,6 +132,7 @@ impl Core {
 
     /// Deletes files that nobody needs.
     fn tidy(&mut self) {
+        self.show_image();
         let queue = &self.transfers.queue;
         let is_needed = |number: &u32| {
             let step = queue.get(*number).map(|t| t.step);

@@ -108,7 +108,12 @@ fn file_types_of_the_standard() {
     }
     let some = Commands { web_apply: shell(""), ..Commands::default() };
     assert_eq!(Purpose::asked(&some, Download, "2 Web Content"), Ok(Purpose::Web));
-    assert!(Purpose::asked(&some, Download, "1 Firmware Upgrade Image").unwrap_err().text.contains("firmware_apply"));
+    assert!(
+        Purpose::asked(&some, Download, "1 Firmware Upgrade Image")
+            .unwrap_err()
+            .text
+            .contains("firmware_apply")
+    );
 }
 
 // Proves
@@ -151,7 +156,10 @@ fn a_file_is_given_to_its_command_and_its_refusal_is_told() {
     assert_eq!(code(apply(Purpose::Firmware, &commands, &settings, &words, stop.as_fd())).0, 9002);
     drop(_waker);
     commands.config_apply = shell("exec sleep 600");
-    assert!(matches!(apply(Purpose::Config, &commands, &settings, &words, stop.as_fd()), Err(Failed::Stopped)));
+    assert!(matches!(
+        apply(Purpose::Config, &commands, &settings, &words, stop.as_fd()),
+        Err(Failed::Stopped)
+    ));
 }
 
 #[test]
@@ -205,8 +213,7 @@ mod firmware_apply {
     use super::*;
 
     /// Says that it runs, and goes on when it is told to.
-    const PATIENT: &str =
-        "echo begun; cd \"$3\"; touch begun; while [ ! -e go ]; do sleep 0.02; done; echo flashed; touch flashed";
+    const PATIENT: &str = "echo begun; cd \"$3\"; touch begun; while [ ! -e go ]; do sleep 0.02; done; echo flashed; touch flashed";
     /// Where the agent of a test finds its folder.
     const AGENT: &str = "CWMPD_TEST_FIRMWARE_APPLY";
 
@@ -216,13 +223,19 @@ mod firmware_apply {
         let words = folder.words();
         let (stop, _waker) = never();
         assert!(matches!(find(&folder.0), Found::Nothing));
-        let run = |text: &str| begin(&shell(text), &words).map(|mut r| r.wait(Duration::from_secs(60), stop.as_fd()));
+        let run = |text: &str| {
+            begin(&shell(text), &words).map(|mut r| r.wait(Duration::from_secs(60), stop.as_fd()))
+        };
         assert!(matches!(run("echo all well"), Ok(Ended::Well)));
         assert!(matches!(find(&folder.0), Found::Ended(said) if said == "all well"));
-        let Ok(Ended::Failed(fault)) = run("head -c 3000000 /dev/zero; echo; echo no room >&2; exit 3") else {
+        let Ok(Ended::Failed(fault)) = run("head -c 3000000 /dev/zero; echo; echo no room >&2; exit 3")
+        else {
             panic!("it fails")
         };
-        assert_eq!((fault.code.0, fault.text.as_str()), (9010, "commands.firmware_apply: exit status 3: no room"));
+        assert_eq!(
+            (fault.code.0, fault.text.as_str()),
+            (9010, "commands.firmware_apply: exit status 3: no room")
+        );
         forget(&folder.0);
         assert!(matches!(find(&folder.0), Found::Nothing));
         let missing = vec!["/no/such/sysupgrade".into(), "{file}".into()];
