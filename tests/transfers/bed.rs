@@ -5,7 +5,9 @@ use crate::acs::{Acs, Complete, Options, Session, Transfer};
 use crate::daemon::Daemon;
 use crate::files::Files;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// `3 Vendor Configuration File`: applied by a hook, without a boot.
 pub const CONFIG: &str = "3 Vendor Configuration File";
@@ -23,6 +25,20 @@ pub struct Bed {
     pub acs: Acs,
     pub files: Files,
     pub daemon: Daemon,
+    /// Where connection requests are taken; the same after a restart, or that would be a change to tell.
+    port: u16,
+}
+
+/// A port that this process has not used and that nobody listens at, below those that the kernel gives away.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (std::process::id() as u16 % 50) * 400 + number % 400;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// How the agent is configured beyond what every test needs.
@@ -45,7 +61,7 @@ impl Bed {
     /// The same with servers of the test's own.
     pub fn with(name: &str, setup: &Setup, acs: Acs, files: Files) -> Bed {
         let daemon = Daemon::new(env!("CARGO_BIN_EXE_cwmpd"), name, "", "");
-        let bed = Bed { acs, files, daemon };
+        let bed = Bed { acs, files, daemon, port: free_port() };
         bed.script("apply", APPLY);
         bed.script("save", SAVE);
         bed.script("firmware", FLASH);
@@ -73,7 +89,7 @@ impl Bed {
              retry_minimum_wait_interval = 1\nperiodic_inform_enable = false\n{}",
             setup.acs
         );
-        let dir = self.dir().display().to_string();
+        let (dir, port) = (self.dir().display().to_string(), self.port);
         let mut commands = String::from("[commands]\n");
         for line in COMMANDS.lines() {
             let key = line.split(' ').next().unwrap_or_default();
@@ -85,7 +101,7 @@ impl Bed {
         let rest = format!(
             "[device]\nmanufacturer = \"Example\"\nmanufacturer_oui = \"00D09E\"\nproduct_class = \"Box\"\n\
              serial_number = \"S1\"\nsoftware_version = \"{version}\"\nhardware_version = \"h1\"\n\
-             [connection_request]\nlisten = \"127.0.0.1:0\"\nusername = \"caller\"\n\
+             [connection_request]\nlisten = \"127.0.0.1:{port}\"\nusername = \"caller\"\n\
              password = \"call-secret\"\nburst = 100\n[transfer]\n{}\n{commands}",
             setup.transfer.replace("{dir}", &dir)
         );

@@ -1,7 +1,7 @@
 //! Disks that are full, and folders that cannot be written.
 
 use crate::SOON;
-use crate::acs::Transfer;
+use crate::acs::{Session, Transfer};
 use crate::bed::{Bed, CONFIG, CONTENT, Setup};
 use crate::files::Manner;
 use std::fs;
@@ -116,6 +116,15 @@ fn a_read_only_folder() {
     assert!(complete.text.to_lowercase().contains("read-only"), "{}", complete.text);
 }
 
+/// Fills what is left of the journal's last page, too.
+fn stuff(session: &mut Session) {
+    let value = |n: usize| format!("{n:064}");
+    let name = "Device.DeviceInfo.ProvisioningCode";
+    let refused = (0..1000).find_map(|n| session.set(&[(name, "xsd:string", &value(n))], "").err());
+    let fault = refused.expect("a disk that is full");
+    assert!([9002, 9003].contains(&fault.code), "{fault:?}");
+}
+
 /// The journal's disk is full: nothing is promised (9002), and what was promised before waits for room.
 // Proves: X-21
 #[test]
@@ -130,6 +139,7 @@ fn no_room_for_the_journal() {
         let mut session = bed.acs.next_session(SOON);
         if step == "asked" {
             disk.fill();
+            stuff(&mut session);
             let fault = session.download(&transfer).expect_err("it would be forgotten");
             assert_eq!(fault.code, 9002, "{fault:?}");
             disk.clear();
@@ -139,6 +149,9 @@ fn no_room_for_the_journal() {
         bed.files.wait_at_gate("/f", SOON);
         if step == "fetching" {
             disk.fill();
+            let mut session = bed.kicked();
+            stuff(&mut session);
+            session.end();
         }
         bed.files.open("/f");
         if step == "fetching" {
@@ -152,6 +165,7 @@ fn no_room_for_the_journal() {
             session.next_complete();
             disk.fill();
             session.accept();
+            stuff(&mut session);
             session.ready();
             disk.clear();
         }

@@ -235,11 +235,11 @@ fn a_401_for_ever() {
         let (complete, bed) = fetch_with("401", &Setup::default(), |bed| {
             let url = bed.files.put("/f", CONTENT);
             bed.files.always("/f", Manner::Refuse(asked.clone()));
-            Transfer::new("k", CONFIG, &url).with_credentials("user", "password")
+            Transfer::new("k", CONFIG, &url).with_credentials("user", "Geheim-1")
         });
         assert_eq!(complete.code, 9012, "{asked:?}: {}", complete.text);
         assert!(bed.files.count("GET", "/f") <= 3, "X-13: {asked:?}");
-        assert!(!complete.text.contains("password"), "X-33: {}", complete.text);
+        assert!(!complete.text.contains("Geheim-1"), "X-33: {}", complete.text);
     }
 }
 

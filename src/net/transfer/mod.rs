@@ -147,7 +147,7 @@ fn open(
 ) -> Result<Exchange, Failure> {
     let Request { mut options, limits } = request;
     options.basic_over_http = true;
-    options.timeouts.progress = limits.silence;
+    (options.timeouts.response, options.timeouts.progress) = (limits.silence, limits.silence);
     options.timeouts.session = limits.whole;
     // The chunks of a body may be as small as a byte.
     let response = limits.max_bytes.max(MAX_HEADS).saturating_mul(8);
