@@ -60,6 +60,9 @@ impl Bed {
 
     /// The same with servers of the test's own.
     pub fn with(name: &str, setup: &Setup, acs: Acs, files: Files) -> Bed {
+        let methods =
+            ["Inform", "GetRPCMethods", "TransferComplete", "AutonomousTransferComplete", "RequestDownload"];
+        acs.change(|options| options.methods = methods.map(str::to_string).to_vec());
         let daemon = Daemon::new(env!("CARGO_BIN_EXE_cwmpd"), name, "", "");
         let bed = Bed { acs, files, daemon, port: free_port() };
         bed.script("apply", APPLY);

@@ -1,9 +1,9 @@
 //! How the ACS is told: events, order, and an ACS that does not take it (C-7, C-8, C-12, X-9 to X-22).
 
 use crate::SOON;
-use crate::acs::{Acs, Incident, Options, Post, Transfer, UNKNOWN_TIME, Window};
+use crate::acs::{Incident, Post, Transfer, UNKNOWN_TIME, Window};
 use crate::bed::{Bed, CONFIG, CONTENT, FIRMWARE, Setup};
-use crate::files::{Files, Manner};
+use crate::files::Manner;
 
 /// A transfer has ended, and the session that tells it has begun; its Inform is answered.
 #[track_caller]
@@ -273,19 +273,12 @@ fn x_39_a_window_that_is_too_short() {
     assert_eq!(complete.brief(), ("s", 9020), "{}", complete.text);
 }
 
-/// With an ACS that names a method.
-fn naming(name: &str, method: &str) -> Bed {
-    let acs = Acs::start(Options { methods: vec![method.to_string()], ..Options::default() });
-    Bed::with(name, &Setup::default(), acs, Files::start())
-}
-
 /// what a person asks for at the device is told when the policy says so.
 // Proves: X-46, V-17
 #[test]
 fn x_46_autonomous_transfers() {
     const POLICY: &str = "Device.ManagementServer.AutonomousTransferCompletePolicy.";
-    let mut bed = naming("x-46", "AutonomousTransferComplete");
-    bed.daemon.start();
+    let bed = Bed::start("x-46");
     let url = bed.files.put("/f", CONTENT);
     bed.acs.next_session(SOON).end();
     bed.daemon.ask(&["download", CONFIG, &url]);
@@ -315,8 +308,7 @@ fn x_46_autonomous_transfers() {
 // Proves: X-48
 #[test]
 fn x_48_request_download() {
-    let mut bed = naming("x-48", "RequestDownload");
-    bed.daemon.start();
+    let bed = Bed::start("x-48");
     bed.acs.next_session(SOON).end();
     bed.daemon.ask(&["request-download", FIRMWARE, "Version=2.0.0"]);
     let mut session = bed.acs.next_session(SOON);
