@@ -9,10 +9,13 @@ mod daemon;
 mod disk;
 #[path = "../files/mod.rs"]
 mod files;
+mod firmware;
 mod hooks;
 mod inconvenient;
+mod local;
 mod power;
 mod promises;
+mod queue;
 mod reports;
 mod secrets;
 mod wire;
