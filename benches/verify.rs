@@ -23,9 +23,11 @@ impl Drop for Folder {
     }
 }
 
-fn timed(work: &mut dyn FnMut() -> bool) -> Option<Duration> {
-    let started = Instant::now();
-    work().then(|| started.elapsed())
+struct Work<'a> {
+    name: &'static str,
+    /// Whether it went well; what is not installed does not.
+    run: &'a dyn Fn() -> bool,
+    times: Vec<Duration>,
 }
 
 fn run(command: &str, arguments: &[&str], folder: &Path) -> bool {
@@ -64,20 +66,21 @@ fn main() {
     let both = || judge(Some(hash), &keys);
     let sha256sum = || run("sha256sum", &["image"], &folder.0);
     let usign = || run("usign", &["-V", "-q", "-m", "image", "-p", "key"], &folder.0);
-    let mut works: [(&str, &mut dyn FnMut() -> bool, Vec<Duration>); 5] = [
-        ("SHA-256", &mut { hashed }, Vec::new()),
-        ("signature", &mut { signed }, Vec::new()),
-        ("both", &mut { both }, Vec::new()),
-        ("sha256sum", &mut { sha256sum }, Vec::new()),
-        ("usign -V", &mut { usign }, Vec::new()),
+    let mut works: [Work; 5] = [
+        Work { name: "SHA-256", run: &hashed, times: Vec::new() },
+        Work { name: "signature", run: &signed, times: Vec::new() },
+        Work { name: "both", run: &both, times: Vec::new() },
+        Work { name: "sha256sum", run: &sha256sum, times: Vec::new() },
+        Work { name: "usign -V", run: &usign, times: Vec::new() },
     ];
     for _ in 0..READINGS {
-        for (_, work, times) in &mut works {
-            times.extend(timed(work));
+        for work in &mut works {
+            let started = Instant::now();
+            work.times.extend((work.run)().then(|| started.elapsed()));
         }
     }
     println!("verify: an image of {mib} MiB, milliseconds, MiB a second");
-    for (name, _, times) in &mut works {
+    for Work { name, times, .. } in &mut works {
         times.sort();
         match times.get(times.len() / 2) {
             Some(median) => {

@@ -1,7 +1,7 @@
 //! cwmpd, a TR-069 (CWMP) agent: the rooms of the house, from the top to the ground.
 //! A room imports only from rooms below it; `ARCHITECTURE.md` gives the reasons.
 
-// Words of the command line: `run get set add del names inform status check`.
+// Words of the command line: `run get set add del names inform status check verify`.
 pub mod cli;
 
 // The running daemon: engine (tree, journal, session), reactor (poll loop), wire (one ACS session).
@@ -13,11 +13,11 @@ pub mod logging;
 // The configuration file: names, defaults, and errors that cite file and line.
 pub mod config;
 
-// PURE: the session machine, RPC vocabulary, events, Inform and schedule. No socket, no clock.
-pub mod cwmp;
-
 // What a transfer does to files of this device: verified, then made use of.
 pub mod transfer;
+
+// PURE: the session machine, RPC vocabulary, events, Inform and schedule. No socket, no clock.
+pub mod cwmp;
 
 // Sockets: the ACS client (HTTP, TLS, Digest, cookies) and the connection-request listener.
 pub mod net;
