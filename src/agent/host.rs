@@ -372,13 +372,10 @@ impl Host for Core {
 
     fn answered(&mut self, request: &AgentRequest, answer: AcsAnswer) {
         self.transfer_answered(request, &answer);
-        match (request, answer) {
-            (AgentRequest::GetRPCMethods, AcsAnswer::Response(Response::GetRPCMethods { methods })) => {
-                self.acs.learn(&methods);
-                self.keep_records();
-            }
-            // It keeps its methods to itself (R-GRM-3).
-            (_, _) => {}
+        // An ACS that refuses keeps its methods to itself (R-GRM-3).
+        if let AcsAnswer::Response(Response::GetRPCMethods { methods }) = answer {
+            self.acs.learn(&methods);
+            self.keep_records();
         }
     }
 }

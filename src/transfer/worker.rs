@@ -15,14 +15,17 @@ use std::thread;
 /// As that of the ACS session's thread: rustls and ureq are the deepest callers.
 const STACK: usize = 512 * 1024;
 
+/// Work of any kind, with what shows how far it is and the end of the pipe that wakes it.
+pub type Run = Box<dyn FnOnce(&Meter, OwnedFd) -> Event + Send>;
+
 /// What is to be done.
 pub enum Job {
     /// Fetches a file.
-    Fetch(Fetch),
+    Fetch(Box<Fetch>),
     /// Looks whether it is what it should be.
     Verify(Box<Verify>),
-    /// Anything else, with the end of a pipe that wakes it.
-    Run(Box<dyn FnOnce(&Meter, OwnedFd) -> Event + Send>),
+    /// Anything else.
+    Run(Run),
 }
 
 /// What is fetched.
@@ -137,8 +140,8 @@ impl Worker {
 
 fn run(job: Job, meter: &Meter, wake: OwnedFd) -> Event {
     match job {
-        Job::Fetch(fetch) => self::fetch(fetch, meter, wake),
-        Job::Verify(job) => match self::verify(*job, wake) {
+        Job::Fetch(job) => fetch(*job, meter, wake),
+        Job::Verify(job) => match verified(*job, wake) {
             Ok(version) => Event::Verified { version },
             Err(failure) => failure.into(),
         },
@@ -169,7 +172,7 @@ fn fetch(job: Fetch, meter: &Meter, wake: OwnedFd) -> Event {
     }
 }
 
-fn verify(job: Verify, wake: OwnedFd) -> Result<Option<String>, Failure> {
+fn verified(job: Verify, wake: OwnedFd) -> Result<Option<String>, Failure> {
     let beside = match job.image && !job.keys.is_empty() && !verify::is_signed(&job.file) {
         true => beside(job.request, &job.file, &wake)?,
         false => None,

@@ -122,12 +122,12 @@ impl Core {
         let t = self.transfers.queue.get(number).cloned().ok_or_else(gone)?;
         let sha256 = fragment(&t.asked.url).unwrap_or_default();
         match task {
-            Task::Fetch => Ok(Job::Fetch(Fetch {
+            Task::Fetch => Ok(Job::Fetch(Box::new(Fetch {
                 request: self.request(&t, now),
                 size: t.asked.file_size.into(),
                 file: file(self, number),
                 hash: sha256.is_some(),
-            })),
+            }))),
             Task::Verify => {
                 let image = is_image(t.asked.method, &t.asked.file_type);
                 let keys = if image { self.keys()? } else { Vec::new() };

@@ -105,6 +105,21 @@ fn weak_points_are_neither_keys_nor_signatures() {
         let text = super::making::text("weak", &[b"Ed", &[0; 8], &point]);
         assert_eq!(Key::read(&text), Err("is a public key that anybody could sign for"));
     }
+    // The other numbers beyond the field's that fit in an encoding: for some there is a point, of full order,
+    // but this is not how it is written.
+    let mut points = 0;
+    for small in 2..19 {
+        let mut y = [0; 32];
+        y[0] = small;
+        points += usize::from(is_key(&y));
+        let mut beyond = [0xff; 32];
+        (beyond[0], beyond[31]) = (0xed + small, 0x7f);
+        assert!(!is_key(&beyond), "{small}");
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(&beyond);
+        assert!(Check::new(&good, &signature).is_none(), "{small}");
+    }
+    assert!(points > 4, "{points}");
     // Off the curve.
     assert!(!is_key(&bytes("0200000000000000000000000000000000000000000000000000000000000000")));
 }

@@ -15,6 +15,10 @@ fn golden_key(text: &[u8]) -> Key {
     Key::read(std::str::from_utf8(text).unwrap()).unwrap()
 }
 
+type Bytes<'a> = &'a [u8];
+/// What lies beside an image.
+type Beside<'a> = Option<Bytes<'a>>;
+
 /// The moment at which the golden certificate was half a year old.
 const GOLDEN_WALL: i64 = 1_811_000_000;
 
@@ -29,7 +33,7 @@ fn what_the_tools_signed_is_taken() {
     let plain = &golden!("plain.img")[..];
     let beside = &golden!("plain.img.sig")[..];
     let by_signify = &golden!("plain.img.signify")[..];
-    let cases: [(&[u8], &Key, Option<&[u8]>, bool, bool); 5] = [
+    let cases: [(Bytes, &Key, Beside, bool, bool); 5] = [
         (plain, &root, Some(beside), false, false),
         (plain, &signify, Some(by_signify), false, false),
         (golden!("signed.img"), &root, None, true, true),
@@ -105,7 +109,7 @@ fn who_signed_decides_9019() {
     let unsigned = "it is not signed: no signature is appended and none lies beside it";
     let misfit = "the signature beside it by key 0100010203040501 does not fit";
     let stranger = "the signature beside it is by key 0200010203040502, which is not trusted";
-    let refusals: [(&[u8], Option<&[u8]>, &str); 9] = [
+    let refusals: [(Bytes, Beside, &str); 9] = [
         (&image, None, unsigned),
         (&image, Some(&foreign), stranger),
         (&image, Some(&another), misfit),
@@ -128,7 +132,7 @@ fn who_signed_decides_9019() {
     }
 
     let by_me = Verified { signed_by: Some(mine.key().number), version: None };
-    let taken: [(&[u8], Option<&[u8]>); 5] = [
+    let taken: [(Bytes, Beside); 5] = [
         (&image, Some(&good)),
         (&appended, None),
         // One good signature is enough: a file server may answer anything to the question for the other.

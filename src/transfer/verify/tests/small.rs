@@ -94,6 +94,10 @@ fn versions_as_images_name_them() {
     append_metadata(&mut image, r#"{"version":{"version":"2"}}"#);
     append(&mut image, 0, b"?");
     assert_eq!(judge(&image, &[], None).unwrap().version.as_deref(), Some("2"));
+    // An image in an image: the checksum of the inner one is none of the whole.
+    let mut outer = [b"outer", &image[..]].concat();
+    append_metadata(&mut outer, r#"{"version":{"version":"3"}}"#);
+    assert_eq!(judge(&outer, &[], None).unwrap().version.as_deref(), Some("3"));
 }
 
 #[test]
