@@ -1,12 +1,10 @@
 //! The vocabulary: every message of the standard that the agent reads, as typed data.
 //! Names are those of TR-069 Annex A.
 
-use super::transfers::{Asked, Complete};
+use super::transfers::{Asked, Complete, MAX_FILE_TYPE};
 use crate::model::fault::{Code, Fault};
 pub use crate::model::request::{ParameterValue, SetAttributes};
 
-/// The longest FileType, in characters.
-pub const MAX_FILE_TYPE: usize = 64;
 /// The most arguments of a RequestDownload.
 pub const MAX_FILE_TYPE_ARGS: usize = 16;
 /// The longest name of one, in characters.

@@ -5,12 +5,9 @@
 
 use super::arguments::{MAX_KEY, argument, at_most, exact, invalid, is_entry, needed, number, once, word};
 use super::{Document, Problem};
-use crate::cwmp::rpc::{MAX_FILE_TYPE, Request};
-use crate::cwmp::transfers::{Asked, MAX_WINDOWS, Method, Mode, Origin, Window};
-
-/// The longest URL, Username, Password, TargetFileName, SuccessURL, FailureURL and UserMessage, in
-/// characters.
-pub(super) const MAX_TEXT: usize = 256;
+use crate::cwmp::rpc::Request;
+use crate::cwmp::transfers::{Asked, Method, Mode, Origin, Window};
+use crate::cwmp::transfers::{MAX_FILE_TYPE, MAX_TEXT, MAX_USER_MESSAGE, MAX_WINDOWS};
 
 /// The transfer that a method of this name asks for.
 pub(super) fn method(name: &str) -> Option<Method> {
@@ -121,7 +118,7 @@ fn window(doc: &mut Document<'_>) -> Result<Window, Problem> {
                 let given = Mode::from_name(&word(doc, n)?);
                 once(&mut mode, n, given.ok_or_else(|| invalid("WindowMode is none that there is"))?)?
             }
-            n @ "UserMessage" => once(&mut user_message, n, at_most(MAX_TEXT, n, exact(doc, n)?)?)?,
+            n @ "UserMessage" => once(&mut user_message, n, at_most(MAX_USER_MESSAGE, n, exact(doc, n)?)?)?,
             n @ "MaxRetries" => once(&mut max_retries, n, retries(doc, n)?)?,
             _ => doc.leave(depth)?,
         }

@@ -2,13 +2,8 @@
 
 use super::{array, element};
 use crate::cwmp::rpc::Namespace;
-use crate::cwmp::transfers::{Complete, Method, Progress, Queued};
+use crate::cwmp::transfers::{Complete, MAX_FAULT_STRING, MAX_LOCAL_URL, Method, Progress, Queued};
 use crate::sys::clock::{self, UNKNOWN_TIME};
-
-/// The longest TransferURL, in characters.
-const MAX_TRANSFER_URL: usize = 1024;
-/// The longest FaultString in a FaultStruct, in characters.
-const MAX_FAULT_STRING: usize = 256;
 
 /// The answer to Download, Upload (X-8: not done yet, so both times are unknown) or ScheduleDownload.
 pub(super) fn queued(out: &mut Vec<u8>, method: Method) {
@@ -67,7 +62,7 @@ pub(super) fn complete(out: &mut Vec<u8>, ns: Namespace, complete: &Complete) {
 pub(super) fn autonomous_complete(out: &mut Vec<u8>, ns: Namespace, complete: &Complete) {
     out.extend_from_slice(b"<cwmp:AutonomousTransferComplete>");
     element(out, "AnnounceURL", "");
-    element(out, "TransferURL", first(&complete.url, MAX_TRANSFER_URL));
+    element(out, "TransferURL", first(&complete.url, MAX_LOCAL_URL));
     element(out, "IsDownload", truth(complete.is_download));
     file(out, &complete.file_type, complete.file_size, &complete.target_file_name);
     end(out, ns, complete);

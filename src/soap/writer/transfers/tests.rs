@@ -93,7 +93,7 @@ fn texts_of_others_stay_within_the_schema() {
             "{said}"
         );
     }
-    let url = format!("<TransferURL>http://{}</TransferURL>", "é".repeat(MAX_TRANSFER_URL - 7));
+    let url = format!("<TransferURL>http://{}</TransferURL>", "é".repeat(MAX_LOCAL_URL - 7));
     assert!(autonomous.contains(&url), "{autonomous}");
 }
 
