@@ -9,9 +9,10 @@ use crate::config::Config;
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform;
 use crate::cwmp::reboots::Reboots;
-use crate::cwmp::rpc::{self, AcsAnswer, AgentRequest, DeviceId, Response};
+use crate::cwmp::rpc::{self, AcsAnswer, AgentRequest, DeviceId, Namespace, Response};
 use crate::cwmp::schedule::Schedule;
 use crate::cwmp::session::{Host, InformFacts};
+use crate::cwmp::transfers::{Asked, Queued};
 use crate::handlers::agent::AgentFacts;
 use crate::model::fault::{Code, Fault};
 use crate::model::request::{ParameterValue, SetAttributes};
@@ -303,6 +304,18 @@ impl Host for Core {
         self.durable(batch, "the ScheduleInform").inspect_err(|_| self.schedule = before)
     }
 
+    fn transfer(&mut self, _: Asked) -> Result<(), Fault> {
+        Err(Fault::new(Code::REQUEST_DENIED, "transfers are not taken yet"))
+    }
+
+    fn cancel_transfer(&mut self, _: &str) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn queued_transfers(&mut self) -> Vec<Queued> {
+        Vec::new()
+    }
+
     fn inform(&mut self) -> InformFacts {
         self.tree.begin_rpc();
         if self.heartbeat {
@@ -338,7 +351,7 @@ impl Host for Core {
         self.confirm_trial(batch);
     }
 
-    fn next_request(&mut self) -> Option<AgentRequest> {
+    fn next_request(&mut self, _: Namespace) -> Option<AgentRequest> {
         let wanted =
             self.config.acs.get_rpc_methods && !self.heartbeat && !self.queue.contains(events::BOOTSTRAP);
         let request = self.acs.next_request(wanted)?;
@@ -355,6 +368,7 @@ impl Host for Core {
             }
             // It keeps its methods to itself (R-GRM-3).
             (AgentRequest::GetRPCMethods, _) => {}
+            (_, _) => {}
         }
     }
 }
