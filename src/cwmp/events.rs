@@ -288,9 +288,13 @@ impl Queue {
     /// V-2: the oldest that comes in several goes first, and what is set aside before what is not.
     fn limit(&mut self) {
         while self.entries.len() > MAX_EVENTS {
-            let multiple = self.entries.iter().position(|e| !e.told && is_multiple(&e.event.code));
+            let multiple = |e: &Entry| !e.told && is_multiple(&e.event.code);
+            // What waits for a response of its own is never discarded (V-16): those are few.
+            let may = |e: &Entry| multiple(e) && policy(&e.event.code).1 == DeliveredBy::InformResponse;
             // Without any, the newest has no room.
-            drop(self.entries.remove(multiple.unwrap_or(MAX_EVENTS)));
+            let place = self.entries.iter().position(may);
+            let place = place.or_else(|| self.entries.iter().position(multiple));
+            drop(self.entries.remove(place.unwrap_or(MAX_EVENTS)));
         }
     }
 }

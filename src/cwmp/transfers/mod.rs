@@ -14,12 +14,17 @@ mod report;
 mod transfer;
 pub mod types;
 mod windows;
+mod work;
 
 pub use asked::{Asked, Complete, MAX_WINDOWS, Method, Mode, Origin, Progress, Queued, Step, Window};
 pub use judge::{MAX_COMMAND_KEY, MAX_LOCAL_URL, MAX_TEXT, MAX_USER_MESSAGE, fragment};
 pub use policy::{Policy, ResultType, TransferType};
-pub use queue::{IDLE_LOOK, MAX_TRANSFERS, Outcome, Queue, Resumed, Work};
+pub use queue::{MAX_TRANSFERS, Outcome, Queue, Resumed};
 pub use report::MAX_FAULT_STRING;
 pub use transfer::{Found, Task, Transfer, Waits};
 pub use types::{FileType, MAX_FILE_TYPE};
 pub use windows::{ADRIFT_WAIT, FIRST_RETRY_WAIT, MAX_AWAY, MAX_LATE, MAX_RETRY_WAIT};
+pub use work::{IDLE_LOOK, Work};
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,8 @@
 
 use super::policy::Policy;
 use super::record;
-use super::transfer::{Found, Gate, Task, Transfer, from_ms, ms};
-use super::{Asked, FileType, Origin, Progress, Queued, Step, judge, types};
-use crate::cwmp::schedule::LOOK_AT_CLOCK;
+use super::transfer::{Found, Transfer, ms};
+use super::{Asked, Origin, Progress, Queued, Step, judge, types};
 use crate::model::fault::{Code, Fault};
 use crate::sys::clock::Now;
 use std::time::Duration;
@@ -12,19 +11,6 @@ use std::time::Duration;
 /// The most transfers, those of which the ACS is still to be told among them; more are answered 9004
 /// (X-27; a list of them has at most 16 entries, X-43).
 pub const MAX_TRANSFERS: usize = 16;
-/// How often the device is looked at while a transfer waits for it to be idle.
-pub const IDLE_LOOK: Duration = Duration::from_secs(30);
-
-/// What is to be done now. [`Step::Fetching`] or [`Step::Applying`] is entered with it, and has to be on
-/// disk before it is begun.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Work {
-    /// The transfer's.
-    pub number: u32,
-    /// What.
-    pub task: Task,
-}
-
 /// What has become of a transfer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
@@ -57,11 +43,11 @@ pub enum Resumed {
 pub struct Queue {
     pub(super) transfers: Vec<Transfer>,
     /// The one that is worked on.
-    working: Option<u32>,
+    pub(super) working: Option<u32>,
     /// The last number that was given away.
     last: u32,
     policy: Policy,
-    looked_at: Duration,
+    pub(super) looked_at: Duration,
     recorded: record::Recorded,
 }
 
@@ -110,6 +96,11 @@ impl Queue {
         let number = self.free_number();
         self.transfers.push(Transfer::new(number, asked, now));
         Ok(number)
+    }
+
+    /// What was asked for could not be recorded, so it was not promised either: it never was.
+    pub fn withdraw(&mut self, number: u32) {
+        self.remove(|t| t.number == number);
     }
 
     fn free_number(&mut self) -> u32 {
@@ -203,102 +194,6 @@ impl Queue {
         self.working.and_then(|number| self.get(number))
     }
 
-    /// What to do now: in the order of the due times, then of the numbers, what has begun first. `None`
-    /// while one is worked on. `idle` is whether the device is (mode 3). What could not be done in its
-    /// time has failed hereby, so this is to be called now and then while one is worked on,
-    /// too; but not while a session runs.
-    pub fn next_work(&mut self, now: Now, idle: bool) -> Option<Work> {
-        self.looked_at = now.mono;
-        self.expire(now);
-        if self.is_busy() {
-            return None;
-        }
-        let ready = self.transfers.iter().filter_map(|t| Some((t, t.ready(now, idle)?)));
-        let first = ready.min_by_key(|(t, _)| (t.step == Step::Queued, t.due_ms(), t.number));
-        let work = first.map(|(t, task)| Work { number: t.number, task })?;
-        self.working = Some(work.number);
-        let t = self.find(work.number)?;
-        match work.task {
-            Task::Fetch | Task::Send => {
-                t.begin(now);
-                t.step = Step::Fetching;
-            }
-            Task::Verify => {}
-            Task::Apply => {
-                t.step = Step::Applying;
-                // What is applied is not fetched again, but in another window.
-                if !t.is_scheduled() {
-                    t.forget_credentials();
-                }
-            }
-        }
-        Some(work)
-    }
-
-    /// Clocks are looked at, and what can no longer begin, or no longer end in its window, fails.
-    fn expire(&mut self, now: Now) {
-        let mut ended = Vec::new();
-        for t in &mut self.transfers {
-            t.look_at_clock(now);
-            if self.working == Some(t.number) || matches!(t.step, Step::Applying | Step::Done) {
-                continue;
-            }
-            let former = t.window;
-            let fault = match t.is_scheduled() {
-                true if t.advance(now) => {
-                    if t.window != former {
-                        t.step = Step::Queued;
-                    }
-                    continue;
-                }
-                true => t.outside_windows(),
-                false if t.step == Step::Queued && ms(now.mono) > t.closes() => t.too_late(),
-                false => continue,
-            };
-            ended.push((t.number, fault));
-        }
-        for (number, fault) in ended {
-            self.end(number, Some(fault), now);
-        }
-    }
-
-    /// When to look again by [`Queue::next_work`], and by [`Queue::window_over`] where one is worked on;
-    /// monotonic. `None` for not before something else happens. A time that is past means that there is
-    /// work, were it not for a session.
-    pub fn next(&self) -> Option<Duration> {
-        let busy = self.is_busy();
-        self.transfers.iter().filter_map(|t| self.next_of(t, busy)).min()
-    }
-
-    fn next_of(&self, t: &Transfer, busy: bool) -> Option<Duration> {
-        if t.step == Step::Done {
-            return None;
-        }
-        let look = t.adrift.then(|| self.looked_at + LOOK_AT_CLOCK);
-        let working = self.working == Some(t.number);
-        let at = if working || t.step == Step::Applying {
-            (working && t.may_be_stopped()).then(|| from_ms(t.closes()))
-        } else if busy {
-            // Nothing but its end can come. One millisecond more, and it is too late.
-            Some(from_ms(t.closes().saturating_add(1)))
-        } else {
-            let opens = from_ms(t.opens().min(t.closes()));
-            match t.gate() {
-                _ if opens > self.looked_at => Some(opens),
-                Some(Gate::Idle) => Some((self.looked_at + IDLE_LOOK).min(from_ms(t.closes()))),
-                Some(Gate::Confirmation) => Some(from_ms(t.closes())),
-                None => Some(opens),
-            }
-        };
-        [look, at].into_iter().flatten().min()
-    }
-
-    /// Whether one would be done now if the device were idle, so that this has to be known.
-    pub fn wants_idle(&self, now: Now) -> bool {
-        let waits = |t: &Transfer| t.ready(now, false).is_none() && t.ready(now, true).is_some();
-        !self.is_busy() && self.transfers.iter().any(waits)
-    }
-
     /// A step has ended well: [`Step::Fetched`], [`Step::Verified`] or [`Step::Done`].
     pub fn reached(&mut self, number: u32, step: Step, now: Now) -> Outcome {
         if self.working == Some(number) {
@@ -338,15 +233,10 @@ impl Queue {
         self.end(number, Some(fault), now)
     }
 
-    /// the window of the one that is worked on is over: it is to be given up, with
-    /// [`Queue::failed`] and any fault. Never while firmware is being applied.
-    pub fn window_over(&self, number: u32, now: Now) -> bool {
-        self.get(number).is_some_and(|t| t.is_scheduled() && t.may_be_stopped() && ms(now.mono) >= t.closes())
-    }
-
     /// The file of one in [`Step::Fetched`] or [`Step::Verified`] is not there (any more): it is fetched
     /// again, if there is still time.
     pub fn refetch(&mut self, number: u32) {
+        self.working = self.working.filter(|working| *working != number);
         if let Some(t) = self.find(number).filter(|t| matches!(t.step, Step::Fetched | Step::Verified)) {
             t.step = Step::Queued;
         }
@@ -385,7 +275,7 @@ impl Queue {
         self.remove(|t| t.is_of_acs())
     }
 
-    fn end(&mut self, number: u32, fault: Option<Fault>, now: Now) -> Outcome {
+    pub(super) fn end(&mut self, number: u32, fault: Option<Fault>, now: Now) -> Outcome {
         let success = fault.is_none();
         let Some(t) = self.transfers.iter_mut().find(|t| t.number == number) else { return Outcome::Gone };
         t.end(fault, now);
@@ -409,12 +299,5 @@ impl Queue {
 
     pub(super) fn find(&mut self, number: u32) -> Option<&mut Transfer> {
         self.transfers.iter_mut().find(|t| t.number == number)
-    }
-}
-
-impl Transfer {
-    /// Whether work on it can be broken off: all but firmware that is being applied.
-    fn may_be_stopped(&self) -> bool {
-        self.step != Step::Applying || !self.file_type().is_some_and(FileType::is_firmware)
     }
 }

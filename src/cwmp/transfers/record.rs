@@ -8,10 +8,11 @@
 
 use super::transfer::{Transfer, ms};
 use super::{Asked, MAX_COMMAND_KEY, MAX_FILE_TYPE, MAX_LOCAL_URL, MAX_TEXT, MAX_TRANSFERS, MAX_WINDOWS};
-use super::{Method, Mode, Origin, Step, Window, judge};
+use super::{MAX_RETRY_WAIT, Method, Mode, Origin, Step, Window, judge};
 use crate::cwmp::fields;
 use crate::model::fault::{Code, Fault};
 use crate::sys::clock::Now;
+use std::fmt;
 
 /// The last line.
 const WHOLE: &str = "whole";
@@ -46,8 +47,15 @@ fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str
 }
 
 /// What the journal has of the transfers: keys without prefix, and texts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Recorded(Vec<(String, String)>);
+
+impl fmt::Debug for Recorded {
+    /// Without the texts: credentials are among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(key, _)| key)).finish()
+    }
+}
 
 impl Recorded {
     /// What is to be written so that the journal has these transfers; it is taken as written.
@@ -190,6 +198,9 @@ fn one(number: u32, text: &str, rebooted: bool, now: Now) -> Option<Transfer> {
             t.fault = Some(Fault::new(Code(code), cut(&text, MAX_TEXT)));
         }
     }
+    // Damaged or not, none waits longer than it would have.
+    let latest = ms(now.mono).saturating_add(ms(MAX_RETRY_WAIT));
+    t.not_before = t.not_before.map(|after| after.min(latest)).filter(|_| t.is_scheduled());
     if rebooted {
         t.received = ms(now.mono);
         t.adrift = true;

@@ -242,7 +242,13 @@ impl Transfer {
     pub(super) fn too_late(&self) -> Fault {
         let code =
             if self.asked.method.is_download() { Code::TRANSFER_FAILURE } else { Code::UPLOAD_FAILURE };
-        Fault::new(code, "the device could not begin within one hour of the time that was asked for")
+        let text = match self.start_time {
+            None => "the device could not begin within one hour of the time that was asked for",
+            Some(_) => {
+                "it was cut off, and could not begin anew within one hour of the time that was asked for"
+            }
+        };
+        Fault::new(code, text)
     }
 
     ///

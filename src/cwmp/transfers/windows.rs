@@ -62,12 +62,15 @@ impl Transfer {
         }
     }
 
-    /// After a reboot: which window is open cannot be told, and the wall clock may yet tell it.
+    /// After a reboot which window is open cannot be told, and the wall clock may yet tell it: until
+    /// when that is waited for.
+    pub(super) fn clock_by(&self) -> Option<i64> {
+        let waits = self.adrift && self.is_scheduled() && self.wall.is_some();
+        waits.then(|| self.received.saturating_add(ms(ADRIFT_WAIT)))
+    }
+
     pub(super) fn waits_for_clock(&self, now: Now) -> bool {
-        self.adrift
-            && self.is_scheduled()
-            && self.wall.is_some()
-            && ms(now.mono) < self.received.saturating_add(ms(ADRIFT_WAIT))
+        self.clock_by().is_some_and(|by| ms(now.mono) < by)
     }
 
     /// What can be done with it now.

@@ -1,4 +1,6 @@
-use super::events::{BOOTSTRAP, CONNECTION_REQUEST, HEARTBEAT, PERIODIC, VALUE_CHANGE};
+use super::events::{
+    AUTONOMOUS_TRANSFER_COMPLETE, BOOTSTRAP, CONNECTION_REQUEST, HEARTBEAT, PERIODIC, VALUE_CHANGE,
+};
 use super::*;
 use crate::cwmp::schedule::Settings;
 
@@ -44,6 +46,41 @@ fn only_active_changes_wait_c31() {
         let begins = |mono| super::now(&queue, &schedule, calls, at(mono)) == Some(Trigger::Events);
         let first = [101, 159, 160, 99 + u64::from(u32::MAX), 100 + u64::from(u32::MAX)];
         assert_eq!(first.into_iter().find(|m| begins(*m)), expected, "{throttle} {codes:?} {calls:?}");
+    }
+}
+
+/// The report that was not taken makes no session before its time; everything else does, and tells it.
+// Proves: C-8
+#[test]
+fn a_report_that_was_not_taken_waits_c8() {
+    const M: &str = "M Download";
+    const SEVEN: &str = "7 TRANSFER COMPLETE";
+    let report = |at| Calls { report_at: Some(Duration::from_secs(at)), ..NONE };
+    let table = [
+        // throttle, what waits, calls, first moment at which a session begins
+        (0, &[SEVEN, M][..], NONE, Some(101)),
+        (0, &[SEVEN, M], report(150), Some(150)),
+        (0, &[AUTONOMOUS_TRANSFER_COMPLETE], report(150), Some(150)),
+        (0, &[SEVEN, M, PERIODIC], report(150), Some(101)),
+        (0, &[SEVEN, M, VALUE_CHANGE], report(150), Some(101)),
+        (30, &[SEVEN, M, VALUE_CHANGE], report(150), Some(130)),
+        (60, &[SEVEN, M, VALUE_CHANGE], report(150), Some(150)),
+        (60, &[SEVEN, M, VALUE_CHANGE], NONE, Some(101)),
+        (60, &[VALUE_CHANGE], report(150), Some(160)),
+        (0, &[PERIODIC], report(150), Some(101)),
+        (0, &[], report(150), None),
+        (0, &[SEVEN, M], Calls { kicked: true, ..report(150) }, Some(101)),
+        (0, &[SEVEN, M], Calls { owed: true, ..report(150) }, Some(101)),
+        (0, &[SEVEN, M], Calls { trial: Call::Session, ..report(150) }, Some(101)),
+        (0, &[SEVEN, M], report(100), Some(101)),
+    ];
+    for (throttle, codes, calls, expected) in table {
+        let (queue, schedule) = (queue(codes), throttled(throttle));
+        let first = (101..300).find(|mono| super::now(&queue, &schedule, calls, at(*mono)).is_some());
+        assert_eq!(first, expected, "{throttle} {codes:?} {calls:?}");
+        // The engine is woken for it.
+        let woken = later(&queue, &schedule, calls).filter(|at| at.as_secs() > 101).map(|at| at.as_secs());
+        assert_eq!(woken, expected.filter(|mono| *mono > 101), "{throttle} {codes:?} {calls:?}");
     }
 }
 
