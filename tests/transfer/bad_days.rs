@@ -96,6 +96,21 @@ fn a_trickle_ends_with_the_time_for_all_9017() {
     assert_fault(fetch(short), 9017, "too long");
 }
 
+/// A chunk of one byte costs six, and trailers and comments any number: eight bytes of them to one is the end.
+#[test]
+fn chunks_of_a_byte_have_an_end() {
+    let peer = saying("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", |mut socket| {
+        while socket.write_all(&b"0000000000001\r\nx\r\n".repeat(1000)).is_ok() {}
+    });
+    assert_fault(fetch_small(request(peer.url("/"))), 9017, "does not end");
+}
+
+/// With 200,000 bytes at most: in chunks of a byte that cost 18 it takes in more than eight for each.
+fn fetch_small(mut request: cwmpd::net::transfer::Request) -> crate::Fetched {
+    request.limits.max_bytes = 200_000;
+    fetch(request)
+}
+
 /// Encoded bytes are never taken for the file.
 // Proves: X-15
 #[test]

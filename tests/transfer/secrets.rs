@@ -12,11 +12,15 @@ struct Lines(Mutex<Vec<String>>);
 static LINES: Lines = Lines(Mutex::new(Vec::new()));
 
 impl Log for Lines {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    /// As `cwmpd::logging` has it: crates are not heard.
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("cwmpd::")
     }
 
     fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
         let line = format!("{} {}", record.target(), record.args());
         self.0.lock().expect("lines").push(line);
     }

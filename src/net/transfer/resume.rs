@@ -14,7 +14,7 @@ pub const MAX_CONTINUATIONS: usize = 3;
 const CONTINUE_TIME: Duration = Duration::from_secs(10);
 /// What is waited before each: who closed the connection by mistake is there, who restarts needs a moment.
 const PAUSES: [Duration; MAX_CONTINUATIONS] =
-    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3)];
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
 /// The longest ETag that is kept, in bytes.
 const MAX_ETAG: usize = 512;
 
@@ -155,7 +155,7 @@ mod tests {
             let next = breaks.iter().map(|s| c.next(at(*s)));
             next.map(|n| n.map(|n| n.duration_since(start).as_secs())).collect()
         };
-        assert_eq!(run(&[0, 0, 1, 4]), [Some(0), Some(1), Some(4), None]);
+        assert_eq!(run(&[0, 0, 1, 3]), [Some(0), Some(1), Some(3), None]);
         assert_eq!(run(&[100, 109]), [Some(100), Some(110)]);
         assert_eq!(run(&[100, 110]), [Some(100), None]);
     }
