@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where peers, disks, scripts and administrators are read. Every `const MAX_…` below them is a limit.
-const ROOMS: [&str; 10] = [
+const ROOMS: [&str; 12] = [
     "src/soap",
     "src/net",
     "src/state",
@@ -17,7 +17,9 @@ const ROOMS: [&str; 10] = [
     "src/model",
     "src/handlers/exec",
     "src/handlers/exec.rs",
+    "src/handlers/firmware.rs",
     "src/sys/child.rs",
+    "src/sys/command.rs",
 ];
 
 fn here(path: &str) -> PathBuf {

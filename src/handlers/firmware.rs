@@ -223,7 +223,8 @@ impl Handler for Firmware {
             return Ok(());
         }
         for (at, want) in want.iter().enumerate() {
-            let is = |bank: &&Bank| if want.param.name() == "BootFirmwareImage" { bank.boot } else { bank.active };
+            let is =
+                |bank: &&Bank| if want.param.name() == "BootFirmwareImage" { bank.boot } else { bank.active };
             match banks.iter().find(is) {
                 Some(bank) => out.refer(at, TABLE, &[&bank.name]),
                 None if !self.has_banks() => out.refer(at, TABLE, &[RUNNING]),
@@ -245,7 +246,9 @@ impl Handler for Firmware {
                 Err(failure) => failure.clone(),
                 Ok(banks) => match banks.iter().find(|b| Some(b.name.as_str()) == bank) {
                     Some(bank) if matches!(bank.status, "Active" | "Available") => continue,
-                    Some(bank) => wrong(&format!("the image's Status is {}: it cannot be booted", bank.status)),
+                    Some(bank) => {
+                        wrong(&format!("the image's Status is {}: it cannot be booted", bank.status))
+                    }
                     None => wrong("not an image of this device"),
                 },
             };
@@ -432,7 +435,10 @@ mod tests {
         assert_eq!(choose(&mut two, &f, Some("B")).unwrap_err().code.0, 9001);
         facts.borrow_mut().firmware.boot = shell("echo worn out >&2; exit 1");
         let failure = choose(&mut two, &f, Some("B")).unwrap_err();
-        assert_eq!((failure.code.0, failure.text.as_str()), (9002, "commands.firmware_boot: exit status 1: worn out"));
+        assert_eq!(
+            (failure.code.0, failure.text.as_str()),
+            (9002, "commands.firmware_boot: exit status 1: worn out")
+        );
     }
 
     #[test]

@@ -408,7 +408,8 @@ mod tests {
     #[test]
     fn of_megabytes_the_last_words_stay() {
         let flood = "head -c 20000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y >&2";
-        let Err(Error::Status(how, said)) = run(&shell(&format!("{flood}; echo; echo no room; exit 3")), LONG, None)
+        let Err(Error::Status(how, said)) =
+            run(&shell(&format!("{flood}; echo; echo no room; exit 3")), LONG, None)
         else {
             panic!("it fails")
         };
@@ -457,7 +458,8 @@ mod tests {
     #[test]
     fn what_is_given_up_dies_with_its_grandchildren() {
         let folder = Folder::new("group");
-        let text = format!("sleep 600 & echo $! > {0}/pid.new; mv {0}/pid.new {0}/pid; wait", folder.0.display());
+        let text =
+            format!("sleep 600 & echo $! > {0}/pid.new; mv {0}/pid.new {0}/pid; wait", folder.0.display());
         let (stop, waker) = io::pipe().unwrap();
         let running = thread::spawn(move || run(&shell(&text), LONG, Some(stop.as_fd())));
         wait_until(|| !folder.text("pid").is_empty());

@@ -52,7 +52,9 @@ fn the_image_that_is_booted_next_is_chosen() {
     }
     // What fails with it is put back with it: the platform is asked to.
     let policy = format!("{POLICY}Enable");
-    session.set(&[(BOOT, STRING, &row(1)), (&policy, "xsd:boolean", "maybe")], "").expect_err("all or nothing");
+    session
+        .set(&[(BOOT, STRING, &row(1)), (&policy, "xsd:boolean", "maybe")], "")
+        .expect_err("all or nothing");
     assert_eq!(next(), "B");
     session.end();
     over(&daemon);

@@ -108,7 +108,12 @@ fn file_types_of_the_standard() {
     }
     let some = Commands { web_apply: shell(""), ..Commands::default() };
     assert_eq!(Purpose::asked(&some, Download, "2 Web Content"), Ok(Purpose::Web));
-    assert!(Purpose::asked(&some, Download, "1 Firmware Upgrade Image").unwrap_err().text.contains("firmware_apply"));
+    assert!(
+        Purpose::asked(&some, Download, "1 Firmware Upgrade Image")
+            .unwrap_err()
+            .text
+            .contains("firmware_apply")
+    );
 }
 
 // Proves
@@ -151,7 +156,10 @@ fn a_file_is_given_to_its_command_and_its_refusal_is_told() {
     assert_eq!(code(apply(Purpose::Firmware, &commands, &settings, &words, stop.as_fd())).0, 9002);
     drop(_waker);
     commands.config_apply = shell("exec sleep 600");
-    assert!(matches!(apply(Purpose::Config, &commands, &settings, &words, stop.as_fd()), Err(Failed::Stopped)));
+    assert!(matches!(
+        apply(Purpose::Config, &commands, &settings, &words, stop.as_fd()),
+        Err(Failed::Stopped)
+    ));
 }
 
 #[test]
@@ -193,10 +201,14 @@ fn what_is_uploaded_is_a_file_or_a_stream() {
     assert_eq!(making.finish(stop.as_fd()), Err("commands.config_save: exit status 1: broken".into()));
 
     std::fs::write(folder.path("log"), "lines").unwrap();
+    std::fs::write(folder.path("large"), [0; 100_001]).unwrap();
     std::fs::create_dir(folder.path("folder")).unwrap();
-    assert!(matches!(vendor_file(&folder.0, "/log", &settings), Ok(Source::File(_, 5))));
-    for gone in ["/folder", "/none", "/../../../etc/passwd"] {
-        assert_eq!(vendor_file(&folder.0, gone, &settings).unwrap_err().code.0, 9011, "{gone}");
+    let commands = Commands { log_read: shell("echo of the ring > \"$1\""), ..Commands::default() };
+    let row = |name: &str| listed(&folder.0, name, &commands, &settings, &words, stop.as_fd());
+    assert!(matches!(row("/log"), Ok(Source::File(_, 5))));
+    assert!(matches!(row("system log"), Ok(Source::File(_, 12))), "no file holds it");
+    for gone in ["/folder", "/none", "/large", "/../../../etc/passwd", "", "other log"] {
+        assert_eq!(code(row(gone)).0, 9011, "{gone}");
     }
 }
 
@@ -205,8 +217,7 @@ mod firmware_apply {
     use super::*;
 
     /// Says that it runs, and goes on when it is told to.
-    const PATIENT: &str =
-        "echo begun; cd \"$3\"; touch begun; while [ ! -e go ]; do sleep 0.02; done; echo flashed; touch flashed";
+    const PATIENT: &str = "echo begun; cd \"$3\"; cut -d' ' -f6 /proc/$$/stat > session; echo $$ > pid; touch begun; while [ ! -e go ]; do sleep 0.02; done; echo flashed; touch flashed";
     /// Where the agent of a test finds its folder.
     const AGENT: &str = "CWMPD_TEST_FIRMWARE_APPLY";
 
@@ -216,13 +227,24 @@ mod firmware_apply {
         let words = folder.words();
         let (stop, _waker) = never();
         assert!(matches!(find(&folder.0), Found::Nothing));
-        let run = |text: &str| begin(&shell(text), &words).map(|mut r| r.wait(Duration::from_secs(60), stop.as_fd()));
+        let run = |text: &str| {
+            begin(&shell(text), &words).map(|mut r| r.wait(Duration::from_secs(60), stop.as_fd()))
+        };
         assert!(matches!(run("echo all well"), Ok(Ended::Well)));
         assert!(matches!(find(&folder.0), Found::Ended(said) if said == "all well"));
-        let Ok(Ended::Failed(fault)) = run("head -c 3000000 /dev/zero; echo; echo no room >&2; exit 3") else {
+        let Ok(Ended::Failed(fault)) = run("head -c 3000000 /dev/zero; echo; echo no room >&2; exit 3")
+        else {
             panic!("it fails")
         };
-        assert_eq!((fault.code.0, fault.text.as_str()), (9010, "commands.firmware_apply: exit status 3: no room"));
+        assert_eq!(
+            (fault.code.0, fault.text.as_str()),
+            (9010, "commands.firmware_apply: exit status 3: no room")
+        );
+        // A service that it left behind is not it.
+        assert!(matches!(run("sleep 600 & echo $! > \"$3/left\""), Ok(Ended::Well)));
+        assert!(matches!(find(&folder.0), Found::Ended(_)));
+        assert!(matches!(run("exit 0"), Ok(Ended::Well)));
+        kill(Pid::from_raw(folder.text("left").trim().parse().unwrap()), Signal::SIGKILL).unwrap();
         forget(&folder.0);
         assert!(matches!(find(&folder.0), Found::Nothing));
         let missing = vec!["/no/such/sysupgrade".into(), "{file}".into()];
@@ -277,6 +299,7 @@ mod firmware_apply {
                 .unwrap();
             wait_until(|| folder.path("begun").exists() && folder.path("firmware_apply.pid").exists());
             // To the whole group: that of the command is another one, and so is its session.
+            assert_eq!(folder.text("session"), folder.text("pid"));
             killpg(Pid::from_raw(agent.id() as i32), signal).unwrap();
             agent.wait().unwrap();
             if !noted {
