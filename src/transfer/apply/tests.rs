@@ -217,7 +217,7 @@ mod firmware_apply {
     use super::*;
 
     /// Says that it runs, and goes on when it is told to.
-    const PATIENT: &str = "echo begun; cd \"$3\"; cut -d' ' -f6 /proc/$$/stat > session; echo $$ > pid; touch begun; while [ ! -e go ]; do sleep 0.02; done; echo flashed; touch flashed";
+    const PATIENT: &str = "echo begun; cd \"$3\"; cut -d' ' -f6 /proc/$$/stat > session; echo $$ > pid; touch begun; while [ ! -e go ]; do [ -e begun ] || exit 9; sleep 0.02; done; echo flashed; touch flashed";
     /// Where the agent of a test finds its folder.
     const AGENT: &str = "CWMPD_TEST_FIRMWARE_APPLY";
 
