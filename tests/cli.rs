@@ -116,6 +116,22 @@ fn check_cites_a_bad_overlay() {
     assert_eq!(output.status.code(), Some(0), "{}", out(&output));
 }
 
+/// A key that is none would make every image one that nobody trusts.
+#[test]
+fn check_reads_the_trusted_keys() {
+    let scratch = Scratch::new("keys");
+    let key = scratch.0.join("build.pub");
+    let config = scratch.config(&format!("[transfer]\ntrusted_keys = [{key:?}]\n"));
+    for (text, said) in [(None, "cannot be read"), (Some("no key\n"), "the key file")] {
+        if let Some(text) = text {
+            std::fs::write(&key, text).unwrap();
+        }
+        let output = cwmpd(&config, &["check"]);
+        assert_eq!(output.status.code(), Some(3), "{}", out(&output));
+        assert!(out(&output).contains(said) && out(&output).contains("build.pub"), "{}", out(&output));
+    }
+}
+
 #[test]
 fn check_warns_of_a_state_that_lies_in_memory() {
     let memory = Path::new("/dev/shm");

@@ -91,13 +91,17 @@ pub fn begin(argv: &[String], words: &Words) -> Result<Running, Fault> {
     let argv = words.put_in(argv);
     let program = argv.first().map_or("", String::as_str);
     let path = words.run_dir.join(LOG);
-    let log = File::options().append(true).create(true).mode(0o600).open(&path);
+    let runs = || Fault::new(Code::RESOURCES_EXCEEDED, "another firmware_apply still runs");
+    if let Found::Running(_) = find(&words.run_dir) {
+        return Err(runs());
+    }
+    // A new file: what the last one left running (a service) may have the old one for ever.
+    forget(&words.run_dir);
+    let log = File::options().append(true).create_new(true).mode(0o600).open(&path);
     let log = log.map_err(|e| failed(LOG, e))?;
     if !lock(&log) {
-        return Err(Fault::new(Code::RESOURCES_EXCEEDED, "another firmware_apply still runs"));
+        return Err(runs());
     }
-    let _ = fs::remove_file(words.run_dir.join(NOTE));
-    log.set_len(0).map_err(|e| failed(LOG, e))?;
     let started = spawn::start(&argv, &[], (None, log.as_fd(), log.as_fd()), Leads::Session);
     let pid = match started {
         Ok(pid) => pid.as_raw(),
@@ -106,17 +110,14 @@ pub fn begin(argv: &[String], words: &Words) -> Result<Running, Fault> {
             return Err(failed(program, error));
         }
     };
-    // None: it has ended already, which its parent is told.
-    let process = start_time(pid).map(|started| Process { pid, started });
-    if let Some(process) = process {
-        let note = format!("{} {} {}", process.pid, process.started, boot_id());
-        if let Err(error) = file::replace(&words.run_dir.join(NOTE), note.as_bytes(), 0o600) {
-            log::error!("{NOTE}: {error}"); // its lock tells of it still
-        }
+    // It is there until this process has taken its end, also when it has ended already.
+    let process = Process { pid, started: stat(pid).map_or(0, |(started, _)| started) };
+    let note = format!("{} {} {}", process.pid, process.started, boot_id());
+    if let Err(error) = file::replace(&words.run_dir.join(NOTE), note.as_bytes(), 0o600) {
+        log::error!("{NOTE}: {error}"); // its lock tells of it still
     }
     log::info!("commands.firmware_apply runs as process {pid}");
-    let process = process.or(Some(Process { pid, started: 0 }));
-    Ok(Running { log: path, process, own: true, since: Instant::now(), late: false })
+    Ok(Running { log: path, process: Some(process), own: true, since: Instant::now(), late: false })
 }
 
 /// What an earlier process left in `run_dir`.
@@ -134,7 +135,7 @@ pub fn find(run_dir: &Path) -> Found {
         }
         _ => None,
     };
-    let runs = process.map_or_else(|| !lock(&log), |p| start_time(p.pid) == Some(p.started));
+    let runs = process.map_or_else(|| !lock(&log), Process::runs);
     if !runs {
         return Found::Ended(last_words(&path));
     }
@@ -180,8 +181,7 @@ impl Running {
             return free.then(|| Ended::Unknown(last_words(&self.log)));
         };
         if !self.own {
-            let runs = start_time(process.pid) == Some(process.started);
-            return (!runs).then(|| Ended::Unknown(last_words(&self.log)));
+            return (!process.runs()).then(|| Ended::Unknown(last_words(&self.log)));
         }
         match waitpid(Pid::from_raw(process.pid), Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => None,
@@ -210,14 +210,20 @@ fn lock(log: &File) -> bool {
     nix::fcntl::flock(log.as_raw_fd(), nix::fcntl::FlockArg::LockExclusiveNonblock).is_ok()
 }
 
-/// When a process began, in clock ticks after the boot; `None` when there is none, or it has ended and only
-/// waits for its parent.
-fn start_time(pid: i32) -> Option<u64> {
+impl Process {
+    /// Whether it is there, and has not ended and only waits for its parent.
+    fn runs(self) -> bool {
+        stat(self.pid).is_some_and(|(started, alive)| alive && started == self.started)
+    }
+}
+
+/// When a process began, in clock ticks after the boot, and whether it has not ended; `None` when there is none.
+fn stat(pid: i32) -> Option<(u64, bool)> {
     let stat = read(Path::new(&format!("/proc/{pid}/stat")))?;
     // The name, in parentheses, may hold anything: what comes behind the last one is what counts.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?;
-    fields.nth(18)?.parse().ok().filter(|_| !matches!(state, "Z" | "X"))
+    Some((fields.nth(18)?.parse().ok()?, !matches!(state, "Z" | "X")))
 }
 
 /// The kernel's own, also when the tree's root is a recorded router.

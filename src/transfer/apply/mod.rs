@@ -9,6 +9,7 @@ pub mod firmware;
 
 use crate::config::{Commands, Transfer, expand, has_word, seconds};
 use crate::cwmp::transfers::Method;
+use crate::handlers::linux::vendor_file::SYSTEM_LOG;
 use crate::model::fault::{Code, Fault};
 use crate::sys::command::{self, Error, Stream};
 use std::fs::File;
@@ -264,7 +265,25 @@ pub fn save(
     })
 }
 
-/// Opens a file of a row of DeviceInfo.VendorConfigFile or VendorLogFile, by the row's Name.
+/// What a row of DeviceInfo.VendorConfigFile or VendorLogFile stands for, by the row's Name.
+///
+/// # Errors
+/// 9011: the file is gone, or too large. As [`save`] for the system's log, which is no file.
+pub fn listed(
+    root: &Path,
+    name: &str,
+    commands: &Commands,
+    settings: &Transfer,
+    words: &Words,
+    stop: BorrowedFd<'_>,
+) -> Result<Source, Failed> {
+    if name == SYSTEM_LOG {
+        return save(Purpose::ReadLog, commands, settings, words, stop);
+    }
+    Ok(vendor_file(root, name, settings)?)
+}
+
+/// Opens a file that such a row names; see [`listed`].
 ///
 /// # Errors
 /// 9011: it is gone, or too large.

@@ -201,10 +201,14 @@ fn what_is_uploaded_is_a_file_or_a_stream() {
     assert_eq!(making.finish(stop.as_fd()), Err("commands.config_save: exit status 1: broken".into()));
 
     std::fs::write(folder.path("log"), "lines").unwrap();
+    std::fs::write(folder.path("large"), [0; 100_001]).unwrap();
     std::fs::create_dir(folder.path("folder")).unwrap();
-    assert!(matches!(vendor_file(&folder.0, "/log", &settings), Ok(Source::File(_, 5))));
-    for gone in ["/folder", "/none", "/../../../etc/passwd"] {
-        assert_eq!(vendor_file(&folder.0, gone, &settings).unwrap_err().code.0, 9011, "{gone}");
+    let commands = Commands { log_read: shell("echo of the ring > \"$1\""), ..Commands::default() };
+    let row = |name: &str| listed(&folder.0, name, &commands, &settings, &words, stop.as_fd());
+    assert!(matches!(row("/log"), Ok(Source::File(_, 5))));
+    assert!(matches!(row("system log"), Ok(Source::File(_, 12))), "no file holds it");
+    for gone in ["/folder", "/none", "/large", "/../../../etc/passwd", "", "other log"] {
+        assert_eq!(code(row(gone)).0, 9011, "{gone}");
     }
 }
 
@@ -213,7 +217,7 @@ mod firmware_apply {
     use super::*;
 
     /// Says that it runs, and goes on when it is told to.
-    const PATIENT: &str = "echo begun; cd \"$3\"; touch begun; while [ ! -e go ]; do sleep 0.02; done; echo flashed; touch flashed";
+    const PATIENT: &str = "echo begun; cd \"$3\"; cut -d' ' -f6 /proc/$$/stat > session; echo $$ > pid; touch begun; while [ ! -e go ]; do [ -e begun ] || exit 9; sleep 0.02; done; echo flashed; touch flashed";
     /// Where the agent of a test finds its folder.
     const AGENT: &str = "CWMPD_TEST_FIRMWARE_APPLY";
 
@@ -236,6 +240,11 @@ mod firmware_apply {
             (fault.code.0, fault.text.as_str()),
             (9010, "commands.firmware_apply: exit status 3: no room")
         );
+        // A service that it left behind is not it.
+        assert!(matches!(run("sleep 600 & echo $! > \"$3/left\""), Ok(Ended::Well)));
+        assert!(matches!(find(&folder.0), Found::Ended(_)));
+        assert!(matches!(run("exit 0"), Ok(Ended::Well)));
+        kill(Pid::from_raw(folder.text("left").trim().parse().unwrap()), Signal::SIGKILL).unwrap();
         forget(&folder.0);
         assert!(matches!(find(&folder.0), Found::Nothing));
         let missing = vec!["/no/such/sysupgrade".into(), "{file}".into()];
@@ -290,6 +299,7 @@ mod firmware_apply {
                 .unwrap();
             wait_until(|| folder.path("begun").exists() && folder.path("firmware_apply.pid").exists());
             // To the whole group: that of the command is another one, and so is its session.
+            assert_eq!(folder.text("session"), folder.text("pid"));
             killpg(Pid::from_raw(agent.id() as i32), signal).unwrap();
             agent.wait().unwrap();
             if !noted {
