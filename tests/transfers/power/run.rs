@@ -133,6 +133,8 @@ pub struct Ran {
     pub cut: bool,
     /// The ACS was told that it failed, because it was cut off while the file was made use of.
     pub failed: bool,
+    /// It was told twice, since the power was cut before its answer was on disk.
+    pub repeated: bool,
 }
 
 /// One transfer, one power cut; panics when the ACS was not told the truth, once.
@@ -164,7 +166,15 @@ pub fn run(kind: Kind, boot: bool, kill: Kill) -> Ran {
         })
     });
     match catch_unwind(told) {
-        Ok(cut) => Ran { cut, failed: !verify(&bed, &lock(&story), kind, kill) },
+        Ok(cut) => {
+            let story = lock(&story);
+            let failed = !verify(&bed, &story, kind, kill);
+            Ran {
+                cut,
+                failed,
+                repeated: story.completes.iter().filter(|(_, answered)| *answered).count() > 1,
+            }
+        }
         Err(panic) => {
             let story = lock(&story);
             eprintln!("{kind:?}, {kill:?}, boot: {boot}; {:?}; hooks: {:?}", story.completes, bed.record());
@@ -307,6 +317,11 @@ fn live(bed: &mut Bed, story: &Mutex<Story>, kind: Kind, boot: bool, kill: Kill)
         }
         assert!(looked.elapsed() < SOON, "neither {kill:?} nor an end; log:\n{}", bed.daemon.log());
     }
+    if let Kill::Write(n) = kill {
+        // A boot's cut comes at some moment between this write and the next, another each time.
+        let moment = if boot { n as u64 * 577 % 1500 } else { 0 };
+        std::thread::sleep(Duration::from_micros(moment));
+    }
     match boot {
         true => device.cut(bed),
         false => bed.daemon.kill(),
@@ -412,10 +427,10 @@ fn verify(bed: &Bed, story: &Story, kind: Kind, kill: Kill) -> bool {
         _ => assert_eq!(first.command_key, KEY, "{}", what()),
     }
     let good = first.code == 0;
+    let begun = bed.record().iter().filter(|line| *line == "begin").count();
+    assert!(begun <= 1, "made use of twice: {}", what());
     let so = match kind {
         Kind::Firmware => {
-            let flashed = bed.record().iter().filter(|line| *line == "begin").count();
-            assert!(flashed <= 1, "flashed twice: {}", what());
             fs::read_to_string(bed.daemon.config()).is_ok_and(|text| text.contains("\"2.0.0\""))
         }
         _ if kind.is_upload() => bed.files.uploaded("/f").is_some(),
