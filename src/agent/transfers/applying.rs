@@ -13,12 +13,18 @@ use crate::sys::clock::{self, Now};
 use crate::transfer::apply::firmware::{self, Ended};
 use crate::transfer::apply::{self, Purpose, Source, Words};
 use crate::transfer::worker::{Event, Job, Worker};
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
+
+/// Is there from right before a command begins to apply a file: without it, and without a boot since, the
+/// command has not been begun. (`firmware_apply` leaves notes of its own.)
+pub(super) fn begun(core: &Core, number: u32) -> PathBuf {
+    core.config.run_dir.join(format!("applying.{number}"))
+}
 
 fn purpose(t: &Transfer) -> Result<Purpose, Fault> {
     let unknown = || Fault::new(Code::INTERNAL_ERROR, "there is no such FileType");
@@ -67,7 +73,12 @@ impl Core {
         let (commands, settings) = (self.config.commands.clone(), self.config.transfer.clone());
         let words = self.words(t);
         if purpose != Purpose::Firmware {
+            let note = begun(self, t.number);
             return Ok(Job::Run(Box::new(move |_, wake| {
+                if let Err(error) = File::create(&note) {
+                    let text = format!("that a file is applied cannot be noted in run_dir: {error}");
+                    return Event::Failed(Fault::new(Code::INTERNAL_ERROR, text));
+                }
                 match apply::apply(purpose, &commands, &settings, &words, wake.as_fd()) {
                     Ok(()) => Event::Applied,
                     Err(failed) => failed.into(),

@@ -1,7 +1,8 @@
 //! What a start does with the transfers that the last process left: each goes on or is reported, and what
 //! cannot be repeated is not.
 
-use super::{PREFIX, PURGE, Transfers, outcome, remove_files};
+use super::applying::begun;
+use super::{PREFIX, PURGE, Transfers, file, outcome, remove_files};
 use crate::agent::host::Core;
 use crate::cwmp::transfers::{Found, Queue, Resumed, Step, Transfer};
 use crate::model::fault::{Code, Fault};
@@ -48,6 +49,7 @@ impl Core {
         let found = match purpose {
             Some(Purpose::Firmware) if is_boot => self.judge_image(t, now),
             Some(Purpose::Firmware) => self.find_firmware_apply(t, now),
+            _ if !is_boot && !begun(self, number).exists() && file(self, number).is_file() => Resumed::Again,
             _ => Resumed::Failed(Fault::new(
                 Code::TRANSFER_FAILURE,
                 "the agent was interrupted while the file was applied: what came of it is not known",
@@ -96,7 +98,7 @@ impl Core {
                 Resumed::Runs
             }
             // It was not begun: the process ended right before.
-            firmware::Found::Nothing if super::file(self, t.number).is_file() => Resumed::Again,
+            firmware::Found::Nothing if file(self, t.number).is_file() => Resumed::Again,
             firmware::Found::Nothing => Resumed::Failed(Fault::new(
                 Code::TRANSFER_FAILURE,
                 "the agent was interrupted before the image was applied, and its file is gone",

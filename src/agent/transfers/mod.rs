@@ -214,24 +214,26 @@ impl Core {
     /// CancelTransfer.
     ///
     /// # Errors
-    /// 9021.
+    /// 9021; 9002 when it cannot be written.
     pub(super) fn cancel_transfers(&mut self, command_key: &str) -> Result<(), Fault> {
+        let before = self.transfers.queue.clone();
         let gone = self.transfers.queue.cancel(command_key)?;
-        self.dropped(gone);
-        Ok(())
-    }
-
-    /// These are gone.
-    fn dropped(&mut self, numbers: Vec<u32>) {
-        if numbers.is_empty() {
-            return;
+        if gone.is_empty() {
+            return Ok(());
         }
-        for number in numbers {
-            log::info!("transfer #{number} is dropped");
+        let mut batch = Batch::default();
+        self.transfer_records(&mut batch);
+        if let Err(fault) = self.durable(batch, "that the transfer is canceled") {
+            self.transfers.queue = before;
+            return Err(fault);
+        }
+        for number in gone {
+            log::info!("transfer #{number} is canceled");
             self.transfers.abandon(number);
         }
-        self.keep_transfers();
+        self.tidy();
         self.purge_credentials();
+        Ok(())
     }
 
     /// The ACS has answered `0 BOOTSTRAP`: what the former one asked for goes.
@@ -262,6 +264,7 @@ impl Core {
 }
 
 fn remove_files(core: &Core, number: u32) {
+    let _ = std::fs::remove_file(applying::begun(core, number));
     let file = file(core, number);
     for name in ["file", "part", "sig"] {
         let _ = std::fs::remove_file(file.with_extension(name));

@@ -58,7 +58,9 @@ impl Core {
 
     /// Begins what can be done now. No session runs.
     fn begin_work(&mut self, engine: &Sender<Message>, now: Now) {
-        if self.transfers.queue.all().next().is_none() || self.transfers.running.is_some() {
+        // One that was dropped is not over before its worker says so.
+        let dropped = self.transfers.running.as_ref().is_some_and(|running| running.dropped);
+        if self.transfers.queue.all().next().is_none() || dropped {
             return;
         }
         if let Some((number, orphan)) = self.transfers.orphan.take() {
