@@ -35,14 +35,16 @@ fn all_of(kind: Kind, boot: bool) -> usize {
         assert!(run(kind, boot, kill).cut, "{kind:?}: there is no {kill:?}");
         runs += 1;
     }
-    let mut failed = 0;
+    let (mut failed, mut repeated) = (0, 0);
     for write in 1..=MAX_WRITES {
         runs += 1;
         let ran = run(kind, boot, Kill::Write(write));
         failed += usize::from(ran.failed);
+        repeated += usize::from(ran.repeated);
         assert!(failed <= MAX_FAILED, "{kind:?}: {failed} of {write} have failed");
         if !ran.cut {
             assert!(write > 4, "{kind:?}: only {write} writes");
+            println!("{kind:?}, boot: {boot}: {write} writes, {failed} failed, {repeated} repeats");
             return runs;
         }
     }

@@ -282,6 +282,7 @@ fn x_46_autonomous_transfers() {
     let url = bed.files.put("/f", CONTENT);
     bed.acs.next_session(SOON).end();
     bed.daemon.ask(&["download", CONFIG, &url]);
+    bed.daemon.wait_for("the hook", || bed.applied().is_some());
     bed.quiet();
     assert_eq!(
         (bed.applied().as_deref(), bed.acs.sessions()),

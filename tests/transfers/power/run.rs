@@ -83,11 +83,21 @@ pub enum Kill {
 }
 
 const KEY: &str = "cut";
-const VENDOR_KEYS: &str = "\
-firmware_check = [\"sh\", \"{dir}/check\", \"{file}\"]
-firmware_store = [\"sh\", \"{dir}/apply\", \"{file}\"]
+const CHECK: &str = "firmware_check = [\"sh\", \"{dir}/check\", \"{file}\"]\n";
+const BANKS: &str = "\
+firmware_store = [\"sh\", \"{dir}/store\", \"{file}\", \"{bank}\"]
 firmware_banks = [\"cat\", \"{dir}/banks\"]
 firmware_boot = [\"true\", \"{bank}\"]
+";
+
+/// Into the bank that does not run.
+const STORE: &str = "\
+echo begin >> $dir/record
+[ \"$2\" = b ] || exit 1
+cp \"$1\" $dir/applied.new && mv $dir/applied.new $dir/applied || exit 1
+printf 'a\\t1.0.0\\t\\tactive,boot\\nb\\t2.0.0\\n' > $dir/banks.new
+mv $dir/banks.new $dir/banks
+echo end >> $dir/record
 ";
 
 /// Says that it is there, and waits where there is a gate.
@@ -133,12 +143,18 @@ pub struct Ran {
     pub cut: bool,
     /// The ACS was told that it failed, because it was cut off while the file was made use of.
     pub failed: bool,
+    /// It was told twice, since the power was cut before its answer was on disk.
+    pub repeated: bool,
 }
 
 /// One transfer, one power cut; panics when the ACS was not told the truth, once.
 pub fn run(kind: Kind, boot: bool, kill: Kill) -> Ran {
-    let commands = if kind.has_check() { VENDOR_KEYS } else { "" };
-    let setup = Setup { commands: commands.into(), ..Setup::default() };
+    let commands = match kind {
+        Kind::Firmware => CHECK.to_owned(),
+        Kind::Stored => CHECK.to_owned() + BANKS,
+        _ => String::new(),
+    };
+    let setup = Setup { commands, ..Setup::default() };
     let mut bed = Bed::new("cut", &setup);
     prepare(&bed, kind, kill);
     let story = Mutex::new(Story::default());
@@ -164,7 +180,15 @@ pub fn run(kind: Kind, boot: bool, kill: Kill) -> Ran {
         })
     });
     match catch_unwind(told) {
-        Ok(cut) => Ran { cut, failed: !verify(&bed, &lock(&story), kind, kill) },
+        Ok(cut) => {
+            let story = lock(&story);
+            let failed = !verify(&bed, &story, kind, kill);
+            Ran {
+                cut,
+                failed,
+                repeated: story.completes.iter().filter(|(_, answered)| *answered).count() > 1,
+            }
+        }
         Err(panic) => {
             let story = lock(&story);
             eprintln!("{kind:?}, {kill:?}, boot: {boot}; {:?}; hooks: {:?}", story.completes, bed.record());
@@ -188,8 +212,9 @@ fn prepare(bed: &Bed, kind: Kind, kill: Kill) {
     if kill == Kill::Fetching {
         bed.files.next("/f", Manner::Gate(10));
     }
-    fs::write(bed.dir().join("banks"), "").expect("a file");
-    for name in ["check", "apply", "firmware"] {
+    fs::write(bed.dir().join("banks"), "a\t1.0.0\t\tactive,boot\nb\n").expect("a file");
+    bed.script("store", STORE);
+    for name in ["check", "apply", "store", "firmware"] {
         let body = fs::read_to_string(bed.dir().join(name)).unwrap_or_default();
         let body = body.lines().skip(1).collect::<Vec<_>>().join("\n");
         bed.script(name, &(GATE.replace("NAME", name) + &body + "\n"));
@@ -197,6 +222,7 @@ fn prepare(bed: &Bed, kind: Kind, kill: Kill) {
     let gate = match kill {
         Kill::Checking => "check",
         Kill::Applying if kind == Kind::Firmware => "firmware",
+        Kill::Applying if kind == Kind::Stored => "store",
         Kill::Applying => "apply",
         _ => return,
     };
@@ -307,6 +333,11 @@ fn live(bed: &mut Bed, story: &Mutex<Story>, kind: Kind, boot: bool, kill: Kill)
         }
         assert!(looked.elapsed() < SOON, "neither {kill:?} nor an end; log:\n{}", bed.daemon.log());
     }
+    if let Kill::Write(n) = kill {
+        // A boot's cut comes at some moment between this write and the next, another each time.
+        let moment = if boot { n as u64 * 577 % 1500 } else { 0 };
+        std::thread::sleep(Duration::from_micros(moment));
+    }
     match boot {
         true => device.cut(bed),
         false => bed.daemon.kill(),
@@ -334,7 +365,9 @@ fn reached(bed: &Bed, story: &Mutex<Story>, kill: Kill, writes: usize) -> bool {
         Kill::Write(n) => writes >= n,
         Kill::Fetching => bed.files.at_gate("/f"),
         Kill::Checking => bed.dir().join("check.there").exists(),
-        Kill::Applying => bed.dir().join("apply.there").exists() || bed.dir().join("firmware.there").exists(),
+        Kill::Applying => {
+            ["apply", "store", "firmware"].iter().any(|name| bed.dir().join(format!("{name}.there")).exists())
+        }
         Kill::Unanswered | Kill::Answered => lock(story).at_report,
     }
 }
@@ -342,7 +375,7 @@ fn reached(bed: &Bed, story: &Mutex<Story>, kill: Kill, writes: usize) -> bool {
 /// Hooks that outlived the agent go on; later ones do not wait.
 fn open_gates(bed: &Bed) {
     bed.files.open("/f");
-    for name in ["check", "apply", "firmware"] {
+    for name in ["check", "apply", "store", "firmware"] {
         let gate = bed.dir().join(format!("{name}.gate"));
         // for reading too: that never waits
         if let Ok(mut file) = fs::File::options().read(true).write(true).open(&gate) {
@@ -412,11 +445,15 @@ fn verify(bed: &Bed, story: &Story, kind: Kind, kill: Kill) -> bool {
         _ => assert_eq!(first.command_key, KEY, "{}", what()),
     }
     let good = first.code == 0;
+    let begun = bed.record().iter().filter(|line| *line == "begin").count();
+    assert!(begun <= 1, "made use of twice: {}", what());
     let so = match kind {
         Kind::Firmware => {
-            let flashed = bed.record().iter().filter(|line| *line == "begin").count();
-            assert!(flashed <= 1, "flashed twice: {}", what());
             fs::read_to_string(bed.daemon.config()).is_ok_and(|text| text.contains("\"2.0.0\""))
+        }
+        Kind::Stored => {
+            let banks = fs::read_to_string(bed.dir().join("banks")).unwrap_or_default();
+            banks.contains("b\t2.0.0") && bed.applied().as_deref() == Some(CONTENT)
         }
         _ if kind.is_upload() => bed.files.uploaded("/f").is_some(),
         _ => bed.record().iter().any(|line| line == "end") && bed.applied().as_deref() == Some(CONTENT),
