@@ -1,7 +1,7 @@
 //! cwmpd, a TR-069 (CWMP) agent: the rooms of the house, from the top to the ground.
 //! A room imports only from rooms below it; `ARCHITECTURE.md` gives the reasons.
 
-// Words of the command line: `run get set add del names inform status check`.
+// Words of the command line: `run get set add del names inform status check verify`.
 pub mod cli;
 
 // The running daemon: engine (tree, journal, session), reactor (poll loop), wire (one ACS session).

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The chapters of the rules, by the first part of the id, and how many rules each has.
-const GROUPS: [(&str, usize, &str); 17] = [
+const GROUPS: [(&str, usize, &str); 18] = [
     ("T", 41, "Transport: TCP and HTTP"),
     ("S", 22, "TLS and identity"),
     ("E", 32, "SOAP and XML"),
@@ -28,6 +28,7 @@ const GROUPS: [(&str, usize, &str); 17] = [
     ("R-SPA", 14, "SetParameterAttributes, GetParameterAttributes"),
     ("R-OBJ", 12, "AddObject, DeleteObject"),
     ("R-SYS", 11, "Reboot, FactoryReset, ScheduleInform"),
+    ("X", 49, "Transfers"),
     ("N", 14, "Notification and aliases"),
     ("HB", 7, "Heartbeat, standby, proxied devices"),
 ];

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where peers, disks, scripts and administrators are read. Every `const MAX_…` below them is a limit.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 13] = [
     "src/soap",
     "src/net",
     "src/state",
@@ -15,6 +15,7 @@ const ROOMS: [&str; 12] = [
     "src/cwmp",
     "src/config",
     "src/model",
+    "src/transfer",
     "src/handlers/exec",
     "src/handlers/exec.rs",
     "src/handlers/firmware.rs",

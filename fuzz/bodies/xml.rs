@@ -1,6 +1,7 @@
 //! Envelopes.
 
 use cwmpd::cwmp::rpc::{self, Body, Envelope, Namespace, ParameterValue, Request};
+use cwmpd::cwmp::transfers::MAX_WINDOWS;
 use cwmpd::model::fault::{Code, Fault};
 use cwmpd::soap::{reader, writer};
 
@@ -84,7 +85,37 @@ fn written(request: &Request) -> Option<Vec<u8>> {
             element(&mut out, "ObjectName", object);
             element(&mut out, "ParameterKey", parameter_key);
         }
-        Request::Reboot { command_key } => element(&mut out, "CommandKey", command_key),
+        Request::Reboot { command_key } | Request::CancelTransfer { command_key } => {
+            element(&mut out, "CommandKey", command_key)
+        }
+        Request::GetQueuedTransfers | Request::GetAllQueuedTransfers => {}
+        Request::Transfer(asked) => {
+            assert!(asked.windows.len() <= MAX_WINDOWS && asked.password.chars().count() <= 256);
+            for (name, text) in [
+                ("CommandKey", &asked.command_key),
+                ("FileType", &asked.file_type),
+                ("URL", &asked.url),
+                ("Username", &asked.username),
+                ("Password", &asked.password),
+                ("FileSize", &asked.file_size.to_string()),
+                ("TargetFileName", &asked.target_file_name),
+                ("DelaySeconds", &asked.delay_seconds.to_string()),
+            ] {
+                element(&mut out, name, text);
+            }
+            out.extend(b"<SuccessURL/><FailureURL/><TimeWindowList>");
+            for window in &asked.windows {
+                out.extend(b"<TimeWindowStruct>");
+                element(&mut out, "WindowStart", &window.start.to_string());
+                element(&mut out, "WindowEnd", &window.end.to_string());
+                element(&mut out, "WindowMode", window.mode.name());
+                element(&mut out, "UserMessage", &window.user_message);
+                let retries = window.max_retries.map_or("-1".to_owned(), |n| n.to_string());
+                element(&mut out, "MaxRetries", &retries);
+                out.extend(b"</TimeWindowStruct>");
+            }
+            out.extend(b"</TimeWindowList>");
+        }
         Request::ScheduleInform { delay_seconds, command_key } => {
             element(&mut out, "DelaySeconds", &delay_seconds.to_string());
             element(&mut out, "CommandKey", command_key);
@@ -99,6 +130,10 @@ fn written(request: &Request) -> Option<Vec<u8>> {
         Request::AddObject { .. } => "AddObject",
         Request::DeleteObject { .. } => "DeleteObject",
         Request::Reboot { .. } => "Reboot",
+        Request::CancelTransfer { .. } => "CancelTransfer",
+        Request::GetQueuedTransfers => "GetQueuedTransfers",
+        Request::GetAllQueuedTransfers => "GetAllQueuedTransfers",
+        Request::Transfer(asked) => asked.method.name(),
         _ => "ScheduleInform",
     };
     let soap = "http://schemas.xmlsoap.org/soap/envelope/";

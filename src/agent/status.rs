@@ -2,7 +2,8 @@
 
 use super::control::{NextReport, RebootReport, SessionReport, StatusReport};
 use super::engine::Engine;
-use super::{start, trial};
+use super::transfers::shown;
+use super::{door, start, trial};
 use crate::cwmp::events;
 use crate::cwmp::reboots::Due;
 use crate::cwmp::session::Session;
@@ -76,8 +77,9 @@ pub fn report(engine: &Engine) -> StatusReport {
         rollback: trial::rollback(core),
         next_heartbeat: heartbeat(engine, now),
         next_reboot: reboot(engine, now),
+        transfers: shown::report(core, now),
         pending_events: core.queue.pending().map(|e| (e.code.clone(), e.command_key.clone())).collect(),
-        connection_request_url: Some(start::door_url(&engine.door, core.local)).filter(|url| !url.is_empty()),
+        connection_request_url: Some(door::url(&engine.door, core.local)).filter(|url| !url.is_empty()),
         served: (objects as u32, parameters as u32),
         state_problem: core.journal.borrow().health(),
         overlay_problems: engine.overlay_problems.clone(),
@@ -105,12 +107,16 @@ fn next(engine: &Engine, now: Now) -> Option<NextReport> {
     }
     let periodic = core.schedule.periodic_at().map(|at| (at, "periodic".to_owned()));
     let scheduled = core.schedule.scheduled_at().map(|at| (at, "scheduled by the ACS".to_owned()));
-    let throttled = trigger::throttled_until(&core.queue, &core.schedule, engine.calls());
-    let throttled = throttled.map(|at| (at, "active change, throttled".to_owned()));
+    let held = trigger::held_until(&core.queue, &core.schedule, engine.calls());
+    let why = match core.queue.is_only_value_change() {
+        true => "active change, throttled",
+        false => "the end of a transfer, not taken before",
+    };
+    let held = held.map(|at| (at, why.to_owned()));
     let (due, why) = match (core.trials.next(), core.schedule.retry_at()) {
         (Some(attempt), _) => (attempt, "a change is on trial".to_owned()),
         (None, Some(retry)) => (retry, format!("retry {}", core.schedule.failures())),
-        (None, None) => [periodic, scheduled, throttled].into_iter().flatten().min()?,
+        (None, None) => [periodic, scheduled, held].into_iter().flatten().min()?,
     };
     Some(report_at(due, why, now))
 }

@@ -7,6 +7,7 @@
 mod arguments;
 mod check;
 mod show;
+mod transfers;
 mod verify;
 
 use crate::agent::control::{self, Line, Request};
@@ -67,6 +68,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
                 }
             };
             ask(&socket, &request, json, &mut out)
+        }
+        Parsed::Word(Arguments { word: Word::Transfers { follow }, config, json }) => {
+            match Config::socket_of(&config) {
+                Ok(socket) => transfers::show(&socket, follow, json, &mut out),
+                Err(e) => {
+                    complain(&e.to_string());
+                    return Exit::Configuration;
+                }
+            }
         }
     };
     match done.and_then(|exit| out.flush().map(|()| exit)) {

@@ -50,7 +50,7 @@ impl Asking {
         if let Some(out) = &mut self.out {
             return std::mem::take(&mut out.again).then(|| out.message.clone());
         }
-        let request = host.next_request()?;
+        let request = host.next_request(namespace)?;
         let id = self.id();
         let message = writer::request(namespace, &id, &request);
         info!("the agent asks: {}", request.method());
@@ -108,5 +108,8 @@ impl Asking {
 fn answers(response: &Response, request: &AgentRequest) -> bool {
     match request {
         AgentRequest::GetRPCMethods => matches!(response, Response::GetRPCMethods { .. }),
+        AgentRequest::TransferComplete(_) => *response == Response::TransferComplete,
+        AgentRequest::AutonomousTransferComplete(_) => *response == Response::AutonomousTransferComplete,
+        AgentRequest::RequestDownload { .. } => *response == Response::RequestDownload,
     }
 }

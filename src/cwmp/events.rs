@@ -16,9 +16,12 @@
 //! # Error handling
 //! A damaged record is read as far as it makes sense.
 
+mod transfers;
+
 use super::fields;
 use super::rpc::Event;
 pub use crate::model::builtin::ROLLBACK_EVENT as ROLLBACK;
+pub use transfers::is_transfer;
 
 /// The most events in one Inform (V-2), and so in the queue.
 pub const MAX_EVENTS: usize = 64;
@@ -35,12 +38,25 @@ pub const SCHEDULED: &str = "3 SCHEDULED";
 pub const VALUE_CHANGE: &str = "4 VALUE CHANGE";
 /// `6 CONNECTION REQUEST`
 pub const CONNECTION_REQUEST: &str = "6 CONNECTION REQUEST";
+/// `7 TRANSFER COMPLETE`
+pub const TRANSFER_COMPLETE: &str = "7 TRANSFER COMPLETE";
+/// `9 REQUEST DOWNLOAD`
+pub const REQUEST_DOWNLOAD: &str = "9 REQUEST DOWNLOAD";
+/// `10 AUTONOMOUS TRANSFER COMPLETE`
+pub const AUTONOMOUS_TRANSFER_COMPLETE: &str = "10 AUTONOMOUS TRANSFER COMPLETE";
 /// `14 HEARTBEAT`
 pub const HEARTBEAT: &str = "14 HEARTBEAT";
 /// `M Reboot`
 pub const M_REBOOT: &str = "M Reboot";
 /// `M ScheduleInform`
 pub const M_SCHEDULE_INFORM: &str = "M ScheduleInform";
+
+/// `M Download`
+pub const M_DOWNLOAD: &str = "M Download";
+/// `M ScheduleDownload`
+pub const M_SCHEDULE_DOWNLOAD: &str = "M ScheduleDownload";
+/// `M Upload`
+pub const M_UPLOAD: &str = "M Upload";
 
 /// What an undelivered event is kept through.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
@@ -68,14 +84,14 @@ fn policy(code: &str) -> (Kept, DeliveredBy) {
         BOOTSTRAP | PERIODIC | SCHEDULED | M_REBOOT | M_SCHEDULE_INFORM | ROLLBACK => {
             (Kept::Always, InformResponse)
         }
-        "9 REQUEST DOWNLOAD" => (Kept::UntilReboot, OwnResponse),
-        "7 TRANSFER COMPLETE"
-        | "10 AUTONOMOUS TRANSFER COMPLETE"
+        REQUEST_DOWNLOAD => (Kept::UntilReboot, OwnResponse),
+        TRANSFER_COMPLETE
+        | AUTONOMOUS_TRANSFER_COMPLETE
+        | M_DOWNLOAD
+        | M_SCHEDULE_DOWNLOAD
+        | M_UPLOAD
         | "11 DU STATE CHANGE COMPLETE"
         | "12 AUTONOMOUS DU STATE CHANGE COMPLETE"
-        | "M Download"
-        | "M ScheduleDownload"
-        | "M Upload"
         | "M ChangeDUState" => (Kept::Always, OwnResponse),
         // 1 BOOT, 4 VALUE CHANGE, 5 KICKED, 8 DIAGNOSTICS COMPLETE, 13 WAKEUP
         _ if !is_multiple(code) => (Kept::UntilReboot, InformResponse),
@@ -272,9 +288,13 @@ impl Queue {
     /// V-2: the oldest that comes in several goes first, and what is set aside before what is not.
     fn limit(&mut self) {
         while self.entries.len() > MAX_EVENTS {
-            let multiple = self.entries.iter().position(|e| !e.told && is_multiple(&e.event.code));
+            let multiple = |e: &Entry| !e.told && is_multiple(&e.event.code);
+            // What waits for a response of its own is never discarded (V-16): those are few.
+            let may = |e: &Entry| multiple(e) && policy(&e.event.code).1 == DeliveredBy::InformResponse;
             // Without any, the newest has no room.
-            drop(self.entries.remove(multiple.unwrap_or(MAX_EVENTS)));
+            let place = self.entries.iter().position(may);
+            let place = place.or_else(|| self.entries.iter().position(multiple));
+            drop(self.entries.remove(place.unwrap_or(MAX_EVENTS)));
         }
     }
 }

@@ -4,6 +4,7 @@
 mod asking;
 pub mod events;
 pub(crate) mod fields;
+mod host;
 pub mod inform;
 mod methods;
 pub mod reboots;

@@ -1,7 +1,16 @@
 //! The vocabulary: every message of the standard that the agent reads, as typed data.
 //! Names are those of TR-069 Annex A.
 
+use super::transfers::{Asked, Complete, MAX_FILE_TYPE};
+use crate::model::fault::{Code, Fault};
 pub use crate::model::request::{ParameterValue, SetAttributes};
+
+/// The most arguments of a RequestDownload.
+pub const MAX_FILE_TYPE_ARGS: usize = 16;
+/// The longest name of one, in characters.
+const MAX_ARG_NAME: usize = 64;
+/// The longest value of one, in characters.
+const MAX_ARG_VALUE: usize = 256;
 
 /// The CWMP namespaces that exist (E-8); protocol 1.3 and 1.4 use the third.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
@@ -107,11 +116,19 @@ pub enum Request {
     FactoryReset,
     /// A.4.1.2
     ScheduleInform { delay_seconds: u32, command_key: String },
+    /// A.3.2.8, A.4.1.5, A.4.1.8: which of them is in what is asked.
+    Transfer(Box<Asked>),
+    /// A.4.1.9
+    CancelTransfer { command_key: String },
+    /// A.4.1.1
+    GetQueuedTransfers,
+    /// A.4.1.7
+    GetAllQueuedTransfers,
     /// A method the agent does not have: fault 9000 (R-GEN-1).
     Unknown { method: String },
     /// A known method with a missing, doubled or malformed argument (9003), or one beyond a limit
     /// of the reader (9004).
-    Invalid { method: String, fault: crate::model::fault::Fault },
+    Invalid { method: String, fault: Fault },
 }
 
 /// An answer of the ACS to a request of the agent.
@@ -124,6 +141,10 @@ pub enum Response {
     GetRPCMethods { methods: Vec<String> },
     /// A.3.3.2
     TransferComplete,
+    /// A.3.3.3
+    AutonomousTransferComplete,
+    /// A.4.2.2
+    RequestDownload,
     /// Another response, by its local name.
     Other { name: String },
 }
@@ -139,9 +160,16 @@ pub struct AcsFault {
 
 /// A request of the agent to the ACS, other than the Inform.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // the arguments have the standard's names
 pub enum AgentRequest {
     /// A.3.1.1, asked of the ACS (R-GRM-3).
     GetRPCMethods,
+    /// A.3.3.2: a transfer that the ACS asked for has ended.
+    TransferComplete(Complete),
+    /// A.3.3.3: one that it did not ask for has ended.
+    AutonomousTransferComplete(Complete),
+    /// A.4.2.2; made by [`AgentRequest::request_download`].
+    RequestDownload { file_type: String, arguments: Vec<(String, String)> },
 }
 
 impl AgentRequest {
@@ -149,7 +177,45 @@ impl AgentRequest {
     pub fn method(&self) -> &'static str {
         match self {
             AgentRequest::GetRPCMethods => "GetRPCMethods",
+            AgentRequest::TransferComplete(_) => "TransferComplete",
+            AgentRequest::AutonomousTransferComplete(_) => "AutonomousTransferComplete",
+            AgentRequest::RequestDownload { .. } => "RequestDownload",
         }
+    }
+
+    /// Whether it may go out in a session of this namespace: older ones do not have every method. Whether
+    /// the ACS has the method is another question (C-18).
+    pub fn is_in(&self, namespace: Namespace) -> bool {
+        match self {
+            AgentRequest::AutonomousTransferComplete(_) => namespace >= Namespace::V1_1,
+            AgentRequest::GetRPCMethods
+            | AgentRequest::TransferComplete(_)
+            | AgentRequest::RequestDownload { .. } => true,
+        }
+    }
+
+    /// A RequestDownload with these arguments.
+    ///
+    /// # Errors
+    /// 9003 when something is longer than the standard has it, or there are more than
+    /// [`MAX_FILE_TYPE_ARGS`] arguments, or no file type.
+    pub fn request_download(
+        file_type: &str,
+        arguments: Vec<(String, String)>,
+    ) -> Result<AgentRequest, Fault> {
+        let is_within = |most: usize, text: &str| text.chars().count() <= most;
+        let wrong = if file_type.is_empty() || !is_within(MAX_FILE_TYPE, file_type) {
+            "FileType is empty or too long"
+        } else if arguments.len() > MAX_FILE_TYPE_ARGS {
+            "FileTypeArg has too many entries"
+        } else if arguments.iter().any(|(name, _)| name.is_empty() || !is_within(MAX_ARG_NAME, name)) {
+            "a name in FileTypeArg is empty or too long"
+        } else if !arguments.iter().all(|(_, value)| is_within(MAX_ARG_VALUE, value)) {
+            "a value in FileTypeArg is too long"
+        } else {
+            return Ok(AgentRequest::RequestDownload { file_type: file_type.to_owned(), arguments });
+        };
+        Err(Fault::new(Code::INVALID_ARGUMENTS, wrong))
     }
 }
 

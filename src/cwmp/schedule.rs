@@ -246,14 +246,19 @@ impl Schedule {
     /// seconds (C-33); `random` any number.
     pub fn session_failed(&mut self, now: Now, retry_after: Option<u32>, random: u32) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        let (least, most) =
-            retry_range(self.failures, self.settings.retry_minimum, self.settings.retry_multiplier);
-        let spread = (most - least).as_millis() * u128::from(random) / u128::from(u32::MAX);
         let asked = Duration::from_secs(retry_after.unwrap_or(0).min(MAX_RETRY_AFTER).into());
-        // The spread is at most MAX_RETRY_WAIT in milliseconds.
-        let wait = (least + Duration::from_millis(u64::try_from(spread).unwrap_or(0))).max(asked);
+        let wait = self.retry_wait(self.failures, random).max(asked);
         self.retry_at = Some(now.mono + wait);
         wait
+    }
+
+    /// The wait after the n-th failure of whatever is told to the ACS (C-24, C-25). `random` is any number.
+    pub fn retry_wait(&self, failures: u32, random: u32) -> Duration {
+        let (least, most) =
+            retry_range(failures, self.settings.retry_minimum, self.settings.retry_multiplier);
+        let spread = (most - least).as_millis() * u128::from(random) / u128::from(u32::MAX);
+        // The spread is at most MAX_RETRY_WAIT in milliseconds.
+        least + Duration::from_millis(u64::try_from(spread).unwrap_or(0))
     }
 
     /// The session was successful (C-26). Not for a heartbeat: it tells of nothing, so it moves

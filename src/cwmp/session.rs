@@ -7,13 +7,14 @@
 
 use super::asking::Asking;
 pub use super::asking::MAX_REPEATS;
+pub use super::host::Host;
 pub use super::methods::METHODS;
-use super::methods::{code_for, name_of};
+use super::methods::{code_for, is_in, name_of};
 pub use super::rpc::InformFacts;
-use super::rpc::{AcsAnswer, AcsFault, AgentRequest, Body, Envelope, Namespace, Request, Response};
+use super::rpc::{AcsFault, Body, Envelope, Namespace, Request, Response};
+use super::transfers::Origin;
 use crate::model::fault::{Code, Fault};
-use crate::model::request::{ParameterValue, SetAttributes};
-use crate::model::tree::{Selection, Status};
+use crate::model::tree::Selection;
 use crate::soap::reader;
 use crate::soap::writer::{self, Answer, List};
 use log::{debug, info, warn};
@@ -24,43 +25,6 @@ use std::time::Duration;
 pub const MAX_STRAYS: u32 = 8;
 /// The least SessionTimeout that is taken, seconds (T-8).
 pub const MIN_SESSION_TIMEOUT: u32 = 30;
-
-/// What the session asks of the agent. The engine implements it over the tree; tests over a table.
-pub trait Host {
-    /// An RPC of the ACS begins: sources are read afresh.
-    fn begin_rpc(&mut self);
-    /// See [`crate::model::tree::Tree::values`].
-    fn values(&mut self, names: &[String]) -> Result<Selection, Fault>;
-    /// See [`crate::model::tree::Tree::names`].
-    fn names(&mut self, path: &str, next_level: bool) -> Result<Selection, Fault>;
-    /// See [`crate::model::tree::Tree::attributes`].
-    fn attributes(&mut self, names: &[String]) -> Result<Selection, Fault>;
-    /// See [`crate::model::tree::Tree::set`]; the writer is the ACS.
-    fn set(&mut self, list: &[ParameterValue], parameter_key: &str) -> Result<Status, Fault>;
-    /// See [`crate::model::tree::Tree::add`].
-    fn add(&mut self, object: &str, parameter_key: &str) -> Result<(u32, Status), Fault>;
-    /// See [`crate::model::tree::Tree::delete`].
-    fn delete(&mut self, object: &str, parameter_key: &str) -> Result<Status, Fault>;
-    /// See [`crate::model::tree::Tree::set_attributes`].
-    fn set_attributes(&mut self, list: &[SetAttributes]) -> Result<(), Fault>;
-    /// Notes a reboot for when the session has ended; durable before it returns (R-SYS-1 to 4).
-    fn reboot(&mut self, command_key: &str) -> Result<(), Fault>;
-    /// Notes a factory reset for when the session has ended; durable before it returns (R-SYS-5).
-    fn factory_reset(&mut self) -> Result<(), Fault>;
-    /// Notes a ScheduleInform; durable before it returns; 9004 when too many wait (R-SYS-7 to 9).
-    fn schedule_inform(&mut self, delay_seconds: u32, command_key: &str) -> Result<(), Fault>;
-    /// Everything the Inform says; fixes the set of events that this session delivers.
-    fn inform(&mut self) -> InformFacts;
-    /// InformResponse came with HTTP 200: what the Inform said is delivered (V-23), durable.
-    fn inform_delivered(&mut self);
-    /// The next request that the agent has for the ACS; asked for when one may go out (C-11 to C-13),
-    /// and only for methods that the ACS may know (C-18). Each is given once in a session; what must be
-    /// known of it after a power cut is durable before this returns.
-    fn next_request(&mut self) -> Option<AgentRequest>;
-    /// What became of a request that [`Host::next_request`] gave. A session that fails says nothing:
-    /// what was out then was not answered.
-    fn answered(&mut self, request: &AgentRequest, answer: AcsAnswer);
-}
 
 /// What came in from the wire.
 #[derive(Debug)]
@@ -377,11 +341,15 @@ impl Session {
         debug!("the ACS asks: {name}");
         self.last_rpc = Some(name.to_string());
         host.begin_rpc();
+        let unknown = matches!(request, Request::Unknown { .. });
         match self.perform(id.as_deref(), request, host) {
             Ok(outgoing) => outgoing,
             Err(mut fault) => {
                 self.faults += 1;
-                fault.code = code_for(self.last_rpc.as_deref().unwrap_or_default(), fault.code);
+                // Somebody else's method may have the name of one of ours.
+                if !unknown {
+                    fault.code = code_for(self.last_rpc.as_deref().unwrap_or_default(), fault.code);
+                }
                 info!("{}: {fault}", self.last_rpc.as_deref().unwrap_or_default());
                 Outgoing::Whole(writer::fault(self.namespace, id.as_deref(), &fault))
             }
@@ -394,8 +362,17 @@ impl Session {
         request: Request,
         host: &mut dyn Host,
     ) -> Result<Outgoing, Fault> {
+        let (methods, mut transfers);
         let answer = match request {
-            Request::GetRPCMethods => Answer::GetRPCMethods(METHODS),
+            request if !is_in(name_of(&request), self.namespace) => {
+                let (method, version) = (name_of(&request), self.namespace.version());
+                let text = format!("Method not supported: CWMP {version} has no {method}");
+                return Err(Fault::new(Code::METHOD_NOT_SUPPORTED, text));
+            }
+            Request::GetRPCMethods => {
+                methods = METHODS.iter().copied().filter(|m| is_in(m, self.namespace)).collect::<Vec<_>>();
+                Answer::GetRPCMethods(&methods)
+            }
             Request::SetParameterValues { list, parameter_key } => {
                 Answer::SetParameterValues(host.set(&list, &parameter_key)?)
             }
@@ -430,6 +407,24 @@ impl Session {
             Request::ScheduleInform { delay_seconds, command_key } => {
                 host.schedule_inform(delay_seconds, &command_key)?;
                 Answer::ScheduleInform
+            }
+            Request::Transfer(asked) => {
+                let method = asked.method;
+                host.transfer(*asked)?;
+                Answer::Transfer(method)
+            }
+            Request::CancelTransfer { command_key } => {
+                host.cancel_transfer(&command_key)?;
+                Answer::CancelTransfer
+            }
+            Request::GetQueuedTransfers => {
+                transfers = host.queued_transfers();
+                transfers.retain(|t| t.origin == Origin::Acs);
+                Answer::GetQueuedTransfers(&transfers)
+            }
+            Request::GetAllQueuedTransfers => {
+                transfers = host.queued_transfers();
+                Answer::GetAllQueuedTransfers(&transfers)
             }
             Request::Unknown { method } => {
                 return Err(Fault::new(

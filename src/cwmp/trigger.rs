@@ -1,6 +1,7 @@
 //! Which session is to begin now: a heartbeat's own, or one that tells what waits (C-2, C-27, C-31).
 
 use super::events::{self, Queue};
+use super::rpc::Event;
 use super::schedule::Schedule;
 use crate::sys::clock::Now;
 use std::time::Duration;
@@ -37,6 +38,9 @@ pub struct Calls {
     pub owed: bool,
     /// What is on trial.
     pub trial: Call,
+    /// Until when what transfers have to report makes no session by itself: the ACS did not take it
+    /// ([`super::transfers::Queue::report_at`]).
+    pub report_at: Option<Duration>,
 }
 
 /// Which session is to begin now, when none runs and CWMP is enabled. A heartbeat goes first: its
@@ -56,7 +60,7 @@ pub fn now(queue: &Queue, schedule: &Schedule, calls: Calls, now: Now) -> Option
         Call::Session => schedule.retry_at().is_some(),
         Call::Nothing => {
             schedule.retry_at().is_some()
-                || throttled_until(queue, schedule, calls).is_some_and(|until| now.mono < until)
+                || held_until(queue, schedule, calls).is_some_and(|until| now.mono < until)
         }
     };
     match (tells, calls.trial) {
@@ -71,14 +75,23 @@ pub fn now(queue: &Queue, schedule: &Schedule, calls: Calls, now: Now) -> Option
 pub fn later(queue: &Queue, schedule: &Schedule, calls: Calls) -> Option<Duration> {
     match calls.trial {
         Call::At(at) => Some(at),
-        _ => throttled_until(queue, schedule, calls),
+        _ => held_until(queue, schedule, calls),
     }
 }
 
-/// Until when what waits has to wait because it is active changes and nothing else (C-31).
-pub fn throttled_until(queue: &Queue, schedule: &Schedule, calls: Calls) -> Option<Duration> {
-    let alone = queue.is_only_value_change() && calls == Calls::default();
-    schedule.throttled_until().filter(|_| alone)
+/// Until when what waits has to wait, because it is nothing but active changes (C-31) and transfers whose
+/// report was not taken.
+pub fn held_until(queue: &Queue, schedule: &Schedule, calls: Calls) -> Option<Duration> {
+    if calls.kicked || calls.owed || calls.trial != Call::Nothing || queue.is_empty() {
+        return None;
+    }
+    // Each of them has its own time, and one without ends the wait of all.
+    let until = |event: &Event| match event.code.as_str() {
+        events::VALUE_CHANGE => schedule.throttled_until(),
+        code if events::is_transfer(code) => calls.report_at,
+        _ => None,
+    };
+    queue.pending().map(|event| until(event).unwrap_or_default()).min().filter(|at| !at.is_zero())
 }
 
 #[cfg(test)]

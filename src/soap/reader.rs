@@ -9,6 +9,7 @@
 //! the arguments of a known method becomes [`Request::Invalid`], and is answered.
 
 mod arguments;
+mod transfers;
 
 use super::xml::{Document, Element, Ns, decode, is_legal};
 pub use super::xml::{Error, MAX_ATTRIBUTES, MAX_DEPTH, MAX_ELEMENT_NAME, MAX_NAMESPACES, MAX_TAG};
@@ -169,6 +170,8 @@ fn response(doc: &mut Document<'_>, method: &str) -> Result<Response, Error> {
     Ok(match method {
         "Inform" => Response::Inform,
         "TransferComplete" => Response::TransferComplete,
+        "AutonomousTransferComplete" => Response::AutonomousTransferComplete,
+        "RequestDownload" => Response::RequestDownload,
         "GetRPCMethods" => {
             let mut methods = Vec::new();
             while let Some(list) = doc.child()? {

@@ -1,8 +1,11 @@
 //! Typed messages become bytes: head, body, tail, appended to one buffer without a format call per
 //! value. A long answer is [`head`], [`item`] after [`item`], [`tail`].
 
+mod transfers;
+
 use super::{ENCODING, ENVELOPE, XSD, XSI};
 use crate::cwmp::rpc::{AgentRequest, InformFacts, Namespace};
+use crate::cwmp::transfers::{Method, Queued};
 use crate::model::fault::{Code, Fault};
 use crate::model::tree::{Item, Status};
 
@@ -29,6 +32,14 @@ pub enum Answer<'a> {
     FactoryReset,
     /// R-SYS-8.
     ScheduleInform,
+    /// Download, ScheduleDownload or Upload is queued.
+    Transfer(Method),
+    ///
+    CancelTransfer,
+    /// X-44; of what the ACS asked for.
+    GetQueuedTransfers(&'a [Queued]),
+    ///
+    GetAllQueuedTransfers(&'a [Queued]),
 }
 
 /// A list that may be long.
@@ -95,6 +106,13 @@ pub fn request(ns: Namespace, id: &str, request: &AgentRequest) -> Vec<u8> {
     open(&mut out, ns, Some(id), false);
     match request {
         AgentRequest::GetRPCMethods => out.extend_from_slice(b"<cwmp:GetRPCMethods/>"),
+        AgentRequest::TransferComplete(complete) => transfers::complete(&mut out, ns, complete),
+        AgentRequest::AutonomousTransferComplete(complete) => {
+            transfers::autonomous_complete(&mut out, ns, complete)
+        }
+        AgentRequest::RequestDownload { file_type, arguments } => {
+            transfers::request_download(&mut out, file_type, arguments)
+        }
     }
     close(&mut out);
     out
@@ -133,6 +151,10 @@ pub fn answer(ns: Namespace, id: Option<&str>, answer: Answer<'_>) -> Vec<u8> {
         Answer::Reboot => out.extend_from_slice(b"<cwmp:RebootResponse/>"),
         Answer::FactoryReset => out.extend_from_slice(b"<cwmp:FactoryResetResponse/>"),
         Answer::ScheduleInform => out.extend_from_slice(b"<cwmp:ScheduleInformResponse/>"),
+        Answer::Transfer(method) => transfers::queued(&mut out, method),
+        Answer::CancelTransfer => out.extend_from_slice(b"<cwmp:CancelTransferResponse/>"),
+        Answer::GetQueuedTransfers(list) => transfers::list(&mut out, list),
+        Answer::GetAllQueuedTransfers(list) => transfers::whole_list(&mut out, list),
     }
     close(&mut out);
     out

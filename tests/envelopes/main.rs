@@ -3,10 +3,12 @@
 //! a codec that others wrote understands it, and by the Broadband Forum's schemas where those are.
 
 mod schemas;
+mod transfers;
 
 use cwmp::protocol as peer;
 use cwmpd::cwmp::rpc::{AgentRequest, DeviceId, Event, InformFacts, Namespace};
 use cwmpd::cwmp::session::METHODS;
+use cwmpd::cwmp::transfers::Method;
 use cwmpd::model::fault::{Code, Fault, ParameterFault};
 use cwmpd::model::tree::{Item, Status};
 use cwmpd::soap::writer::{self, Answer, List};
@@ -68,8 +70,9 @@ fn parameter_faults() -> Fault {
 
 fn envelopes() -> Vec<(&'static str, Vec<u8>)> {
     let answer = |a| writer::answer(V, Some("7"), a);
+    let old = |a| writer::answer(Namespace::V1_0, Some("7"), a);
     let value = |path, xsi_type, value| Item::Value { path, xsi_type, value };
-    vec![
+    let mut all = vec![
         ("inform", inform(V)),
         ("inform-1-0", inform(Namespace::V1_0)),
         ("inform-1-1", inform(Namespace::V1_1)),
@@ -82,6 +85,15 @@ fn envelopes() -> Vec<(&'static str, Vec<u8>)> {
         ("reboot-response", answer(Answer::Reboot)),
         ("factory-reset-response", answer(Answer::FactoryReset)),
         ("schedule-inform-response", answer(Answer::ScheduleInform)),
+        ("download-response", answer(Answer::Transfer(Method::Download))),
+        ("upload-response", answer(Answer::Transfer(Method::Upload))),
+        ("download-response-1-0", old(Answer::Transfer(Method::Download))),
+        ("schedule-download-response", answer(Answer::Transfer(Method::ScheduleDownload))),
+        ("cancel-transfer-response", answer(Answer::CancelTransfer)),
+        ("get-queued-transfers-response", answer(Answer::GetQueuedTransfers(&transfers::queued()))),
+        ("get-queued-transfers-response-1-0", old(Answer::GetQueuedTransfers(&transfers::queued()))),
+        ("get-all-queued-transfers-response", answer(Answer::GetAllQueuedTransfers(&transfers::queued()))),
+        ("get-all-queued-transfers-response-empty", answer(Answer::GetAllQueuedTransfers(&[]))),
         ("response-without-id", writer::answer(Namespace::V1_0, None, Answer::Reboot)),
         ("response-with-odd-id", writer::answer(V, Some(ODD), Answer::Reboot)),
         (
@@ -133,13 +145,15 @@ fn envelopes() -> Vec<(&'static str, Vec<u8>)> {
             writer::fault(
                 V,
                 Some("7"),
-                &Fault::new(Code::METHOD_NOT_SUPPORTED, "Method not supported: Download"),
+                &Fault::new(Code::METHOD_NOT_SUPPORTED, "Method not supported: ChangeDUState"),
             ),
         ),
         ("fault-9003-list", writer::fault(V, Some("7"), &parameter_faults())),
         ("fault-9005-1-0", writer::fault(Namespace::V1_0, Some("7"), &Fault::new(Code::INVALID_NAME, ODD))),
         ("fault-must-understand", writer::must_understand(V, Some("7"), "Secret")),
-    ]
+    ];
+    all.extend(transfers::requests());
+    all
 }
 
 fn here() -> &'static Path {
@@ -299,6 +313,6 @@ fn as_another_codec_understands_the_faults() {
             text.to_string(),
         ))
     };
-    assert_eq!(body("fault-9000"), fault("Server", 9000, "Method not supported: Download")); // E-18, E-19
+    assert_eq!(body("fault-9000"), fault("Server", 9000, "Method not supported: ChangeDUState")); // E-18, E-19
     assert_eq!(body("fault-9005-1-0"), fault("Client", 9005, ODD_READ));
 }

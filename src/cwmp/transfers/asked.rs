@@ -21,6 +21,15 @@ impl Method {
     pub fn is_download(self) -> bool {
         self != Method::Upload
     }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Download => "Download",
+            Method::ScheduleDownload => "ScheduleDownload",
+            Method::Upload => "Upload",
+        }
+    }
 }
 
 /// Who asked for it.
@@ -43,6 +52,25 @@ pub enum Mode {
     WhenIdle,
     /// `4 Confirmation Needed`
     ConfirmationNeeded,
+}
+
+impl Mode {
+    const ALL: [Mode; 4] = [Mode::AtAnyTime, Mode::Immediately, Mode::WhenIdle, Mode::ConfirmationNeeded];
+
+    /// The mode of this name; `None` for what is none, and for those of vendors.
+    pub fn from_name(name: &str) -> Option<Mode> {
+        Mode::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+
+    /// As the standard writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::AtAnyTime => "1 At Any Time",
+            Mode::Immediately => "2 Immediately",
+            Mode::WhenIdle => "3 When Idle",
+            Mode::ConfirmationNeeded => "4 Confirmation Needed",
+        }
+    }
 }
 
 /// TimeWindowStruct.

@@ -1,4 +1,6 @@
-use super::events::{BOOTSTRAP, CONNECTION_REQUEST, HEARTBEAT, PERIODIC, VALUE_CHANGE};
+use super::events::{
+    AUTONOMOUS_TRANSFER_COMPLETE, BOOTSTRAP, CONNECTION_REQUEST, HEARTBEAT, PERIODIC, VALUE_CHANGE,
+};
 use super::*;
 use crate::cwmp::schedule::Settings;
 
@@ -20,7 +22,7 @@ fn throttled(seconds: u32) -> Schedule {
     schedule
 }
 
-const NONE: Calls = Calls { kicked: false, owed: false, trial: Call::Nothing };
+const NONE: Calls = Calls { kicked: false, owed: false, trial: Call::Nothing, report_at: None };
 const KICKED: Calls = Calls { kicked: true, ..NONE };
 const OWED: Calls = Calls { owed: true, ..NONE };
 
@@ -47,6 +49,41 @@ fn only_active_changes_wait_c31() {
     }
 }
 
+/// The report that was not taken makes no session before its time; everything else does, and tells it.
+// Proves: C-8
+#[test]
+fn a_report_that_was_not_taken_waits_c8() {
+    const M: &str = "M Download";
+    const SEVEN: &str = "7 TRANSFER COMPLETE";
+    let report = |at| Calls { report_at: Some(Duration::from_secs(at)), ..NONE };
+    let table = [
+        // throttle, what waits, calls, first moment at which a session begins
+        (0, &[SEVEN, M][..], NONE, Some(101)),
+        (0, &[SEVEN, M], report(150), Some(150)),
+        (0, &[AUTONOMOUS_TRANSFER_COMPLETE], report(150), Some(150)),
+        (0, &[SEVEN, M, PERIODIC], report(150), Some(101)),
+        (0, &[SEVEN, M, VALUE_CHANGE], report(150), Some(101)),
+        (30, &[SEVEN, M, VALUE_CHANGE], report(150), Some(130)),
+        (60, &[SEVEN, M, VALUE_CHANGE], report(150), Some(150)),
+        (60, &[SEVEN, M, VALUE_CHANGE], NONE, Some(101)),
+        (60, &[VALUE_CHANGE], report(150), Some(160)),
+        (0, &[PERIODIC], report(150), Some(101)),
+        (0, &[], report(150), None),
+        (0, &[SEVEN, M], Calls { kicked: true, ..report(150) }, Some(101)),
+        (0, &[SEVEN, M], Calls { owed: true, ..report(150) }, Some(101)),
+        (0, &[SEVEN, M], Calls { trial: Call::Session, ..report(150) }, Some(101)),
+        (0, &[SEVEN, M], report(100), Some(101)),
+    ];
+    for (throttle, codes, calls, expected) in table {
+        let (queue, schedule) = (queue(codes), throttled(throttle));
+        let first = (101..300).find(|mono| super::now(&queue, &schedule, calls, at(*mono)).is_some());
+        assert_eq!(first, expected, "{throttle} {codes:?} {calls:?}");
+        // The engine is woken for it.
+        let woken = later(&queue, &schedule, calls).filter(|at| at.as_secs() > 101).map(|at| at.as_secs());
+        assert_eq!(woken, expected.filter(|mono| *mono > 101), "{throttle} {codes:?} {calls:?}");
+    }
+}
+
 /// A new throttle holds at once, for what waits already too.
 // Proves: C-31
 #[test]
@@ -57,7 +94,7 @@ fn a_changed_throttle_holds_at_once_c31() {
     assert_eq!(super::now(&queue, &schedule, NONE, at(150)), Some(Trigger::Events));
     schedule.set(Settings { throttle: 51, ..Settings::default() }, at(150), 0);
     assert_eq!(super::now(&queue, &schedule, NONE, at(150)), None);
-    assert_eq!(throttled_until(&queue, &schedule, NONE), Some(Duration::from_secs(151)));
+    assert_eq!(held_until(&queue, &schedule, NONE), Some(Duration::from_secs(151)));
 }
 
 /// "including for the purpose of retrying a failed session": the retry waits by its own rule only.

@@ -1,5 +1,6 @@
 //! The arguments of the methods that the agent has, A.3 and A.4.
 
+use super::transfers;
 use super::{Document, Element, Error, MAX_ENTRIES, Ns, Problem, boolean, is_legal};
 use crate::cwmp::rpc::{ParameterValue, Request, SetAttributes};
 use crate::model::fault::{Code, Fault};
@@ -26,6 +27,9 @@ struct Arguments {
 
 /// Reads the arguments of `method`, whose element is open.
 pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, Problem> {
+    if let Some(method) = transfers::method(method) {
+        return transfers::request(doc, method);
+    }
     let mut a = Arguments::default();
     while let Some(element) = doc.child()? {
         let depth = doc.depth();
@@ -43,7 +47,7 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
             ("SetParameterValues" | "AddObject" | "DeleteObject", n @ "ParameterKey") => {
                 once(&mut a.parameter_key, n, at_most(MAX_KEY, n, exact(doc, n)?)?)?
             }
-            ("Reboot" | "ScheduleInform", n @ "CommandKey") => {
+            ("Reboot" | "ScheduleInform" | "CancelTransfer", n @ "CommandKey") => {
                 once(&mut a.command_key, n, at_most(MAX_KEY, n, exact(doc, n)?)?)?
             }
             ("ScheduleInform", n @ "DelaySeconds") => once(&mut a.delay_seconds, n, number(doc, n)?)?,
@@ -83,35 +87,39 @@ pub(super) fn request(doc: &mut Document<'_>, method: &str) -> Result<Request, P
             },
             command_key: a.command_key.unwrap_or_default(),
         },
+        // Here the key says what is meant, so it must be there.
+        "CancelTransfer" => Request::CancelTransfer { command_key: needed(a.command_key, "CommandKey")? },
+        "GetQueuedTransfers" => Request::GetQueuedTransfers,
+        "GetAllQueuedTransfers" => Request::GetAllQueuedTransfers,
         _ => Request::Unknown { method: method.to_string() },
     })
 }
 
-fn invalid(text: impl Into<String>) -> Problem {
+pub(super) fn invalid(text: impl Into<String>) -> Problem {
     Problem::Fault(Fault::new(Code::INVALID_ARGUMENTS, text))
 }
 
 /// The name of an argument, which by E-3 has no namespace; one of a namespace that is neither
 /// CWMP's nor SOAP's is somebody's extension (E-7).
-fn argument<'e>(element: &'e Element<'_>) -> &'e str {
+pub(super) fn argument<'e>(element: &'e Element<'_>) -> &'e str {
     if element.ns == Ns::Other { "" } else { element.name() }
 }
 
 /// Whether an element is an entry of an array. SOAP gives the name no meaning, but what is neither
 /// the standard's nor the customary one is an unknown element (E-7).
-fn is_entry(element: &Element<'_>, name: &str) -> bool {
+pub(super) fn is_entry(element: &Element<'_>, name: &str) -> bool {
     // `xsd:string` is in a namespace of its own.
     (element.ns != Ns::Other || name == "string") && (element.name() == name || element.name() == "item")
 }
 
-fn once<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), Problem> {
+pub(super) fn once<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), Problem> {
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(invalid(format!("{name} is given twice"))),
     }
 }
 
-fn needed<T>(value: Option<T>, name: &str) -> Result<T, Problem> {
+pub(super) fn needed<T>(value: Option<T>, name: &str) -> Result<T, Problem> {
     value.ok_or_else(|| invalid(format!("{name} is missing")))
 }
 
@@ -125,7 +133,7 @@ fn some(names: Option<Vec<String>>) -> Result<Vec<String>, Problem> {
 }
 
 /// Text as it stands; characters that XML does not have cannot be kept, so they are refused.
-fn exact(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
+pub(super) fn exact(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
     let text = doc.text()?;
     if !is_legal(&text) {
         return Err(invalid(format!("{name} has a character that XML does not allow")));
@@ -134,14 +142,14 @@ fn exact(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
 }
 
 /// Text without the white space around it.
-fn word(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
+pub(super) fn word(doc: &mut Document<'_>, name: &str) -> Result<String, Problem> {
     let text = exact(doc, name)?;
     let trimmed = text.trim();
     Ok(if trimmed.len() == text.len() { text } else { trimmed.to_string() })
 }
 
 /// A limit in characters (E-23).
-fn at_most(limit: usize, name: &str, text: String) -> Result<String, Problem> {
+pub(super) fn at_most(limit: usize, name: &str, text: String) -> Result<String, Problem> {
     if text.chars().count() > limit {
         return Err(invalid(format!("{name} is longer than {limit} characters")));
     }
@@ -152,7 +160,7 @@ fn truth(doc: &mut Document<'_>, name: &str) -> Result<bool, Problem> {
     boolean(&doc.text()?).ok_or_else(|| invalid(format!("{name} is not a boolean")))
 }
 
-fn number(doc: &mut Document<'_>, name: &str) -> Result<u32, Problem> {
+pub(super) fn number(doc: &mut Document<'_>, name: &str) -> Result<u32, Problem> {
     doc.text()?.trim().parse().map_err(|_| invalid(format!("{name} is not an unsignedInt")))
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::cwmp::rpc::{Namespace, ParameterValue, SetAttributes};
+use crate::cwmp::transfers::Method;
 
 const SAMPLES: &[&[u8]] = &[
     include_bytes!("../../../tests/requests/genie-inform-response.xml"),
@@ -18,6 +19,11 @@ const SAMPLES: &[&[u8]] = &[
     include_bytes!("../../../tests/requests/plain-schedule-inform.xml"),
     include_bytes!("../../../tests/requests/fault.xml"),
     include_bytes!("../../../tests/requests/latin1-reboot.xml"),
+    include_bytes!("../../../tests/requests/axis-schedule-download.xml"),
+    include_bytes!("../../../tests/requests/plain-upload.xml"),
+    include_bytes!("../../../tests/requests/plain-cancel-transfer.xml"),
+    include_bytes!("../../../tests/requests/plain-get-all-queued-transfers.xml"),
+    include_bytes!("../../../tests/requests/plain-transfer-complete-response.xml"),
 ];
 
 fn sample(n: usize) -> Envelope {
@@ -89,7 +95,9 @@ fn requests_as_acss_write_them_e6_e7() {
     assert_eq!(sample(5).body, Body::Request(Request::DeleteObject { object, parameter_key: key }));
     assert_eq!(sample(6).body, Body::Request(Request::Reboot { command_key: String::new() }));
     assert_eq!(sample(7).body, Body::Request(Request::FactoryReset));
-    assert_eq!(sample(8).body, Body::Request(Request::Unknown { method: "Download".to_string() })); // R-GEN-1
+    let Body::Request(Request::Transfer(asked)) = sample(8).body else { panic!("no Download") };
+    let (key, url) = ("k1", "http://192.0.2.1/f.bin");
+    assert_eq!((asked.method, asked.command_key.as_str(), asked.url.as_str()), (Method::Download, key, url));
 
     let list = vec![
         SetAttributes { name: "Device.IP.".to_string(), notification: Some(2), access_list: None },
@@ -117,6 +125,14 @@ fn requests_as_acss_write_them_e6_e7() {
     let text = "Retry request".to_string();
     assert_eq!(sample(14).body, Body::Fault(AcsFault { code: 8005, text }));
     assert_eq!(sample(15).body, Body::Request(Request::Reboot { command_key: "café".to_string() }));
+    let Body::Request(Request::Transfer(asked)) = sample(16).body else { panic!("no ScheduleDownload") };
+    assert_eq!((asked.method, asked.windows.len()), (Method::ScheduleDownload, 2));
+    let Body::Request(Request::Transfer(asked)) = sample(17).body else { panic!("no Upload") };
+    assert_eq!((asked.method, asked.delay_seconds), (Method::Upload, 60));
+    let command_key = "k1".to_string();
+    assert_eq!(sample(18).body, Body::Request(Request::CancelTransfer { command_key }));
+    assert_eq!(sample(19).body, Body::Request(Request::GetAllQueuedTransfers));
+    assert_eq!(sample(20).body, Body::Response(Response::TransferComplete));
 }
 
 // Proves: E-32
@@ -363,6 +379,11 @@ fn responses_and_their_junk_c17_c19() {
         Response::Inform
     );
     assert_eq!(response("<c:TransferCompleteResponse/>"), Response::TransferComplete);
+    assert_eq!(
+        response("<c:AutonomousTransferCompleteResponse> <a/></c:AutonomousTransferCompleteResponse>"),
+        Response::AutonomousTransferComplete
+    );
+    assert_eq!(response("<c:RequestDownloadResponse/>"), Response::RequestDownload);
     assert_eq!(response("<c:KickedResponse/>"), Response::Other { name: "KickedResponse".to_string() });
     let methods = response(
         "<c:GetRPCMethodsResponse><a/><MethodList><string>Inform</string><string>\u{1F600}</string></MethodList></c:GetRPCMethodsResponse>",

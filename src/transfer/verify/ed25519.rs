@@ -47,7 +47,7 @@ impl Check {
 
     /// Whether the signature is that of the message: R = sB - kA. Nothing here is secret, so the time it
     /// takes tells nothing.
-    pub fn is_good(self) -> bool {
+    pub fn finish(self) -> bool {
         let Ok(k) = self.hash.finish().as_ref().try_into() else { return false };
         let k = Scalar::from_bytes_mod_order_wide(&k);
         let r = EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &self.minus_a, &self.s);
@@ -58,7 +58,7 @@ impl Check {
     pub fn whole(key: &[u8; 32], signature: &[u8; 64], message: &[u8]) -> bool {
         Check::new(key, signature).is_some_and(|mut check| {
             check.update(message);
-            check.is_good()
+            check.finish()
         })
     }
 }

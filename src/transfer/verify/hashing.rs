@@ -110,7 +110,7 @@ impl Pass {
         crcs.reverse();
         Ok(Done {
             sha256: self.sha256.map(Hasher::finish),
-            good: self.checks.into_iter().map(|(_, check)| check.is_good()).collect(),
+            good: self.checks.into_iter().map(|(_, check)| check.finish()).collect(),
             crcs,
         })
     }

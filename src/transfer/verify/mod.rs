@@ -77,6 +77,9 @@ pub fn verify(file: &Path, expected: &Expected<'_>, signature: Option<&[u8]>) ->
         true => parts(&file).map_err(cannot)??,
         false => (file.metadata().map_err(cannot)?.len(), Vec::new()),
     };
+    if expected.image && len == 0 {
+        return Err(corrupted("the image is empty".into()));
+    }
     let mut pass = Pass::new(expected.sha256.is_some() && expected.hashed.is_none());
     for part in &parts {
         pass.mark(part.trailer);

@@ -14,7 +14,7 @@
 use std::io;
 
 /// The most parts that are looked at; an image has two. What is before them is image.
-const MAX_PARTS: usize = 4;
+pub const MAX_PARTS: usize = 4;
 /// The most bytes of a part without its trailer; `fwtool` writes 30 KiB of metadata and 1 KiB of signature.
 pub const MAX_PART: usize = 32 * 1024;
 
@@ -47,7 +47,7 @@ pub struct Part {
     pub crc: u32,
 }
 
-/// The parts of a file of `len` bytes, the last first; none when nothing is appended. `read` fills a
+/// The parts of a file of `len` bytes, the last first, as far as the metadata; none when nothing is appended. `read` fills a
 /// buffer with what lies at an offset.
 ///
 /// # Errors
@@ -62,19 +62,16 @@ pub fn find(
         let Some(trailer) = end.checked_sub(TRAILER as u64) else { break };
         let mut bytes = [0; TRAILER];
         read(trailer, &mut bytes)?;
-        let [m @ .., _, _, _, _, _, _, _, _, _, _, _, _] = &bytes;
-        if m != MAGIC {
+        if !bytes.starts_with(MAGIC) {
             break;
         }
         let number = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let size = number(12) as usize;
-        let (Some(count), Some(start)) = (size.checked_sub(TRAILER), end.checked_sub(size as u64)) else {
+        let size = number(12);
+        let count = size.checked_sub(TRAILER as u32).filter(|count| *count as usize <= MAX_PART);
+        let (Some(count), Some(start)) = (count, end.checked_sub(size.into())) else {
             return Ok(Err("what is appended to the image has a length that cannot be"));
         };
-        if count > MAX_PART {
-            return Ok(Err("what is appended to the image has a length that cannot be"));
-        }
-        let mut data = vec![0; count];
+        let mut data = vec![0; count as usize];
         read(start, &mut data)?;
         let kind = match bytes[8] {
             0 => Kind::Signature,
@@ -83,6 +80,10 @@ pub fn find(
         };
         parts.push(Part { kind, data, start, trailer, crc: !number(4) });
         end = start;
+        // What lies before belongs to the image: it may itself end with another image and its parts.
+        if kind == Kind::Info {
+            break;
+        }
     }
     Ok(Ok(parts))
 }
