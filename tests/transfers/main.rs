@@ -6,6 +6,7 @@ mod acs;
 mod bed;
 #[path = "../daemon/mod.rs"]
 mod daemon;
+mod detached;
 mod disk;
 #[path = "../files/mod.rs"]
 mod files;
