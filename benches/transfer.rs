@@ -31,7 +31,7 @@ fn serve(listener: TcpListener) {
         (seed >> 24) as u8
     };
     let block: Vec<u8> = (0..BLOCK).map(|_| byte()).collect();
-    let answer = |mut socket: TcpStream| -> std::io::Result<()> {
+    let answer = move |mut socket: TcpStream| -> std::io::Result<()> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut piece = [0; 1024];

@@ -205,6 +205,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_word_to_go_on_is_told_and_dropped() {
+        for (text, go) in [
+            ("HTTP/1.1 100 Continue\r\nServer: x\r\n\r\n", true),
+            ("HTTP/1.1 103 E\r\n\r\n\r\nHTTP/1.1 100\r\n\r\nHTTP", true),
+            ("HTTP/1.1 103 Early\r\n\r\n", false),
+            ("HTTP/1.1 100 Cont", false),
+            ("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n", false),
+        ] {
+            let mut buffer = Buffer::new(BUFFER, BUFFER);
+            buffer.room().get_mut(..text.len()).expect("room").copy_from_slice(text.as_bytes());
+            buffer.input_appended(text.len());
+            assert_eq!(buffer.tidy_head(), go, "{text:?}");
+        }
+    }
+
     // Proves: T-18
     #[test]
     fn t18_parts_of_heads_wait() {
