@@ -25,10 +25,12 @@ pub enum Kind {
     UploadLog,
     Scheduled,
     Autonomous,
+    /// A file that the server does not have: what is told is that, and nothing else.
+    Missing,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Firmware,
         Kind::Stored,
         Kind::Config,
@@ -38,13 +40,14 @@ impl Kind {
         Kind::UploadLog,
         Kind::Scheduled,
         Kind::Autonomous,
+        Kind::Missing,
     ];
 
     fn file_type(self) -> &'static str {
         match self {
             Kind::Firmware => FIRMWARE,
             Kind::Stored => "6 Stored Firmware Image",
-            Kind::Config | Kind::Scheduled | Kind::Autonomous => CONFIG,
+            Kind::Config | Kind::Scheduled | Kind::Autonomous | Kind::Missing => CONFIG,
             Kind::Web => "2 Web Content",
             Kind::Vendor => "X 00D09E Firewall",
             Kind::UploadConfig => SAVED,
@@ -61,7 +64,11 @@ impl Kind {
     }
 
     pub fn has_apply(self) -> bool {
-        !self.is_upload()
+        !self.is_upload() && self != Kind::Missing
+    }
+
+    pub fn has_file(self) -> bool {
+        self != Kind::Missing
     }
 }
 
@@ -182,7 +189,7 @@ pub fn run(kind: Kind, boot: bool, kill: Kill) -> Ran {
     match catch_unwind(told) {
         Ok(cut) => {
             let story = lock(&story);
-            let failed = !verify(&bed, &story, kind, kill);
+            let failed = !verify(&bed, &story, kind, kill) && kind.has_file();
             Ran {
                 cut,
                 failed,
@@ -208,7 +215,9 @@ impl Drop for Over<'_> {
 }
 
 fn prepare(bed: &Bed, kind: Kind, kill: Kill) {
-    bed.files.put("/f", CONTENT);
+    if kind.has_file() {
+        bed.files.put("/f", CONTENT);
+    }
     if kill == Kill::Fetching {
         bed.files.next("/f", Manner::Gate(10));
     }
@@ -443,6 +452,10 @@ fn verify(bed: &Bed, story: &Story, kind: Kind, kill: Kill) -> bool {
     match kind {
         Kind::Autonomous => assert!(first.autonomous.is_some(), "{}", what()),
         _ => assert_eq!(first.command_key, KEY, "{}", what()),
+    }
+    if kind == Kind::Missing {
+        assert_eq!((first.code, bed.record().len()), (9016, 0), "{}", what());
+        return false;
     }
     let good = first.code == 0;
     let begun = bed.record().iter().filter(|line| *line == "begin").count();
