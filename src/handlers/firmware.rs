@@ -442,6 +442,20 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_documentation_works() {
+        let text = include_str!("../../datamodel/README.md");
+        let script = text.rsplit_once("```sh\n").and_then(|(_, from)| from.split_once("```")).unwrap().0;
+        let f = Folder::new();
+        f.file("etc/version", "2.0\n");
+        f.file("other/etc/version", "1.0\n");
+        let script = script.replace("cat /", &format!("cat {}/", f.root().display()));
+        let banks = Commands { list: shell(&script), boot: vec![] }.banks().unwrap();
+        let told: Vec<_> =
+            banks.iter().map(|b| (&*b.name, &*b.version, b.status, b.active, b.boot)).collect();
+        assert_eq!(told, [("A", "2.0", "Active", true, true), ("B", "1.0", "Available", false, false)]);
+    }
+
+    #[test]
     fn a_command_that_fails_shows_nothing() {
         for text in ["exit 1", "head -c 70000 /dev/zero | tr '\\0' x"] {
             let (mut two, _) = firmware(shell(text), vec![]);

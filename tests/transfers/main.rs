@@ -7,6 +7,7 @@ mod banks;
 mod bed;
 #[path = "../daemon/mod.rs"]
 mod daemon;
+mod detached;
 mod disk;
 #[path = "../files/mod.rs"]
 mod files;

@@ -50,6 +50,8 @@ impl Core {
         if !t.is_some_and(|t| is_image(t.asked.method, &t.asked.file_type)) {
             return;
         }
+        // What an earlier transfer's firmware_apply left is not this one's.
+        firmware::forget(&self.config.run_dir);
         let banks = self.banks();
         let found = Found {
             version_before: Some(self.facts.borrow().identity.software_version.clone()),
@@ -111,15 +113,13 @@ impl Core {
             }
         };
         Ok(Job::Run(Box::new(move |meter, wake| {
+            make_folder(words.file.parent());
             let source = match name {
-                Some(name) => apply::vendor_file(&root, &name, &settings).map_err(Event::Failed),
-                None => {
-                    make_folder(words.file.parent());
-                    apply::save(purpose, &commands, &settings, &words, wake.as_fd()).map_err(Event::from)
-                }
+                Some(name) => apply::listed(&root, &name, &commands, &settings, &words, wake.as_fd()),
+                None => apply::save(purpose, &commands, &settings, &words, wake.as_fd()),
             };
             let sent = match source {
-                Err(event) => return event,
+                Err(failed) => return failed.into(),
                 Ok(Source::File(file, _)) => net::put(request, net::Source::File(file), meter, wake),
                 Ok(Source::Stream(output, mut making)) => {
                     let stop = match wake.try_clone() {

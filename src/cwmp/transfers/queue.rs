@@ -98,11 +98,6 @@ impl Queue {
         Ok(number)
     }
 
-    /// What was asked for could not be recorded, so it was not promised either: it never was.
-    pub fn withdraw(&mut self, number: u32) {
-        self.remove(|t| t.number == number);
-    }
-
     fn free_number(&mut self) -> u32 {
         loop {
             self.last = self.last.checked_add(1).unwrap_or(1);

@@ -18,11 +18,7 @@ use std::fmt;
 const WHOLE: &str = "whole";
 const SECRET: &str = "/secret";
 
-const METHODS: [(&str, Method); 3] = [
-    ("Download", Method::Download),
-    ("ScheduleDownload", Method::ScheduleDownload),
-    ("Upload", Method::Upload),
-];
+const METHODS: [Method; 3] = [Method::Download, Method::ScheduleDownload, Method::Upload];
 const STEPS: [(&str, Step); 6] = [
     ("Queued", Step::Queued),
     ("Fetching", Step::Fetching),
@@ -31,21 +27,6 @@ const STEPS: [(&str, Step); 6] = [
     ("Applying", Step::Applying),
     ("Done", Step::Done),
 ];
-const MODES: [(&str, Mode); 4] = [
-    ("1", Mode::AtAnyTime),
-    ("2", Mode::Immediately),
-    ("3", Mode::WhenIdle),
-    ("4", Mode::ConfirmationNeeded),
-];
-
-fn named<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
-    table.iter().find(|(n, _)| *n == name).map(|(_, t)| *t)
-}
-
-fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
-    table.iter().find(|(_, t)| t == value).map_or("", |(n, _)| n)
-}
-
 /// What the journal has of the transfers: keys without prefix, and texts.
 #[derive(Clone, Default)]
 pub(super) struct Recorded(Vec<(String, String)>);
@@ -117,7 +98,7 @@ fn text(t: &Transfer) -> String {
     };
     let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
     let mark = |yes: bool| if yes { "yes" } else { "" };
-    line("method", name_of(&METHODS, &a.method));
+    line("method", a.method.name());
     line("local", mark(a.origin == Origin::Local));
     line("former", mark(t.former));
     line("key", &a.command_key);
@@ -129,7 +110,7 @@ fn text(t: &Transfer) -> String {
     line("received", &t.received.to_string());
     line("wall", &number(t.wall));
     line("adrift", mark(t.adrift));
-    line("step", name_of(&STEPS, &t.step));
+    line("step", STEPS.iter().find(|(_, step)| *step == t.step).map_or("", |(name, _)| name));
     line("confirmed", mark(t.confirmed));
     line("past", &t.window.to_string());
     line("attempts", &t.attempts.to_string());
@@ -144,8 +125,7 @@ fn text(t: &Transfer) -> String {
     for w in &a.windows {
         let (start, end) = (w.start.to_string(), w.end.to_string());
         let retries = w.max_retries.map(|n| n.to_string()).unwrap_or_default();
-        let mode = name_of(&MODES, &w.mode);
-        fields::push_line(&mut out, &["window", &start, &end, mode, &retries, &w.user_message]);
+        fields::push_line(&mut out, &["window", &start, &end, w.mode.name(), &retries, &w.user_message]);
     }
     if let Some(fault) = &t.fault {
         fields::push_line(&mut out, &["fault", &fault.code.0.to_string(), &fault.text]);
@@ -164,7 +144,7 @@ fn one(number: u32, text: &str, rebooted: bool, now: Now) -> Option<Transfer> {
     for [name, value] in fields::lines(text) {
         let words = |most: usize| Some(cut(&value, most));
         match name.as_str() {
-            "method" => method = named(&METHODS, &value),
+            "method" => method = METHODS.into_iter().find(|m| m.name() == value),
             "local" => t.asked.origin = Origin::Local,
             "former" => t.former = true,
             "key" => t.asked.command_key = cut(&value, MAX_COMMAND_KEY),
@@ -176,7 +156,7 @@ fn one(number: u32, text: &str, rebooted: bool, now: Now) -> Option<Transfer> {
             "received" => t.received = value.parse().map_or(t.received, |r: i64| r.min(ms(now.mono))),
             "wall" => t.wall = value.parse().ok(),
             "adrift" => t.adrift = true,
-            "step" => step = named(&STEPS, &value),
+            "step" => step = STEPS.iter().find(|(name, _)| *name == value).map(|(_, step)| *step),
             "confirmed" => t.confirmed = true,
             "past" => t.window = value.parse().unwrap_or(0),
             "attempts" => t.attempts = value.parse().unwrap_or(0),
@@ -225,7 +205,7 @@ const WHOLE_LINE: &str = "whole\n";
 fn windows(text: &str) -> Vec<Window> {
     let mut windows = Vec::new();
     for [name, start, end, mode, retries, user_message] in fields::lines(text) {
-        let (Ok(start), Ok(end), Some(mode)) = (start.parse(), end.parse(), named(&MODES, &mode)) else {
+        let (Ok(start), Ok(end), Some(mode)) = (start.parse(), end.parse(), Mode::from_name(&mode)) else {
             continue;
         };
         if name == "window" && windows.len() < MAX_WINDOWS {

@@ -92,13 +92,13 @@ pub fn begin(argv: &[String], words: &Words) -> Result<Running, Fault> {
     let program = argv.first().map_or("", String::as_str);
     let path = words.run_dir.join(LOG);
     let runs = || Fault::new(Code::RESOURCES_EXCEEDED, "another firmware_apply still runs");
-    if let Found::Running(_) = find(&words.run_dir) {
-        return Err(runs());
-    }
-    // A new file: what the last one left running (a service) may have the old one for ever.
+    // A new file, unless it runs: what the last one left (a service) may have the old one for ever.
     forget(&words.run_dir);
     let log = File::options().append(true).create_new(true).mode(0o600).open(&path);
-    let log = log.map_err(|e| failed(LOG, e))?;
+    let log = log.map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => runs(),
+        _ => failed(LOG, e),
+    })?;
     if !lock(&log) {
         return Err(runs());
     }
@@ -142,8 +142,11 @@ pub fn find(run_dir: &Path) -> Found {
     Found::Running(Running { log: path, process, own: false, since: Instant::now(), late: false })
 }
 
-/// It is over and told: nothing is left to be found.
+/// It is over: nothing is left to be found, and taken for the next one. Without effect while it runs.
 pub fn forget(run_dir: &Path) {
+    if matches!(find(run_dir), Found::Running(_)) {
+        return;
+    }
     for name in [NOTE, LOG] {
         let _ = fs::remove_file(run_dir.join(name));
     }

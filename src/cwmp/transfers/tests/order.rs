@@ -260,16 +260,6 @@ fn numbers_are_not_used_again() {
     assert_eq!(q.ask(download("k"), at(0)), Ok(last + 2));
 }
 
-#[test]
-fn what_could_not_be_recorded_was_not_promised() {
-    let mut q = Queue::default();
-    let number = q.ask(download("k"), at(0)).expect("good");
-    assert_eq!(q.records().len(), 2);
-    q.withdraw(number);
-    assert!(q.records().iter().all(|(_, text)| text.is_none()));
-    assert_eq!(q.next_work(at(0), false), None);
-}
-
 /// A new image proves itself after its boot: nothing else begins until its end is known.
 // Proves: X-21
 #[test]

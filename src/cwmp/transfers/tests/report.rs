@@ -104,6 +104,11 @@ fn only_what_the_inform_told_is_reported_x19() {
     assert_eq!(codes(&told), ["7 TRANSFER COMPLETE", "M Download k"]);
     q.tell(&told);
     assert_eq!(reports(&mut q), [second]);
+    // One event, one report, though two with its key have ended by now.
+    let third = q.ask(download("k"), at(2)).expect("good");
+    end(&mut q, third, 0);
+    q.tell(&told);
+    assert_eq!(reports(&mut q), [second]);
     // An Inform without them, that of a heartbeat, tells none.
     q.tell(&queue.begin_heartbeat());
     assert!(reports(&mut q).is_empty());
@@ -147,7 +152,7 @@ fn told_until_the_response_is_seen_x21() {
     assert!(queue.is_empty());
 }
 
-// Proves
+// Proves
 #[test]
 fn codes_of_transfer_complete_x14_x16() {
     let allowed = [0, 9001, 9002, 9010, 9011, 9012, 9014, 9015, 9016, 9017, 9018, 9019, 9020];

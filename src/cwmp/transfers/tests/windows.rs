@@ -230,7 +230,7 @@ fn next_is_never_past_without_work() {
         (random >> 33) % sides
     };
     let modes = [Mode::AtAnyTime, Mode::Immediately, Mode::WhenIdle, Mode::ConfirmationNeeded];
-    for _ in 0..300 {
+    for _ in 0..60 {
         let mut q = Queue::default();
         let mut journal = Journal::default();
         let mut mono = 0;
