@@ -161,7 +161,11 @@ impl Files {
 
     /// Opens the gates of a path, those at which a request waits and those to come.
     pub fn open(&self, path: &str) {
-        self.entry(path, |entry| entry.open = true);
+        self.server.shared.change(|state| {
+            if let Some(entry) = state.entries.get_mut(path) {
+                entry.open = true;
+            }
+        });
     }
 
     /// Whether a request waits at a gate of this path now.

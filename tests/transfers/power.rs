@@ -26,6 +26,9 @@ fn middles(kind: Kind) -> Vec<Kill> {
     if kind.has_check() {
         all.push(Kill::Checking);
     }
+    if kind.is_upload() {
+        all.push(Kill::Saving);
+    }
     if kind.has_apply() {
         all.push(Kill::Applying);
     }

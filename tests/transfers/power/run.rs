@@ -55,7 +55,7 @@ impl Kind {
         }
     }
 
-    fn is_upload(self) -> bool {
+    pub fn is_upload(self) -> bool {
         matches!(self, Kind::UploadConfig | Kind::UploadLog)
     }
 
@@ -83,6 +83,8 @@ pub enum Kill {
     Checking,
     /// The command that makes use of the file runs.
     Applying,
+    /// The command that makes the file runs.
+    Saving,
     /// TransferComplete has come and is not answered.
     Unanswered,
     /// It is answered, and the agent may not know it yet.
@@ -223,13 +225,14 @@ fn prepare(bed: &Bed, kind: Kind, kill: Kill) {
     }
     fs::write(bed.dir().join("banks"), "a\t1.0.0\t\tactive,boot\nb\n").expect("a file");
     bed.script("store", STORE);
-    for name in ["check", "apply", "store", "firmware"] {
+    for name in ["check", "apply", "store", "firmware", "save"] {
         let body = fs::read_to_string(bed.dir().join(name)).unwrap_or_default();
         let body = body.lines().skip(1).collect::<Vec<_>>().join("\n");
         bed.script(name, &(GATE.replace("NAME", name) + &body + "\n"));
     }
     let gate = match kill {
         Kill::Checking => "check",
+        Kill::Saving => "save",
         Kill::Applying if kind == Kind::Firmware => "firmware",
         Kill::Applying if kind == Kind::Stored => "store",
         Kill::Applying => "apply",
@@ -374,6 +377,7 @@ fn reached(bed: &Bed, story: &Mutex<Story>, kill: Kill, writes: usize) -> bool {
         Kill::Write(n) => writes >= n,
         Kill::Fetching => bed.files.at_gate("/f"),
         Kill::Checking => bed.dir().join("check.there").exists(),
+        Kill::Saving => bed.dir().join("save.there").exists(),
         Kill::Applying => {
             ["apply", "store", "firmware"].iter().any(|name| bed.dir().join(format!("{name}.there")).exists())
         }
@@ -384,7 +388,7 @@ fn reached(bed: &Bed, story: &Mutex<Story>, kill: Kill, writes: usize) -> bool {
 /// Hooks that outlived the agent go on; later ones do not wait.
 fn open_gates(bed: &Bed) {
     bed.files.open("/f");
-    for name in ["check", "apply", "store", "firmware"] {
+    for name in ["check", "apply", "store", "firmware", "save"] {
         let gate = bed.dir().join(format!("{name}.gate"));
         // for reading too: that never waits
         if let Ok(mut file) = fs::File::options().read(true).write(true).open(&gate) {
