@@ -1,6 +1,7 @@
 //! What became of an image, judged by what is there after the boot.
 
 use crate::model::fault::{Code, Fault};
+use crate::transfer::verify::names;
 
 /// Which firmware runs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,7 +23,7 @@ pub fn judge(before: &Running, named: Option<&str>, now: &Running) -> Result<(),
     if banks && before.bank != now.bank {
         return Ok(());
     }
-    let is_named = named.is_some_and(|named| named == now.version);
+    let is_named = named.is_some_and(|named| names(named, &now.version));
     if before.version != now.version || (is_named && !banks) {
         return Ok(());
     }
@@ -57,6 +58,7 @@ mod tests {
             (("1", ""), Some("2"), ("1", ""), 9010),
             // The same version, flashed again.
             (("1", ""), Some("1"), ("1", ""), 0),
+            (("23.05", ""), Some("OpenWrt 23.05 r1-a"), ("23.05", ""), 0),
             (("1", "a"), None, ("1", "b"), 0),
             (("1", "a"), Some("1"), ("1", "a"), 9018),
             (("1", "a"), Some("2"), ("1", "a"), 9018),
