@@ -2,14 +2,15 @@
 
 use ureq::unversioned::transport::Buffers;
 
-/// Each of the two buffers, in bytes.
+/// Each of the two buffers of a session with an ACS, in bytes.
 pub const BUFFER: usize = 8 * 1024;
 /// The largest head of a response, in bytes.
 pub const MAX_HEAD: usize = 32 * 1024;
 
 /// Input and output of one connection.
-#[derive(Default)]
 pub struct Buffer {
+    /// How large they are when nothing is in them.
+    sizes: (usize, usize),
     input: Vec<u8>,
     consumed: usize,
     filled: usize,
@@ -18,6 +19,18 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// Buffers of so many bytes; they are made when they are used.
+    pub fn new(input: usize, output: usize) -> Buffer {
+        Buffer {
+            sizes: (input, output),
+            input: Vec::new(),
+            consumed: 0,
+            filled: 0,
+            output: Vec::new(),
+            progress: false,
+        }
+    }
+
     /// What came in and was not used yet.
     pub fn unconsumed(&self) -> &[u8] {
         self.input.get(self.consumed..self.filled).unwrap_or(&[])
@@ -31,12 +44,12 @@ impl Buffer {
             self.consumed = 0;
         }
         if self.input.len() - self.filled < wanted {
-            self.input.resize(self.filled + wanted.max(BUFFER), 0);
-        } else if self.filled == 0 && self.input.len() > BUFFER {
-            self.input.truncate(BUFFER);
+            self.input.resize(self.filled + wanted.max(self.sizes.0), 0);
+        } else if self.filled == 0 && self.input.len() > self.sizes.0 {
+            self.input.truncate(self.sizes.0);
             self.input.shrink_to_fit();
         }
-        self.output.resize(BUFFER, 0);
+        self.output.resize(self.sizes.1, 0);
     }
 
     /// Room for what comes in; never empty.
@@ -60,17 +73,20 @@ impl Buffer {
     }
 
     /// Makes the head one that the parser takes (T-17, T-18): interim responses are dropped,
-    /// folded lines unfolded, blanks before a colon put behind it. Called while a head is awaited.
-    pub fn tidy_head(&mut self) {
+    /// folded lines unfolded, blanks before a colon put behind it. Called while a head is awaited. Tells
+    /// whether `100 Continue` was among those that were dropped.
+    pub fn tidy_head(&mut self) -> bool {
+        let mut go = false;
         while let Some(end) = head_end(self.unconsumed()) {
             let head = self.unconsumed().get(..end).unwrap_or(&[]);
             if !is_interim(head) {
                 break;
             }
+            go |= head.trim_ascii_start().get(9..12) == Some(b"100");
             self.consumed += end;
         }
         let Some(text) = self.input.get_mut(self.consumed..self.filled) else {
-            return;
+            return go;
         };
         let end = head_end(text).unwrap_or(text.len());
         let head = text.get_mut(..end).unwrap_or_default();
@@ -88,6 +104,7 @@ impl Buffer {
             let blanks = line.iter().take(colon).rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
             line.swap(colon - blanks, colon); // no more blanks than stand before it
         }
+        go
     }
 }
 
@@ -121,7 +138,7 @@ pub fn is_interim(head: &[u8]) -> bool {
 
 impl Buffers for Buffer {
     fn output(&mut self) -> &mut [u8] {
-        self.output.resize(BUFFER, 0);
+        self.output.resize(self.sizes.1, 0);
         &mut self.output
     }
 
@@ -144,7 +161,7 @@ impl Buffers for Buffer {
 
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
         // never empty: a read of nothing would end the body
-        self.make_room(BUFFER / 2);
+        self.make_room(self.sizes.0 / 2);
         let tmp = self.input.get_mut(self.filled..).unwrap_or_default();
         (tmp, &mut self.output)
     }
@@ -159,7 +176,7 @@ mod tests {
     use super::*;
 
     fn tidied(text: &str) -> String {
-        let mut buffer = Buffer::default();
+        let mut buffer = Buffer::new(BUFFER, BUFFER);
         buffer.make_room(text.len());
         buffer.input.get_mut(..text.len()).expect("room").copy_from_slice(text.as_bytes());
         buffer.input_appended(text.len());
@@ -188,12 +205,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_word_to_go_on_is_told_and_dropped() {
+        for (text, go) in [
+            ("HTTP/1.1 100 Continue\r\nServer: x\r\n\r\n", true),
+            ("HTTP/1.1 103 E\r\n\r\n\r\nHTTP/1.1 100\r\n\r\nHTTP", true),
+            ("HTTP/1.1 103 Early\r\n\r\n", false),
+            ("HTTP/1.1 100 Cont", false),
+            ("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n", false),
+        ] {
+            let mut buffer = Buffer::new(BUFFER, BUFFER);
+            buffer.room().get_mut(..text.len()).expect("room").copy_from_slice(text.as_bytes());
+            buffer.input_appended(text.len());
+            assert_eq!(buffer.tidy_head(), go, "{text:?}");
+        }
+    }
+
     // Proves: T-18
     #[test]
     fn t18_parts_of_heads_wait() {
         let whole = "\r\nHTTP/1.1 200 OK\r\nContent-Length : 1\r\n\r\nx";
         let has = |text: &str| {
-            let mut buffer = Buffer::default();
+            let mut buffer = Buffer::new(BUFFER, BUFFER);
             buffer.make_room(text.len() + 1);
             buffer.input.get_mut(..text.len()).expect("room").copy_from_slice(text.as_bytes());
             buffer.input_appended(text.len());
@@ -209,7 +242,7 @@ mod tests {
 
     #[test]
     fn buffers_shift_and_shrink() {
-        let mut buffer = Buffer::default();
+        let mut buffer = Buffer::new(BUFFER, BUFFER);
         let length = buffer.input_append_buf().len();
         assert_eq!(length, BUFFER);
         buffer.input_appended(length);

@@ -1,4 +1,4 @@
-//! Connections to the ACS: name lookup, TCP, TLS, all within one deadline (T-39 to T-41).
+//! Connections to a server: name lookup, TCP, TLS, all within one deadline (T-39 to T-41).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -18,8 +18,10 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout};
 
-use super::client::{Error, Options, Reached};
-use super::line::{Line, Shared, after};
+use super::client::Options;
+use super::error::{Error, Reached};
+use super::line::Line;
+use super::shared::{Shared, after};
 use super::tls;
 use super::url::Url;
 
@@ -208,6 +210,7 @@ mod tests {
 
     use super::*;
     use crate::net::client::Timeouts;
+    use crate::net::shared::Bounds;
 
     // Proves: T-40, T-41
     #[test]
@@ -218,7 +221,7 @@ mod tests {
             TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port that is free again");
         let other_family = SocketAddr::new("::1".parse().expect("an address"), refused.port());
         let (_waker, wake) = UnixStream::pair().expect("a pair");
-        let shared = Arc::new(Shared::new(wake.into(), Timeouts::default()));
+        let shared = Arc::new(Shared::new(wake.into(), Timeouts::default(), Bounds::default()));
         let mut opener = Opener::new(&Options::default(), shared);
         let url = Url::parse("http://acs.example:7547/").expect("a URL");
         let list = vec![other_family, refused, good, refused];

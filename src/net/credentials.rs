@@ -3,11 +3,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::client::{Error, Options};
+use super::client::Options;
 use super::digest::{self, Answering, Challenge, MAX_CHALLENGES};
+use super::error::Error;
 use super::url::Url;
 
-/// How many challenges of one place are answered for one POST (S-18): a plain one, and a stale nonce
+/// How many challenges of one place are answered for one request (S-18): a plain one, and a stale nonce
 /// behind it. Beyond it the session fails. A redirect to another place begins anew, and of those
 /// there are few.
 pub const MAX_ANSWERS: u32 = 2;
@@ -29,8 +30,10 @@ pub struct Credentials {
     basic_over_http: bool,
     /// The origin that challenged us: nobody else gets an answer.
     answering: Option<(Url, Scheme)>,
+    /// The one place that may ask for them, when there is but one; and its host by https.
+    home: Option<Url>,
     cnonce: String,
-    /// Challenges answered for the present POST, at the present place.
+    /// Challenges answered for the present request, at the present place.
     answers: u32,
 }
 
@@ -38,7 +41,7 @@ impl Credentials {
     /// Refuses what a header cannot carry. `https` says how the session begins.
     pub fn new(options: &Options, https: bool) -> Result<Credentials, Error> {
         if !digest::is_speakable(&options.username) {
-            let text = "acs.username holds a character other than visible ASCII";
+            let text = "the user name holds a character other than visible ASCII";
             return Err(Error::Credentials(text.to_string()));
         }
         Ok(Credentials {
@@ -47,14 +50,21 @@ impl Credentials {
             clear: !https,
             basic_over_http: options.basic_over_http,
             answering: None,
+            home: None,
             cnonce: String::new(),
             answers: 0,
         })
     }
 
-    /// A new POST: it may be challenged again.
+    /// A new request: it may be challenged again.
     pub fn begin(&mut self) {
         self.answers = 0;
+    }
+
+    /// From now on only this place is answered, and the same host by https: whom it redirects to is nobody
+    /// whom the ACS named with these credentials.
+    pub fn keep_to(&mut self, home: Url) {
+        self.home = Some(home);
     }
 
     /// A new connection has a new cnonce (S-17).
@@ -67,13 +77,13 @@ impl Credentials {
         Ok(())
     }
 
-    /// The value of `Authorization` for a POST, once its origin has challenged us (S-13).
-    pub fn header(&mut self, url: &Url) -> Option<String> {
+    /// The value of `Authorization` for a request, once its origin has challenged us (S-13).
+    pub fn header(&mut self, url: &Url, method: &str) -> Option<String> {
         match &mut self.answering {
             Some((origin, scheme)) if origin.same_origin(url) => Some(match scheme {
                 Scheme::Basic(value) => value.clone(),
                 Scheme::Digest(answering) => {
-                    answering.authorization(&self.username, &self.password, "POST", &url.target)
+                    answering.authorization(&self.username, &self.password, method, &url.target)
                 }
             }),
             _ => None,
@@ -119,6 +129,12 @@ impl Credentials {
         self.answers += 1;
         if self.username.is_empty() && self.password.is_empty() {
             let text = format!("{} asks for credentials, and none are set", url.host);
+            return Err(Error::Authentication(text));
+        }
+        if let Some(home) = &self.home
+            && !(home.same_origin(url) || (home.host == url.host && url.https))
+        {
+            let text = format!("{} asks for credentials that are for {} alone", url.host, home.host);
             return Err(Error::Authentication(text));
         }
         let scheme = match strongest {

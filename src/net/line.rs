@@ -1,137 +1,27 @@
-//! One connection to the ACS as ureq sees it: plain TCP or TLS over a socket that never blocks.
+//! One connection to a server as ureq sees it: plain TCP or TLS over a socket that never blocks.
 //! Every wait is a `poll` on the socket and the wake descriptor, with the deadline of its phase.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 use rustls::ClientConnection;
 use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::buffer::{Buffer, MAX_HEAD, is_interim};
-use super::client::{Error, MAX_BODY, Reached, Timeouts};
+use super::error::{Error, Reached};
+use super::shared::{Shared, after};
 use super::tls;
 
-/// The most bytes taken in for one response: its body in whatever chunks, and its trailers; with TLS as
-/// they come, records without content included.
-const MAX_RESPONSE: usize = 8 * MAX_BODY;
 /// The most bytes taken in for a TLS handshake; a chain of certificates is a few thousand.
 const MAX_HANDSHAKE: usize = 512 * 1024;
-/// How long an ACS that has answered already may leave the rest of a request unread.
+/// How long a server that has answered already may leave the rest of a request unread.
 const UNREAD_GRACE: Duration = Duration::from_secs(1);
-
-/// What the client and its connections share: how to wait, and what happened.
-pub struct Shared {
-    /// Readable or closed: every wait ends.
-    pub wake: OwnedFd,
-    /// The deadlines.
-    pub timeouts: Timeouts,
-    /// When the session must be over.
-    pub end: Instant,
-    note: Mutex<Note>,
-    reached: Mutex<Reached>,
-}
-
-/// What a connection tells the client about the request under way.
-#[derive(Default)]
-pub struct Note {
-    /// Why it failed; ureq's own error says less.
-    pub failure: Option<Error>,
-    /// The connection broke, or was closed; no deadline, no refusal.
-    pub broken: bool,
-    /// Something of the response came in.
-    pub received: bool,
-    /// A connection is wanted and none is ready.
-    pub wanted: bool,
-    /// A connection that waits to be taken.
-    pub ready: Option<Line>,
-}
-
-impl Shared {
-    /// The session begins now.
-    pub fn new(wake: OwnedFd, timeouts: Timeouts) -> Shared {
-        Shared {
-            wake,
-            timeouts,
-            end: after(timeouts.session),
-            note: Mutex::default(),
-            reached: Mutex::default(),
-        }
-    }
-
-    /// The session came as far as this.
-    pub fn came(&self, place: Reached) {
-        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of several responses the last counts.
-        if place > *reached || matches!(place, Reached::Answered(_)) {
-            *reached = place;
-        }
-    }
-
-    /// How far the session came.
-    pub fn reached(&self) -> Reached {
-        *self.reached.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The note; one thread only ever takes it.
-    pub fn note(&self) -> MutexGuard<'_, Note> {
-        self.note.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the session may go on, without waiting.
-    pub fn check(&self) -> Result<(), Error> {
-        let mut fds = [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::ZERO) {
-            Ok(0) | Err(_) if Instant::now() >= self.end => Err(Error::Timeout("session")),
-            Ok(0) | Err(_) => Ok(()),
-            Ok(_) => Err(Error::Woken),
-        }
-    }
-
-    /// Waits for one of `events` on `fd`; `phase` names the deadline `until`.
-    pub fn wait(
-        &self,
-        fd: BorrowedFd<'_>,
-        events: PollFlags,
-        until: Instant,
-        phase: &'static str,
-    ) -> Result<PollFlags, Error> {
-        loop {
-            let now = Instant::now();
-            let left = until.min(self.end).saturating_duration_since(now);
-            // rounded up, so that the deadline has passed when poll says so
-            let left = i32::try_from(left.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
-            let mut fds = [PollFd::new(fd, events), PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            match poll(&mut fds, timeout) {
-                Ok(0) if Instant::now() >= self.end => return Err(Error::Timeout("session")),
-                Ok(0) if Instant::now() >= until => return Err(Error::Timeout(phase)),
-                Ok(0) | Err(Errno::EINTR) => continue,
-                Ok(_) => {}
-                Err(e) => return Err(Error::Broken(format!("poll: {}", e.desc()))),
-            }
-            let [socket, wake] = &fds;
-            if wake.any() != Some(false) {
-                return Err(Error::Woken);
-            }
-            if let Some(events) = socket.revents().filter(|e| !e.is_empty()) {
-                return Ok(events);
-            }
-        }
-    }
-}
-
-/// A deadline from now; one that cannot be told is a year away.
-pub fn after(wait: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(365 * 86_400)) // a year fits any clock
-}
 
 /// A connection. Dropping it closes it, after a word of goodbye where there is TLS.
 pub struct Line {
@@ -141,23 +31,23 @@ pub struct Line {
     host: String,
     buffer: Buffer,
     /// Bytes taken in for the present response.
-    taken: usize,
+    taken: u64,
     /// Some came in while the request was still being sent.
     early: bool,
-    /// The ACS answered without reading the whole request: what is left of it is not sent, and the
+    /// The server answered without reading the whole request: what is left of it is not sent, and the
     /// connection is not used again.
     given_up: bool,
-    shared: std::sync::Arc<Shared>,
+    shared: Arc<Shared>,
 }
 
 impl Line {
     /// A connected socket, non-blocking.
-    pub fn new(socket: TcpStream, host: &str, shared: std::sync::Arc<Shared>) -> Line {
+    pub fn new(socket: TcpStream, host: &str, shared: Arc<Shared>) -> Line {
         Line {
             socket,
             tls: None,
             host: host.to_string(),
-            buffer: Buffer::default(),
+            buffer: Buffer::new(shared.bounds.input, shared.bounds.output),
             taken: 0,
             early: false,
             given_up: false,
@@ -238,6 +128,7 @@ impl Line {
             let text = "a head, or a line between chunks, above 32 KiB";
             return Err(Trouble::Fatal(Error::TooLarge(text.to_string())));
         }
+        let most = self.shared.bounds.response;
         let room = self.buffer.room();
         let amount = match &mut self.tls {
             None => self.socket.read(room)?,
@@ -252,8 +143,8 @@ impl Line {
                 }
                 flush(tls, &mut self.socket)?;
                 // Records without content give nothing to read, and must have an end all the same.
-                self.taken = self.taken.saturating_add(tls.read_tls(&mut self.socket)?);
-                within(self.taken)?;
+                self.taken = self.taken.saturating_add(tls.read_tls(&mut self.socket)? as u64);
+                within(self.taken, most)?;
                 if let Err(e) = tls.process_new_packets() {
                     let _ = tls.write_tls(&mut self.socket); // the alert, as far as it goes
                     return Err(Trouble::Fatal(Error::Tls(tls::explain(&self.host, &e))));
@@ -262,8 +153,8 @@ impl Line {
         };
         self.buffer.input_appended(amount);
         if self.tls.is_none() {
-            self.taken = self.taken.saturating_add(amount);
-            within(self.taken)?;
+            self.taken = self.taken.saturating_add(amount as u64);
+            within(self.taken, most)?;
         }
         if amount > 0 {
             self.shared.note().received = true;
@@ -287,6 +178,11 @@ impl Line {
         }
     }
 
+    fn give_up(&mut self, given_up: bool) {
+        self.given_up = given_up;
+        self.shared.note().given_up = given_up;
+    }
+
     /// Whether encrypted bytes are still to be sent.
     fn is_backed_up(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
@@ -308,9 +204,9 @@ impl Line {
                 }
                 Err(Trouble::Wait) => {}
                 Err(Trouble::Broken(text)) => {
-                    // An ACS may answer, and close, before it has read the whole request.
+                    // A server may answer, and close, before it has read the whole request.
                     self.early |= matches!(self.take_in(), Ok(1..));
-                    self.given_up = self.early;
+                    self.give_up(self.early);
                     return match self.early {
                         true => Ok(()),
                         false => Err(Trouble::Broken(text)),
@@ -321,7 +217,7 @@ impl Line {
             if self.has_answer() {
                 let patience = *answered.get_or_insert_with(|| after(UNREAD_GRACE));
                 if Instant::now() >= patience {
-                    self.given_up = true;
+                    self.give_up(true);
                     return Ok(());
                 }
             }
@@ -385,6 +281,35 @@ impl Line {
         }
     }
 
+    /// Waits for the word that a body is wanted, or for an answer without it (`Expect: 100-continue`): false
+    /// when neither came in time, or the word did. What is interim is dropped, with whatever headers it has.
+    fn receive_go(&mut self, until: Instant) -> Result<bool, Trouble> {
+        const PHASE: &str = "waiting for 100 Continue";
+        loop {
+            self.shared.check().map_err(Trouble::Fatal)?;
+            match self.take_in() {
+                Ok(0) => return Err(Trouble::closed()),
+                Ok(_) => {
+                    let go = self.buffer.tidy_head();
+                    if self.buffer.has_head() && !self.buffer.unconsumed().is_empty() {
+                        self.early = true;
+                        return Ok(true);
+                    }
+                    if go {
+                        return Ok(false);
+                    }
+                }
+                Err(Trouble::Wait) => {
+                    match self.shared.wait(self.socket.as_fd(), PollFlags::POLLIN, until, PHASE) {
+                        Err(Error::Timeout(PHASE)) => return Ok(false),
+                        other => other.map_err(Trouble::Fatal)?,
+                    };
+                }
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
     /// Leaves the reason in the note, and gives ureq an error of its own kind.
     fn fail(&self, trouble: Trouble) -> ureq::Error {
         let mut note = self.shared.note();
@@ -410,7 +335,7 @@ enum Trouble {
 
 impl Trouble {
     fn closed() -> Trouble {
-        Trouble::Broken("the ACS closed the connection".to_string())
+        Trouble::Broken("the server closed the connection".to_string())
     }
 }
 
@@ -424,8 +349,8 @@ impl From<io::Error> for Trouble {
 }
 
 /// Judges the bytes that were taken in for a response.
-fn within(taken: usize) -> Result<(), Trouble> {
-    match taken > MAX_RESPONSE {
+fn within(taken: u64, most: u64) -> Result<(), Trouble> {
+    match taken > most {
         true => Err(Trouble::Fatal(Error::TooLarge("a response that does not end".to_string()))),
         false => Ok(()),
     }
@@ -452,6 +377,13 @@ impl Transport for Line {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        if timeout.reason == Timeout::Await100 {
+            return match self.receive_go(after(*timeout.after)) {
+                Ok(true) => Ok(true),
+                Ok(false) => Err(ureq::Error::Timeout(Timeout::Await100)),
+                Err(trouble) => Err(self.fail(trouble)),
+            };
+        }
         let is_head = timeout.reason == Timeout::RecvResponse;
         if std::mem::take(&mut self.early) {
             self.buffer.tidy_head();

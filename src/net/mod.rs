@@ -1,4 +1,4 @@
-//! Sockets: the client of an ACS session and the listener for connection requests.
+//! Sockets: the client of an ACS session, transfers of files, and the listener for connection requests.
 mod buffer;
 pub mod client;
 pub mod coding;
@@ -7,7 +7,11 @@ mod connector;
 pub mod cookies;
 mod credentials;
 pub mod digest;
+mod error;
+mod exchange;
 mod line;
+mod shared;
 pub mod source;
 pub mod tls;
+pub mod transfer;
 pub mod url;

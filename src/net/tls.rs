@@ -12,7 +12,8 @@ use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
-use super::client::{Error, Options};
+use super::client::Options;
+use super::error::Error;
 
 /// The most dates that are tried while the clock is not set; a chain has no more certificates.
 const MAX_DATES: usize = 16;

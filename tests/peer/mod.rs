@@ -65,7 +65,7 @@ impl Request {
             realm: get("realm"),
             password: "p",
             nonce: get("nonce"),
-            method: "POST",
+            method: self.line().split(' ').next().expect("a method"),
             uri: self.line().split(' ').nth(1).expect("a target"),
             cnonce: get("cnonce"),
             nc: a.get("nc"),
