@@ -11,13 +11,28 @@ mod acs;
 #[allow(dead_code)]
 #[path = "../tests/daemon/mod.rs"]
 mod daemon;
+#[path = "../tests/files/mod.rs"]
+mod files;
 
-use acs::{Acs, Fault, Options, Session};
+use acs::{Acs, Fault, Options, Session, Transfer};
 use daemon::Daemon;
+use files::{Files, Manner};
+use std::fs;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The key that images of this device are signed with, as `usign` and `signify` write it.
+const VENDOR_KEY: &str = "RWQTaY96AKG0RajS5qqHfA81FOfNvVNaLGue99YhKsw/tt/PAjSwaNw3";
+/// What it says of the image below; its secret half is not kept.
+const SIGNATURE: &str = "untrusted comment: signed by the quickstart's vendor\n\
+    RWQTaY96AKG0RYSTz0enz6NHRF6e2QXqXQC9voEFxhdf+hlJL3Vl9Wx+FFGcQ083L5mmnL35XCD4GbaeJcqJ3H1KlsYWW7nndQs=\n";
+const IMAGE_SHA256: &str = "95582bba68136286e4c0b25238702371464ca981f0a288896a839eddb93c5d53";
+/// In place of a flash: writes down what it was given, and has the next boot say another version.
+const RECORDER: &str = "cp \"$1\" \"$2/flashed.new\"\n\
+    sed 's/^software_version = .*/software_version = \"2.0.0\"/' \"$2/cwmpd.toml\" > \"$2/new.toml\"\n\
+    mv \"$2/new.toml\" \"$2/cwmpd.toml\"\n\
+    mv \"$2/flashed.new\" \"$2/flashed\"\n";
 const PROVISIONING_CODE: &str = "Device.DeviceInfo.ProvisioningCode";
 
 fn main() -> ExitCode {
@@ -44,6 +59,15 @@ fn tell(what: impl std::fmt::Display) {
     println!("   {what}");
 }
 
+/// A small image, the same each time: it is signed.
+fn image() -> Vec<u8> {
+    let mut text = "cwmpd quickstart image, version 2.0.0\n".to_string();
+    for n in 0..400 {
+        text += &format!("block {n:04}: all of this is what a router would flash\n");
+    }
+    text.into_bytes()
+}
+
 fn events(session: &Session) -> String {
     session.inform.codes().join(", ")
 }
@@ -55,9 +79,19 @@ fn story() -> Result<(), Fault> {
     let acs = Acs::start(Options::default());
     let this_program = std::env::current_exe().expect("the path of this program");
     let first_values = format!("url = \"{}\"\nperiodic_inform_interval = 3600", acs.url());
-    let door =
-        "[connection_request]\nlisten = \"127.0.0.1:0\"\nusername = \"acs\"\npassword = \"quickstart\"";
-    let mut agent = Daemon::new(this_program, "quickstart", &first_values, door);
+    let mut agent = Daemon::new(this_program, "quickstart", &first_values, "");
+    let folder = agent.folder.0.display().to_string();
+    fs::write(format!("{folder}/recorder"), RECORDER).expect("a script");
+    agent.configure(
+        &first_values,
+        &format!(
+            "[device]\nsoftware_version = \"1.0.0\"\n\
+             [connection_request]\nlisten = \"127.0.0.1:0\"\nusername = \"acs\"\npassword = \"quickstart\"\n\
+             [transfer]\ntrusted_keys = [\"{VENDOR_KEY}\"]\n\
+             [commands]\nreboot = []\nfactory_reset = []\n\
+             firmware_apply = [\"sh\", \"{folder}/recorder\", \"{{file}}\", \"{folder}\"]"
+        ),
+    );
     let since = Instant::now();
     agent.start();
     let mut session = acs.next_session(PATIENCE);
@@ -154,12 +188,56 @@ fn story() -> Result<(), Fault> {
     }
     session.end();
 
-    step(7, "The agent says how it goes: cwmpd status");
+    step(7, "Firmware: Download, verified, flashed, booted, and told");
+    firmware(&acs, &mut agent, &folder)?;
+
+    step(8, "The agent says how it goes: cwmpd status");
     agent.wait_for("end of the session", || agent.ask(&["status"]).contains("1 BOOT"));
     for line in agent.ask(&["status"]).lines() {
         tell(line);
     }
     let took = agent.stop();
     println!("\nSIGTERM: ended in {} ms. That was the story.", took.as_millis());
+    Ok(())
+}
+
+/// The ACS has a new image, and the agent makes use of it.
+fn firmware(acs: &Acs, agent: &mut Daemon, folder: &str) -> Result<(), Fault> {
+    let files = Files::start();
+    let image = image();
+    let url = files.put("/image", &*image);
+    files.put("/image.sig", SIGNATURE);
+    files.always("/image", Manner::Gate(image.len() as u64 / 2));
+    agent.ask(&["inform"]);
+    let mut session = acs.next_session(PATIENCE);
+    let url = format!("{url}#sha256={IMAGE_SHA256}");
+    let download = Transfer::new("upgrade-1", "1 Firmware Upgrade Image", &url);
+    session.download(&download)?;
+    tell(format!("Download, CommandKey upgrade-1: Status 1; {} bytes, SHA-256 in the URL", image.len()));
+    session.end();
+    files.wait_at_gate("/image", PATIENCE);
+    let half = format!("{} bytes", image.len() / 2);
+    tell(format!("the file server holds it at {half}; cwmpd transfers:"));
+    for line in agent.ask(&["transfers"]).lines() {
+        tell(format!("  {line}"));
+    }
+    files.open("/image");
+    agent.wait_for("flashed image", || fs::metadata(format!("{folder}/flashed")).is_ok());
+    let same = fs::read(format!("{folder}/flashed")).is_ok_and(|flashed| flashed == image);
+    tell(format!("length, hash and signature were good; firmware_apply was given the same bytes: {same}"));
+    agent.reboot();
+    tell("the device boots the new image");
+    agent.start();
+    let mut session = acs.next_session(PATIENCE);
+    tell(format!("Inform: {}", events(&session)));
+    let version = session.inform.value("Device.DeviceInfo.SoftwareVersion").unwrap_or_default();
+    tell(format!("Device.DeviceInfo.SoftwareVersion = {version}"));
+    for told in session.completes() {
+        tell(format!(
+            "TransferComplete: CommandKey {}, FaultCode {}{}, {} to {}",
+            told.command_key, told.code, told.text, told.start_time, told.complete_time
+        ));
+    }
+    session.end();
     Ok(())
 }

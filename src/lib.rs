@@ -1,7 +1,7 @@
 //! cwmpd, a TR-069 (CWMP) agent: the rooms of the house, from the top to the ground.
 //! A room imports only from rooms below it; `ARCHITECTURE.md` gives the reasons.
 
-// Words of the command line: `run get set add del names inform status check`.
+// Words of the command line: `run get set add del names inform status check verify`.
 pub mod cli;
 
 // The running daemon: engine (tree, journal, session), reactor (poll loop), wire (one ACS session).
@@ -9,6 +9,9 @@ pub mod agent;
 
 // Log lines: to stderr with their time, or to syslog.
 pub mod logging;
+
+// What a transfer does to files of this device: verified, then made use of.
+pub mod transfer;
 
 // The configuration file: names, defaults, and errors that cite file and line.
 pub mod config;

@@ -68,7 +68,7 @@ fn version_and_help() {
     assert_eq!((version.status.code(), out(&version).as_str()), (Some(0), "cwmpd 0.1.0\n"));
     let help = cwmpd(none, &["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for word in ["run", "get", "set", "add", "del", "names", "inform", "status", "check"] {
+    for word in ["run", "get", "set", "add", "del", "names", "inform", "status", "check", "verify"] {
         assert!(out(&help).contains(&format!("cwmpd {word}")), "{word}");
     }
 }
@@ -114,6 +114,22 @@ fn check_cites_a_bad_overlay() {
     std::fs::write(&overlay, "[\"Device.X_CWMPD_A.\"]\nLevel = { type = \"int\", const = \"1\" }\n").unwrap();
     let output = cwmpd(&config, &["check"]);
     assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+}
+
+/// A key that is none would make every image one that nobody trusts.
+#[test]
+fn check_reads_the_trusted_keys() {
+    let scratch = Scratch::new("keys");
+    let key = scratch.0.join("build.pub");
+    let config = scratch.config(&format!("[transfer]\ntrusted_keys = [{key:?}]\n"));
+    for (text, said) in [(None, "cannot be read"), (Some("no key\n"), "the key file")] {
+        if let Some(text) = text {
+            std::fs::write(&key, text).unwrap();
+        }
+        let output = cwmpd(&config, &["check"]);
+        assert_eq!(output.status.code(), Some(3), "{}", out(&output));
+        assert!(out(&output).contains(said) && out(&output).contains("build.pub"), "{}", out(&output));
+    }
 }
 
 #[test]
@@ -257,4 +273,51 @@ fn a_closed_pipe_ends_quietly() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""));
     daemon.join().unwrap();
+}
+
+/// An image that OpenWrt's tools signed, as those who build one would ask.
+// Proves: X-15
+#[test]
+fn verify_says_what_the_agent_would_say() {
+    let scratch = Scratch::new("verify");
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images");
+    let keys = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|n| format!("\"{}\"", images.join(n).display())).collect();
+        scratch.config(&format!("[transfer]\ntrusted_keys = [{}]", names.join(", ")))
+    };
+    let image = |name: &str| images.join(name).to_str().unwrap().to_owned();
+    let config = keys(&["other.pub", "root.pub"]);
+    let output = cwmpd(&config, &["verify", &image("signed.img")]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let said = out(&output);
+    let hash = said.strip_prefix("#sha256=").and_then(|rest| rest.split_once('\n')).expect(&said);
+    assert_eq!(
+        (hash.0.len(), hash.1),
+        (64, "signed by 8669247b129cfcf2\nversion 23.05.2 r23630-842932a63d\n")
+    );
+    // The signature beside it is found, or named.
+    let output = cwmpd(&config, &["verify", &image("plain.img"), "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!((&report["ok"], &report["signed_by"]), (&true.into(), &"8669247b129cfcf2".into()));
+    let signify = [&image("plain.img"), &image("plain.img.signify")];
+    let output = cwmpd(&config, &["verify", signify[0], signify[1]]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains(": 9019 the image is refused: the signature beside it is by key "));
+    let output = cwmpd(&keys(&["signify.pub"]), &["verify", signify[0], signify[1]]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let output = cwmpd(&keys(&["other.pub"]), &["verify", &image("signed.img"), "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!((output.status.code(), &report["code"]), (Some(1), &9019.into()));
+    // Whoever trusts nobody is told so.
+    let output = cwmpd(&scratch.config(""), &["verify", &image("signed.img")]);
+    assert!(out(&output).contains("signatures are not checked"), "{}", out(&output));
+    for words in [&["verify", "/no/such/image"][..], &["verify", &image("plain.img"), "/no/such/signature"]] {
+        let output = cwmpd(&config, words);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).starts_with("cwmpd: /no/such/"), "{}", err(&output));
+    }
+    // What no key can be read from is a wrong configuration, not a configuration without keys.
+    let output = cwmpd(&keys(&["plain.img"]), &["verify", &image("plain.img")]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(err(&output).contains("plain.img is no public key"), "{}", err(&output));
 }

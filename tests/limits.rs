@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where peers, disks, scripts and administrators are read. Every `const MAX_…` below them is a limit.
-const ROOMS: [&str; 10] = [
+const ROOMS: [&str; 13] = [
     "src/soap",
     "src/net",
     "src/state",
@@ -15,9 +15,12 @@ const ROOMS: [&str; 10] = [
     "src/cwmp",
     "src/config",
     "src/model",
+    "src/transfer",
     "src/handlers/exec",
     "src/handlers/exec.rs",
+    "src/handlers/firmware.rs",
     "src/sys/child.rs",
+    "src/sys/command.rs",
 ];
 
 fn here(path: &str) -> PathBuf {

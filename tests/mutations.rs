@@ -144,6 +144,7 @@ targets! {
     control 5_000;
     exec_answer 5_000;
     config 8_000;
+    image 4_000;
 }
 
 /// Each target has a test here, a file for the fuzzer, and a place in its manifest.

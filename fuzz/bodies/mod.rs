@@ -7,6 +7,7 @@
 
 mod authentication;
 mod http;
+mod image;
 mod local;
 mod model;
 mod tree;
@@ -14,6 +15,7 @@ mod xml;
 
 pub use authentication::{connection_request, digest_answer, digest_challenge, request_head};
 pub use http::{coding, response, set_cookie, url};
+pub use image::image;
 pub use local::{config, control, exec_answer, journal, records};
 pub use model::{overlay, path, value};
 pub use tree::tree;

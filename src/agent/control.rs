@@ -25,7 +25,7 @@ const MAX_ANSWER: usize = 8 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is asked.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Request {
     /// Values; answered by [`Line::Value`]s.
@@ -56,10 +56,61 @@ pub enum Request {
         #[serde(default)]
         next_level: bool,
     },
+    /// A transfer that a person at the device asks for.
+    Transfer {
+        /// The device's file goes out, else one comes in.
+        upload: bool,
+        /// As in Download or Upload.
+        file_type: String,
+        /// Absolute.
+        url: String,
+        /// For the file server.
+        #[serde(default)]
+        username: String,
+        /// For the file server.
+        #[serde(default)]
+        password: String,
+    },
+    /// The ACS is to be asked for a Download (A.4.2.2).
+    RequestDownload {
+        /// FileType.
+        file_type: String,
+        /// FileTypeArg: name and value.
+        arguments: Vec<(String, String)>,
+    },
+    /// A person lets transfers begin whose window wants that.
+    Confirm {
+        /// CommandKey, or `#` and the number.
+        key: String,
+    },
+    /// Takes transfers back that have not begun to change anything.
+    Cancel {
+        /// CommandKey, or `#` and the number.
+        key: String,
+    },
     /// Starts a session with the ACS as soon as can be.
     Inform,
     /// How it goes; answered by [`Line::Status`].
     Status,
+}
+
+impl fmt::Debug for Request {
+    /// The operation alone: a request may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Request::Get { .. } => "get",
+            Request::Set { .. } => "set",
+            Request::Add { .. } => "add",
+            Request::Del { .. } => "del",
+            Request::Names { .. } => "names",
+            Request::Transfer { .. } => "transfer",
+            Request::RequestDownload { .. } => "requestdownload",
+            Request::Confirm { .. } => "confirm",
+            Request::Cancel { .. } => "cancel",
+            Request::Inform => "inform",
+            Request::Status => "status",
+        })
+    }
 }
 
 impl Request {
@@ -299,6 +350,8 @@ pub struct StatusReport {
     pub next_heartbeat: Option<NextReport>,
     /// The reboot that DelayReboot or ScheduleReboot asks for.
     pub next_reboot: Option<RebootReport>,
+    /// Transfers that wait, run, or have ended and were not told yet.
+    pub transfers: Vec<TransferReport>,
     /// Events not yet delivered: code, and CommandKey when it has one.
     pub pending_events: Vec<(String, String)>,
     /// ManagementServer.ConnectionRequestURL; `None` while there is no listener.
@@ -362,6 +415,34 @@ pub struct TrialReport {
     pub seconds_left: u32,
     /// What failed since was not its fault: it stands until the ACS answers.
     pub standing: bool,
+}
+
+/// A transfer. Never holds its credentials.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TransferReport {
+    /// What `cwmpd transfers cancel` takes as `#number`.
+    pub number: u32,
+    /// Empty for one that was asked for at the device.
+    pub command_key: String,
+    /// `Download`, `ScheduleDownload`, `Upload`, or with `local` before it.
+    pub method: String,
+    /// FileType.
+    pub file_type: String,
+    /// Without query and fragment.
+    pub url: String,
+    /// `queued`, `fetching`, `fetched`, `verified`, `applying`, `done`; `sending` for an upload.
+    pub step: String,
+    /// What it waits for, or how it ended, in words.
+    pub note: String,
+    /// Bytes that went over the wire.
+    pub bytes: u64,
+    /// Bytes that there are; 0 for unknown.
+    pub total: u64,
+    /// Seconds until it may begin; 0 when nothing but others is before it.
+    pub seconds: u64,
+    /// FaultCode; 0 unless it has failed.
+    pub fault: u16,
 }
 
 /// A change that was put back. Names, never values.

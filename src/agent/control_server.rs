@@ -4,6 +4,7 @@
 
 use super::Message;
 use super::control::{Line, Request, StatusReport};
+use crate::net::transfer::Meter;
 use nix::sys::stat::{Mode, umask};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -25,7 +26,8 @@ const STACK: usize = 128 * 1024;
 
 /// The last snapshot of the agent's state and when it was made, written by the engine and read by any
 /// number of shells.
-pub type Snapshot = Arc<Mutex<(Instant, StatusReport)>>;
+/// Beside it what shows how far the transfer of a number is, which no message tells.
+pub type Snapshot = Arc<Mutex<(Instant, StatusReport, Option<(u32, Arc<Meter>)>)>>;
 
 /// How long no connection is taken after the system refused one (out of descriptors or threads).
 const PAUSE: Duration = Duration::from_secs(1);
@@ -148,19 +150,29 @@ fn serve(stream: &UnixStream, engine: &Sender<Message>, snapshot: &Snapshot) -> 
     };
     if matches!(request, Request::Status) {
         let look = || snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-        let (mut made, mut report) = look();
+        let (mut made, mut report, mut meter) = look();
         if report.version.is_empty() {
             // Nothing was published yet: the engine answers its first message when it has.
             let (reply, begun) = sync_channel(1);
             let _ = engine.send(Message::Control(Request::Status, reply));
             let _ = begun.recv();
-            (made, report) = look();
+            (made, report, meter) = look();
         }
         // The engine may have slept for hours since.
         let since = made.elapsed().as_secs();
         report.uptime = report.uptime.saturating_add(since);
         if let Some(next) = &mut report.next_session {
             next.seconds = next.seconds.saturating_sub(since);
+        }
+        if let Some((number, meter)) = meter
+            && let Some(transfer) = report.transfers.iter_mut().find(|t| t.number == number)
+        {
+            let amounts = meter.read();
+            transfer.bytes = amounts.done;
+            transfer.total = amounts.expected.unwrap_or(transfer.total);
+        }
+        for transfer in &mut report.transfers {
+            transfer.seconds = transfer.seconds.saturating_sub(since);
         }
         Line::Status { status: Box::new(report) }.write(&mut out)?;
         return Line::ok().write(&mut out);

@@ -3,38 +3,32 @@
 
 use super::acs::Refusal;
 use super::answer::{First, Rendering};
-use super::bells::{Cause, Rings};
+use super::bells::Rings;
 use super::compression::Compression;
 use super::control::{Request, SessionReport};
 use super::control_server::{ReplyTo, Snapshot};
+use super::door::Door;
 use super::following::Following;
 use super::host::Core;
 use super::reactor::{Mailbox, Task};
 use super::settings::Settings;
+use super::transfers::shown;
 use super::wire::{Event, Order, Wire};
-use super::{Message, boot, serving, start, status};
-use crate::config::{Config, Listen};
+use super::{Message, serving, start, status};
+use crate::config::Config;
 use crate::cwmp::events;
 use crate::cwmp::session::{Incoming, Outgoing, Session};
 use crate::cwmp::trigger::{self, Calls, Trigger};
-use crate::model::tree::{Bells, Selection};
+use crate::model::tree::Selection;
 use crate::net::client::{Error, Reached};
-use crate::net::connection_request::Listener;
-use crate::net::source;
 use crate::state::journal::Journal;
 use crate::sys::clock::{self, Now};
-use crate::sys::netlink::events::topic;
-use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 /// Notes kept for `status`; older ones are in the log.
 const MAX_NOTES: usize = 16;
-
-/// How long a device may take to go down after its reboot command ended well.
-const GOING_DOWN: Duration = Duration::from_secs(60);
 
 /// What the engine is made of.
 pub struct Parts {
@@ -48,7 +42,7 @@ pub struct Parts {
 }
 
 /// A session under way.
-struct Active {
+pub(super) struct Active {
     id: u32,
     wire: Wire,
     machine: Session,
@@ -56,14 +50,6 @@ struct Active {
     started: Now,
     /// The events it set out to tell.
     events: Vec<String>,
-}
-
-/// Where connection requests are taken.
-pub struct Door {
-    /// The address in force.
-    pub address: Option<SocketAddr>,
-    /// The random path, kept across restarts.
-    pub path: String,
 }
 
 /// The engine.
@@ -75,7 +61,7 @@ pub struct Engine {
     pub notes: Vec<String>,
     pub overlay_problems: Vec<String>,
     pub compression: Compression,
-    following: Following,
+    pub(super) following: Following,
     /// Answers to shells that were begun, by number.
     pub walks: Vec<(u32, Selection)>,
     /// The number of the last of them.
@@ -84,17 +70,17 @@ pub struct Engine {
     /// one moment (R-GPV-10). No more than there are connections.
     waiting: Vec<(Request, ReplyTo)>,
     config_path: PathBuf,
-    own: Sender<Message>,
-    mailbox: Mailbox,
+    pub(super) own: Sender<Message>,
+    pub(super) mailbox: Mailbox,
     snapshot: Snapshot,
-    session: Option<Active>,
+    pub(super) session: Option<Active>,
     sessions: u32,
     /// Something asks for a session now, whatever the retry wait says (CR-20).
     kicked: bool,
     /// When what is watched is looked at.
-    rings: Rings,
+    pub(super) rings: Rings,
     /// No session before this: a reboot was started.
-    held_until: Option<Duration>,
+    pub(super) held_until: Option<Duration>,
 }
 
 /// Why the engine stopped.
@@ -147,14 +133,15 @@ impl Engine {
     fn serve(&mut self, inbox: &Receiver<Message>) -> Ended {
         loop {
             // Also at the start: what the last process promised is done before anything else.
-            if self.session.is_none() && self.core.reset_due && self.reset() {
+            let stays = self.session.is_some() || self.core.transfers.is_applying();
+            if !stays && self.core.reset_due && self.reset() {
                 return Ended::Reset;
             }
             let now = clock::now();
             if self.session.is_none() && self.core.take_due_reboots(now) {
                 self.rings.at_once(now.mono);
             }
-            if self.session.is_none() && self.core.reboot_due {
+            if !stays && self.core.reboot_due {
                 self.reboot();
             }
             let wait = self.turn();
@@ -164,13 +151,14 @@ impl Engine {
             };
             match message {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                    self.stop();
+                    self.stop(inbox);
                     return Ended::Stop;
                 }
                 Ok(Message::ConnectionRequest) => self.called(),
                 Ok(Message::Rung) => self.rings.heard(clock::now().mono),
                 Ok(Message::Reload) => self.reload(),
                 Ok(Message::Wire(id, event)) => self.heard(id, event),
+                Ok(Message::Transfer(run, event)) => self.core.transfer_heard(run, event),
                 Ok(Message::Control(request, reply)) if self.is_rendering() && request.changes() => {
                     self.waiting.push((request, reply));
                 }
@@ -199,10 +187,11 @@ impl Engine {
             self.put_back_failed(now);
         }
         // What becomes due while a session runs waits for its end.
-        let mut next = [None; 5];
+        let mut next = [None; 6];
         if self.session.is_none() {
             next[0] = self.core.reboots.next(now);
         }
+        next[5] = self.transfers_turn(now);
         if self.core.settings.enable_cwmp {
             let due = self.core.schedule.take_due(now);
             if due.heartbeat {
@@ -219,7 +208,7 @@ impl Engine {
                 self.core.keep_records();
             }
             let held = self.held_until.filter(|until| now.mono < *until);
-            if self.session.is_none() && held.is_none() {
+            if self.session.is_none() && held.is_none() && !self.core.transfers.hold() {
                 self.sweep_if_due(now);
                 let (core, calls) = (&self.core, self.calls());
                 match trigger::now(&core.queue, &core.schedule, calls, now) {
@@ -229,8 +218,9 @@ impl Engine {
             }
             // While a session runs its retry wait is over; what waits for the end of something is not to
             // wake the engine before that.
-            let sweep = self.rings.next().filter(|_| self.session.is_none() && held.is_none());
-            next[2..].copy_from_slice(&[self.core.schedule.next(), held, sweep]);
+            let free = self.session.is_none() && held.is_none() && !self.core.transfers.hold();
+            let sweep = self.rings.next().filter(|_| free);
+            next[2..5].copy_from_slice(&[self.core.schedule.next(), held, sweep]);
         }
         let wait = next.into_iter().flatten().min();
         let wait = wait.map(|at| at.saturating_sub(now.mono).max(Duration::from_millis(1)));
@@ -244,70 +234,6 @@ impl Engine {
     /// Whether an answer to the ACS is being read piece by piece.
     fn is_rendering(&self) -> bool {
         self.session.as_ref().and_then(|s| s.rendering.as_ref()).is_some_and(|r| !r.is_finished())
-    }
-
-    fn sweep_if_due(&mut self, now: Now) {
-        let Some(cause) = self.rings.take(now.mono) else { return };
-        log::debug!("what is watched is compared: {cause:?}");
-        // Listened first, looked then: what happens in between rings.
-        self.listen();
-        self.follow();
-        self.sweep();
-        if cause == Cause::Told {
-            let bells = self.bells();
-            if self.rings.want(bells) {
-                self.listen();
-                self.rings.at_once(now.mono);
-            }
-        }
-        self.rings.swept(now.mono);
-    }
-
-    /// Moves the connection-request port when the ACS is reached by another address than before.
-    fn follow(&mut self) {
-        let config = &self.core.config;
-        if config.connection_request.listen != Listen::Auto {
-            self.following = Following::default();
-        }
-        let interface = config.acs.bind_interface.as_deref();
-        let toward = |acs| source::toward(acs, interface);
-        if let Some(local) = self.following.look(self.core.local, toward) {
-            log::info!("the ACS is reached by {local} now");
-            self.open_door(Some(local));
-        }
-    }
-
-    /// What to listen to: what is watched, and the address by which the ACS is reached.
-    fn bells(&mut self) -> Bells {
-        let mut bells = self.core.tree.bells();
-        if self.following.is_on() {
-            bells.kernel |= topic::ADDRESS | topic::ROUTE;
-        }
-        bells
-    }
-
-    fn listen(&mut self) {
-        if let Some(bells) = self.rings.listen(&self.core.config.root) {
-            self.mailbox.send(Task::Bells(bells));
-        }
-    }
-
-    /// Somebody has changed something through the agent.
-    pub fn ring(&mut self) {
-        self.rings.changed(clock::now().mono);
-    }
-
-    /// Compares what is actively watched; a change asks for a session (N-3).
-    pub fn sweep(&mut self) {
-        self.core.tree.begin_rpc();
-        if self.core.tree.sweep() {
-            self.core.queue.add(events::VALUE_CHANGE, "");
-        } else if self.core.queue.contains(events::VALUE_CHANGE) && !self.core.tree.has_changed() {
-            // What had changed is as it was, or was told by a process that was killed before it
-            // could say so: there is nothing to tell (V-13).
-            self.core.queue.remove(events::VALUE_CHANGE);
-        }
-        self.core.keep_records();
     }
 
     fn begin(&mut self, now: Now, trigger: Trigger) {
@@ -454,10 +380,14 @@ impl Engine {
         self.core.informed.clear();
         // Neither good nor bad news about what others have to tell (V-22).
         let heartbeat = std::mem::take(&mut self.core.heartbeat);
+        if answered && !heartbeat {
+            self.core.session_told();
+        }
         match failed {
             None => {
                 self.core.queue.end_session();
                 if !heartbeat {
+                    self.core.prove_health(now);
                     self.core.owed = false;
                     self.core.schedule.session_succeeded(now);
                 }
@@ -526,46 +456,6 @@ impl Engine {
         self.open_door(None);
     }
 
-    /// Opens, moves or closes the connection-request port (CR-14, CR-18); `local` is the address by
-    /// which the ACS is reached, when it is known anew.
-    fn open_door(&mut self, local: Option<IpAddr>) {
-        if let Some(local) = local {
-            self.core.local = Some(local);
-            start::keep_local(&self.core, local);
-        }
-        let plan = start::door(&self.core, &self.door, local);
-        match plan {
-            start::DoorPlan::Keep => {
-                self.mailbox.send(Task::Settings(start::door_settings(&self.core, &self.door)))
-            }
-            start::DoorPlan::Close => {
-                self.door.address = None;
-                self.mailbox.send(Task::Listen(None));
-            }
-            start::DoorPlan::Open(address) => {
-                match Listener::bind(address, start::door_settings(&self.core, &self.door)) {
-                    Ok(listener) => {
-                        self.door.address = Some(listener.local_address());
-                        log::info!("connection requests are taken at {}", listener.local_address());
-                        self.mailbox.send(Task::Listen(Some(Box::new(listener))));
-                    }
-                    // The address kept from before the boot may come later, or never again.
-                    Err(error) if local.is_none() && error.kind() == ErrorKind::AddrNotAvailable => {
-                        log::info!("connection requests wait for a session: {address} is not ours now");
-                    }
-                    // The port that is open, if there is one, stays open.
-                    Err(error) => {
-                        let note = format!("connection requests cannot be taken at {address}: {error}");
-                        log::error!("{note}");
-                        self.note(note);
-                    }
-                }
-            }
-        }
-        self.core.facts.borrow_mut().connection_request_url = start::door_url(&self.door, self.core.local);
-        self.rings.at_once(clock::now().mono);
-    }
-
     fn called(&mut self) {
         if !self.core.settings.enable_cwmp {
             // Answered just before the port was closed.
@@ -610,63 +500,17 @@ impl Engine {
         self.notes.drain(..old);
     }
 
-    /// True when everything begins anew.
-    fn reset(&mut self) -> bool {
-        self.core.reset_due = false;
-        self.core.reboot_due = false;
-        if let Err(error) = boot::forget(&mut self.core.journal.borrow_mut()) {
-            // The promise stands on disk and is kept at the next start.
-            log::error!("the factory reset cannot be made durable: {error}");
-            return false;
-        }
-        if let Err(error) = self.core.journal.borrow_mut().purge() {
-            log::error!("old values may still be on disk: {error}");
-        }
-        log::warn!("factory reset: the agent's own state is cleared");
-        let argv = self.core.config.commands.factory_reset.clone();
-        if start::command(&self.core, &argv, "factory_reset", "")
-            && start::command(&self.core, &self.core.config.commands.reboot, "reboot", "")
-        {
-            self.hold();
-        }
-        true
-    }
-
-    fn reboot(&mut self) {
-        self.core.reboot_due = false;
-        log::warn!("reboot, as the ACS asked");
-        let key = self.core.reboot_keys().and_then(|mut keys| keys.pop()).unwrap_or_default();
-        if start::reboot(&self.core, &key) {
-            self.hold();
-        }
-    }
-
-    /// The device goes down: no session is begun while it does.
-    fn hold(&mut self) {
-        self.held_until = Some(clock::now().mono + GOING_DOWN);
-    }
-
-    fn stop(&mut self) {
-        if self.session.is_some() {
-            log::info!("stopped in the middle of a session");
-            // Not a failure of the ACS: no retry wait, and events stay for the next start.
-            let active = self.session.take();
-            drop(active);
-            for note in self.core.tree.end_session() {
-                log::warn!("{note}");
-            }
-        }
-        self.core.keep_records();
-    }
-
     fn publish(&self) {
         let report = status::report(self);
-        *self.snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = (Instant::now(), report);
+        let meter = shown::meter(&self.core);
+        *self.snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) =
+            (Instant::now(), report, meter);
     }
 
     /// What calls for a session beside queue and schedule.
     pub fn calls(&self) -> Calls {
-        Calls { kicked: self.kicked, owed: self.core.owed, trial: self.core.trials.call(), report_at: None }
+        let report_at = self.core.transfers.queue.report_at();
+        Calls { kicked: self.kicked, owed: self.core.owed, trial: self.core.trials.call(), report_at }
     }
 
     /// When the session that runs began.

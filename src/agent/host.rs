@@ -4,6 +4,7 @@ use super::acs::{Acs, KNOWN};
 use super::fallback::Fallback;
 use super::settings::Settings;
 use super::start;
+use super::transfers::Transfers;
 use super::trial::Trials;
 use crate::config::Config;
 use crate::cwmp::events::{self, Queue};
@@ -72,6 +73,7 @@ pub struct Core {
     /// The device is to be reset once the session has ended.
     pub reset_due: bool,
     pub trials: Trials,
+    pub transfers: Transfers,
     pub fallback: Fallback,
 }
 
@@ -87,9 +89,11 @@ impl Core {
         }
     }
 
-    /// Adds the event queue, the schedule and what is known of the ACS to a batch, when they changed in
+    /// Adds transfers, the event queue, the schedule and what is known of the ACS to a batch, when they changed in
     /// what must survive.
     pub fn records(&mut self, batch: &mut Batch) {
+        // First, since the events follow it.
+        self.transfer_records(batch);
         if let Some(record) = self.queue.record() {
             batch.put(QUEUE, record);
         }
@@ -212,7 +216,7 @@ impl Core {
     }
 
     /// Makes a batch durable, or nothing of it holds (R-GEN-5).
-    fn durable(&self, batch: Batch, what: &str) -> Result<(), Fault> {
+    pub(super) fn durable(&self, batch: Batch, what: &str) -> Result<(), Fault> {
         self.journal.borrow_mut().promise(batch).map_err(|error| {
             log::error!("{what} is refused, since it cannot be kept: {error}");
             Fault::new(Code::INTERNAL_ERROR, format!("{what} cannot be written to stable storage"))
@@ -304,16 +308,16 @@ impl Host for Core {
         self.durable(batch, "the ScheduleInform").inspect_err(|_| self.schedule = before)
     }
 
-    fn transfer(&mut self, _: Asked) -> Result<(), Fault> {
-        Err(Fault::new(Code::REQUEST_DENIED, "transfers are not taken yet"))
+    fn transfer(&mut self, asked: Asked) -> Result<(), Fault> {
+        self.ask_transfer(asked).map(drop)
     }
 
-    fn cancel_transfer(&mut self, _: &str) -> Result<(), Fault> {
-        Ok(())
+    fn cancel_transfer(&mut self, command_key: &str) -> Result<(), Fault> {
+        self.cancel_transfers(command_key)
     }
 
     fn queued_transfers(&mut self) -> Vec<Queued> {
-        Vec::new()
+        self.transfers.queue.queued()
     }
 
     fn inform(&mut self) -> InformFacts {
@@ -335,6 +339,7 @@ impl Host for Core {
             self.queue.add(events::PERIODIC, "");
         }
         let events = self.queue.begin_session();
+        self.tell_transfers(&events);
         let parameters = self.listed(&events, &changed);
         let watched =
             parameters.iter().filter_map(|p| Some((p.0.clone(), self.tree.fingerprint(&p.0, &p.2)?)));
@@ -351,24 +356,26 @@ impl Host for Core {
         self.confirm_trial(batch);
     }
 
-    fn next_request(&mut self, _: Namespace) -> Option<AgentRequest> {
-        let wanted =
-            self.config.acs.get_rpc_methods && !self.heartbeat && !self.queue.contains(events::BOOTSTRAP);
-        let request = self.acs.next_request(wanted)?;
+    fn next_request(&mut self, namespace: Namespace) -> Option<AgentRequest> {
+        if self.heartbeat {
+            return None;
+        }
+        let wanted = self.config.acs.get_rpc_methods && !self.queue.contains(events::BOOTSTRAP);
+        // What methods it has says which of the others it is asked.
+        let Some(request) = self.acs.next_request(wanted) else {
+            return self.next_transfer_request(namespace);
+        };
         // On disk before it is sent: an ACS that breaks on it is not asked again by the retry.
         self.keep_records();
         Some(request)
     }
 
     fn answered(&mut self, request: &AgentRequest, answer: AcsAnswer) {
-        match (request, answer) {
-            (AgentRequest::GetRPCMethods, AcsAnswer::Response(Response::GetRPCMethods { methods })) => {
-                self.acs.learn(&methods);
-                self.keep_records();
-            }
-            // It keeps its methods to itself (R-GRM-3).
-            (AgentRequest::GetRPCMethods, _) => {}
-            (_, _) => {}
+        self.transfer_answered(request, &answer);
+        // An ACS that refuses keeps its methods to itself (R-GRM-3).
+        if let AcsAnswer::Response(Response::GetRPCMethods { methods }) = answer {
+            self.acs.learn(&methods);
+            self.keep_records();
         }
     }
 }

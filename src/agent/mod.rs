@@ -9,6 +9,8 @@ mod boot;
 mod compression;
 pub mod control;
 mod control_server;
+mod door;
+mod down;
 mod engine;
 mod fallback;
 mod following;
@@ -22,6 +24,8 @@ mod serving;
 mod settings;
 mod start;
 mod status;
+mod sweeping;
+mod transfers;
 mod trial;
 mod wire;
 
@@ -54,6 +58,8 @@ pub(crate) enum Message {
     Reload,
     /// From the wire of this session.
     Wire(u32, wire::Event),
+    /// From the worker of a transfer, by the number of the work.
+    Transfer(u32, crate::transfer::worker::Event),
     /// From a shell.
     Control(Request, ReplyTo),
     /// A shell has taken what it got and wants the rest.
@@ -98,7 +104,7 @@ pub fn run(config: Config, config_path: PathBuf) -> Result<(), RunError> {
     let signals = reactor::block_signals().map_err(io_error("signals"))?;
     let journal = Journal::open(&config.state_dir).map_err(RunError::Locked)?;
 
-    let snapshot: Snapshot = Arc::new(Mutex::new((Instant::now(), StatusReport::default())));
+    let snapshot: Snapshot = Arc::new(Mutex::new((Instant::now(), StatusReport::default(), None)));
     let socket = config.socket();
     let control = Control::bind(&socket, snapshot.clone()).map_err(io_error(socket.display().to_string()))?;
     let (engine_sender, inbox) = channel();

@@ -27,6 +27,13 @@ pub fn answer(engine: &mut Engine, request: Request) -> Reply {
             .tree
             .delete(&path, Writer::Local)
             .map(|status| changed(engine, status, Vec::new(), false)),
+        request @ (Request::Transfer { .. }
+        | Request::RequestDownload { .. }
+        | Request::Confirm { .. }
+        | Request::Cancel { .. }) => engine.core.serve_transfers(request).map(|number| {
+            let line = number.map(|n| bytes(&Line::Instance { instance: n, path: format!("#{n}") }));
+            Reply::Last([line.unwrap_or_default(), done()].concat())
+        }),
         // A session now, asked for by a person.
         Request::Inform if !engine.core.settings.enable_cwmp => {
             Err(Fault::new(Code::REQUEST_DENIED, "EnableCWMP is false: no session is begun (C-30)"))

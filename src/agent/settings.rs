@@ -1,6 +1,9 @@
 //! What the engine itself reads from the tree: the values of ManagementServer that steer it.
 
+use crate::config::{Config, expand};
 use crate::cwmp::schedule;
+use crate::handlers::agent::AgentFacts;
+use crate::handlers::firmware;
 use crate::model::tree::Tree;
 use crate::sys::clock;
 
@@ -84,4 +87,15 @@ impl Settings {
             throttle: self.throttle,
         }
     }
+}
+
+/// Tells the tree which commands the platform has.
+pub fn tell_commands(config: &Config, facts: &mut AgentFacts) {
+    let (state_dir, run_dir) = (config.state_dir.to_string_lossy(), config.run_dir.to_string_lossy());
+    let folders = [("state_dir", &*state_dir), ("run_dir", &*run_dir)];
+    let words = |argv: &[String]| expand(argv, &folders);
+    let commands = &config.commands;
+    facts.firmware =
+        firmware::Commands { list: words(&commands.firmware_banks), boot: words(&commands.firmware_boot) };
+    facts.has_log = !commands.log_read.is_empty();
 }

@@ -3,13 +3,14 @@
 
 use super::acs::{Acs, KNOWN};
 use super::boot::{self, Marker};
-use super::engine::Door;
+use super::door::Door;
 use super::fallback::{Fallback, Next};
 use super::host::{ACS, Core, NEW_ACS, QUEUE, REBOOT, RESET, SCHEDULE, promised};
 use super::judge::judge;
-use super::settings::Settings;
+use super::settings::{self, Settings};
+use super::transfers::Transfers;
 use super::trial::{self, Trials};
-use crate::config::{Config, Listen, expand};
+use crate::config::{Config, Transfer, expand};
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform::default_username;
 use crate::cwmp::reboots::Reboots;
@@ -22,12 +23,11 @@ use crate::model::tree::{Tree, Writer};
 use crate::model::{builtin, overlay};
 use crate::net::client::Options;
 use crate::net::coding::Coding;
-use crate::net::connection_request::{Credentials, Settings as DoorSettings};
 use crate::state::journal::{Batch, Journal};
 use crate::sys::clock::{self, Now};
 use crate::{handlers, sys};
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -38,8 +38,6 @@ const PATH: &str = "b/path";
 const FIRST_USE: &str = "b/first-use";
 /// Journal key of the local address by which the ACS was last reached.
 const LOCAL: &str = "b/local";
-/// The port of connection requests (CR-13).
-const PORT: u16 = 7547;
 
 /// What opening found.
 pub struct Opening {
@@ -96,6 +94,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         reboot_due: false,
         reset_due: false,
         trials: Trials::default(),
+        transfers: Transfers::default(),
         fallback: Fallback::default(),
         config,
         journal,
@@ -115,6 +114,7 @@ pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
     core.queue = Queue::default();
     core.fallback = Fallback::default();
     core.acs = Acs::default();
+    core.end_transfers();
     door.path.clear();
     begin(core, door)
 }
@@ -142,6 +142,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     } else {
         promised(core);
     }
+    core.begin_transfers(is_boot);
     bootstrap_if_new(core);
     if let Err(error) = marker.leave() {
         notes.push(format!("the run folder cannot be written, every start will be a boot: {error}"));
@@ -194,6 +195,7 @@ pub fn answered(core: &mut Core, batch: &mut Batch) {
     core.acs.answered(bootstrap);
     if bootstrap {
         core.schedule.forget_scheduled();
+        core.forget_transfers();
         let url = core.journal.borrow().text(NEW_ACS).map_or(core.settings.url.clone(), str::to_owned);
         batch.put(ACS, url);
         batch.delete(NEW_ACS);
@@ -225,6 +227,7 @@ fn identify(core: &mut Core) {
         hardware_version: pick(&device.hardware_version, &found.hardware_version),
         ..found
     };
+    settings::tell_commands(&core.config, &mut facts);
     facts.ca_file = core.config.acs.ca_file.clone();
     facts.client_certificate = core.config.acs.client_certificate.clone();
     facts.parameter_key = core.journal.borrow().text("k").unwrap_or_default().to_owned();
@@ -299,6 +302,11 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
         run_dir: old.run_dir.clone(),
         root: old.root.clone(),
         overlay_dir: old.overlay_dir.clone(),
+        transfer: Transfer {
+            // Files lie there that transfers go on with.
+            download_dir: old.transfer.download_dir.clone(),
+            ..config.transfer.clone()
+        },
         ..config.clone()
     };
     let waits = taken != config;
@@ -381,60 +389,6 @@ pub fn keep_local(core: &Core, local: IpAddr) {
     }
 }
 
-/// What is to be done with the connection-request port.
-pub enum DoorPlan {
-    Keep,
-    Close,
-    Open(SocketAddr),
-}
-
-/// Decides where connection requests are to be taken now.
-pub fn door(core: &Core, door: &Door, local: Option<IpAddr>) -> DoorPlan {
-    if !core.settings.request_enable || !core.settings.enable_cwmp {
-        return DoorPlan::Close;
-    }
-    let wanted = match core.config.connection_request.listen {
-        Listen::Address(address) => address,
-        Listen::Auto => match local.or(door.address.map(|a| a.ip())).or(core.local) {
-            Some(ip) => SocketAddr::new(ip, PORT),
-            // Nobody knows yet by which address the ACS is reached: the first session tells.
-            None => return DoorPlan::Keep,
-        },
-    };
-    match door.address {
-        Some(now) if now.ip() == wanted.ip() && (wanted.port() == 0 || now.port() == wanted.port()) => {
-            DoorPlan::Keep
-        }
-        _ => DoorPlan::Open(wanted),
-    }
-}
-
-/// How the port behaves.
-pub fn door_settings(core: &Core, door: &Door) -> DoorSettings {
-    let request = &core.config.connection_request;
-    DoorSettings {
-        path: door.path.clone(),
-        credentials: Credentials {
-            username: core.settings.request_username.clone(),
-            password: core.settings.request_password.clone(),
-        },
-        algorithms: request.algorithms.clone(),
-        burst: request.burst,
-        refill: Duration::from_secs(u64::from(request.refill)),
-    }
-}
-
-/// ConnectionRequestURL (CR-1, CR-16); empty when the port is closed (CR-14). `local` is the address
-/// by which the ACS is reached, shown when the port listens on every address.
-pub fn door_url(door: &Door, local: Option<IpAddr>) -> String {
-    let Some(mut address) = door.address else { return String::new() };
-    if let (true, Some(local)) = (address.ip().is_unspecified(), local) {
-        address.set_ip(local);
-    }
-    // SocketAddr's Display puts an IPv6 address in brackets.
-    format!("http://{address}{}", door.path)
-}
-
 /// How long a command may take before the agent goes on without it.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -466,7 +420,7 @@ pub fn command(core: &Core, argv: &[String], what: &str, command_key: &str) -> b
         ("state_dir", &core.config.state_dir.to_string_lossy()),
         ("run_dir", &core.config.run_dir.to_string_lossy()),
     ];
-    match sys::command::run(&expand(argv, &words), COMMAND_DEADLINE) {
+    match sys::command::run(&expand(argv, &words), COMMAND_DEADLINE, None) {
         Ok(()) => true,
         Err(error) => {
             log::error!("commands.{what}: {error}");

@@ -2,7 +2,8 @@
 
 use super::control::{NextReport, RebootReport, SessionReport, StatusReport};
 use super::engine::Engine;
-use super::{start, trial};
+use super::transfers::shown;
+use super::{door, start, trial};
 use crate::cwmp::events;
 use crate::cwmp::reboots::Due;
 use crate::cwmp::session::Session;
@@ -76,8 +77,9 @@ pub fn report(engine: &Engine) -> StatusReport {
         rollback: trial::rollback(core),
         next_heartbeat: heartbeat(engine, now),
         next_reboot: reboot(engine, now),
+        transfers: shown::report(core, now),
         pending_events: core.queue.pending().map(|e| (e.code.clone(), e.command_key.clone())).collect(),
-        connection_request_url: Some(start::door_url(&engine.door, core.local)).filter(|url| !url.is_empty()),
+        connection_request_url: Some(door::url(&engine.door, core.local)).filter(|url| !url.is_empty()),
         served: (objects as u32, parameters as u32),
         state_problem: core.journal.borrow().health(),
         overlay_problems: engine.overlay_problems.clone(),

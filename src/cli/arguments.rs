@@ -4,6 +4,7 @@ use crate::agent::control::Request;
 use crate::config::DEFAULT_FILE;
 use lexopt::prelude::*;
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::PathBuf;
 
 /// What `--help` says.
@@ -19,12 +20,23 @@ cwmpd, a TR-069 (CWMP) agent
     cwmpd set PATH=VALUE...        all of it or nothing
     cwmpd add TABLE.               a new instance; prints its path
     cwmpd del TABLE.NUMBER.        removes an instance
+    cwmpd transfers                files that wait to be moved, are on their way, or were
+    cwmpd transfers confirm KEY    lets one begin that waits for a person's word
+    cwmpd transfers cancel KEY     takes one back; KEY is the CommandKey, or #NUMBER
+    cwmpd download TYPE URL        a transfer of one's own, such as
+    cwmpd upload TYPE URL              cwmpd upload \"2 Vendor Log File\" https://host/place
+    cwmpd request-download TYPE [NAME=VALUE...]
+                                   asks the ACS for a download
+    cwmpd verify IMAGE [SIGNATURE] would the agent take this firmware image?
 
 A PATH may be partial: `cwmpd get Device.DeviceInfo.` shows all that is below.
 
     --config FILE   instead of /etc/cwmpd/cwmpd.toml
     --json          one JSON object a line
     --next-level    with names: only what lies directly below
+    --follow        with transfers: until none is left that waits or runs
+    --username U    with download and upload, for the file server
+    --password-file F              a file that holds its password
     --help, --version
 
 Exit codes: 0 done; 1 the daemon refused or failed; 2 wrong command line;
@@ -46,14 +58,31 @@ pub(super) struct Arguments {
 pub(super) enum Word {
     Run,
     Check,
+    Verify {
+        image: PathBuf,
+        signature: Option<PathBuf>,
+    },
     Ask(Request),
+    /// What moves, once or until nothing does.
+    Transfers {
+        follow: bool,
+    },
+}
+
+/// What stands behind two dashes and goes with some words only.
+#[derive(Default)]
+struct Extra {
+    next_level: bool,
+    follow: bool,
+    username: String,
+    password: String,
 }
 
 /// Parses the arguments behind the program's name.
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut config = PathBuf::from(DEFAULT_FILE);
-    let (mut json, mut next_level) = (false, false);
+    let (mut json, mut extra) = (false, Extra::default());
     let mut words = Vec::new();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -61,7 +90,10 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
             Short('V') | Long("version") => return Ok(Parsed::Version),
             Short('c') | Long("config") => config = parser.value()?.into(),
             Long("json") => json = true,
-            Long("next-level") => next_level = true,
+            Long("next-level") => extra.next_level = true,
+            Long("follow") => extra.follow = true,
+            Long("username") => extra.username = parser.value()?.string()?,
+            Long("password-file") => extra.password = password(&PathBuf::from(parser.value()?))?,
             Value(word) => words.push(word.string()?),
             other => return Err(other.unexpected()),
         }
@@ -70,14 +102,31 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
     let Some(first) = words.next() else {
         return Err("what shall be done?".into());
     };
-    let word = word(&first, words.collect(), next_level)?;
-    if next_level && !matches!(word, Word::Ask(Request::Names { .. })) {
+    let word = word(&first, words.collect(), &extra)?;
+    if extra.next_level && !matches!(word, Word::Ask(Request::Names { .. })) {
         return Err("--next-level goes with names only".into());
+    }
+    if extra.follow && !matches!(word, Word::Transfers { .. }) {
+        return Err("--follow goes with transfers only".into());
+    }
+    let named = !extra.username.is_empty() || !extra.password.is_empty();
+    if named && !matches!(word, Word::Ask(Request::Transfer { .. })) {
+        return Err("--username and --password-file go with download and upload only".into());
     }
     Ok(Parsed::Word(Arguments { word, config, json }))
 }
 
-fn word(first: &str, rest: Vec<String>, next_level: bool) -> Result<Word, lexopt::Error> {
+/// The first line of a file: a password on the command line could be read by everybody.
+fn password(file: &std::path::Path) -> Result<String, lexopt::Error> {
+    const MOST: u64 = 4096;
+    let mut text = String::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(MOST).read_to_string(&mut text));
+    read.map_err(|e| format!("{}: {e}", file.display()))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn word(first: &str, rest: Vec<String>, extra: &Extra) -> Result<Word, lexopt::Error> {
+    let next_level = extra.next_level;
     let alone = |word| {
         if rest.is_empty() { Ok(word) } else { Err(format!("{first} takes no argument")) }
     };
@@ -88,6 +137,11 @@ fn word(first: &str, rest: Vec<String>, next_level: bool) -> Result<Word, lexopt
     Ok(match first {
         "run" => alone(Word::Run)?,
         "check" => alone(Word::Check)?,
+        "verify" => match &rest[..] {
+            [image] => Word::Verify { image: image.into(), signature: None },
+            [image, signature] => Word::Verify { image: image.into(), signature: Some(signature.into()) },
+            _ => return Err("verify takes an image, and perhaps its signature".into()),
+        },
         "status" => alone(Word::Ask(Request::Status))?,
         "inform" => alone(Word::Ask(Request::Inform))?,
         "names" if rest.is_empty() => Word::Ask(Request::Names { path: String::new(), next_level }),
@@ -101,6 +155,34 @@ fn word(first: &str, rest: Vec<String>, next_level: bool) -> Result<Word, lexopt
             let pair = |text: &String| assignment(text).ok_or_else(|| format!("`{text}` is not PATH=VALUE"));
             Word::Ask(Request::Set { values: rest.iter().map(pair).collect::<Result<_, _>>()? })
         }
+        "download" | "upload" => match <[String; 2]>::try_from(rest) {
+            Ok([file_type, url]) => Word::Ask(Request::Transfer {
+                upload: first == "upload",
+                file_type,
+                url,
+                username: extra.username.clone(),
+                password: extra.password.clone(),
+            }),
+            Err(_) => return Err(format!("{first} takes a file type and a URL").into()),
+        },
+        "request-download" => {
+            let mut rest = rest.into_iter();
+            let Some(file_type) = rest.next() else {
+                return Err("request-download takes a file type".into());
+            };
+            let pair = |text: String| match text.split_once('=') {
+                Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+                _ => Err(format!("`{text}` is not NAME=VALUE")),
+            };
+            let arguments = rest.map(pair).collect::<Result<_, _>>()?;
+            Word::Ask(Request::RequestDownload { file_type, arguments })
+        }
+        "transfers" => match rest.as_slice() {
+            [] => Word::Transfers { follow: extra.follow },
+            [what, key] if what == "confirm" => Word::Ask(Request::Confirm { key: key.clone() }),
+            [what, key] if what == "cancel" => Word::Ask(Request::Cancel { key: key.clone() }),
+            _ => return Err("transfers takes nothing, `confirm KEY` or `cancel KEY`".into()),
+        },
         _ => return Err(format!("there is no `{first}`").into()),
     })
 }
@@ -147,6 +229,15 @@ mod tests {
         assert_eq!(request("del A.1."), Ok(Request::Del { path: text("A.1.") }));
         assert_eq!(request("--json status"), Ok(Request::Status));
         assert_eq!(request("inform --config x"), Ok(Request::Inform));
+        assert_eq!(request("transfers confirm k"), Ok(Request::Confirm { key: text("k") }));
+        assert_eq!(request("transfers cancel #3"), Ok(Request::Cancel { key: text("#3") }));
+        let (file_type, username) = (text("X"), text("u"));
+        let url = text("http://h/?a=b");
+        let transfer = Request::Transfer { upload: true, file_type, url, username, password: text("") };
+        assert_eq!(request("upload X http://h/?a=b --username u"), Ok(transfer));
+        let arguments = vec![(text("A"), text("b=c"))];
+        let asked = Request::RequestDownload { file_type: text("X"), arguments };
+        assert_eq!(request("request-download X A=b=c"), Ok(asked));
         let values = vec![(text("A.[x=y].B"), text("1=2")), (text("C"), text(""))];
         assert_eq!(request("set A.[x=y].B=1=2 C="), Ok(Request::Set { values }));
     }
@@ -167,8 +258,18 @@ mod tests {
             "status x",
             "run x",
             "check x",
+            "verify",
+            "verify a b c",
             "--colour get A",
             "get A --next-level",
+            "get A --follow",
+            "get A --username u",
+            "transfers confirm",
+            "transfers x y",
+            "upload X",
+            "download X http://h/ --password-file /no/such/file",
+            "request-download",
+            "request-download X A",
             "--config",
         ] {
             assert!(request(line).is_err_and(|e| e != "no request"), "{line}");

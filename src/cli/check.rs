@@ -3,6 +3,7 @@
 use super::{Exit, show::plain};
 use crate::config::Config;
 use crate::model::{builtin, overlay};
+use crate::transfer::verify::Key;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -16,6 +17,7 @@ pub(super) fn check(file: &Path, json: bool, out: &mut impl Write) -> io::Result
             problems.extend(refused.iter().map(ToString::to_string));
             warnings.extend(config.warnings().iter().map(|w| format!("{}: warning: {w}", file.display())));
             served = Some(schema.counts(config.platform));
+            problems.extend(Key::load(&config.transfer.trusted_keys).err());
         }
     }
     let exit = if problems.is_empty() { Exit::Ok } else { Exit::Configuration };

@@ -1,12 +1,14 @@
 //! Words of the command line.
 //!
-//! `run` is the daemon and `check` reads files; all other words ask the running daemon over its
+//! `run` is the daemon, `check` and `verify` read files; all other words ask the running daemon over its
 //! control socket. Results go to standard output, problems to standard error. A reader that closes
 //! the pipe ends the program quietly.
 
 mod arguments;
 mod check;
 mod show;
+mod transfers;
+mod verify;
 
 use crate::agent::control::{self, Line, Request};
 use crate::config::Config;
@@ -54,6 +56,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Parsed::Version => writeln!(out, "cwmpd {}", env!("CARGO_PKG_VERSION")).map(|()| Exit::Ok),
         Parsed::Word(Arguments { word: Word::Run, config, .. }) => return run(&config),
         Parsed::Word(Arguments { word: Word::Check, config, json }) => check::check(&config, json, &mut out),
+        Parsed::Word(Arguments { word: Word::Verify { image, signature }, config, json }) => {
+            verify::verify(&config, &image, signature.as_deref(), json, &mut out)
+        }
         Parsed::Word(Arguments { word: Word::Ask(request), config, json }) => {
             let socket = match Config::socket_of(&config) {
                 Ok(socket) => socket,
@@ -63,6 +68,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
                 }
             };
             ask(&socket, &request, json, &mut out)
+        }
+        Parsed::Word(Arguments { word: Word::Transfers { follow }, config, json }) => {
+            match Config::socket_of(&config) {
+                Ok(socket) => transfers::show(&socket, follow, json, &mut out),
+                Err(e) => {
+                    complain(&e.to_string());
+                    return Exit::Configuration;
+                }
+            }
         }
     };
     match done.and_then(|exit| out.flush().map(|()| exit)) {

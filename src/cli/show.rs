@@ -94,6 +94,9 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
         let due = next.seconds.map_or("due".to_owned(), |s| format!("in {}", duration(s)));
         say("Reboot", &format!("{due}: {}", next.why))?;
     }
+    for (i, transfer) in s.transfers.iter().enumerate() {
+        say(if i == 0 { "Transfers" } else { "" }, &super::transfers::words(transfer))?;
+    }
     if s.pending_events.is_empty() {
         say("Pending events", "none")?;
     }
@@ -114,7 +117,7 @@ fn status(s: &StatusReport, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// `2 d 3 h`, `5 min 20 s`: the two largest units.
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -127,7 +130,9 @@ fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::control::{NextReport, RebootReport, RollbackReport, SessionReport, TrialReport};
+    use crate::agent::control::{
+        NextReport, RebootReport, RollbackReport, SessionReport, TransferReport, TrialReport,
+    };
 
     #[test]
     fn durations() {
@@ -189,6 +194,17 @@ mod tests {
                 why: "by HeartbeatPolicy".into(),
             }),
             next_reboot: Some(RebootReport { seconds: Some(3600), why: "DelayReboot".into() }),
+            transfers: vec![TransferReport {
+                number: 4,
+                command_key: "fw-7".into(),
+                method: "Download".into(),
+                file_type: "1 Firmware Upgrade Image".into(),
+                url: "http://files.example.com/image".into(),
+                step: "fetching".into(),
+                bytes: 450_000,
+                total: 1_000_000,
+                ..TransferReport::default()
+            }],
             pending_events: vec![("1 BOOT".into(), String::new()), ("M Reboot".into(), "k7".into())],
             connection_request_url: None,
             served: (60, 350),
@@ -219,6 +235,7 @@ Put back            2026-11-22T09:00:00+00:00: no connection
                     Device.ManagementServer.URL
 Next heartbeat      in 1 min 15 s (2026-11-22T10:30:10+00:00): by HeartbeatPolicy
 Reboot              in 1 h 0 min: DelayReboot
+Transfers           #4 Download 1 Firmware Upgrade Image (CommandKey fw-7): fetching, 45 % of 1.0 MB
 Pending events      1 BOOT
                     M Reboot (CommandKey k7)
 Connection request  not listening

@@ -1,6 +1,6 @@
 //! What the types of the configuration cannot say: bounds, files that must be there, pairs.
 
-use super::{COMMAND_WORDS, Config, MAX_FALLBACK_URLS};
+use super::{Config, MAX_FALLBACK_URLS};
 use crate::net::digest;
 use crate::net::url::Url;
 use std::io::Read;
@@ -136,31 +136,15 @@ fn rest(config: &Config) -> Option<Problem> {
     if cr.algorithms.is_empty() || cr.algorithms.len() > 2 || cr.algorithms.first() == cr.algorithms.get(1) {
         return Some(("connection_request.algorithms", "not MD5, SHA-256 or both, each once".into()));
     }
-    let commands = &config.commands;
-    for (key, argv) in
-        [("commands.reboot", &commands.reboot), ("commands.factory_reset", &commands.factory_reset)]
-    {
-        if argv.first().is_some_and(|program| program.is_empty() || program.starts_with('{')) {
-            return Some((key, "the first word is not the name of a program".into()));
-        }
-        if argv.iter().any(|word| word.contains('\0')) {
-            return Some((key, "a word holds a zero byte".into()));
-        }
-        let name = |word: &String| Some(word.strip_prefix('{')?.strip_suffix('}')?.to_owned());
-        if let Some(unknown) = argv.iter().filter_map(name).find(|n| !COMMAND_WORDS.contains(&n.as_str())) {
-            return Some((
-                key,
-                format!("there is no {{{unknown}}}; known are {{{}}}", COMMAND_WORDS.join("}, {")),
-            ));
-        }
-    }
     numbers(&[
         ("connection_request.burst", cr.burst, 1, 1000),
         ("connection_request.refill", cr.refill, 1, 3600),
     ])
+    .or_else(|| config.commands.judge())
+    .or_else(|| config.transfer.judge())
 }
 
-fn numbers(all: &[(&'static str, u32, u32, u32)]) -> Option<Problem> {
+pub(super) fn numbers(all: &[(&'static str, u32, u32, u32)]) -> Option<Problem> {
     let &(key, value, min, max) = all.iter().find(|(_, value, min, max)| !(min..=max).contains(&value))?;
     let bounds = if max == u32::MAX { format!("{min} or more") } else { format!("{min} to {max}") };
     Some((key, format!("{value} is not {bounds}")))

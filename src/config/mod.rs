@@ -4,10 +4,15 @@
 //! What is wrong is one [`Error`] with file, line and reason; what is merely unwise is a warning
 //! ([`Config::warnings`]).
 
+mod commands;
 mod judge;
 mod secret;
+mod transfer;
 
+pub use crate::sys::command::expand;
+pub use commands::{COMMAND_WORDS, Commands, has_word};
 pub use secret::Secret;
+pub use transfer::{MAX_TRUSTED_KEYS, Transfer, seconds};
 
 use crate::model::schema::Platform;
 use crate::net::client::Timeouts;
@@ -16,7 +21,6 @@ use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Where the file lies when `--config` does not say.
 pub const DEFAULT_FILE: &str = "/etc/cwmpd/cwmpd.toml";
@@ -49,6 +53,8 @@ pub struct Config {
     pub connection_request: ConnectionRequest,
     /// `[commands]`
     pub commands: Commands,
+    /// `[transfer]`
+    pub transfer: Transfer,
 }
 
 impl Default for Config {
@@ -64,6 +70,7 @@ impl Default for Config {
             acs: Acs::default(),
             connection_request: ConnectionRequest::default(),
             commands: Commands::default(),
+            transfer: Transfer::default(),
         }
     }
 }
@@ -193,7 +200,6 @@ impl Default for Acs {
 impl Acs {
     /// The deadlines of a session.
     pub fn timeouts(&self) -> Timeouts {
-        let seconds = |n: u32| Duration::from_secs(u64::from(n));
         Timeouts {
             connect: seconds(self.connect_timeout),
             response: seconds(self.response_timeout),
@@ -243,32 +249,6 @@ impl Default for ConnectionRequest {
             refill: 3,
         }
     }
-}
-
-/// `[commands]`: argument vectors; no shell sees them. A word `{name}` is replaced whole, see
-/// [`expand`]; [`COMMAND_WORDS`] are the names there are.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Commands {
-    /// Restarts the device; `["reboot"]`. An empty vector: the agent only notes that it was asked.
-    pub reboot: Vec<String>,
-    /// Brings the device back to what it left the factory with; `reboot` follows. Empty, the
-    /// default on plain Linux, where there is nothing to reset but the agent itself: the agent
-    /// clears its own state and begins again as after a boot. OpenWrt: `["firstboot", "-y"]`.
-    pub factory_reset: Vec<String>,
-}
-
-/// Names that a word `{name}` in `[commands]` may have: the Reboot's CommandKey, and the folders.
-pub const COMMAND_WORDS: &[&str] = &["command_key", "state_dir", "run_dir"];
-
-/// Replaces each word `{name}` of an argument vector whole by the value of that name; a word that
-/// only contains one stays as it is, so that a value is never cut into arguments or joined to one.
-pub fn expand(argv: &[String], values: &[(&str, &str)]) -> Vec<String> {
-    let value = |word: &String| {
-        let name = word.strip_prefix('{')?.strip_suffix('}')?;
-        values.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
-    };
-    argv.iter().map(|word| value(word).unwrap_or_else(|| word.clone())).collect()
 }
 
 /// What is wrong with the configuration: one line, without a secret in it.
@@ -378,19 +358,6 @@ impl Config {
             ("Device.ManagementServer.ConnectionRequestUsername", cr.username.clone()),
             ("Device.ManagementServer.ConnectionRequestPassword", cr.password.reveal().to_owned()),
         ]
-    }
-}
-
-impl Commands {
-    /// Puts in the platform's commands where the file has none; an empty vector in the file stays.
-    fn fill(&mut self, platform: Platform, text: &str) {
-        let words = |argv: &[&str]| argv.iter().map(|w| (*w).to_owned()).collect();
-        if line_of(text, "commands.reboot").is_none() {
-            self.reboot = words(&["reboot"]);
-        }
-        if line_of(text, "commands.factory_reset").is_none() && platform == Platform::OpenWrt {
-            self.factory_reset = words(&["firstboot", "-y"]);
-        }
     }
 }
 

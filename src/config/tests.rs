@@ -29,6 +29,10 @@ fn only_the_url_is_required() {
     assert_eq!(config.connection_request.algorithms, [Algorithm::Md5]);
     assert_eq!(config.commands.reboot, ["reboot"]);
     assert!(config.commands.factory_reset.is_empty());
+    // What plain Linux does with a file nobody can know.
+    assert_eq!(config.commands, Commands { reboot: vec!["reboot".into()], ..Commands::default() });
+    assert_eq!(config.download_dir(), Path::new("/var/run/cwmpd/transfers"));
+    assert_eq!((config.transfer.max_bytes, config.transfer.max_bytes_per_second), (256 << 20, 0));
     let error = parse("").unwrap_err();
     assert_eq!(error.to_string(), "/etc/cwmpd/cwmpd.toml: acs.url: no URL is given");
 }
@@ -74,6 +78,24 @@ burst = 1
 refill = 1
 [commands]
 reboot = ["/sbin/reboot", "{command_key}"]
+config_apply = []
+firmware_banks = ["banks"]
+firmware_boot = ["banks", "{bank}"]
+firmware_store = ["banks", "{bank}", "{file}"]
+file_apply = ["x", "{file}", "{file_type}"]
+web_apply = ["x", "{file}"]
+[transfer]
+download_dir = "/tmp/d"
+trusted_keys = ["/etc/hosts", "RWQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
+max_bytes = 1099511627776
+max_bytes_per_second = 1000
+silence_timeout = 1
+total_timeout = 604800
+check_timeout = 1
+apply_timeout = 86400
+save_timeout = 1
+health_timeout = 0
+idle_bytes_per_second = 0
 "#,
     )
     .unwrap();
@@ -83,6 +105,13 @@ reboot = ["/sbin/reboot", "{command_key}"]
     assert_eq!(config.connection_request.listen, Listen::Address("127.0.0.1:0".parse().unwrap()));
     assert_eq!(config.connection_request.algorithms, [Algorithm::Sha256, Algorithm::Md5]);
     assert_eq!(config.commands.factory_reset, ["firstboot", "-y"]);
+    let commands = &config.commands;
+    assert_eq!(commands.firmware_check, ["sysupgrade", "-T", "{file}"]);
+    assert_eq!(commands.firmware_apply, ["sysupgrade", "{file}"]);
+    assert_eq!(commands.config_save, ["sysupgrade", "-b", "{file}"]);
+    assert_eq!(commands.log_read, ["logread"]);
+    assert!(commands.config_apply.is_empty(), "the file's own empty vector stays");
+    assert_eq!(config.download_dir(), Path::new("/tmp/d"));
     assert_eq!(config.acs.fallback_urls.len(), 2);
     assert!(config.warnings().iter().any(|w| w.contains("ca_file")));
     assert!(config.warnings().iter().any(|w| w.starts_with("acs.fallback_urls") && w.contains("in clear")));
@@ -144,6 +173,29 @@ fn errors_cite_line_and_reason() {
         ("commands", "reboot = \"reboot\"", 4, "invalid type: string \"reboot\", expected a sequence"),
         ("commands", "factory_reset = [\"\"]", 4, "commands.factory_reset: the first word"),
         ("commands", "factory_reset = [\"x\", \"{y}\"]", 4, "there is no {y}; known are {command_key}"),
+        ("commands", "config_save = [\"x\", \"{bank}\"]", 4, "there is no {bank}; known are {command_key}"),
+        ("commands", "firmware_apply = [\"flash\"]", 4, "commands.firmware_apply: no word is {file}"),
+        ("commands", "file_apply = [\"x\", \"a{file}\"]", 4, "commands.file_apply: no word is {file}"),
+        ("commands", "firmware_boot = [\"x\", \"1\"]", 4, "commands.firmware_boot: no word is {bank}"),
+        ("commands", "firmware_boot = [\"x\", \"{bank}\"]", 4, "goes with commands.firmware_banks"),
+        ("commands", "log_read = [\"{file}\"]", 4, "commands.log_read: the first word"),
+        ("transfer", "max_byte = 1", 4, "unknown field `max_byte`"),
+        ("transfer", "download_dir = \"files\"", 4, "transfer.download_dir: not an absolute path"),
+        ("transfer", "max_bytes = 0", 4, "transfer.max_bytes: 0 is not 1 to 1099511627776"),
+        ("transfer", "max_bytes = -1", 4, "invalid value: integer `-1`"),
+        ("transfer", "max_bytes_per_second = 4294967296", 4, "invalid value: integer `4294967296`"),
+        ("transfer", "silence_timeout = 0", 4, "transfer.silence_timeout: 0 is not 1 to 86400"),
+        ("transfer", "total_timeout = 604801", 4, "transfer.total_timeout: 604801 is not 1 to 604800"),
+        ("transfer", "check_timeout = 0", 4, "transfer.check_timeout: 0 is not 1 to 86400"),
+        ("transfer", "apply_timeout = 0", 4, "transfer.apply_timeout: 0 is not 1 to 86400"),
+        ("transfer", "save_timeout = 86401", 4, "transfer.save_timeout: 86401 is not 1 to 86400"),
+        ("transfer", "health_timeout = 86401", 4, "transfer.health_timeout: 86401 is not 0 to 86400"),
+        ("transfer", "trusted_keys = \"/key\"", 4, "invalid type: string"),
+        ("transfer", "trusted_keys = [\"/no/key\"]", 4, "transfer.trusted_keys: /no/key cannot be read"),
+        ("transfer", "trusted_keys = [\"/dev/null\"]", 4, "transfer.trusted_keys: /dev/null is not a file"),
+        ("transfer", "trusted_keys = [\"key.pub\"]", 4, "`key.pub` is neither an absolute path nor"),
+        ("transfer", "trusted_keys = [\"RWQA\"]", 4, "`RWQA` is neither an absolute path nor"),
+        ("transfer", &format!("trusted_keys = [{}]", "\"/etc/hosts\",".repeat(17)), 4, "more than 16"),
         ("", "this is no TOML", 1, ""),
     ];
     for (table, line, number, reason) in cases {

@@ -1,5 +1,6 @@
 //! Provider `agent`: what the agent knows of itself and no file of the platform tells.
 
+use super::firmware;
 use super::reading::{ReadOnly, Reading};
 use crate::model::handler::{Bell, Ctx, Fields, Handler, Keys, Row, Want};
 use crate::sys::clock;
@@ -29,6 +30,13 @@ pub struct AgentFacts {
     pub client_certificate: Option<PathBuf>,
     /// The last change that was put back; `None` when none ever was.
     pub rollback: Option<Rollback>,
+    /// The platform's commands for its banks.
+    pub firmware: firmware::Commands,
+    /// Status of the FirmwareImage that a transfer is filling, or failed to fill: one of the standard's
+    /// words. It shows where there is a bank to spare.
+    pub image_status: Option<&'static str>,
+    /// `log_read` is configured: the system's log is a VendorLogFile.
+    pub has_log: bool,
 }
 
 /// A change that was put back because the ACS could not be reached with it. Holds no value of any
@@ -93,7 +101,7 @@ impl Reading for Agent {
                 "ProductClass" => out.put(i, &id.product_class),
                 "SerialNumber" => out.put(i, &id.serial_number),
                 "HardwareVersion" => out.put(i, &id.hardware_version),
-                "SoftwareVersion" | "Version" => out.put(i, &id.software_version),
+                "SoftwareVersion" => out.put(i, &id.software_version),
                 "ParameterKey" => out.put(i, &facts.parameter_key),
                 "ConnectionRequestURL" => out.put(i, &facts.connection_request_url),
                 "FirstUseDate" => {

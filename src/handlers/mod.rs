@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod exec;
 pub mod file;
+pub mod firmware;
 pub mod linux;
 pub mod natives;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 pub const NAMES: &[&str] = &[
     // The agent itself.
     "agent",
+    "firmware",
     // The machine.
     "certificate",
     "cpu",

@@ -1,22 +1,17 @@
 //! A long-lived child process that is spoken to in lines, and never waited for longer than a deadline.
 //!
-//! The child leads a process group of its own, begins with no signal blocked (the agent blocks some,
-//! and a child inherits that), and dies with its [`Child`], with all that it started and that stayed in
-//! its group. All pipes are non-blocking on this side; one `poll` waits for whatever comes first, so a
+//! The child leads a process group of its own (see [`super::spawn`]) and dies with its [`Child`], with all
+//! that it started and that stayed in its group. All pipes are non-blocking on this side; one `poll` waits for whatever comes first, so a
 //! child that writes before it reads, or floods its standard error, delays nobody past the deadline.
 
+use super::spawn::{self, Leads};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
-use nix::sys::signal::{SigSet, Signal, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::thread;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// The longest line in either direction, its end not counted, in bytes.
@@ -25,9 +20,6 @@ pub const MAX_LINE: usize = 64 * 1024;
 pub const MAX_COMPLAINT: usize = 512;
 /// What is read of a pipe at once, in bytes.
 const CHUNK: usize = 16 * 1024;
-/// How often, and how long, a killed child is looked for before a thread waits for its end.
-const LOOK: Duration = Duration::from_millis(2);
-const LOOKS: u32 = 100;
 
 /// Why a child gave no line.
 #[derive(Debug)]
@@ -115,7 +107,7 @@ impl Child {
     /// # Errors
     /// [`Error::Start`].
     pub fn start(argv: &[&str], variables: &[(&str, &OsStr)]) -> Result<Child, Error> {
-        spawn(argv, variables).map_err(Error::Start)
+        start(argv, variables).map_err(Error::Start)
     }
 
     /// Puts a line behind what the child is to read; it goes out while [`Child::hear`] waits.
@@ -259,18 +251,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.input = None;
-        // The child has not been waited for, so its number cannot belong to anybody else.
-        let _ = killpg(self.pid, Signal::SIGKILL);
-        let pid = self.pid;
-        for _ in 0..LOOKS {
-            match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) | Err(nix::errno::Errno::EINTR) => thread::sleep(LOOK),
-                _ => return,
-            }
-        }
-        // It hangs in the kernel (a dead network file system): nobody else is to wait for it.
-        let reaper = thread::Builder::new().name("reaper".into()).stack_size(16 * 1024);
-        let _ = reaper.spawn(move || waitpid(pid, None));
+        spawn::kill(self.pid);
     }
 }
 
@@ -278,36 +259,15 @@ fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-fn spawn(argv: &[&str], variables: &[(&str, &OsStr)]) -> io::Result<Child> {
-    let program = argv.first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command"))?;
-    let program = CString::new(*program)?;
-    let argv: Vec<CString> = argv.iter().map(|word| CString::new(*word)).collect::<Result<_, _>>()?;
-    let environment = environment(variables)?;
+fn start(argv: &[&str], variables: &[(&str, &OsStr)]) -> io::Result<Child> {
     let (child_input, input) = io::pipe()?;
     let (output, child_output) = io::pipe()?;
     let (errors, child_errors) = io::pipe()?;
     for fd in [input.as_fd(), output.as_fd(), errors.as_fd()] {
         fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     }
-    let mut actions = PosixSpawnFileActions::init()?;
-    for (end, place) in
-        [(child_input.as_raw_fd(), 0), (child_output.as_raw_fd(), 1), (child_errors.as_raw_fd(), 2)]
-    {
-        actions.add_dup2(end, place)?;
-    }
-    let mut attributes = PosixSpawnAttr::init()?;
-    attributes.set_pgroup(Pid::from_raw(0))?;
-    attributes.set_sigmask(&SigSet::empty())?;
-    // Rust programs ignore SIGPIPE; others are to die of it.
-    let mut defaults = SigSet::empty();
-    defaults.add(Signal::SIGPIPE);
-    attributes.set_sigdefault(&defaults)?;
-    attributes.set_flags(
-        PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
-            | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK
-            | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF,
-    )?;
-    let pid = posix_spawnp(&program, &actions, &attributes, &argv, &environment)?;
+    let streams = (Some(child_input.as_fd()), child_output.as_fd(), child_errors.as_fd());
+    let pid = spawn::start(argv, variables, streams, Leads::Group)?;
     Ok(Child {
         pid,
         input: Some(input),
@@ -319,23 +279,11 @@ fn spawn(argv: &[&str], variables: &[(&str, &OsStr)]) -> io::Result<Child> {
     })
 }
 
-/// The agent's environment, with `variables` in place of its own of these names.
-fn environment(variables: &[(&str, &OsStr)]) -> io::Result<Vec<CString>> {
-    let own = std::env::vars_os().filter(|(name, _)| !variables.iter().any(|v| name == v.0));
-    let all = own.chain(variables.iter().map(|(name, value)| (name.into(), (*value).to_owned())));
-    let mut out = Vec::new();
-    for (name, value) in all {
-        let mut entry = name.as_bytes().to_vec();
-        entry.push(b'=');
-        entry.extend_from_slice(value.as_bytes());
-        out.push(CString::new(entry)?);
-    }
-    Ok(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::signal::{SigSet, Signal};
+    use std::thread;
 
     fn shell(text: &str) -> Child {
         Child::start(&["sh", "-c", text], &[("CWMPD_ROOT", OsStr::new("/r"))]).expect("a shell")

@@ -8,6 +8,7 @@ pub mod file;
 pub mod host;
 pub mod kernel_file;
 pub mod netlink;
+pub mod spawn;
 pub mod uci;
 pub mod watch;
 pub mod x509;

@@ -85,7 +85,7 @@ impl Guard {
         &mut self,
         asked: &Authentication,
         (username, password): (&str, &str),
-        target: &str,
+        (method, target): (&str, &str),
         authorization: Option<&str>,
     ) -> Result<(), String> {
         let algorithms = match asked {
@@ -115,7 +115,7 @@ impl Guard {
         let cnonce = fields.get("cnonce").unwrap_or_default();
         let count = u32::from_str_radix(nc, 16).map_err(|_| "nc is no number")?;
         let ha1 = (username, password, REALM);
-        must("response", &response(*algorithm, ha1, nonce, (nc, cnonce), "POST", target))?;
+        must("response", &response(*algorithm, ha1, nonce, (nc, cnonce), method, target))?;
         let last = self.nonces.get_mut(nonce).ok_or("not a nonce of ours")?;
         if count <= std::mem::replace(last, count) {
             return Err(format!("nc {nc} was used"));

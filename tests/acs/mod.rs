@@ -10,7 +10,7 @@
 //! session.end();
 //! ```
 //!
-//! Requests of the agent (GetRPCMethods) are answered on the way. Every wait has a deadline and panics
+//! Requests of the agent (GetRPCMethods, TransferComplete ...) are answered on the way and kept. Every wait has a deadline and panics
 //! with what happened last. The ACS is strict: it panics at an envelope that breaks the rules, and
 //! answers 400 to a POST without the session's cookies, or with a request while it holds requests or
 //! after the agent has said that there are none. It shares no code with the agent, so that the two do not share a mistake.
@@ -22,15 +22,16 @@ mod answers;
 mod auth;
 mod call;
 mod coding;
-mod http;
+pub mod http;
 mod server;
 mod session;
 mod soap;
 mod state;
-mod tls;
+pub mod tls;
+mod transfers;
 
 pub use answers::{Attributes, Fault, Inform, Value};
-pub use auth::{Algorithm, Authentication};
+pub use auth::{Algorithm, Authentication, Guard};
 pub use call::{get, raw};
 pub use coding::Coding;
 pub use http::{Head, Reply};
@@ -38,6 +39,7 @@ pub use session::{Counted, Session};
 pub use soap::{Dialect, Element, Envelope, Id};
 pub use state::Post;
 pub use tls::{Identity, Tls};
+pub use transfers::{Autonomous, Complete, Queued, RequestDownload, Transfer, UNKNOWN_TIME, Window};
 
 use server::Server;
 use std::net::SocketAddr;
@@ -212,6 +214,13 @@ impl Acs {
             Some((number, inform)) => Session::new(shared.clone(), number, inform),
             None => panic!("no Inform within {deadline:?}: {}", shared.state().story()),
         }
+    }
+
+    /// An Inform that comes within a time, unanswered; `None` without one.
+    pub fn inform_within(&self, time: Duration) -> Option<Session> {
+        let shared = &self.server.shared;
+        let (number, inform) = shared.wait(time, |state| state.informs.pop_front())?;
+        Some(Session::new(shared.clone(), number, inform))
     }
 
     /// Waits until the log shows what is looked for.

@@ -181,7 +181,8 @@ impl Connection {
         let state = &mut *self.shared.state();
         let asked = &state.options.authentication;
         let credentials = (state.options.username.as_str(), state.options.password.as_str());
-        let verdict = state.guard.check(asked, credentials, head.target(), head.header("Authorization"));
+        let verdict =
+            state.guard.check(asked, credentials, ("POST", head.target()), head.header("Authorization"));
         verdict.err().map(|_| challenge(asked, &mut state.guard, false))
     }
 

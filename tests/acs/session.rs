@@ -4,17 +4,20 @@ use super::answers::{Attributes, Fault, Inform, Value, number, truth};
 use super::http::Reply;
 use super::soap::{self, Count, Element, Envelope, escape};
 use super::state::{Post, Shared, empty};
+use super::transfers::Told;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The session of an Inform. Dropping it ends it as [`Session::end`] does.
 pub struct Session {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     number: usize,
     /// What the agent said of itself.
     pub inform: Inform,
     /// Requests of the agent that were answered on the way (TransferComplete, GetRPCMethods ...).
     pub requests: Vec<Envelope>,
+    /// What it told of transfers.
+    pub(super) told: Told,
     /// Counts our requests, for their IDs.
     asked: u32,
     ended: bool,
@@ -41,7 +44,16 @@ impl Session {
     pub(super) fn new(shared: Arc<Shared>, number: usize, inform: Post) -> Session {
         let Post::Envelope(envelope, xml) = inform else { unreachable!("a session begins with an Inform") };
         let inform = Inform::read(&envelope, &xml).unwrap_or_else(|e| panic!("{e}\n{xml}"));
-        Session { shared, number, inform, requests: Vec::new(), asked: 0, ended: false, doomed: false }
+        Session {
+            shared,
+            number,
+            inform,
+            requests: Vec::new(),
+            told: Told::default(),
+            asked: 0,
+            ended: false,
+            doomed: false,
+        }
     }
 
     /// Whether the agent may be killed during this session: when it is gone, the dialogue then unwinds
@@ -242,7 +254,9 @@ impl Session {
     /// Waits for a request of the agent and leaves it unanswered, with its whole POST.
     #[track_caller]
     pub fn next_request(&mut self) -> (Envelope, String) {
-        match self.peek() {
+        let post = self.peek();
+        self.judge(&post);
+        match post {
             Post::Envelope(envelope, xml) if envelope.is_request() => (*envelope, xml),
             other => panic!("no request of the agent but {other:?}"),
         }
@@ -313,7 +327,9 @@ impl Session {
     #[track_caller]
     pub fn ready(&mut self) {
         loop {
-            match self.peek() {
+            let post = self.peek();
+            self.judge(&post);
+            match post {
                 Post::Envelope(envelope, _) if envelope.is_request() => self.answer_request(*envelope),
                 _ => return,
             }
@@ -321,7 +337,7 @@ impl Session {
     }
 
     #[track_caller]
-    fn answer_request(&mut self, request: Envelope) {
+    pub(super) fn answer_request(&mut self, request: Envelope) {
         let method = &request.method.name;
         let body = match method.as_str() {
             "Inform" => return self.answer_inform(),
@@ -371,7 +387,7 @@ impl Session {
         post
     }
 
-    fn array(&self, name: &str, kind: &str, items: &[String]) -> String {
+    pub(super) fn array(&self, name: &str, kind: &str, items: &[String]) -> String {
         self.shared.state().options.dialect.array(name, kind, items)
     }
 
@@ -388,7 +404,7 @@ impl Session {
     }
 
     #[track_caller]
-    fn must<T>(&self, result: Result<T, String>) -> T {
+    pub(super) fn must<T>(&self, result: Result<T, String>) -> T {
         result.unwrap_or_else(|e| panic!("{e}: {}", self.shared.state().story()))
     }
 }
@@ -401,6 +417,7 @@ impl Drop for Session {
     }
 }
 
-fn element(name: &str, text: &str) -> String {
+/// An argument of a method.
+pub(super) fn element(name: &str, text: &str) -> String {
     format!("<{name}>{}</{name}>", escape(text))
 }

@@ -4,6 +4,10 @@
 #[path = "../acs/mod.rs"]
 mod acs;
 mod agent;
+mod file_server;
+#[path = "../files/mod.rs"]
+mod files;
+mod transfers;
 
 use acs::{Acs, Algorithm, Authentication, Dialect, Direction, Id, Incident, Options, Post, Tls};
 use agent::{Agent, Answer, connect, envelope, inform};
@@ -46,8 +50,8 @@ fn a_dialogue() {
     let agent = spawn(&acs, |mut agent| {
         let answer = agent.post(&inform());
         assert!(answer.body.contains("<cwmp:InformResponse>") && id(&answer) == "7", "{}", answer.body);
-        let answer = agent.post(&envelope("8", "<c:TransferComplete/>"));
-        assert!(answer.body.contains("TransferCompleteResponse") && id(&answer) == "8", "{}", answer.body);
+        let answer = agent.post(&envelope("8", "<c:Kicked/>"));
+        assert!(answer.body.contains("KickedResponse") && id(&answer) == "8", "{}", answer.body);
         let answer = agent.post("");
         assert!(answer.body.contains("<Value xsi:type=\"xsd:string\">a&amp;b</Value>"), "{}", answer.body);
         let answer = agent.post(&envelope(
@@ -82,7 +86,7 @@ fn a_dialogue() {
     let fault = session.delete("Device.Y.1.", "").expect_err("a fault");
     assert_eq!((fault.code, fault.side.as_str()), (9003, "Client"));
     assert_eq!(fault.parameters, [("Device.Y".to_string(), 9005, "none".to_string())]);
-    assert_eq!(session.requests[0].method.name, "TransferComplete");
+    assert_eq!(session.requests[0].method.name, "Kicked");
     session.end();
     join(agent);
     let log = acs.log();
@@ -317,12 +321,12 @@ fn posts_can_be_looked_at_and_answered_by_hand() {
     let acs = Acs::start(Options::default());
     let agent = spawn(&acs, |mut agent| {
         assert_eq!(agent.post(&inform()).status, 200);
-        assert_eq!(agent.post(&envelope("8", "<c:TransferComplete/>")).status, 204);
+        assert_eq!(agent.post(&envelope("8", "<c:Kicked/>")).status, 204);
         assert_eq!(agent.post("").status, 204);
     });
     let mut session = acs.next_inform(SOON);
     session.answer_inform();
-    assert_eq!(session.peek().name(), "TransferComplete");
+    assert_eq!(session.peek().name(), "Kicked");
     session.reply_empty();
     assert!(matches!(session.peek(), Post::Empty));
     session.end();

@@ -117,12 +117,14 @@ impl Daemon {
     }
 
     /// SIGHUP.
+    #[allow(dead_code)] // each program that has this module uses a part of it
     pub fn reload(&self) {
         let pid = nix::unistd::Pid::from_raw(self.pid() as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).expect("a signal");
     }
 
     /// Its process id.
+    #[allow(dead_code)]
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
     }

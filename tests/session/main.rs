@@ -13,6 +13,7 @@ mod compression;
 mod daemon;
 mod delayed_reboot;
 mod fallback;
+mod firmware_rows;
 mod heartbeat;
 mod inconvenient;
 mod notification;

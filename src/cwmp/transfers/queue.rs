@@ -126,6 +126,18 @@ impl Queue {
         Ok(self.remove(meant))
     }
 
+    /// A person at the device takes one back: it ends with this fault, whatever attempts it has left, and
+    /// who asked for it is told. Not while it is being applied.
+    pub fn give_up(&mut self, number: u32, fault: Fault, now: Now) -> Outcome {
+        if self.working == Some(number) {
+            self.working = None;
+        }
+        match self.get(number) {
+            Some(t) if !matches!(t.step, Step::Applying | Step::Done) => self.end(number, Some(fault), now),
+            _ => Outcome::Gone,
+        }
+    }
+
     /// A person at the device consents to a ScheduleDownload in mode 4; how many there were with this
     /// key that had waited for it.
     pub fn confirm(&mut self, command_key: &str) -> usize {

@@ -7,6 +7,7 @@ use super::{
 };
 use super::{unix_socket, usb, user_interface, users, vendor_file};
 use crate::handlers::agent::{self, AgentFacts};
+use crate::handlers::firmware::Firmware;
 use crate::handlers::reading::{ReadOnly, Reading};
 use crate::model::handler::Handler;
 use std::cell::RefCell;
@@ -38,11 +39,12 @@ pub fn providers(
         ("user_interface", Box::new(user_interface::UserInterface { network: Rc::clone(network) })),
         ("users", Box::new(users::Users::default())),
         ("vendor_config_file", Box::new(vendor_file::ConfigFiles { facts: Rc::clone(facts) })),
-        ("vendor_log_file", Box::new(vendor_file::LogFiles::default())),
+        ("vendor_log_file", Box::new(vendor_file::LogFiles::new(Rc::clone(facts)))),
     ];
     let mut all: Vec<(&'static str, Box<dyn Handler>)> = vec![
         ("agent", agent::provider(Rc::clone(facts))),
         ("certificate", Box::new(certificate::Certificates::new(Rc::clone(facts)))),
+        ("firmware", Box::new(Firmware::new(Rc::clone(facts)))),
         ("hostname", Box::new(hostname::Hostname)),
     ];
     for (name, reading) in readings {

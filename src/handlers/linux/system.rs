@@ -1,7 +1,5 @@
-//! Provider `system`: DeviceInfo.UpTime, the additional versions, the image that runs, and
-//! NetworkProperties.
+//! Provider `system`: DeviceInfo.UpTime, the additional versions, and NetworkProperties.
 
-use super::identity;
 use crate::handlers::reading::Reading;
 use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
@@ -41,14 +39,6 @@ impl Reading for System {
                     let max = line.as_deref().and_then(|l| l.split_ascii_whitespace().nth(2));
                     if let Some(max) = max.and_then(|m| m.parse::<u32>().ok()) {
                         out.put(i, max);
-                    }
-                }
-                "ActiveFirmwareImage" => {
-                    out.refer(i, "Device.DeviceInfo.FirmwareImage.{i}.", &["running"]);
-                }
-                "Name" => {
-                    if let Some(name) = identity::system_name(ctx.root) {
-                        out.put(i, name);
                     }
                 }
                 "TCPImplementation" => out.put(i, implementations(ctx.root)),

@@ -74,14 +74,28 @@ impl Reading for ConfigFiles {
     }
 }
 
+/// The key and Name of the system's log, which no file holds: `log_read` gives it.
+pub const SYSTEM_LOG: &str = "system log";
+
 /// The provider `vendor_log_file`.
-#[derive(Default)]
 pub struct LogFiles {
+    /// Tells whether the system's log is among them.
+    facts: Rc<RefCell<AgentFacts>>,
     mounts: PerRpc<Vec<host::Mount>>,
+}
+
+impl LogFiles {
+    /// The files, and what `facts` tells.
+    pub fn new(facts: Rc<RefCell<AgentFacts>>) -> LogFiles {
+        LogFiles { facts, mounts: PerRpc::default() }
+    }
 }
 
 impl Reading for LogFiles {
     fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
+        if self.facts.borrow().has_log {
+            out.push(SYSTEM_LOG);
+        }
         for name in host::names(ctx.root, LOG_FOLDER) {
             let path = format!("{LOG_FOLDER}/{name}");
             if is_log(&name) && out.len() < MAX_LOGS && is_file(ctx.root, &path) {
@@ -92,6 +106,11 @@ impl Reading for LogFiles {
 
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         let path = row.key();
+        // The ring of logd is in memory, and its size nobody tells: the other two are neutral.
+        if path == SYSTEM_LOG && self.facts.borrow().has_log {
+            let name = want.iter().position(|w| w.param.name() == "Name");
+            return name.into_iter().for_each(|i| out.put(i, SYSTEM_LOG));
+        }
         if !is_file(ctx.root, path) {
             return;
         }
@@ -163,7 +182,8 @@ mod tests {
         f.file(&format!("tmp/log/{}.log", "l".repeat(90)), "");
         f.link("var", "tmp");
         f.file("proc/self/mounts", "/dev/root / squashfs ro 0 0\ntmpfs /tmp tmpfs rw 0 0\n");
-        let mut logs = ReadOnly(Box::new(LogFiles::default()));
+        let facts: Rc<RefCell<AgentFacts>> = Rc::default();
+        let mut logs = ReadOnly(Box::new(LogFiles::new(facts.clone())));
         let table = "Device.DeviceInfo.VendorLogFile.{i}.";
         assert_eq!(probe::list(&mut logs, f.root(), table, &[]), ["/var/log/a.log", "/var/log/messages"]);
         let v = probe::get(&mut logs, f.root(), table, &["/var/log/messages"], &["Name", "Persistent"]);
@@ -171,5 +191,10 @@ mod tests {
         f.file("proc/self/mounts", "/dev/root / ext4 rw 0 0\n");
         let v = probe::get_at(&mut logs, f.root(), 2, table, &["/var/log/messages"], &["Persistent"]);
         assert_eq!(v["Persistent"], "true");
+        facts.borrow_mut().has_log = true;
+        let keys = probe::list(&mut logs, f.root(), table, &[]);
+        assert_eq!(keys, ["system log", "/var/log/a.log", "/var/log/messages"]);
+        let v = probe::get(&mut logs, f.root(), table, &["system log"], &["Name"]);
+        assert_eq!(v["Name"], "system log");
     }
 }

@@ -152,7 +152,7 @@ fn open(
         return Err(fault::fault(Code::SERVER_AUTHENTICATION, text));
     }
     options.basic_over_http = true;
-    options.timeouts.progress = limits.silence;
+    (options.timeouts.response, options.timeouts.progress) = (limits.silence, limits.silence);
     options.timeouts.session = limits.whole;
     // The chunks of a body may be as small as a byte.
     let response = limits.max_bytes.max(MAX_HEADS).saturating_mul(8);

@@ -1,0 +1,61 @@
+//! When what is watched is listened to and compared.
+
+use super::bells::Cause;
+use super::engine::Engine;
+use super::reactor::Task;
+use crate::cwmp::events;
+use crate::model::tree::Bells;
+use crate::sys::clock::{self, Now};
+use crate::sys::netlink::events::topic;
+
+impl Engine {
+    pub(super) fn sweep_if_due(&mut self, now: Now) {
+        let Some(cause) = self.rings.take(now.mono) else { return };
+        log::debug!("what is watched is compared: {cause:?}");
+        // Listened first, looked then: what happens in between rings.
+        self.listen();
+        self.follow();
+        self.sweep();
+        if cause == Cause::Told {
+            let bells = self.bells();
+            if self.rings.want(bells) {
+                self.listen();
+                self.rings.at_once(now.mono);
+            }
+        }
+        self.rings.swept(now.mono);
+    }
+
+    /// What to listen to: what is watched, and the address by which the ACS is reached.
+    pub(super) fn bells(&mut self) -> Bells {
+        let mut bells = self.core.tree.bells();
+        if self.following.is_on() {
+            bells.kernel |= topic::ADDRESS | topic::ROUTE;
+        }
+        bells
+    }
+
+    pub(super) fn listen(&mut self) {
+        if let Some(bells) = self.rings.listen(&self.core.config.root) {
+            self.mailbox.send(Task::Bells(bells));
+        }
+    }
+
+    /// Somebody has changed something through the agent.
+    pub fn ring(&mut self) {
+        self.rings.changed(clock::now().mono);
+    }
+
+    /// Compares what is actively watched; a change asks for a session (N-3).
+    pub fn sweep(&mut self) {
+        self.core.tree.begin_rpc();
+        if self.core.tree.sweep() {
+            self.core.queue.add(events::VALUE_CHANGE, "");
+        } else if self.core.queue.contains(events::VALUE_CHANGE) && !self.core.tree.has_changed() {
+            // What had changed is as it was, or was told by a process that was killed before it
+            // could say so: there is nothing to tell (V-13).
+            self.core.queue.remove(events::VALUE_CHANGE);
+        }
+        self.core.keep_records();
+    }
+}

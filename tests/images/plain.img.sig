@@ -1,0 +1,2 @@
+untrusted comment: signed by key 8669247b129cfcf2
+RWSGaSR7Epz88j10WX2g0pbWIvrXrqcJKu/cjE9G75okqYOnAqxRWvh/OB/qN+41RyZkEa+lBjRqLHSCYWy22zgeeiX3GVGWQAk=

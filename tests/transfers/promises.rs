@@ -1,0 +1,90 @@
+//! What is queued outlives the process and the boot, and the former ACS's is forgotten.
+
+use crate::SOON;
+use crate::acs::{Acs, Options, Transfer};
+use crate::bed::{Bed, CONFIG, CONTENT, Setup};
+use crate::files::Manner;
+
+/// not in this session, not before its time, and after a boot all the same.
+// Proves
+#[test]
+fn x_45_a_delay_through_a_boot() {
+    let mut bed = Bed::start("x-45");
+    let url = bed.files.put("/f", CONTENT);
+    let mut session = bed.acs.next_session(SOON);
+    let asked = std::time::Instant::now();
+    let transfer = Transfer { delay_seconds: 3, ..Transfer::new("k", CONFIG, &url) };
+    session.download(&transfer).expect("promised");
+    assert!(session.value("Device.DeviceInfo.ProvisioningCode").is_ok());
+    session.end();
+    bed.daemon.reboot();
+    bed.daemon.start();
+    let session = bed.acs.next_session(SOON);
+    assert_eq!(session.inform.codes(), ["1 BOOT"]);
+    session.end();
+    assert_eq!(bed.told_one().brief(), ("k", 0));
+    let took = asked.elapsed();
+    assert!(took >= std::time::Duration::from_millis(2900), "X-10: not before its time: {took:?}");
+    assert_eq!(bed.files.count("GET", "/f"), 1);
+}
+
+/// A new ACS: what the former one asked for is gone, and its files with it.
+#[test]
+fn a_former_acs() {
+    let bed = Bed::start("former");
+    let other = Acs::start(Options::default());
+    let url = bed.files.put("/f", CONTENT);
+    bed.files.always("/f", Manner::Gate(10));
+    let mut session = bed.acs.next_session(SOON);
+    session.download(&Transfer::new("running", CONFIG, &url)).expect("promised");
+    let waiting = Transfer { delay_seconds: 5000, ..Transfer::new("waiting", CONFIG, &url) };
+    session.download(&waiting).expect("promised");
+    session.end();
+    bed.files.wait_at_gate("/f", SOON);
+    let mut session = bed.kicked();
+    session.set(&[("Device.ManagementServer.URL", "xsd:string", &other.url())], "").expect("set");
+    session.end();
+    let mut session = other.next_session(SOON);
+    assert_eq!(session.inform.codes(), ["0 BOOTSTRAP"]);
+    assert!(session.completes().is_empty());
+    session.end();
+    bed.quiet();
+    assert!(bed.fetched_files().is_empty(), "{:?}", bed.fetched_files());
+    bed.files.open("/f");
+    assert_eq!(bed.record(), Vec::<String>::new());
+    bed.daemon.ask(&["inform"]);
+    let mut session = other.next_session(SOON);
+    assert!(session.completes().is_empty());
+    session.end();
+}
+
+/// names and pages of the ACS are words and nothing else.
+// Proves
+#[test]
+fn x_25_names_never_become_a_path() {
+    let mut bed = Bed::new("x-25", &Setup::default());
+    bed.daemon.start();
+    let url = bed.files.put("/f", CONTENT);
+    let mut session = bed.acs.next_session(SOON);
+    for (n, name) in ["../../etc/passwd", "/etc/passwd", "$(reboot)", "\u{1}\u{2}"].iter().enumerate() {
+        let transfer = Transfer {
+            target_file_name: (*name).to_string(),
+            success_url: "http://127.0.0.1:1/success".into(),
+            failure_url: "no URL".into(),
+            ..Transfer::new(&format!("{n} ../x;`id`"), CONFIG, &url)
+        };
+        match session.download(&transfer) {
+            Ok(()) => {}
+            // a control character is none of XML's
+            Err(fault) => assert!(name.starts_with('\u{1}') && fault.code == 9003, "{fault:?}"),
+        }
+    }
+    session.end();
+    let mut told = 0;
+    while told < 3 {
+        for complete in bed.told() {
+            assert_eq!(complete.code, 0, "{complete:?}");
+            told += 1;
+        }
+    }
+}
