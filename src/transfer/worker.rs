@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-/// As that of the ACS session's thread: rustls and ureq are the deepest callers.
-const STACK: usize = 512 * 1024;
+/// rustls and ureq are the deepest callers: 48 KiB overflow in a build without optimization, 96 do not.
+const STACK: usize = 256 * 1024;
 
 /// Work of any kind, with what shows how far it is and the end of the pipe that wakes it.
 pub type Run = Box<dyn FnOnce(&Meter, OwnedFd) -> Event + Send>;

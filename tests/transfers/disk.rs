@@ -7,6 +7,7 @@ use crate::files::Manner;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// A disk of its own, of some KiB; goes with its owner.
 struct Disk(PathBuf);
@@ -156,8 +157,10 @@ fn no_room_for_the_journal() {
         bed.files.open("/f");
         if step == "fetching" {
             bed.daemon.wait_for("the journal's complaint", || !bed.status()["state_problem"].is_null());
-            disk.clear();
+            // what it still had to say, to somebody who does not listen
             bed.daemon.kill();
+            while bed.acs.inform_within(Duration::from_millis(100)).is_some() {}
+            disk.clear();
             bed.daemon.start();
         }
         let mut session = bed.acs.next_session(SOON);

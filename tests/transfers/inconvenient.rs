@@ -1,8 +1,8 @@
 //! An ACS that asks too much, asks twice, or is not there.
 
 use crate::SOON;
-use crate::acs::{Acs, Options, Transfer};
-use crate::bed::{Bed, CONFIG, CONTENT, Setup};
+use crate::acs::{Acs, Options, Transfer, Window};
+use crate::bed::{Bed, CONFIG, CONTENT, SAVED, Setup};
 use crate::files::Manner;
 
 /// two transfers with one CommandKey, each with its event and its TransferComplete.
@@ -84,9 +84,9 @@ fn an_acs_that_is_gone() {
 }
 
 /// what nobody here speaks is refused at once, and nothing comes afterwards.
-// Proves
+// Proves
 #[test]
-fn x_29_other_protocols() {
+fn x_29_what_is_refused_at_once() {
     let bed = Bed::start("gopher");
     let mut session = bed.acs.next_session(SOON);
     for url in ["gopher://h/f", "ftp://h/f", "tftp://h/f", "sftp://h/f", "file:///etc/passwd"] {
@@ -98,7 +98,29 @@ fn x_29_other_protocols() {
         let fault = session.download(&transfer).expect_err(url);
         assert!([9003, 9013].contains(&fault.code), "{url}: {fault:?}");
     }
+    let url = bed.files.put("/f", CONTENT);
+    let long = |n: usize| format!("{url}?{}", "x".repeat(n - url.len() - 1));
+    for file_type in ["0 Nothing", "3", "", "X 00D0 Short", "7 Something", SAVED] {
+        let fault = session.download(&Transfer::new("k", file_type, &url)).expect_err(file_type);
+        assert_eq!(fault.code, 9003, "X-2: {file_type}: {fault:?}");
+    }
+    for file_type in ["3 Vendor Configuration File 99", "4 Vendor Log File x", CONFIG] {
+        let fault = session.upload(&Transfer::new("k", file_type, &url)).expect_err(file_type);
+        assert!([9003, 9011].contains(&fault.code), "X-3: {file_type}: {fault:?}");
+    }
+    let fault = session.download(&Transfer::new("k", CONFIG, &long(257))).expect_err("X-4");
+    assert_eq!(fault.code, 9003, "X-4");
+    let fault = session.download(&Transfer::new(&"k".repeat(33), CONFIG, &url)).expect_err("33");
+    assert_eq!(fault.code, 9003);
+    for windows in [&[][..], &[(5, 5)], &[(9, 5)], &[(0, 10), (5, 20)], &[(0, 1), (2, 3), (4, 5)]] {
+        let list: Vec<_> = windows.iter().map(|(s, e)| Window::new(*s, *e, "2 Immediately")).collect();
+        let fault = session.schedule_download(&Transfer::new("k", CONFIG, &url), &list);
+        assert_eq!(fault.expect_err("X-37, X-38").code, 9003, "X-37, X-38: {windows:?}");
+    }
+    let unknown = [Window::new(0, 600, "5 Whenever")];
+    let fault = session.schedule_download(&Transfer::new("k", CONFIG, &url), &unknown);
+    assert_eq!(fault.expect_err("X-38").code, 9003, "X-38");
     session.end();
     bed.quiet();
-    assert_eq!(bed.acs.sessions(), 1, "X-9");
+    assert_eq!((bed.acs.sessions(), bed.files.connections()), (1, 0), "X-9");
 }

@@ -3,6 +3,7 @@
 
 #[path = "../acs/mod.rs"]
 mod acs;
+mod banks;
 mod bed;
 #[path = "../daemon/mod.rs"]
 mod daemon;

@@ -2,7 +2,7 @@
 
 use crate::SOON;
 use crate::acs::{Acs, Options, Transfer};
-use crate::bed::{Bed, CONFIG, CONTENT, Setup};
+use crate::bed::{Bed, CONFIG, CONTENT, FIRMWARE, SAVED, Setup};
 use crate::files::Manner;
 
 /// not in this session, not before its time, and after a boot all the same.
@@ -56,6 +56,76 @@ fn a_former_acs() {
     let mut session = other.next_session(SOON);
     assert!(session.completes().is_empty());
     session.end();
+}
+
+/// SIGTERM is the expected path while an image is flashed: the flash goes on, and the boot tells.
+// Proves: X-22
+#[test]
+fn sigterm_while_an_image_is_flashed() {
+    let mut bed = Bed::new("sigterm", &Setup::default());
+    let gate = bed.dir().join("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a gate");
+    let flash = std::fs::read_to_string(bed.dir().join("firmware")).expect("a script");
+    let flash: Vec<&str> = flash.lines().skip(1).collect();
+    bed.script("firmware", &format!("echo waits >> $dir/record\nread x < $dir/gate\n{}\n", flash.join("\n")));
+    bed.daemon.start();
+    let url = bed.files.put("/f", CONTENT);
+    bed.download(&Transfer::new("k", FIRMWARE, &url));
+    bed.daemon.wait_for("the flash", || !bed.record().is_empty());
+    bed.daemon.stop();
+    std::fs::write(&gate, "go\n").expect("it still waits");
+    bed.daemon.wait_for("the end of the flash", || bed.record().last().is_some_and(|line| line == "end"));
+    bed.daemon.reboot();
+    bed.daemon.start();
+    assert_eq!(bed.told_one().brief(), ("k", 0));
+    bed.quiet();
+    assert_eq!(bed.record(), ["waits", "begin", "end"]);
+}
+
+/// SIGTERM in the other steps: the agent ends soon, and what was promised goes on at the next start.
+// Proves
+#[test]
+fn sigterm_while_a_file_is_on_its_way() {
+    for upload in [false, true] {
+        let mut bed = Bed::start("stop");
+        bed.files.put("/f", CONTENT);
+        bed.files.next("/f", Manner::Gate(10));
+        let url = bed.files.url("/f");
+        match upload {
+            true => bed.upload(&Transfer::new("k", SAVED, &url)),
+            false => bed.download(&Transfer::new("k", CONFIG, &url)),
+        }
+        bed.files.wait_at_gate("/f", SOON);
+        bed.daemon.stop();
+        assert!(upload || bed.record().is_empty());
+        bed.daemon.start();
+        assert_eq!(bed.told_one().brief(), ("k", 0), "upload: {upload}");
+        bed.quiet();
+    }
+}
+
+/// A factory reset: nothing of what the agent was doing is left.
+#[test]
+fn a_factory_reset() {
+    let bed = Bed::start("factory");
+    bed.files.put("/f", CONTENT);
+    bed.files.always("/f", Manner::Gate(10));
+    bed.download(&Transfer::new("k", CONFIG, &bed.files.url("/f")));
+    bed.files.wait_at_gate("/f", SOON);
+    let mut session = bed.kicked();
+    session.factory_reset().expect("answered");
+    session.end();
+    let mut session = bed.acs.next_session(SOON);
+    assert_eq!(session.inform.codes(), ["0 BOOTSTRAP", "1 BOOT"]);
+    assert_eq!(session.all_queued(), Ok(vec![]));
+    session.end();
+    bed.quiet();
+    bed.files.open("/f");
+    assert!(bed.fetched_files().is_empty(), "{:?}", bed.fetched_files());
+    let mut session = bed.kicked();
+    assert!(session.completes().is_empty());
+    session.end();
+    assert!(bed.record().is_empty());
 }
 
 /// names and pages of the ACS are words and nothing else.

@@ -2,7 +2,7 @@
 
 use crate::SOON;
 use crate::acs::{Incident, Post, Transfer, UNKNOWN_TIME, Window};
-use crate::bed::{Bed, CONFIG, CONTENT, FIRMWARE, Setup};
+use crate::bed::{Bed, CONFIG, CONTENT, FIRMWARE, LOG, Setup};
 use crate::files::Manner;
 
 /// A transfer has ended, and the session that tells it has begun; its Inform is answered.
@@ -274,7 +274,7 @@ fn x_39_a_window_that_is_too_short() {
 }
 
 /// what a person asks for at the device is told when the policy says so.
-// Proves: X-46, V-17
+// Proves, V-17
 #[test]
 fn x_46_autonomous_transfers() {
     const POLICY: &str = "Device.ManagementServer.AutonomousTransferCompletePolicy.";
@@ -282,6 +282,7 @@ fn x_46_autonomous_transfers() {
     let url = bed.files.put("/f", CONTENT);
     bed.acs.next_session(SOON).end();
     bed.daemon.ask(&["download", CONFIG, &url]);
+    bed.daemon.wait_for("the hook", || bed.applied().is_some());
     bed.quiet();
     assert_eq!(
         (bed.applied().as_deref(), bed.acs.sessions()),
@@ -301,6 +302,19 @@ fn x_46_autonomous_transfers() {
     session.accept();
     session.ready();
     session.end();
+    bed.quiet();
+    // the other way, and badly
+    bed.files.always("/up", Manner::Status(403));
+    bed.daemon.ask(&["upload", LOG, &bed.files.url("/up?token=secret#x")]);
+    let complete = bed.told_one();
+    let own = complete.autonomous.expect("X-46");
+    assert_eq!(
+        (own.is_download, own.file_type.as_str()),
+        (false, "4 Vendor Log File"),
+        "X-47: its own numbers"
+    );
+    assert_eq!(own.transfer_url, bed.files.url("/up"), "what stands behind it may be a secret");
+    assert_ne!(complete.code, 0);
     bed.quiet();
 }
 

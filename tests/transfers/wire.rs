@@ -467,3 +467,46 @@ fn a_session_during_a_transfer() {
     assert_eq!(bed.told_one().brief(), ("l", 0), "X-42: not the one that was cancelled");
     assert_eq!(bed.files.count("GET", "/g"), 1);
 }
+
+/// what waits, what runs, what has ended; and what is being applied cannot be taken back.
+// Proves
+#[test]
+fn x_43_states() {
+    let commands = "config_apply = [\"sh\", \"{dir}/slow\", \"{file}\"]";
+    let mut bed = Bed::new("states", &Setup { commands: commands.into(), ..Setup::default() });
+    let gate = bed.dir().join("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a gate");
+    bed.script("slow", "echo begin >> $dir/record; read x < $dir/gate; cp \"$1\" $dir/applied\n");
+    bed.daemon.start();
+    let url = bed.files.put("/f", CONTENT);
+    let mut session = bed.acs.next_session(SOON);
+    session.download(&Transfer::new("gone", CONFIG, &bed.files.url("/none"))).expect("promised");
+    let named =
+        Transfer { target_file_name: "name".into(), file_size: 60, ..Transfer::new("run", CONFIG, &url) };
+    session.download(&named).expect("promised");
+    session.upload(&Transfer::new("wait", crate::bed::LOG, &bed.files.url("/up"))).expect("promised");
+    session.end();
+    // refused, so that it stays
+    let mut session = bed.acs.next_session(SOON);
+    assert_eq!(session.next_complete().brief(), ("gone", 9016));
+    session.refuse(8002);
+    session.ready();
+    session.end();
+    bed.daemon.wait_for("the hook", || !bed.record().is_empty());
+    let mut session = bed.kicked();
+    session.ready();
+    let all = session.all_queued().expect("a list");
+    let brief: Vec<_> =
+        all.iter().map(|q| (q.command_key.as_str(), q.state, q.is_download, q.file_size)).collect();
+    assert!(brief.contains(&("run", 2, true, 60)) && brief.contains(&("wait", 1, false, 0)), "{all:?}");
+    assert!(all.iter().any(|q| q.target_file_name == "name" && q.file_type == CONFIG), "{all:?}");
+    assert_eq!(session.cancel("run").map_err(|f| f.code), Err(9021), "X-41");
+    assert_eq!(session.cancel("nobody"), Ok(()), "X-42");
+    assert_eq!(session.cancel("wait"), Ok(()), "X-41");
+    assert!(session.queued().expect("a list").contains(&("run".to_string(), 2)), "X-44");
+    session.end();
+    fs::write(&gate, "go\n").expect("written");
+    assert_eq!(bed.told_one().brief(), ("run", 0));
+    bed.quiet();
+    assert_eq!(bed.files.count("PUT", "/up"), 0, "X-42");
+}

@@ -138,3 +138,31 @@ fn pair(request: &AgentRequest) -> Option<(&str, &[(String, String)])> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_requests_than_some() {
+        let dir = std::env::temp_dir().join(format!("cwmpd-requests-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let text = format!("run_dir = {dir:?}\nstate_dir = {dir:?}\n[acs]\nurl = \"http://127.0.0.1/\"\n");
+        let file = dir.join("cwmpd.toml");
+        let config = crate::config::Config::parse(&text, &file).unwrap();
+        let journal = crate::state::journal::Journal::in_memory();
+        let (mut core, _) = start::open(config, &file, journal);
+        let request = || AgentRequest::request_download("X 00D09E a", Vec::new()).unwrap();
+        for _ in 0..MAX_REQUESTS {
+            core.request_download(request()).unwrap();
+        }
+        assert_eq!(core.request_download(request()).unwrap_err().code, Code::RESOURCES_EXCEEDED);
+        assert!(core.queue.contains(events::REQUEST_DOWNLOAD));
+        core.transfers.requests.clear();
+        core.read_requests(false);
+        assert_eq!(core.transfers.requests.len(), MAX_REQUESTS, "kept");
+        core.read_requests(true);
+        assert!(core.journal.borrow().get(REQUESTS).is_none(), "a boot ends them");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -32,7 +32,8 @@ impl Engine {
                 self.core.begin_work(&self.own, now);
             }
         }
-        self.core.transfers_next(now)
+        let held = self.held_until.filter(|until| now.mono < *until);
+        [self.core.transfers_next(now), held].into_iter().flatten().min()
     }
 }
 

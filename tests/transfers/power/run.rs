@@ -25,10 +25,12 @@ pub enum Kind {
     UploadLog,
     Scheduled,
     Autonomous,
+    /// A file that the server does not have: what is told is that, and nothing else.
+    Missing,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Firmware,
         Kind::Stored,
         Kind::Config,
@@ -38,13 +40,14 @@ impl Kind {
         Kind::UploadLog,
         Kind::Scheduled,
         Kind::Autonomous,
+        Kind::Missing,
     ];
 
     fn file_type(self) -> &'static str {
         match self {
             Kind::Firmware => FIRMWARE,
             Kind::Stored => "6 Stored Firmware Image",
-            Kind::Config | Kind::Scheduled | Kind::Autonomous => CONFIG,
+            Kind::Config | Kind::Scheduled | Kind::Autonomous | Kind::Missing => CONFIG,
             Kind::Web => "2 Web Content",
             Kind::Vendor => "X 00D09E Firewall",
             Kind::UploadConfig => SAVED,
@@ -61,7 +64,11 @@ impl Kind {
     }
 
     pub fn has_apply(self) -> bool {
-        !self.is_upload()
+        !self.is_upload() && self != Kind::Missing
+    }
+
+    pub fn has_file(self) -> bool {
+        self != Kind::Missing
     }
 }
 
@@ -83,11 +90,21 @@ pub enum Kill {
 }
 
 const KEY: &str = "cut";
-const VENDOR_KEYS: &str = "\
-firmware_check = [\"sh\", \"{dir}/check\", \"{file}\"]
-firmware_store = [\"sh\", \"{dir}/apply\", \"{file}\"]
+const CHECK: &str = "firmware_check = [\"sh\", \"{dir}/check\", \"{file}\"]\n";
+const BANKS: &str = "\
+firmware_store = [\"sh\", \"{dir}/store\", \"{file}\", \"{bank}\"]
 firmware_banks = [\"cat\", \"{dir}/banks\"]
 firmware_boot = [\"true\", \"{bank}\"]
+";
+
+/// Into the bank that does not run.
+const STORE: &str = "\
+echo begin >> $dir/record
+[ \"$2\" = b ] || exit 1
+cp \"$1\" $dir/applied.new && mv $dir/applied.new $dir/applied || exit 1
+printf 'a\\t1.0.0\\t\\tactive,boot\\nb\\t2.0.0\\n' > $dir/banks.new
+mv $dir/banks.new $dir/banks
+echo end >> $dir/record
 ";
 
 /// Says that it is there, and waits where there is a gate.
@@ -133,12 +150,18 @@ pub struct Ran {
     pub cut: bool,
     /// The ACS was told that it failed, because it was cut off while the file was made use of.
     pub failed: bool,
+    /// It was told twice, since the power was cut before its answer was on disk.
+    pub repeated: bool,
 }
 
 /// One transfer, one power cut; panics when the ACS was not told the truth, once.
 pub fn run(kind: Kind, boot: bool, kill: Kill) -> Ran {
-    let commands = if kind.has_check() { VENDOR_KEYS } else { "" };
-    let setup = Setup { commands: commands.into(), ..Setup::default() };
+    let commands = match kind {
+        Kind::Firmware => CHECK.to_owned(),
+        Kind::Stored => CHECK.to_owned() + BANKS,
+        _ => String::new(),
+    };
+    let setup = Setup { commands, ..Setup::default() };
     let mut bed = Bed::new("cut", &setup);
     prepare(&bed, kind, kill);
     let story = Mutex::new(Story::default());
@@ -164,7 +187,15 @@ pub fn run(kind: Kind, boot: bool, kill: Kill) -> Ran {
         })
     });
     match catch_unwind(told) {
-        Ok(cut) => Ran { cut, failed: !verify(&bed, &lock(&story), kind, kill) },
+        Ok(cut) => {
+            let story = lock(&story);
+            let failed = !verify(&bed, &story, kind, kill) && kind.has_file();
+            Ran {
+                cut,
+                failed,
+                repeated: story.completes.iter().filter(|(_, answered)| *answered).count() > 1,
+            }
+        }
         Err(panic) => {
             let story = lock(&story);
             eprintln!("{kind:?}, {kill:?}, boot: {boot}; {:?}; hooks: {:?}", story.completes, bed.record());
@@ -184,12 +215,15 @@ impl Drop for Over<'_> {
 }
 
 fn prepare(bed: &Bed, kind: Kind, kill: Kill) {
-    bed.files.put("/f", CONTENT);
+    if kind.has_file() {
+        bed.files.put("/f", CONTENT);
+    }
     if kill == Kill::Fetching {
         bed.files.next("/f", Manner::Gate(10));
     }
-    fs::write(bed.dir().join("banks"), "").expect("a file");
-    for name in ["check", "apply", "firmware"] {
+    fs::write(bed.dir().join("banks"), "a\t1.0.0\t\tactive,boot\nb\n").expect("a file");
+    bed.script("store", STORE);
+    for name in ["check", "apply", "store", "firmware"] {
         let body = fs::read_to_string(bed.dir().join(name)).unwrap_or_default();
         let body = body.lines().skip(1).collect::<Vec<_>>().join("\n");
         bed.script(name, &(GATE.replace("NAME", name) + &body + "\n"));
@@ -197,6 +231,7 @@ fn prepare(bed: &Bed, kind: Kind, kill: Kill) {
     let gate = match kill {
         Kill::Checking => "check",
         Kill::Applying if kind == Kind::Firmware => "firmware",
+        Kill::Applying if kind == Kind::Stored => "store",
         Kill::Applying => "apply",
         _ => return,
     };
@@ -307,6 +342,11 @@ fn live(bed: &mut Bed, story: &Mutex<Story>, kind: Kind, boot: bool, kill: Kill)
         }
         assert!(looked.elapsed() < SOON, "neither {kill:?} nor an end; log:\n{}", bed.daemon.log());
     }
+    if let Kill::Write(n) = kill {
+        // A boot's cut comes at some moment between this write and the next, another each time.
+        let moment = if boot { n as u64 * 577 % 1500 } else { 0 };
+        std::thread::sleep(Duration::from_micros(moment));
+    }
     match boot {
         true => device.cut(bed),
         false => bed.daemon.kill(),
@@ -334,7 +374,9 @@ fn reached(bed: &Bed, story: &Mutex<Story>, kill: Kill, writes: usize) -> bool {
         Kill::Write(n) => writes >= n,
         Kill::Fetching => bed.files.at_gate("/f"),
         Kill::Checking => bed.dir().join("check.there").exists(),
-        Kill::Applying => bed.dir().join("apply.there").exists() || bed.dir().join("firmware.there").exists(),
+        Kill::Applying => {
+            ["apply", "store", "firmware"].iter().any(|name| bed.dir().join(format!("{name}.there")).exists())
+        }
         Kill::Unanswered | Kill::Answered => lock(story).at_report,
     }
 }
@@ -342,7 +384,7 @@ fn reached(bed: &Bed, story: &Mutex<Story>, kill: Kill, writes: usize) -> bool {
 /// Hooks that outlived the agent go on; later ones do not wait.
 fn open_gates(bed: &Bed) {
     bed.files.open("/f");
-    for name in ["check", "apply", "firmware"] {
+    for name in ["check", "apply", "store", "firmware"] {
         let gate = bed.dir().join(format!("{name}.gate"));
         // for reading too: that never waits
         if let Ok(mut file) = fs::File::options().read(true).write(true).open(&gate) {
@@ -411,12 +453,20 @@ fn verify(bed: &Bed, story: &Story, kind: Kind, kill: Kill) -> bool {
         Kind::Autonomous => assert!(first.autonomous.is_some(), "{}", what()),
         _ => assert_eq!(first.command_key, KEY, "{}", what()),
     }
+    if kind == Kind::Missing {
+        assert_eq!((first.code, bed.record().len()), (9016, 0), "{}", what());
+        return false;
+    }
     let good = first.code == 0;
+    let begun = bed.record().iter().filter(|line| *line == "begin").count();
+    assert!(begun <= 1, "made use of twice: {}", what());
     let so = match kind {
         Kind::Firmware => {
-            let flashed = bed.record().iter().filter(|line| *line == "begin").count();
-            assert!(flashed <= 1, "flashed twice: {}", what());
             fs::read_to_string(bed.daemon.config()).is_ok_and(|text| text.contains("\"2.0.0\""))
+        }
+        Kind::Stored => {
+            let banks = fs::read_to_string(bed.dir().join("banks")).unwrap_or_default();
+            banks.contains("b\t2.0.0") && bed.applied().as_deref() == Some(CONTENT)
         }
         _ if kind.is_upload() => bed.files.uploaded("/f").is_some(),
         _ => bed.record().iter().any(|line| line == "end") && bed.applied().as_deref() == Some(CONTENT),
