@@ -42,7 +42,7 @@ impl Credentials {
     pub fn new(options: &Options, https: bool) -> Result<Credentials, Error> {
         if !digest::is_speakable(&options.username) {
             let text = "the user name holds a character other than visible ASCII";
-            return Err(Error::Authentication(text.to_string()));
+            return Err(Error::Credentials(text.to_string()));
         }
         Ok(Credentials {
             username: options.username.clone(),

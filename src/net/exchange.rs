@@ -350,7 +350,7 @@ fn plain(error: ureq::Error) -> Error {
         ureq::Error::Timeout(ureq::Timeout::RecvResponse) => Error::Timeout("waiting for the response"),
         ureq::Error::LargeResponseHeader(..) => Error::TooLarge("the head of a response".to_string()),
         ureq::Error::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-            Error::Broken("the connection was closed without a response".to_string())
+            Error::Broken("the server closed the connection without a response".to_string())
         }
         ureq::Error::Io(e) => rendering(e),
         ureq::Error::Protocol(e) => Error::Broken(format!("the response is malformed: {e}")),

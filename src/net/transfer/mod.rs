@@ -22,6 +22,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::client::Options;
+use super::digest::is_speakable;
 use super::exchange::Exchange;
 use super::shared::Bounds;
 use super::url::Url;
@@ -146,6 +147,10 @@ fn open(
     wake: OwnedFd,
 ) -> Result<Exchange, Failure> {
     let Request { mut options, limits } = request;
+    if !is_speakable(&options.username) {
+        let text = "the user name holds a character other than visible ASCII".to_string();
+        return Err(fault::fault(Code::SERVER_AUTHENTICATION, text));
+    }
     options.basic_over_http = true;
     (options.timeouts.response, options.timeouts.progress) = (limits.silence, limits.silence);
     options.timeouts.session = limits.whole;
