@@ -175,7 +175,8 @@ fn no_room_for_the_journal() {
         let all = session.completes();
         assert_eq!(all.iter().map(|c| c.brief()).collect::<Vec<_>>(), [("k", 0)], "{step}");
         session.end();
-        drop(bed.daemon);
+        // the disk goes before the folder in which it lies
+        bed.daemon.kill();
         drop(disk);
     }
 }
