@@ -163,7 +163,12 @@ impl Engine {
                     self.waiting.push((request, reply));
                 }
                 Ok(Message::Control(request, reply)) => {
+                    let acts = !matches!(request, Request::Get { .. } | Request::Names { .. });
                     let answer = serving::answer(self, request);
+                    if acts {
+                        // Who asks how it goes right afterwards sees what came of it.
+                        self.publish();
+                    }
                     let _ = reply.try_send(answer);
                 }
                 Ok(Message::ControlMore(number, reply)) => {

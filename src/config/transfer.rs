@@ -38,6 +38,9 @@ pub struct Transfer {
     pub apply_timeout: u32,
     /// Seconds for `config_save` and `log_read`; 120. What is streamed has `total_timeout`.
     pub save_timeout: u32,
+    /// Seconds within which the device is to boot after `firmware_apply` ended well; 3600. It is told to by
+    /// `commands.reboot` after a minute, or half that time; when all of it is over, the ACS hears 9010.
+    pub boot_timeout: u32,
     /// Seconds within which a new image must have held a session with the ACS, or the former one is
     /// booted again, where there are two banks; 0, the default: it need not.
     pub health_timeout: u32,
@@ -57,6 +60,7 @@ impl Default for Transfer {
             check_timeout: 120,
             apply_timeout: 600,
             save_timeout: 120,
+            boot_timeout: 3600,
             health_timeout: 0,
             idle_bytes_per_second: 65_536,
         }
@@ -90,6 +94,7 @@ impl Transfer {
             ("transfer.check_timeout", self.check_timeout, 1, 86_400),
             ("transfer.apply_timeout", self.apply_timeout, 1, 86_400),
             ("transfer.save_timeout", self.save_timeout, 1, 86_400),
+            ("transfer.boot_timeout", self.boot_timeout, 2, 604_800),
             ("transfer.health_timeout", self.health_timeout, 0, 86_400),
         ])
     }

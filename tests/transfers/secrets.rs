@@ -33,6 +33,25 @@ fn found(bed: &Bed, text: &str) -> Vec<PathBuf> {
     files
 }
 
+/// What a person asks for is reported to nobody: its credentials go all the same.
+// Proves: X-33
+#[test]
+fn x_33_nor_of_ones_own() {
+    let bed = Bed::start("x-33-own");
+    bed.acs.next_session(SOON).end();
+    bed.files.protect("/up", Authentication::Basic, USER, PASSWORD);
+    let file = bed.dir().join("password");
+    fs::write(&file, PASSWORD).expect("a file");
+    let who = ["--username", USER, "--password-file", &file.display().to_string()];
+    bed.daemon.ask(&[&["upload", SAVED, &bed.files.url("/up")][..], &who].concat());
+    // It is in the queue before the shell has its prompt back, and until it is over.
+    bed.daemon.wait_for("the end", || bed.daemon.ask(&["transfers"]).is_empty());
+    assert!(bed.files.uploaded("/up").is_some());
+    fs::remove_file(file).expect("a file");
+    let found = found(&bed, PASSWORD);
+    assert!(found.is_empty(), "X-33: it stands in {found:?}");
+}
+
 /// Good and bad ends, with a boot between; also what status and the command line say meanwhile.
 // Proves: X-33
 #[test]

@@ -5,7 +5,7 @@ use super::{Running, file, is_image, outcome};
 use crate::agent::down::GOING_DOWN;
 use crate::agent::host::Core;
 use crate::agent::{Message, start};
-use crate::cwmp::transfers::{Found, Transfer};
+use crate::cwmp::transfers::{Found, Resumed, Step, Transfer};
 use crate::handlers::firmware::spare;
 use crate::model::fault::{Code, Fault};
 use crate::net::transfer as net;
@@ -147,7 +147,28 @@ impl Core {
     /// Firmware was applied: the device is to go down by itself, or is told to.
     pub(super) fn expect_boot(&mut self, number: u32, now: Now) {
         log::warn!("transfer #{number}: the device is to boot the new image now");
-        self.transfers.down_at = Some(now.mono + GOING_DOWN);
+        let within = Duration::from_secs(self.config.transfer.boot_timeout.into());
+        self.transfers.down_at = Some(now.mono + GOING_DOWN.min(within / 2));
+        self.transfers.boot_by = Some(now.mono + within);
+    }
+
+    /// It was told to, perhaps, and did not boot in all that time: the ACS is not kept waiting for ever, nor
+    /// are the transfers behind this one.
+    pub(super) fn miss_boot(&mut self, now: Now) {
+        if self.transfers.boot_by.take_if(|by| now.mono >= *by).is_none() {
+            return;
+        }
+        let is_image =
+            |t: &&Transfer| t.step == Step::Applying && is_image(t.asked.method, &t.asked.file_type);
+        let Some(number) = self.transfers.queue.all().find(is_image).map(|t| t.number) else { return };
+        let text = format!(
+            "the image was written, and the device has not booted it within {} s",
+            self.config.transfer.boot_timeout
+        );
+        log::warn!("transfer #{number} failed: {text}");
+        let fault = Fault::new(Code::TRANSFER_FAILURE, text);
+        self.transfers.queue.resume(number, Resumed::Failed(fault), now);
+        self.keep_transfers();
     }
 
     /// The device did not go down by itself: it is told to. True when it goes down now.

@@ -26,6 +26,7 @@ impl Engine {
         let going_down = self.held_until.is_some_and(|until| now.mono < until);
         if self.session.is_none() && !going_down {
             self.core.settle_health(now);
+            self.core.miss_boot(now);
             if self.core.take_down(now) {
                 self.hold();
             } else {
@@ -41,7 +42,7 @@ impl Core {
     fn transfers_next(&self, now: Now) -> Option<Duration> {
         let all = &self.transfers;
         let idle = all.idle.next();
-        let times = [all.queue.next(), idle, all.down_at, self.health_at()];
+        let times = [all.queue.next(), idle, all.down_at, all.boot_by, self.health_at()];
         // What is past waits for the end of something, of which a message tells.
         times.into_iter().flatten().filter(|at| *at > now.mono).min()
     }
