@@ -192,7 +192,7 @@ fn x_22_an_image_that_proves_itself() {
 }
 
 /// A reboot that is due waits until an image is written; so do sessions.
-// Proves
+// Proves: X-23
 #[test]
 fn a_reboot_waits_for_the_image() {
     let mut bed = device("waits", "");

@@ -128,15 +128,20 @@ fn a_factory_reset() {
     assert!(bed.record().is_empty());
 }
 
-/// names and pages of the ACS are words and nothing else.
+/// names and pages of the ACS are words and nothing else. What they point at lies in the test's own
+/// folder: an agent that followed them would write there.
 // Proves
 #[test]
 fn x_25_names_never_become_a_path() {
     let mut bed = Bed::new("x-25", &Setup::default());
+    bed.script("apply", "echo $1 >> $dir/record\n");
     bed.daemon.start();
     let url = bed.files.put("/f", CONTENT);
+    let precious = bed.dir().join("precious");
+    std::fs::write(&precious, "precious").expect("a file");
+    let names = ["../../precious", &precious.display().to_string(), "$(reboot)", "\u{1}\u{2}"];
     let mut session = bed.acs.next_session(SOON);
-    for (n, name) in ["../../etc/passwd", "/etc/passwd", "$(reboot)", "\u{1}\u{2}"].iter().enumerate() {
+    for (n, name) in names.iter().enumerate() {
         let transfer = Transfer {
             target_file_name: (*name).to_string(),
             success_url: "http://127.0.0.1:1/success".into(),
@@ -157,4 +162,35 @@ fn x_25_names_never_become_a_path() {
             told += 1;
         }
     }
+    assert_eq!(std::fs::read(&precious).ok().as_deref(), Some(b"precious".as_slice()), "X-25");
+    let own: Vec<String> =
+        (1..=3).map(|n| bed.dir().join(format!("run/transfers/{n}.file")).display().to_string()).collect();
+    assert_eq!(bed.record(), own, "X-25: files have the transfer's number");
+}
+
+/// nothing is begun while a session runs, not even with a file that came meanwhile.
+// Proves
+#[test]
+fn x_36_nothing_is_applied_in_a_session() {
+    let bed = Bed::start("x-36-session");
+    let url = bed.files.put("/f", CONTENT);
+    bed.files.always("/f", Manner::Gate(10));
+    let mut session = bed.acs.next_session(SOON);
+    session.download(&Transfer::new("k", CONFIG, &url)).expect("promised");
+    for _ in 0..3 {
+        assert_eq!(session.queued().expect("a list"), [("k".to_string(), 1)], "it waits");
+    }
+    session.end();
+    bed.files.wait_at_gate("/f", SOON);
+    let mut session = bed.kicked();
+    bed.files.open("/f");
+    bed.daemon.wait_for("the file", || bed.transfers()[0]["step"] == "fetched");
+    for _ in 0..3 {
+        assert!(session.value("Device.DeviceInfo.ProvisioningCode").is_ok());
+        assert_eq!(bed.transfers()[0]["step"], "fetched", "X-36");
+    }
+    assert!(bed.record().is_empty(), "X-36");
+    session.end();
+    assert_eq!(bed.told_one().brief(), ("k", 0));
+    bed.quiet();
 }

@@ -48,6 +48,29 @@ fn x_41_listed_and_canceled() {
     session.end();
 }
 
+/// a fetch that is canceled ends at once, whatever its server does, and nothing is left of it.
+// Proves
+#[test]
+fn x_42_a_fetch_is_given_up() {
+    let bed = Bed::start("x-42");
+    let url = bed.files.put("/f", CONTENT);
+    bed.files.always("/f", Manner::Gate(10));
+    bed.download(&Transfer::new("k", CONFIG, &url));
+    bed.files.wait_at_gate("/f", SOON);
+    bed.daemon.wait_for("a part of the file", || !bed.fetched_files().is_empty());
+    let mut session = bed.kicked();
+    session.cancel("k").expect("X-41");
+    session.end();
+    // The gate is still closed.
+    bed.daemon.wait_for("the end of the fetch", || bed.fetched_files().is_empty());
+    bed.files.open("/f");
+    bed.quiet();
+    assert!(bed.record().is_empty(), "X-42");
+    let mut session = bed.kicked();
+    assert!(session.completes().is_empty(), "X-42");
+    session.end();
+}
+
 /// what has ended can no longer not have been.
 // Proves
 #[test]

@@ -274,7 +274,7 @@ fn x_39_a_window_that_is_too_short() {
 }
 
 /// what a person asks for at the device is told when the policy says so.
-// Proves, V-17
+// Proves, V-17
 #[test]
 fn x_46_autonomous_transfers() {
     const POLICY: &str = "Device.ManagementServer.AutonomousTransferCompletePolicy.";

@@ -3,6 +3,7 @@
 use crate::SOON;
 use crate::acs::{Authentication, Transfer};
 use crate::bed::{Bed, CONFIG, CONTENT, SAVED};
+use cwmpd::state::journal::{Batch, Journal};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -105,4 +106,50 @@ fn x_33_no_byte_is_left() {
     }
     assert!(!bed.daemon.log().contains(PASSWORD));
     bed.daemon.stop();
+}
+
+/// What the agent keeps has nothing of them.
+#[track_caller]
+fn is_clean(bed: &Bed) {
+    for text in [USER, PASSWORD] {
+        bed.daemon.wait_for("a clean folder", || found(bed, text).is_empty());
+    }
+}
+
+/// One that was canceled is over, too: no report follows that would clear up behind it.
+// Proves
+#[test]
+fn x_33_canceled_by_the_acs() {
+    let bed = Bed::start("x-33-cancel");
+    let url = bed.files.put("/f", CONTENT);
+    let mut session = bed.acs.next_session(SOON);
+    let one = Transfer::new("k", CONFIG, &url).with_credentials(USER, PASSWORD);
+    session.download(&Transfer { delay_seconds: 5000, ..one }).expect("promised");
+    assert!(!found(&bed, PASSWORD).is_empty(), "it is kept as long as it is needed");
+    session.cancel("k").expect("X-41");
+    session.end();
+    bed.quiet();
+    is_clean(&bed);
+}
+
+/// The power goes between the ACS's answer and the clearing: the next start sees to it.
+// Proves: X-33
+#[test]
+fn x_33_a_power_cut_before_it_is_cleared() {
+    let mut bed = Bed::start("x-33-power");
+    bed.acs.next_session(SOON).end();
+    bed.daemon.stop();
+    let mut journal = Journal::open(&bed.dir().join("state")).expect("nobody else has it");
+    let mut batch = Batch::default();
+    batch.put("q/7/secret", format!("{USER}\t{PASSWORD}\twhole\n"));
+    journal.promise(batch).expect("written");
+    let mut batch = Batch::default();
+    batch.delete("q/7/secret");
+    batch.put("b/purge", "due");
+    journal.promise(batch).expect("written");
+    drop(journal);
+    assert!(!found(&bed, PASSWORD).is_empty(), "deleted, and in the file still");
+    bed.daemon.start();
+    bed.daemon.wait_ready();
+    is_clean(&bed);
 }

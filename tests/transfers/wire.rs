@@ -312,6 +312,30 @@ fn x_31_the_same_checks_as_toward_the_acs() {
     }
 }
 
+/// A file server that wants to know the device sees the certificate that the ACS sees.
+// Proves: X-31
+#[test]
+fn x_31_the_client_certificate_of_the_acs() {
+    let files = Files::with_tls(&Tls { client_certificate: true, ..Tls::default() });
+    let identity = files.identity().clone();
+    let mut bed = Bed::with("client-cert", &Setup::default(), Acs::start(Options::default()), files);
+    let dir = bed.dir().display().to_string();
+    let mut acs = String::new();
+    let (certificate, key) = &identity.client;
+    for (name, text) in [("ca_file", &identity.ca), ("client_certificate", certificate), ("client_key", key)]
+    {
+        fs::write(bed.dir().join(name), text).expect("a file");
+        acs += &format!("{name} = \"{dir}/{name}\"\n");
+    }
+    bed.configure(&Setup { acs, ..Setup::default() }, "1.0.0");
+    bed.daemon.start();
+    let url = bed.files.put("/f", CONTENT);
+    bed.download(&Transfer::new("k", CONFIG, &url));
+    let complete = bed.told_one();
+    assert_eq!(complete.code, 0, "{}", complete.text);
+    bed.quiet();
+}
+
 // Proves: X-35
 #[test]
 fn x_35_never_from_https_to_http() {

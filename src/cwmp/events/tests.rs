@@ -113,7 +113,7 @@ fn what_an_inform_response_delivers_v16_v17() {
     assert_eq!(codes(&queue), expected);
 }
 
-// Proves: V-11, V-19, V-20
+// Proves: V-11, V-16, V-17, V-19, V-20
 #[test]
 fn what_a_reboot_keeps_v11_v12_v13_v19_v20() {
     let mut queue = with(ALL);

@@ -5,7 +5,7 @@ fn shown(queue: &Queue) -> Vec<String> {
     queue.pending().map(|e| format!("{} {}", e.code, e.command_key).trim().to_string()).collect()
 }
 
-// Proves: V-16, V-17
+// Proves: V-16, V-17, X-28
 #[test]
 fn they_follow_from_the_transfers_v16_v17() {
     let mut queue = Queue::default();

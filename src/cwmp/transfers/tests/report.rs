@@ -152,7 +152,7 @@ fn told_until_the_response_is_seen_x21() {
     assert!(queue.is_empty());
 }
 
-// Proves
+// Proves
 #[test]
 fn codes_of_transfer_complete_x14_x16() {
     let allowed = [0, 9001, 9002, 9010, 9011, 9012, 9014, 9015, 9016, 9017, 9018, 9019, 9020];
