@@ -153,3 +153,22 @@ fn x_33_a_power_cut_before_it_is_cleared() {
     bed.daemon.wait_ready();
     is_clean(&bed);
 }
+
+/// Those of a former ACS, which go with the new one's answer.
+// Proves: X-33
+#[test]
+fn x_33_of_a_former_acs() {
+    let bed = Bed::start("x-33-former");
+    let other = crate::acs::Acs::start(crate::acs::Options::default());
+    let url = bed.files.put("/f", CONTENT);
+    let mut session = bed.acs.next_session(SOON);
+    let one = Transfer::new("k", CONFIG, &url).with_credentials(USER, PASSWORD);
+    session.download(&Transfer { delay_seconds: 5000, ..one }).expect("promised");
+    session.set(&[("Device.ManagementServer.URL", "xsd:string", &other.url())], "").expect("set");
+    session.end();
+    let session = other.next_session(SOON);
+    assert_eq!(session.inform.codes(), ["0 BOOTSTRAP"]);
+    session.end();
+    bed.quiet();
+    is_clean(&bed);
+}
