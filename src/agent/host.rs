@@ -354,7 +354,6 @@ impl Host for Core {
         start::answered(self, &mut batch);
         self.records(&mut batch);
         self.confirm_trial(batch);
-        self.tidy();
     }
 
     fn next_request(&mut self, namespace: Namespace) -> Option<AgentRequest> {

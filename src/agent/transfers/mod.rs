@@ -52,8 +52,6 @@ pub struct Transfers {
     down_at: Option<Duration>,
     /// The same image; when (monotonic) it is no longer believed that it will be booted.
     boot_by: Option<Duration>,
-    /// How many the queue had when files and credentials were last looked after.
-    known: usize,
     health: Option<health::Health>,
     /// Numbers that may have a file.
     files: BTreeSet<u32>,
@@ -134,13 +132,9 @@ impl Core {
         self.tidy();
     }
 
-    /// Deletes files that nobody needs, and credentials once the transfer is over that they were for.
-    pub(in crate::agent) fn tidy(&mut self) {
+    /// Deletes files that nobody needs.
+    fn tidy(&mut self) {
         self.show_image();
-        let known = self.transfers.queue.all().count();
-        if std::mem::replace(&mut self.transfers.known, known) > known {
-            self.purge_credentials();
-        }
         let queue = &self.transfers.queue;
         let is_needed = |number: &u32| {
             let step = queue.get(*number).map(|t| t.step);
@@ -240,6 +234,7 @@ impl Core {
             self.transfers.abandon(number);
         }
         self.tidy();
+        self.purge_credentials();
         Ok(())
     }
 

@@ -65,6 +65,7 @@ impl Core {
     fn transfer_told(&mut self, number: u32) {
         self.transfers.queue.reported(number);
         self.keep_transfers();
+        self.purge_credentials();
     }
 
     /// A session is over whose Inform was answered: what it told and the ACS did not take waits.
