@@ -117,6 +117,20 @@ fn an_image_that_does_not_prove_itself() {
     bed.quiet();
 }
 
+/// The boot loader does not follow: what runs is the new image, and the device does not boot for ever.
+#[test]
+fn a_boot_loader_that_does_not_go_back() {
+    let mut bed = flashed("stays", "health_timeout = 1\n");
+    (0..2000).for_each(|_| bed.acs.at(1, Incident::Drop));
+    boot(&mut bed, "b", "2.0.0");
+    bed.daemon.wait_for("the way back", || bed.record().ends_with(&["boot a".into(), "reboot".into()]));
+    fs::write(bed.dir().join("next"), "b").expect("written");
+    boot(&mut bed, "b", "2.0.0");
+    // Nobody has been told yet, and it is done all the same.
+    bed.daemon.wait_for("its end", || bed.transfers().iter().any(|t| t["step"] == "done"));
+    assert_eq!(bed.record().iter().filter(|line| *line == "boot a").count(), 1, "{:?}", bed.record());
+}
+
 /// `6 Stored Firmware Image`: into the bank that does not run, and nothing is booted.
 #[test]
 fn a_stored_image() {

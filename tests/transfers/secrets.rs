@@ -87,3 +87,30 @@ fn x_33_no_byte_is_left() {
     assert!(!bed.daemon.log().contains(PASSWORD));
     bed.daemon.stop();
 }
+
+/// Nobody is told of these, so that no report takes the credentials away: a person's own, and those that a
+/// former ACS asked for.
+// Proves: X-33
+#[test]
+fn x_33_no_byte_is_left_of_what_nobody_is_told() {
+    let bed = Bed::start("x-33-untold");
+    let (url, password) = (bed.files.put("/f", CONTENT), bed.dir().join("password"));
+    fs::write(&password, PASSWORD).expect("a file");
+    let delayed = Transfer { delay_seconds: 5000, ..Transfer::new("former", CONFIG, &url) };
+    bed.download(&delayed.with_credentials(USER, PASSWORD));
+    let file = password.display().to_string();
+    bed.daemon.ask(&["download", CONFIG, &url, "--username", USER, "--password-file", &file]);
+    bed.daemon.wait_for("its end", || bed.applied().is_some() && bed.transfers().len() == 1);
+    assert!(!found(&bed, PASSWORD).is_empty(), "that of the other one is there still");
+    let mut session = bed.kicked();
+    let new = format!("{}?new", bed.acs.url());
+    session.set(&[("Device.ManagementServer.URL", "xsd:string", &new)], "").expect("taken");
+    session.end();
+    bed.acs.next_session(SOON).end();
+    bed.daemon.wait_for("the end of the former", || bed.transfers().is_empty());
+    fs::remove_file(password).expect("removed");
+    for text in [USER, PASSWORD] {
+        let found = found(&bed, text);
+        assert!(found.is_empty(), "X-33: {text} stands in {found:?}");
+    }
+}

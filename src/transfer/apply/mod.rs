@@ -12,6 +12,7 @@ use crate::cwmp::transfers::Method;
 use crate::handlers::linux::vendor_file::SYSTEM_LOG;
 use crate::model::fault::{Code, Fault};
 use crate::sys::command::{self, Error, Stream};
+use crate::sys::file;
 use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -250,6 +251,10 @@ pub fn save(
             .map(|(stream, output)| Source::Stream(output, Making { key, stream }))
             .map_err(|e| failed(key, &e, Code::UPLOAD_FAILURE));
     }
+    let dir = file::folder(&words.file);
+    file::own_folder(dir).map_err(|error| {
+        Failed::Fault(Fault::new(Code::UPLOAD_FAILURE, format!("{}: {error}", dir.display())))
+    })?;
     // One that an earlier attempt left is not what is asked for.
     let _ = std::fs::remove_file(&words.file);
     let too_much = || {
