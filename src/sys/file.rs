@@ -117,17 +117,17 @@ pub fn sync_folder(dir: &Path) -> io::Result<()> {
 }
 
 /// Makes a folder, mode 0700, unless it is there; in one that is there nobody but its owner, who is this
-/// user or root, can put something in the place of a file.
+/// user or root, can put something in the place of a file (where others can write it is sticky, as `/tmp`).
 ///
 /// # Errors
-/// It cannot be made, or others can write to it.
+/// It cannot be made, or others can.
 pub fn own_folder(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let found = std::fs::metadata(dir)?;
     let owners = [0, nix::unistd::geteuid().as_raw()];
-    match owners.contains(&found.uid()) && found.mode() & 0o002 == 0 {
+    match owners.contains(&found.uid()) && found.mode() & 0o1002 != 0o002 {
         true => Ok(()),
-        false => Err(io::Error::other("others can write to this folder")),
+        false => Err(io::Error::other("others can replace files in this folder")),
     }
 }
 

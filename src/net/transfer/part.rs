@@ -141,7 +141,7 @@ mod tests {
         // whoever can write there could replace what was verified
         let shared = dir.join("shared");
         std::fs::create_dir(&shared).unwrap();
-        for (mode, free) in [(0o1777, false), (0o757, false), (0o755, true)] {
+        for (mode, free) in [(0o1777, true), (0o757, false), (0o755, true)] {
             std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(mode)).unwrap();
             let part = Part::create(&shared.join("1.file"));
             assert_eq!(part.is_ok(), free, "{mode:o}");
