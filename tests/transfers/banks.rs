@@ -117,6 +117,21 @@ fn an_image_that_does_not_prove_itself() {
     bed.quiet();
 }
 
+/// The agent is killed on the way back, before the former bank is the one to boot.
+// Proves: X-23
+#[test]
+fn a_way_back_that_is_cut_off() {
+    let mut bed = flashed("cut-back", "health_timeout = 1\n");
+    let once = "[ -e $dir/once ] || { touch $dir/once; kill -9 $PPID; exit 1; }\n";
+    bed.script("boot", &format!("{once}echo $1 > $dir/next; echo boot $1 >> $dir/record\n"));
+    (0..200).for_each(|_| bed.acs.at(1, Incident::Drop));
+    boot(&mut bed, "b", "2.0.0");
+    bed.daemon.wait_for("the way back", || bed.dir().join("once").exists());
+    bed.daemon.kill();
+    bed.daemon.start();
+    bed.daemon.wait_for("the rest of it", || bed.record().ends_with(&["boot a".into(), "reboot".into()]));
+}
+
 /// The boot loader does not follow: what runs is the new image, and the device does not boot for ever.
 #[test]
 fn a_boot_loader_that_does_not_go_back() {
@@ -126,6 +141,7 @@ fn a_boot_loader_that_does_not_go_back() {
     bed.daemon.wait_for("the way back", || bed.record().ends_with(&["boot a".into(), "reboot".into()]));
     fs::write(bed.dir().join("next"), "b").expect("written");
     boot(&mut bed, "b", "2.0.0");
+    bed.daemon.wait_ready();
     // Nobody has been told yet, and it is done all the same.
     bed.daemon.wait_for("its end", || bed.transfers().iter().any(|t| t["step"] == "done"));
     assert_eq!(bed.record().iter().filter(|line| *line == "boot a").count(), 1, "{:?}", bed.record());

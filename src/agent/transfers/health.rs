@@ -111,9 +111,10 @@ impl Core {
         true
     }
 
-    /// After a restart of the agent alone: whether the image proves itself still.
+    /// After a restart of the agent alone: whether the image proves itself still. One that did not is put back
+    /// once more: nobody knows how far the last process came with that.
     pub(super) fn proves_itself(&mut self, number: u32) -> bool {
-        self.transfers.health = self.read_health(number);
+        self.transfers.health = self.read_health(number).map(|health| Health { failed: false, ..health });
         self.transfers.health.is_some()
     }
 
