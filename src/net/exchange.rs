@@ -171,7 +171,8 @@ impl Exchange {
                     log::info!("{} redirects to {}://{}", self.url.host, target.scheme(), target.authority());
                     if target.https {
                         // Who we are is for the place that was named, as the credentials are.
-                        if !self.credentials.are_for(&target) && self.options.client_certificate.take().is_some()
+                        if !self.credentials.are_for(&target)
+                            && self.options.client_certificate.take().is_some()
                         {
                             self.opener.forget_tls();
                         }

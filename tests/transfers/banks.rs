@@ -157,3 +157,31 @@ fn a_stored_image() {
     assert_eq!((bed.record(), bed.applied().as_deref()), (vec!["store b".to_string()], Some(CONTENT)));
     bed.quiet();
 }
+
+/// The agent is killed, and its `firmware_store` writes on: no second one writes to the same bank beside it.
+// Proves: X-23
+#[test]
+fn two_images_for_one_bank() {
+    let mut bed = device("two-images", "");
+    bed.script(
+        "store",
+        "echo store >> $dir/record\nwhile [ ! -e $dir/go ]; do [ -d $dir ] || exit 9; sleep 0.02; done\n\
+         echo stored >> $dir/record\n",
+    );
+    let url = bed.files.put("/f", CONTENT);
+    bed.download(&Transfer::new("first", "6 Stored Firmware Image", &url));
+    bed.daemon.wait_for("the first", || bed.record() == ["store"]);
+    bed.daemon.kill();
+    bed.daemon.start();
+    assert_eq!(bed.told_one().brief(), ("first", 9010));
+    bed.daemon.ask(&["inform"]);
+    bed.download(&Transfer::new("second", "6 Stored Firmware Image", &url));
+    let complete = bed.told_one();
+    assert_eq!(complete.brief(), ("second", 9010), "{}", complete.text);
+    assert!(complete.text.contains("still runs"), "{}", complete.text);
+    fs::write(bed.dir().join("go"), "").expect("a word");
+    bed.daemon.wait_for("the end of the first", || bed.record() == ["store", "stored"]);
+    bed.daemon.ask(&["inform"]);
+    bed.download(&Transfer::new("third", "6 Stored Firmware Image", &url));
+    assert_eq!(bed.told_one().brief(), ("third", 0));
+}

@@ -15,7 +15,7 @@ use crate::sys::command::{self, Error, Stream};
 use crate::sys::file;
 use std::fs::File;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -185,6 +185,12 @@ pub fn apply(
     stop: BorrowedFd<'_>,
 ) -> Result<(), Failed> {
     match purpose.command(commands) {
+        Some((key, argv)) if purpose == Purpose::StoredFirmware => {
+            let lock = firmware::storing(&words.run_dir)?;
+            let (argv, deadline) = (words.put_in(argv), seconds(settings.apply_timeout));
+            command::run_with(&argv, lock.as_fd(), deadline, stop)
+                .map_err(|e| failed(key, &e, Code::FILE_CORRUPTED))
+        }
         Some((key, argv)) if purpose != Purpose::Firmware => {
             run(key, argv, words, seconds(settings.apply_timeout), stop)
         }
