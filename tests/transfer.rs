@@ -178,6 +178,15 @@ fn chunks_no_length_and_nothing_at_all() {
     assert_eq!(fetched.meter, Amounts { done: 13, expected: None });
     assert_eq!(fetched.file(), b"until the end");
     assert_eq!(one([Reply::ok("")]).0.file(), b"");
+    // where nothing else tells that it came whole the hint does
+    for (size, code) in [(12, 0), (13, 0), (14, 9017)] {
+        let peer = scripted([Reply::raw("HTTP/1.1 200 OK\r\n\r\nuntil the end").close()]);
+        let result = fetch_sized(request(peer.url("/")), size).result;
+        assert_eq!(result.is_err(), code != 0, "{size}");
+        if result.is_err() {
+            assert_eq!(fault(result).0, code);
+        }
+    }
     // FileSize is a hint: a file that is larger or smaller is a file
     for size in [1, 4, 5, 1000] {
         let peer = scripted([Reply::ok("abcd")]);

@@ -40,7 +40,7 @@ impl Marker {
     /// # Errors
     /// The folder cannot be written: every start will then be a boot.
     pub fn leave(&self) -> io::Result<()> {
-        match self.is_boot {
+        match self.is_boot || !self.file.exists() {
             // Whole or not at all: a marker that was cut short would make the next start a boot.
             true => crate::sys::file::replace(&self.file, self.boot_id.as_bytes(), 0o644),
             false => Ok(()),
@@ -151,6 +151,11 @@ mod tests {
         marker.leave().unwrap();
         marker.remove();
         assert!(Marker::look(&dir).1, "a factory reset starts as a boot");
+        marker.leave().unwrap();
+        let (marker, _) = Marker::look(&dir);
+        marker.remove();
+        marker.leave().unwrap();
+        assert!(!Marker::look(&dir).1, "what was to boot the device failed");
         std::fs::remove_dir_all(&dir).unwrap();
     }
 

@@ -354,6 +354,7 @@ impl Host for Core {
         start::answered(self, &mut batch);
         self.records(&mut batch);
         self.confirm_trial(batch);
+        self.purge_credentials();
     }
 
     fn next_request(&mut self, namespace: Namespace) -> Option<AgentRequest> {

@@ -53,6 +53,11 @@ impl Opener {
         Ok(())
     }
 
+    /// What was read is not used any more.
+    pub fn forget_tls(&mut self) {
+        self.tls = None;
+    }
+
     /// A connection to the URL's host, with TLS done where it is https.
     pub fn open(&mut self, url: &Url) -> Result<Line, Error> {
         self.shared.check()?;

@@ -67,6 +67,12 @@ impl Credentials {
         self.home = Some(home);
     }
 
+    /// Whether that is a place that may ask for them.
+    pub fn are_for(&self, url: &Url) -> bool {
+        let is_home = |home: &Url| home.same_origin(url) || (home.host == url.host && url.https);
+        self.home.as_ref().is_none_or(is_home)
+    }
+
     /// A new connection has a new cnonce (S-17).
     pub fn new_connection(&mut self) -> Result<(), Error> {
         self.cnonce = digest::random_hex::<16>()
@@ -131,9 +137,7 @@ impl Credentials {
             let text = format!("{} asks for credentials, and none are set", url.host);
             return Err(Error::Authentication(text));
         }
-        if let Some(home) = &self.home
-            && !(home.same_origin(url) || (home.host == url.host && url.https))
-        {
+        if let Some(home) = self.home.as_ref().filter(|_| !self.are_for(url)) {
             let text = format!("{} asks for credentials that are for {} alone", url.host, home.host);
             return Err(Error::Authentication(text));
         }

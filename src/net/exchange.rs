@@ -170,6 +170,12 @@ impl Exchange {
                     self.ignore(answer)?;
                     log::info!("{} redirects to {}://{}", self.url.host, target.scheme(), target.authority());
                     if target.https {
+                        // Who we are is for the place that was named, as the credentials are.
+                        if !self.credentials.are_for(&target)
+                            && self.options.client_certificate.take().is_some()
+                        {
+                            self.opener.forget_tls();
+                        }
                         self.opener.prepare_tls(&self.options)?;
                     }
                     self.url = target;

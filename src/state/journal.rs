@@ -23,6 +23,8 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub use super::record::MAX_VALUE;
 
@@ -35,6 +37,9 @@ const MAX_SEARCH: u64 = 4 * 1024 * 1024;
 /// The longest file that is replayed, bytes: several times what compaction lets it grow to. What is
 /// behind it counts as damage.
 pub const MAX_FILE: u64 = 64 * 1024 * 1024;
+
+/// How long another daemon that has the journal may yet be one that is gone.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// Changes that take effect together.
 #[derive(Default, Clone, Debug, PartialEq, Eq)]
@@ -107,7 +112,15 @@ impl Journal {
     /// Another daemon has it open.
     pub fn open(dir: &Path) -> Result<Journal, Locked> {
         let mut journal = Journal { dir: dir.to_path_buf(), ..Journal::in_memory() };
-        match journal.prepare() {
+        // A process that the last agent was starting as it was killed has its lock until it is another program.
+        let until = Instant::now() + LAST_MOMENT;
+        let prepared = loop {
+            match journal.prepare() {
+                Err(Prepare::Locked) if Instant::now() < until => thread::sleep(LAST_MOMENT / 50),
+                done => break done,
+            }
+        };
+        match prepared {
             Err(Prepare::Locked) => {
                 return Err(Locked { dir: dir.to_path_buf() });
             }

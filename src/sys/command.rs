@@ -90,6 +90,21 @@ pub fn run(argv: &[String], deadline: Duration, stop: Option<BorrowedFd<'_>>) ->
     run_watched(argv, deadline, stop, &mut || None)
 }
 
+/// As [`run`]; the command reads `input`, and has it open for as long as it lives, whatever becomes of the agent.
+///
+/// # Errors
+/// [`Error`]; the command is dead in every case.
+pub fn run_with(
+    argv: &[String],
+    input: BorrowedFd<'_>,
+    deadline: Duration,
+    stop: BorrowedFd<'_>,
+) -> Result<(), Error> {
+    let mut running = Running::start(argv, deadline, Some(input), false)?;
+    while running.turn(Some(stop), &mut [])?.is_none() {}
+    running.finish()
+}
+
 /// As [`run`]; `watch` is asked again and again whether it may go on.
 ///
 /// # Errors
@@ -100,7 +115,7 @@ pub fn run_watched(
     stop: Option<BorrowedFd<'_>>,
     watch: &mut dyn FnMut() -> Option<Error>,
 ) -> Result<(), Error> {
-    let mut running = Running::start(argv, deadline, false)?;
+    let mut running = Running::start(argv, deadline, None, false)?;
     while running.turn(stop, &mut [])?.is_none() {
         if let Some(error) = watch() {
             return Err(error);
@@ -114,7 +129,7 @@ pub fn run_watched(
 /// # Errors
 /// [`Error`]; the command is dead in every case.
 pub fn output(argv: &[String], deadline: Duration, most: usize) -> Result<Vec<u8>, Error> {
-    let mut running = Running::start(argv, deadline, true)?;
+    let mut running = Running::start(argv, deadline, None, true)?;
     let (mut out, mut chunk) = (Vec::new(), [0; CHUNK]);
     loop {
         match running.turn(None, &mut chunk)? {
@@ -139,7 +154,7 @@ impl Stream {
     /// # Errors
     /// [`Error::Empty`], [`Error::Start`].
     pub fn start(argv: &[String], deadline: Duration) -> Result<(Stream, OwnedFd), Error> {
-        let mut running = Running::start(argv, deadline, true)?;
+        let mut running = Running::start(argv, deadline, None, true)?;
         let pipes = running.output.take().zip(running.words.take());
         let failed = |e| Error::Start(argv.first().cloned().unwrap_or_default(), e);
         let (output, words) = pipes.ok_or_else(|| failed(io::Error::other("no pipe")))?;
@@ -198,7 +213,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(argv: &[String], deadline: Duration, wanted: bool) -> Result<Running, Error> {
+    fn start(
+        argv: &[String],
+        deadline: Duration,
+        input: Option<BorrowedFd<'_>>,
+        wanted: bool,
+    ) -> Result<Running, Error> {
         let program = argv.first().ok_or(Error::Empty)?;
         let failed = |error| Error::Start(program.clone(), error);
         let pipe = || {
@@ -208,7 +228,7 @@ impl Running {
         };
         let (words, errors) = pipe().map_err(failed)?;
         let (output, wanted) = if wanted { Some(pipe().map_err(failed)?) } else { None }.unzip();
-        let streams = (None, wanted.as_ref().unwrap_or(&errors).as_fd(), errors.as_fd());
+        let streams = (input, wanted.as_ref().unwrap_or(&errors).as_fd(), errors.as_fd());
         let pid = spawn::start(argv, &[], streams, Leads::Group).map_err(failed)?;
         Ok(Running {
             pid,

@@ -1,9 +1,9 @@
 //! Files replaced whole: a reader, and a start after a power cut, finds the old text or the new one.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A file that is written beside the one it will replace; forgotten when dropped.
@@ -113,6 +113,21 @@ pub fn sync_folder(dir: &Path) -> io::Result<()> {
     match File::open(dir)?.sync_all() {
         Err(e) if e.raw_os_error() == Some(nix::errno::Errno::EINVAL as i32) => Ok(()),
         done => done,
+    }
+}
+
+/// Makes a folder, mode 0700, unless it is there; in one that is there nobody but its owner, who is this
+/// user or root, can put something in the place of a file (where others can write it is sticky, as `/tmp`).
+///
+/// # Errors
+/// It cannot be made, or others can.
+pub fn own_folder(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let found = std::fs::metadata(dir)?;
+    let owners = [0, nix::unistd::geteuid().as_raw()];
+    match owners.contains(&found.uid()) && found.mode() & 0o1002 != 0o002 {
+        true => Ok(()),
+        false => Err(io::Error::other("others can replace files in this folder")),
     }
 }
 

@@ -155,6 +155,30 @@ fn x_35_credentials_go_up_to_https() {
     assert_eq!(fetch(request).file(), b"in");
 }
 
+/// the client certificate is for the place that the ACS named, as the credentials are.
+// Proves
+#[test]
+fn x_35_a_stranger_does_not_see_the_client_certificate() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign(&["agent"], |_| {}).files();
+    let config = authority.sign(&["localhost"], |_| {}).server(ALL_VERSIONS, Some(&authority));
+    let other = Peer::start_tls(config, |_| Reply::ok("in"));
+    let there = format!("https://localhost:{}/", other.address.port());
+    let with = |url: &str| {
+        let mut request = request(url.into());
+        request.options.ca_file = Some(authority.file.clone());
+        request.options.client_certificate = Some((certificate.clone(), key.clone()));
+        fetch(request)
+    };
+    assert_eq!(with(&there).file(), b"in", "the ACS named it");
+    let to = there.clone();
+    let peer = Peer::start(move |_| Reply::redirect("302 Found", &to));
+    assert_ne!(with(&peer.url("/")).fault().0, 0);
+    assert_eq!(other.requests().len(), 1);
+    let up = format!("http://localhost:{}/", peer.address.port());
+    assert_eq!(with(&up).file(), b"in", "the same host");
+}
+
 /// a connection that is refused is not tried again.
 // Proves
 #[test]

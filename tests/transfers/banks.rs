@@ -117,6 +117,36 @@ fn an_image_that_does_not_prove_itself() {
     bed.quiet();
 }
 
+/// The agent is killed on the way back, before the former bank is the one to boot.
+// Proves: X-23
+#[test]
+fn a_way_back_that_is_cut_off() {
+    let mut bed = flashed("cut-back", "health_timeout = 1\n");
+    let once = "[ -e $dir/once ] || { touch $dir/once; kill -9 $PPID; exit 1; }\n";
+    bed.script("boot", &format!("{once}echo $1 > $dir/next; echo boot $1 >> $dir/record\n"));
+    (0..200).for_each(|_| bed.acs.at(1, Incident::Drop));
+    boot(&mut bed, "b", "2.0.0");
+    bed.daemon.wait_for("the way back", || bed.dir().join("once").exists());
+    bed.daemon.kill();
+    bed.daemon.start();
+    bed.daemon.wait_for("the rest of it", || bed.record().ends_with(&["boot a".into(), "reboot".into()]));
+}
+
+/// The boot loader does not follow: what runs is the new image, and the device does not boot for ever.
+#[test]
+fn a_boot_loader_that_does_not_go_back() {
+    let mut bed = flashed("stays", "health_timeout = 1\n");
+    (0..2000).for_each(|_| bed.acs.at(1, Incident::Drop));
+    boot(&mut bed, "b", "2.0.0");
+    bed.daemon.wait_for("the way back", || bed.record().ends_with(&["boot a".into(), "reboot".into()]));
+    fs::write(bed.dir().join("next"), "b").expect("written");
+    boot(&mut bed, "b", "2.0.0");
+    bed.daemon.wait_ready();
+    // Nobody has been told yet, and it is done all the same.
+    bed.daemon.wait_for("its end", || bed.transfers().iter().any(|t| t["step"] == "done"));
+    assert_eq!(bed.record().iter().filter(|line| *line == "boot a").count(), 1, "{:?}", bed.record());
+}
+
 /// `6 Stored Firmware Image`: into the bank that does not run, and nothing is booted.
 #[test]
 fn a_stored_image() {
@@ -126,4 +156,32 @@ fn a_stored_image() {
     assert_eq!(bed.told_one().brief(), ("k", 0));
     assert_eq!((bed.record(), bed.applied().as_deref()), (vec!["store b".to_string()], Some(CONTENT)));
     bed.quiet();
+}
+
+/// The agent is killed, and its `firmware_store` writes on: no second one writes to the same bank beside it.
+// Proves: X-23
+#[test]
+fn two_images_for_one_bank() {
+    let mut bed = device("two-images", "");
+    bed.script(
+        "store",
+        "echo store >> $dir/record\nwhile [ ! -e $dir/go ]; do [ -d $dir ] || exit 9; sleep 0.02; done\n\
+         echo stored >> $dir/record\n",
+    );
+    let url = bed.files.put("/f", CONTENT);
+    bed.download(&Transfer::new("first", "6 Stored Firmware Image", &url));
+    bed.daemon.wait_for("the first", || bed.record() == ["store"]);
+    bed.daemon.kill();
+    bed.daemon.start();
+    assert_eq!(bed.told_one().brief(), ("first", 9010));
+    bed.daemon.ask(&["inform"]);
+    bed.download(&Transfer::new("second", "6 Stored Firmware Image", &url));
+    let complete = bed.told_one();
+    assert_eq!(complete.brief(), ("second", 9010), "{}", complete.text);
+    assert!(complete.text.contains("still runs"), "{}", complete.text);
+    fs::write(bed.dir().join("go"), "").expect("a word");
+    bed.daemon.wait_for("the end of the first", || bed.record() == ["store", "stored"]);
+    bed.daemon.ask(&["inform"]);
+    bed.download(&Transfer::new("third", "6 Stored Firmware Image", &url));
+    assert_eq!(bed.told_one().brief(), ("third", 0));
 }

@@ -44,6 +44,52 @@ fn x_22_an_image_is_written_without_the_agent() {
     }
 }
 
+/// `firmware_apply` is never killed. One that hangs does not keep the device from its ACS for ever.
+#[test]
+fn an_image_that_is_written_for_ever() {
+    let setup = Setup { transfer: "apply_timeout = 1\n".into(), ..Setup::default() };
+    let mut bed = Bed::new("for-ever", &setup);
+    bed.script("firmware", PATIENT);
+    bed.daemon.start();
+    let url = bed.files.put("/f", CONTENT);
+    bed.download(&Transfer::new("k", FIRMWARE, &url));
+    bed.daemon.wait_for("the flash", || bed.record() == ["begin"]);
+    bed.kicked().end();
+    // Also when it was begun by an agent that is no more.
+    bed.daemon.kill();
+    bed.daemon.start();
+    bed.daemon.wait_ready();
+    bed.kicked().end();
+    assert_eq!(bed.record(), ["begin"], "once, and it runs still");
+    fs::write(bed.dir().join("go"), "").expect("a word");
+    bed.daemon.wait_for("its end", || bed.record() == ["begin", "end"]);
+}
+
+/// The device is not booted while an image is written, also not by an agent that was started meanwhile and has
+/// a reboot to do that failed before.
+#[test]
+fn an_image_that_is_written_is_not_cut_off_by_a_reboot() {
+    let commands = "reboot = [\"sh\", \"{dir}/reboot\"]\n".into();
+    let mut bed = Bed::new("cut-off", &Setup { commands, ..Setup::default() });
+    bed.script("firmware", PATIENT);
+    bed.script("reboot", "echo reboot >> $dir/record; exit 1\n");
+    bed.daemon.start();
+    let url = bed.files.put("/f", CONTENT);
+    let mut session = bed.acs.next_session(SOON);
+    session.download(&Transfer::new("k", FIRMWARE, &url)).expect("promised");
+    session.reboot("r").expect("promised");
+    session.end();
+    bed.daemon.wait_for("the flash", || bed.record() == ["reboot", "begin"]);
+    bed.daemon.kill();
+    bed.daemon.start();
+    bed.daemon.wait_ready();
+    // A reboot that is due comes before the first answer.
+    assert!(bed.daemon.ask(&["transfers"]).contains("applying"));
+    assert_eq!(bed.record(), ["reboot", "begin"]);
+    fs::write(bed.dir().join("go"), "").expect("a word");
+    bed.daemon.wait_for("its end", || bed.record().iter().any(|line| line == "end"));
+}
+
 /// What the first one left behind, a log and a process with that log open, is not taken for the second.
 // Proves: X-23
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::SOON;
 use crate::acs::{Authentication, Transfer};
-use crate::bed::{Bed, CONFIG, CONTENT, SAVED};
+use crate::bed::{Bed, CONFIG, CONTENT, FIRMWARE, SAVED, Setup};
 use crate::files::Manner;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -66,6 +66,31 @@ fn ones_own() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("9003"), "{refused:?}");
     assert!(!bed.daemon.log().contains("pass word"), "X-33");
+}
+
+/// Nothing tells of an own transfer that could not go on; the next one has its turn all the same.
+#[test]
+fn one_that_cannot_go_on_holds_up_nobody() {
+    let setup = Setup { transfer: "trusted_keys = [\"{dir}/key\"]\n".into(), ..Setup::default() };
+    let mut bed = Bed::new("own-turn", &setup);
+    let key = bed.dir().join("key");
+    std::fs::write(&key, "").expect("a file");
+    bed.daemon.start();
+    bed.acs.next_session(SOON).end();
+    let url = bed.files.put("/image", CONTENT);
+    let second = bed.files.put("/second", CONTENT);
+    bed.files.always("/image", Manner::Gate(10));
+    // Nor is it to be woken by what it has to look at behind its start.
+    let looks = || bed.daemon.log().matches("what is watched is compared").count();
+    bed.daemon.wait_for("a look", || looks() >= 2);
+    bed.daemon.ask(&["download", FIRMWARE, &url]);
+    bed.daemon.ask(&["download", CONFIG, &second]);
+    bed.files.wait_at_gate("/image", SOON);
+    std::fs::remove_file(key).expect("removed");
+    bed.files.open("/image");
+    // To ask the daemon how it goes would wake it.
+    bed.files.wait_for("GET", "/second", 1, SOON);
+    assert!(bed.daemon.log().contains("transfer.trusted_keys"), "{}", bed.daemon.log());
 }
 
 /// A person takes back what the ACS asked for: that is told, as what it is.

@@ -13,10 +13,9 @@ use crate::sys::clock::{self, Now};
 use crate::transfer::apply::firmware::{self, Ended};
 use crate::transfer::apply::{self, Purpose, Source, Words};
 use crate::transfer::worker::{Event, Job, Worker};
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -113,7 +112,6 @@ impl Core {
             }
         };
         Ok(Job::Run(Box::new(move |meter, wake| {
-            make_folder(words.file.parent());
             let source = match name {
                 Some(name) => apply::listed(&root, &name, &commands, &settings, &words, wake.as_fd()),
                 None => apply::save(purpose, &commands, &settings, &words, wake.as_fd()),
@@ -158,17 +156,11 @@ impl Core {
         if self.transfers.boot_by.take_if(|by| now.mono >= *by).is_none() {
             return;
         }
-        let is_image =
-            |t: &&Transfer| t.step == Step::Applying && is_image(t.asked.method, &t.asked.file_type);
-        let Some(number) = self.transfers.queue.all().find(is_image).map(|t| t.number) else { return };
-        let text = format!(
-            "the image was written, and the device has not booted it within {} s",
-            self.config.transfer.boot_timeout
+        let within = self.config.transfer.boot_timeout;
+        self.not_booted(
+            now,
+            format!("the image was written, and the device has not booted it within {within} s"),
         );
-        log::warn!("transfer #{number} failed: {text}");
-        let fault = Fault::new(Code::TRANSFER_FAILURE, text);
-        self.transfers.queue.resume(number, Resumed::Failed(fault), now);
-        self.keep_transfers();
     }
 
     /// The device did not go down by itself: it is told to. True when it goes down now.
@@ -177,7 +169,27 @@ impl Core {
             return false;
         }
         log::warn!("firmware_apply has ended, and the device is still up: reboot");
-        start::reboot(self, "")
+        if start::reboot(self, "") {
+            return true;
+        }
+        // Where somebody else boots the device, that is waited for.
+        if !self.config.commands.reboot.is_empty() {
+            self.not_booted(now, "the image was applied, and does not run: commands.reboot failed".into());
+        }
+        false
+    }
+
+    /// The image was applied, and is not booted: that is told, or it would hold up the others for ever.
+    fn not_booted(&mut self, now: Now, text: String) {
+        let applied = |t: &&Transfer| t.step == Step::Applying && purpose(t) == Ok(Purpose::Firmware);
+        let Some(number) = self.transfers.queue.all().find(applied).map(|t| t.number) else { return };
+        log::error!("transfer #{number} failed: {text}");
+        let failed = Resumed::Failed(Fault::new(Code::TRANSFER_FAILURE, text));
+        self.transfers.queue.resume(number, failed, now);
+        self.transfers.boot_by = None;
+        self.transfers.health = None;
+        self.keep_health();
+        self.keep_transfers();
     }
 
     /// Waits for a `firmware_apply` of the last process.
@@ -188,22 +200,14 @@ impl Core {
         self.transfers.runs = run;
         match Worker::start(job, move |event| drop(tell.send(Message::Transfer(run, event)))) {
             Ok(worker) => {
-                let (applies, firmware) = (true, true);
-                self.transfers.running =
-                    Some(Running { run, number, worker, applies, firmware, given_up: None, dropped: false });
+                let running = Running::new(run, number, worker, self.apply_until(clock::now()));
+                self.transfers.running = Some(Running { applies: true, firmware: true, ..running });
             }
             Err(error) => {
                 log::error!("no thread to wait for firmware_apply: {error}");
                 self.expect_boot(number, clock::now());
             }
         }
-    }
-}
-
-/// The folder of the files, for nobody but the agent. What is wrong with it the first write tells.
-fn make_folder(dir: Option<&Path>) {
-    if let Some(dir) = dir {
-        let _ = DirBuilder::new().recursive(true).mode(0o700).create(dir);
     }
 }
 
@@ -217,5 +221,38 @@ fn wait(mut running: firmware::Running, deadline: Duration, wake: std::os::fd::O
         }
         Ended::Failed(fault) => Event::Failed(fault),
         Ended::Running => Event::Stopped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cwmp::transfers::Queue;
+    use crate::state::journal::Journal;
+
+    /// An image was applied, and the device does not go down by itself.
+    #[test]
+    fn a_reboot_that_fails_is_told_and_holds_up_nobody() {
+        for (reboot, code) in [("[\"false\"]", Some(9010)), ("[]", None)] {
+            let dir = std::env::temp_dir().join(format!("cwmpd-no-boot-{}", std::process::id()));
+            std::fs::create_dir_all(&dir).unwrap();
+            let text = format!(
+                "run_dir = {dir:?}\nstate_dir = {dir:?}\n[acs]\nurl = \"http://127.0.0.1/\"\n\
+                 [commands]\nreboot = {reboot}\n"
+            );
+            let file = dir.join("cwmpd.toml");
+            let config = crate::config::Config::parse(&text, &file).unwrap();
+            let (mut core, _) = start::open(config, &file, Journal::in_memory());
+            let now = clock::now();
+            let record = "method\tDownload\ntype\t1 Firmware Upgrade Image\nurl\thttp://h/f\n\
+                          step\tApplying\nwhole\n";
+            core.transfers.queue = Queue::from_records([("1", record)].into_iter(), false, now);
+            core.transfers.queue.resume(1, Resumed::Runs, now);
+            core.transfers.down_at = Some(now.mono);
+            assert!(!core.take_down(now));
+            let fault = core.transfers.queue.get(1).unwrap().fault.as_ref().map(|f| f.code.0);
+            assert_eq!((fault, core.transfers.queue.is_busy()), (code, code.is_none()), "{reboot}");
+            std::fs::remove_dir_all(dir).unwrap();
+        }
     }
 }

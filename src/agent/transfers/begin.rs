@@ -47,7 +47,8 @@ impl Core {
         self.transfers.files.insert(number);
         let purpose = Purpose::of(t.asked.method, &t.asked.file_type);
         let found = match purpose {
-            Some(Purpose::Firmware) if is_boot => self.judge_image(t, now),
+            // What is written now was begun in this boot, whatever the marker of the start says.
+            Some(Purpose::Firmware) if is_boot && !self.is_written() => self.judge_image(t, now),
             Some(Purpose::Firmware) => self.find_firmware_apply(t, now),
             _ if !is_boot && !begun(self, number).exists() && file(self, number).is_file() => Resumed::Again,
             _ => Resumed::Failed(Fault::new(
@@ -61,6 +62,10 @@ impl Core {
             Resumed::Runs | Resumed::Again => {}
         }
         self.transfers.queue.resume(number, found, now);
+    }
+
+    fn is_written(&self) -> bool {
+        matches!(firmware::find(&self.config.run_dir), firmware::Found::Running(_))
     }
 
     /// The device has booted since: which image runs says how it went.

@@ -60,7 +60,7 @@ impl Core {
         Some(health).filter(|health| health.number == number)
     }
 
-    fn keep_health(&self) {
+    pub(super) fn keep_health(&self) {
         let mut batch = Batch::default();
         match &self.transfers.health {
             Some(health) => batch.put(HEALTH, health.record()),
@@ -72,12 +72,13 @@ impl Core {
     /// After a boot: what the former image has to tell when it was booted again by the agent itself.
     pub(super) fn switched_back(&mut self, number: u32, before: &Running, now: &Running) -> Option<Fault> {
         let health = self.read_health(number).filter(|health| health.failed)?;
-        self.keep_health();
         if health.bank != now.bank {
-            // The platform did not follow. What runs is the new image, and nobody tries that again.
+            // The platform did not follow. What runs is the new image, and nobody tries that again: the key
+            // tells `must_prove_itself`, which takes it away.
             log::error!("bank {} was to be booted, and {} was", health.bank, now.bank);
             return None;
         }
+        self.keep_health();
         let timeout = self.config.transfer.health_timeout;
         let text = format!(
             "the former image is back ({:.64}, bank {:.32}): the new one held no session with the ACS within {timeout} s",
@@ -110,9 +111,10 @@ impl Core {
         true
     }
 
-    /// After a restart of the agent alone: whether the image proves itself still.
+    /// After a restart of the agent alone: whether the image proves itself still. One that did not is put back
+    /// once more: nobody knows how far the last process came with that.
     pub(super) fn proves_itself(&mut self, number: u32) -> bool {
-        self.transfers.health = self.read_health(number);
+        self.transfers.health = self.read_health(number).map(|health| Health { failed: false, ..health });
         self.transfers.health.is_some()
     }
 

@@ -85,6 +85,7 @@ impl Core {
             self.transfers.queue.give_up(number, fault.clone(), clock::now());
         }
         self.keep_transfers();
+        self.purge_credentials();
         Ok(())
     }
 }

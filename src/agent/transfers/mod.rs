@@ -5,7 +5,8 @@
 //! # Data storage
 //! The queue's records, under [`PREFIX`]. What is done and the events that tell it are one batch. While a
 //! key [`PURGE`] is there, credentials that were deleted may still be in the journal's file: it is written
-//! anew with the next report, or at the next start. [`health::HEALTH`] is an image that has to prove
+//! anew with the next report, by a transfer's end of which nobody is told, with the next Inform, or at the
+//! next start. [`health::HEALTH`] is an image that has to prove
 //! itself. The files lie in `download_dir`, named by the transfer's number alone.
 
 mod applying;
@@ -75,22 +76,44 @@ struct Running {
     applies: bool,
     /// Firmware is being written.
     firmware: bool,
+    /// Monotonic: until when it may take, if it is.
+    until: Duration,
+    /// It takes longer.
+    late: bool,
     /// It is being given up, for this reason.
     given_up: Option<Fault>,
     /// Nobody wants to know how it ends.
     dropped: bool,
 }
 
+impl Running {
+    fn new(run: u32, number: u32, worker: Worker, until: Duration) -> Running {
+        Running {
+            run,
+            number,
+            worker,
+            applies: false,
+            firmware: false,
+            until,
+            late: false,
+            given_up: None,
+            dropped: false,
+        }
+    }
+}
+
 impl Transfers {
-    /// Whether firmware is being written: nothing else happens meanwhile, and the device does not go down
-    /// but by it.
+    /// Whether firmware is being written: no session is begun meanwhile, but for one that takes longer than
+    /// it may, which would keep the device from its ACS for ever.
     pub fn hold(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.firmware) || self.down_at.is_some()
+        let firmware = self.running.as_ref().filter(|running| running.firmware);
+        firmware.is_some_and(|running| !running.late) || self.orphan.is_some() || self.down_at.is_some()
     }
 
-    /// Whether a file is being made use of: the device does not go down by the agent meanwhile.
+    /// Whether a file is being made use of: the device does not go down by the agent meanwhile, also when it
+    /// was begun by the last process.
     pub fn is_applying(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.applies)
+        self.running.as_ref().is_some_and(|running| running.applies) || self.orphan.is_some()
     }
 
     /// The work under way is of no use any more, if it is on this one.
@@ -150,7 +173,7 @@ impl Core {
     }
 
     /// Writes the journal anew when deleted credentials may still be in it.
-    fn purge_credentials(&mut self) {
+    pub(super) fn purge_credentials(&mut self) {
         if self.journal.borrow().get(PURGE).is_none() {
             return;
         }

@@ -30,7 +30,7 @@ impl Engine {
             if self.core.take_down(now) {
                 self.hold();
             } else {
-                self.core.begin_work(&self.own, now);
+                while self.core.begin_work(&self.own, now) {}
             }
         }
         let held = self.held_until.filter(|until| now.mono < *until);
@@ -42,13 +42,17 @@ impl Core {
     fn transfers_next(&self, now: Now) -> Option<Duration> {
         let all = &self.transfers;
         let idle = all.idle.next();
-        let times = [all.queue.next(), idle, all.down_at, all.boot_by, self.health_at()];
+        let late = all.running.as_ref().filter(|r| r.firmware && !r.late).map(|r| r.until);
+        let times = [all.queue.next(), idle, all.down_at, all.boot_by, self.health_at(), late];
         // What is past waits for the end of something, of which a message tells.
         times.into_iter().flatten().filter(|at| *at > now.mono).min()
     }
 
     /// what its window does not wait for.
     fn give_up_what_is_over(&mut self, now: Now) {
+        if let Some(running) = self.transfers.running.as_mut() {
+            running.late |= now.mono >= running.until;
+        }
         let Some(running) = self.transfers.running.as_mut().filter(|r| r.given_up.is_none()) else { return };
         if self.transfers.queue.window_over(running.number, now) {
             log::info!("transfer #{}: its time window is over", running.number);
@@ -58,15 +62,17 @@ impl Core {
         }
     }
 
-    /// Begins what can be done now. No session runs.
-    fn begin_work(&mut self, engine: &Sender<Message>, now: Now) {
+    /// Begins what can be done now. No session runs. True when that ended at once: no message
+    /// will tell of it, and there may be more to do.
+    fn begin_work(&mut self, engine: &Sender<Message>, now: Now) -> bool {
         // One that was dropped is not over before its worker says so.
         let dropped = self.transfers.running.as_ref().is_some_and(|running| running.dropped);
         if self.transfers.queue.all().next().is_none() || dropped {
-            return;
+            return false;
         }
         if let Some((number, orphan)) = self.transfers.orphan.take() {
-            return self.adopt(number, orphan, engine);
+            self.adopt(number, orphan, engine);
+            return false;
         }
         self.read_transfer_policy();
         let idle = self.is_idle(now);
@@ -77,7 +83,7 @@ impl Core {
         // Also what could not begin in its time, and has failed hereby.
         let kept = self.keep_records();
         self.tidy();
-        let Some(Work { number, task }) = work else { return };
+        let Some(Work { number, task }) = work else { return false };
         self.transfers.files.insert(number);
         let job = match task {
             // What cannot be repeated is not begun unless that is known to the next start.
@@ -100,12 +106,20 @@ impl Core {
                 let transfer = self.transfers.queue.get(number);
                 let applies = task == Task::Apply;
                 let image = transfer.is_some_and(|t| is_image(t.asked.method, &t.asked.file_type));
-                let firmware = applies && image;
-                self.transfers.running =
-                    Some(Running { run, number, worker, applies, firmware, given_up: None, dropped: false });
+                let running = Running::new(run, number, worker, self.apply_until(now));
+                self.transfers.running = Some(Running { applies, firmware: applies && image, ..running });
+                false
             }
-            Err(fault) => self.ended(number, Event::Failed(fault), now),
+            Err(fault) => {
+                self.ended(number, Event::Failed(fault), now);
+                true
+            }
         }
+    }
+
+    /// Monotonic: until when what is begun now may take to make use of its file.
+    pub(super) fn apply_until(&self, now: Now) -> Duration {
+        now.mono + Duration::from_secs(self.config.transfer.apply_timeout.into())
     }
 
     fn is_idle(&mut self, now: Now) -> bool {
@@ -236,6 +250,10 @@ impl Core {
             log::info!("transfer #{number} is tried again later");
         }
         self.keep_transfers();
+        if outcome == Outcome::Gone {
+            // No report will do it.
+            self.purge_credentials();
+        }
     }
 
     /// Keeps the file of a transfer, or has it fetched again where it is not whole any more.

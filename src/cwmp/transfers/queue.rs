@@ -272,6 +272,7 @@ impl Queue {
 
     pub(super) fn end(&mut self, number: u32, fault: Option<Fault>, now: Now) -> Outcome {
         let success = fault.is_none();
+        self.working = self.working.filter(|working| *working != number);
         let Some(t) = self.transfers.iter_mut().find(|t| t.number == number) else { return Outcome::Gone };
         t.end(fault, now);
         let told = match t.asked.origin {

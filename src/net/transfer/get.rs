@@ -50,6 +50,8 @@ pub fn get(
         most: limits.max_bytes,
         done: 0,
         total: None,
+        least: 0,
+        size,
         etag: None,
         continuations: Continuations::default(),
     };
@@ -75,6 +77,10 @@ struct Fetch<'a> {
     done: u64,
     /// All that it will have, as far as the server has said.
     total: Option<u64>,
+    /// What it must have where nothing else says that it came whole: FileSize, or 0.
+    least: u64,
+    /// FileSize; 0 for unknown.
+    size: u64,
     /// What says that it is the same file still.
     etag: Option<String>,
     continuations: Continuations,
@@ -103,13 +109,18 @@ impl Fetch<'_> {
         self.judge_coding(answer.headers())?;
         self.total = answer.body().content_length();
         self.etag = strong_etag(answer.headers());
+        self.least = 0;
+        let chunked = |text: &String| text.trim().eq_ignore_ascii_case("chunked");
         match self.total {
             Some(total) => self.has_room(total)?,
-            None if texts(answer.headers(), header::TRANSFER_ENCODING).is_empty() => log::warn!(
-                "{} does not say how long the file is: if it breaks off, nobody can tell",
-                self.host()
-            ),
-            None => {}
+            None if texts(answer.headers(), header::TRANSFER_ENCODING).iter().any(chunked) => {}
+            None => {
+                self.least = self.size;
+                if self.size == 0 {
+                    let host = self.host();
+                    log::warn!("{host} does not say how long the file is: if it breaks off, nobody can tell");
+                }
+            }
         }
         self.show();
         Ok(())
@@ -177,7 +188,7 @@ impl Fetch<'_> {
                 self.exchange.shared().pause(until).map_err(|e| self.failed(e))?;
             }
         }
-        let short = self.total.is_some_and(|total| self.done < total);
+        let short = self.done < self.total.unwrap_or(self.least);
         Ok(short.then(|| "the body ended before its end".to_string()))
     }
 

@@ -1,9 +1,9 @@
 //! A file that comes: `<stem>.part` until it is whole, then its own name. Dropped before, nothing is left.
 
 use std::fmt::Display;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -11,7 +11,7 @@ use nix::sys::statvfs::fstatvfs;
 
 use super::fault::cut;
 use crate::model::fault::{Code, Fault};
-use crate::sys::file::{folder, sync_folder};
+use crate::sys::file::{folder, own_folder, sync_folder};
 
 /// See the module. What goes wrong here is this device's own: 9010, and the text names the file.
 pub struct Part {
@@ -22,11 +22,11 @@ pub struct Part {
 }
 
 impl Part {
-    /// Makes it, and its folder where there is none. A rest of an earlier one is removed, never followed or
-    /// written to.
+    /// Makes it, and its folder where there is none; not where others could replace it once it was verified. A
+    /// rest of an earlier one is removed, never followed or written to.
     pub fn create(target: &Path) -> Result<Part, Fault> {
         let dir = folder(target);
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| failed(dir, &e))?;
+        own_folder(dir).map_err(|e| failed(dir, &e))?;
         let path = target.with_extension("part");
         match std::fs::remove_file(&path) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed(&path, &e)),
@@ -90,7 +90,7 @@ fn failed(path: &Path, why: &dyn Display) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 
@@ -138,6 +138,17 @@ mod tests {
         std::fs::write(dir.join("plain"), "").unwrap();
         let fault = Part::create(&dir.join("plain/1.file")).err().unwrap();
         assert!(fault.code == Code::TRANSFER_FAILURE && fault.text.contains("plain"), "{fault}");
+        // whoever can write there could replace what was verified
+        let shared = dir.join("shared");
+        std::fs::create_dir(&shared).unwrap();
+        for (mode, free) in [(0o1777, true), (0o757, false), (0o755, true)] {
+            std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(mode)).unwrap();
+            let part = Part::create(&shared.join("1.file"));
+            assert_eq!(part.is_ok(), free, "{mode:o}");
+            if let Err(fault) = part {
+                assert!(fault.code == Code::TRANSFER_FAILURE && fault.text.contains("others"), "{fault}");
+            }
+        }
         // what stands in the way and is no file is left alone
         std::fs::create_dir(dir.join("2.part")).unwrap();
         let fault = Part::create(&dir.join("2.file")).err().unwrap();

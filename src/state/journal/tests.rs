@@ -21,6 +21,26 @@ fn scratch(name: &str) -> PathBuf {
     dir
 }
 
+/// Who was killed while it started a process is gone a moment later.
+#[test]
+fn the_last_moment_of_another_daemon_is_waited_for() {
+    let dir = scratch("moment");
+    let first = Journal::open(&dir).unwrap();
+    let (other, begun) = (dir.clone(), std::sync::Arc::new(std::sync::Barrier::new(2)));
+    let here = begun.clone();
+    let second = thread::spawn(move || {
+        here.wait();
+        Journal::open(&other).is_ok()
+    });
+    begun.wait();
+    thread::sleep(LAST_MOMENT / 10); // no wait for anything: that the other one comes too early
+    drop(first);
+    assert!(second.join().unwrap());
+    let _kept = Journal::open(&dir).unwrap();
+    assert!(Journal::open(&dir).is_err(), "one that stays");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 #[test]
 fn a_full_disk_keeps_the_batch_in_memory_and_writes_it_later() {
     let dir = scratch("full");

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 const LOG: &str = "firmware_apply.log";
 const NOTE: &str = "firmware_apply.pid";
+const STORE: &str = "firmware_store.lock";
 /// How large the log may grow while the agent looks on, bytes; then it begins anew.
 const MAX_LOG: u64 = 256 * 1024;
 /// How much of it is read for what it said last, bytes.
@@ -118,6 +119,19 @@ pub fn begin(argv: &[String], words: &Words) -> Result<Running, Fault> {
     }
     log::info!("commands.firmware_apply runs as process {pid}");
     Ok(Running { log: path, process: Some(process), own: true, since: Instant::now(), late: false })
+}
+
+/// A lock that a `firmware_store` has while it runs, also without the agent: two must not write to one bank.
+///
+/// # Errors
+/// 9004 while another one runs; 9002: `run_dir` cannot be written.
+pub fn storing(run_dir: &Path) -> Result<File, Fault> {
+    let file = File::options().create(true).append(true).read(true).mode(0o600).open(run_dir.join(STORE));
+    let file = file.map_err(|e| Fault::new(Code::INTERNAL_ERROR, format!("{STORE}: {e}")))?;
+    match lock(&file) {
+        true => Ok(file),
+        false => Err(Fault::new(Code::RESOURCES_EXCEEDED, "another firmware_store still runs")),
+    }
 }
 
 /// What an earlier process left in `run_dir`.

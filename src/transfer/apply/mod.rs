@@ -12,9 +12,10 @@ use crate::cwmp::transfers::Method;
 use crate::handlers::linux::vendor_file::SYSTEM_LOG;
 use crate::model::fault::{Code, Fault};
 use crate::sys::command::{self, Error, Stream};
+use crate::sys::file;
 use std::fs::File;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -184,6 +185,12 @@ pub fn apply(
     stop: BorrowedFd<'_>,
 ) -> Result<(), Failed> {
     match purpose.command(commands) {
+        Some((key, argv)) if purpose == Purpose::StoredFirmware => {
+            let lock = firmware::storing(&words.run_dir)?;
+            let (argv, deadline) = (words.put_in(argv), seconds(settings.apply_timeout));
+            command::run_with(&argv, lock.as_fd(), deadline, stop)
+                .map_err(|e| failed(key, &e, Code::FILE_CORRUPTED))
+        }
         Some((key, argv)) if purpose != Purpose::Firmware => {
             run(key, argv, words, seconds(settings.apply_timeout), stop)
         }
@@ -250,6 +257,10 @@ pub fn save(
             .map(|(stream, output)| Source::Stream(output, Making { key, stream }))
             .map_err(|e| failed(key, &e, Code::UPLOAD_FAILURE));
     }
+    let dir = file::folder(&words.file);
+    file::own_folder(dir).map_err(|error| {
+        Failed::Fault(Fault::new(Code::UPLOAD_FAILURE, format!("{}: {error}", dir.display())))
+    })?;
     // One that an earlier attempt left is not what is asked for.
     let _ = std::fs::remove_file(&words.file);
     let too_much = || {
