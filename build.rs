@@ -13,6 +13,10 @@ mod natives;
 mod path;
 #[path = "src/model/schema.rs"]
 mod schema;
+#[path = "src/sys"]
+mod sys {
+    pub mod order;
+}
 
 use schema::{Schema, Text};
 use std::fmt::Write as _;
@@ -34,6 +38,7 @@ fn main() {
         println!("cargo:rerun-if-changed=src/model/{source}");
     }
     println!("cargo:rerun-if-changed=src/handlers/natives.rs");
+    println!("cargo:rerun-if-changed=src/sys/order.rs");
     println!("cargo:rerun-if-env-changed={PREFIX}");
 
     let prefix = env::var(PREFIX).unwrap_or_else(|_| grammar::PREFIX.into());

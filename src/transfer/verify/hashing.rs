@@ -2,36 +2,13 @@
 
 use super::ed25519::Check;
 use super::key::{Key, Signature};
-use ring::digest::{Context, SHA256};
+pub use crate::sys::hash::Hasher;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
 /// Read at once.
 const BUFFER: usize = 64 * 1024;
-
-/// SHA-256 of what passes by.
-pub struct Hasher(Context);
-
-impl Default for Hasher {
-    fn default() -> Hasher {
-        Hasher(Context::new(&SHA256))
-    }
-}
-
-impl Hasher {
-    /// More bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The hash of them all.
-    pub fn finish(self) -> [u8; 32] {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(self.0.finish().as_ref()); // both have 32 bytes
-        hash
-    }
-}
 
 /// What one reading of a file shall find out.
 pub(super) struct Pass {
