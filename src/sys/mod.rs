@@ -4,6 +4,7 @@ pub mod bells;
 pub mod child;
 pub mod clock;
 pub mod command;
+pub mod crc;
 pub mod file;
 pub mod hash;
 pub mod host;

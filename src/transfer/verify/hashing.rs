@@ -2,6 +2,7 @@
 
 use super::ed25519::Check;
 use super::key::{Key, Signature};
+use crate::sys::crc::Crc;
 pub use crate::sys::hash::Hasher;
 use std::fs::File;
 use std::io;
@@ -52,7 +53,7 @@ impl Pass {
     /// # Errors
     /// What reading gives; a file that is shorter is an error too.
     pub fn run(mut self, file: &File, len: u64) -> io::Result<Done> {
-        let mut crc = crc32fast::Hasher::new();
+        let mut crc = Crc::default();
         let mut crcs = Vec::new();
         let wanted = match self.sha256.is_some() {
             true => len,
@@ -76,7 +77,7 @@ impl Pass {
             while let Some(mark) = self.marks.last().copied().filter(|mark| *mark <= at + take as u64) {
                 crc.update(before(&bytes[(from - at) as usize..], from, mark));
                 from = mark;
-                crcs.push(crc.clone().finalize());
+                crcs.push(crc.value());
                 self.marks.pop();
             }
             if !self.marks.is_empty() {
