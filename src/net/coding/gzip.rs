@@ -110,7 +110,7 @@ fn head(input: &mut impl Read) -> io::Result<()> {
     take(&mut first)?;
     let flags = first[3];
     if first[..3] != HEAD[..3] || flags & flag::RESERVED != 0 {
-        return Err(invalid("it does not begin as it should"));
+        return Err(invalid("invalid gzip header"));
     }
     if flags & flag::EXTRA != 0 {
         take(&mut two)?;
