@@ -13,10 +13,14 @@ mod natives;
 mod path;
 #[path = "src/model/schema.rs"]
 mod schema;
+#[path = "src/sys"]
+mod sys {
+    pub mod order;
+}
 
 use schema::{Schema, Text};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
 /// Where the rows are.
@@ -27,12 +31,14 @@ const MAX_VENDOR: usize = 53;
 const PREFIX: &str = "CWMPD_VENDOR_PREFIX";
 
 fn main() {
+    leave_out_unwinding();
     println!("cargo:rerun-if-changed={FOLDER}");
     println!("cargo:rerun-if-changed=build.rs");
     for source in ["grammar", "kind", "path.rs", "schema.rs"] {
         println!("cargo:rerun-if-changed=src/model/{source}");
     }
     println!("cargo:rerun-if-changed=src/handlers/natives.rs");
+    println!("cargo:rerun-if-changed=src/sys/order.rs");
     println!("cargo:rerun-if-env-changed={PREFIX}");
 
     let prefix = env::var(PREFIX).unwrap_or_else(|_| grammar::PREFIX.into());
@@ -48,6 +54,24 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("datamodel.rs");
     if let Err(error) = fs::write(&out, source(&schema, &prefix)) {
         fail(&[format!("{}: {error}", out.display())]);
+    }
+}
+
+/// The static release binary has no tables for unwinding: it aborts on panic, and std comes with some for all
+/// of its own code, and ours where that is inlined. A tenth of the binary. Not where a feed builds with
+/// `CARGO_PROFILE_RELEASE_PANIC=unwind`; `CWMPD_UNWIND_TABLES=1` keeps them for a linker that takes no scripts.
+fn leave_out_unwinding() {
+    const SCRIPT: &str = "no-unwind.ld";
+    const PANIC: &str = "CARGO_PROFILE_RELEASE_PANIC";
+    const KEEP: &str = "CWMPD_UNWIND_TABLES";
+    println!("cargo:rerun-if-changed={SCRIPT}");
+    println!("cargo:rerun-if-env-changed={PANIC}");
+    println!("cargo:rerun-if-env-changed={KEEP}");
+    let is = |name: &str, value: &str| env::var(name).is_ok_and(|v| v == value);
+    let unwinds = !is("PROFILE", "release") || env::var(PANIC).is_ok_and(|panic| panic != "abort");
+    if is("CARGO_CFG_TARGET_ENV", "musl") && !unwinds && env::var_os(KEEP).is_none() {
+        let folder = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+        println!("cargo:rustc-link-arg-bins=-T{}", Path::new(&folder).join(SCRIPT).display());
     }
 }
 

@@ -4,6 +4,7 @@
 //! and reads [`Line`]s of JSON until one that ends the answer: `{"ok":true}` or `{"error":{…}}`.
 //! One request a connection. Both sides of the protocol are defined here.
 
+mod asked;
 mod report;
 
 pub use report::{
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "op", rename_all = "lowercase", try_from = "asked::Asked")]
 pub enum Request {
     /// Values; answered by [`Line::Value`]s.
     Get {
@@ -59,7 +60,6 @@ pub enum Request {
         /// A full or partial path.
         path: String,
         /// Only what lies directly below it.
-        #[serde(default)]
         next_level: bool,
     },
     /// A transfer that a person at the device asks for.
@@ -71,10 +71,8 @@ pub enum Request {
         /// Absolute.
         url: String,
         /// For the file server.
-        #[serde(default)]
         username: String,
         /// For the file server.
-        #[serde(default)]
         password: String,
     },
     /// The ACS is to be asked for a Download (A.4.2.2).
@@ -401,6 +399,25 @@ mod tests {
             (r#"{"op":"get","paths":["[[[[\\\"[{"]}"#, Request::Get { paths: vec!["[[[[\\\"[{".into()] }),
             (r#"{"op":"inform"}"#, Request::Inform),
             (r#"{"op":"status"}"#, Request::Status),
+            (r#"{"op":"cancel","key":"k"}"#, Request::Cancel { key: "k".into() }),
+            (r##"{"op":"confirm","key":"#3"}"##, Request::Confirm { key: "#3".into() }),
+            (
+                r#"{"op":"requestdownload","file_type":"1 F","arguments":[["a","b"]]}"#,
+                Request::RequestDownload {
+                    file_type: "1 F".into(),
+                    arguments: vec![("a".into(), "b".into())],
+                },
+            ),
+            (
+                r#"{"op":"transfer","upload":true,"file_type":"1 F","url":"u","password":"p"}"#,
+                Request::Transfer {
+                    upload: true,
+                    file_type: "1 F".into(),
+                    url: "u".into(),
+                    username: String::new(),
+                    password: "p".into(),
+                },
+            ),
         ];
         for (text, request) in cases {
             assert_eq!(Request::read(&mut format!("{text}\n").as_bytes()).unwrap(), request);
@@ -418,6 +435,9 @@ mod tests {
             ("\n", 9003),
             ("{\"op\":\"reboot\"}\n", 9003),
             ("{\"op\":\"get\",\"paths\":[],\"x\":1}\n", 9003),
+            ("{\"op\":\"get\",\"paths\":[],\"path\":\"\"}\n", 9003),
+            ("{\"op\":\"get\"}\n", 9003),
+            ("{\"paths\":[]}\n", 9003),
             ("{\"op\":\"status\"}", 9004),
             ("", 9004),
             (long.as_str(), 9004),

@@ -1,15 +1,14 @@
 //! `[commands]`: what the platform does for the agent, as argument vectors.
 
 use super::line_of;
+use super::reader::Section;
 use crate::model::schema::Platform;
 use crate::sys::command;
-use serde::Deserialize;
 
 /// `[commands]`: argument vectors; no shell sees them. A word `{name}` is replaced whole, see
 /// [`command::expand`]; [`COMMAND_WORDS`] are the names that every command has, [`SPECS`] those of one. An empty
 /// vector: the platform cannot do it, and what needs it is refused.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Commands {
     /// Restarts the device; `["reboot"]`. An empty vector: the agent only notes that it was asked.
     pub reboot: Vec<String>,
@@ -37,6 +36,23 @@ pub struct Commands {
     pub file_apply: Vec<String>,
     /// Writes the system's log, as `config_save`.
     pub log_read: Vec<String>,
+}
+
+impl Commands {
+    pub(super) fn read(&mut self, from: &mut Section<'_, '_>) {
+        from.get("reboot", &mut self.reboot);
+        from.get("factory_reset", &mut self.factory_reset);
+        from.get("firmware_check", &mut self.firmware_check);
+        from.get("firmware_apply", &mut self.firmware_apply);
+        from.get("firmware_store", &mut self.firmware_store);
+        from.get("firmware_banks", &mut self.firmware_banks);
+        from.get("firmware_boot", &mut self.firmware_boot);
+        from.get("config_apply", &mut self.config_apply);
+        from.get("config_save", &mut self.config_save);
+        from.get("web_apply", &mut self.web_apply);
+        from.get("file_apply", &mut self.file_apply);
+        from.get("log_read", &mut self.log_read);
+    }
 }
 
 /// Names that a word `{name}` of every command may have: the CommandKey of the Reboot or transfer, and

@@ -6,6 +6,7 @@
 
 mod commands;
 mod judge;
+mod reader;
 mod secret;
 mod transfer;
 
@@ -17,10 +18,11 @@ pub use transfer::{MAX_TRUSTED_KEYS, Transfer, seconds};
 use crate::model::schema::Platform;
 use crate::net::client::Timeouts;
 use crate::net::connection_request::Algorithm;
-use serde::{Deserialize, Deserializer};
+use reader::{Section, Wrong};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use toml::de::DeTable;
 
 /// Where the file lies when `--config` does not say.
 pub const DEFAULT_FILE: &str = "/etc/cwmpd/cwmpd.toml";
@@ -29,11 +31,9 @@ pub const DEFAULT_FILE: &str = "/etc/cwmpd/cwmpd.toml";
 const MAX_FILE: u64 = 256 * 1024;
 
 /// The whole configuration.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Config {
     /// `"linux"` (default) or `"openwrt"`.
-    #[serde(deserialize_with = "platform")]
     pub platform: Platform,
     /// What must survive a power cut; `/var/lib/cwmpd`.
     pub state_dir: PathBuf,
@@ -57,6 +57,22 @@ pub struct Config {
     pub transfer: Transfer,
 }
 
+impl Config {
+    fn read(&mut self, from: &mut Section<'_, '_>) {
+        from.get("platform", &mut self.platform);
+        from.get("state_dir", &mut self.state_dir);
+        from.get("run_dir", &mut self.run_dir);
+        from.get("root", &mut self.root);
+        from.get("overlay_dir", &mut self.overlay_dir);
+        from.table("log", &mut |table| self.log.read(table));
+        from.table("device", &mut |table| self.device.read(table));
+        from.table("acs", &mut |table| self.acs.read(table));
+        from.table("connection_request", &mut |table| self.connection_request.read(table));
+        from.table("commands", &mut |table| self.commands.read(table));
+        from.table("transfer", &mut |table| self.transfer.read(table));
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -76,8 +92,7 @@ impl Default for Config {
 }
 
 /// Where log lines go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogTarget {
     /// Standard error, each line with its time.
     Stderr,
@@ -86,14 +101,19 @@ pub enum LogTarget {
 }
 
 /// `[log]`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LogSettings {
     /// `"stderr"` (default) or `"syslog"`.
     pub target: LogTarget,
     /// `"off"`, `"error"`, `"warn"`, `"info"` (default), `"debug"` or `"trace"`.
-    #[serde(deserialize_with = "level")]
     pub level: log::LevelFilter,
+}
+
+impl LogSettings {
+    fn read(&mut self, from: &mut Section<'_, '_>) {
+        from.get("target", &mut self.target);
+        from.get("level", &mut self.level);
+    }
 }
 
 impl Default for LogSettings {
@@ -103,8 +123,7 @@ impl Default for LogSettings {
 }
 
 /// `[device]`: what is given here wins over what the system says of itself (I-1).
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Device {
     /// 1 to 64 characters.
     pub manufacturer: Option<String>,
@@ -120,9 +139,19 @@ pub struct Device {
     pub hardware_version: Option<String>,
 }
 
+impl Device {
+    fn read(&mut self, from: &mut Section<'_, '_>) {
+        from.get("manufacturer", &mut self.manufacturer);
+        from.get("manufacturer_oui", &mut self.manufacturer_oui);
+        from.get("product_class", &mut self.product_class);
+        from.get("serial_number", &mut self.serial_number);
+        from.get("software_version", &mut self.software_version);
+        from.get("hardware_version", &mut self.hardware_version);
+    }
+}
+
 /// `[acs]`
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Acs {
     /// http or https, at most 2048 characters, without user and password (T-37). Required.
     pub url: String,
@@ -165,6 +194,31 @@ pub struct Acs {
     pub fallback_urls: Vec<String>,
     /// Failed sessions in a row before the next of them is tried, 1 to 1000; 3.
     pub fallback_after: u32,
+}
+
+impl Acs {
+    fn read(&mut self, from: &mut Section<'_, '_>) {
+        from.get("url", &mut self.url);
+        from.get("username", &mut self.username);
+        from.get("password", &mut self.password);
+        from.get("ca_file", &mut self.ca_file);
+        from.get("client_certificate", &mut self.client_certificate);
+        from.get("client_key", &mut self.client_key);
+        from.get("bind_interface", &mut self.bind_interface);
+        from.get("basic_over_http", &mut self.basic_over_http);
+        from.get("periodic_inform_enable", &mut self.periodic_inform_enable);
+        from.get("periodic_inform_interval", &mut self.periodic_inform_interval);
+        from.get("retry_minimum_wait_interval", &mut self.retry_minimum_wait_interval);
+        from.get("retry_interval_multiplier", &mut self.retry_interval_multiplier);
+        from.get("get_rpc_methods", &mut self.get_rpc_methods);
+        from.get("connect_timeout", &mut self.connect_timeout);
+        from.get("response_timeout", &mut self.response_timeout);
+        from.get("progress_timeout", &mut self.progress_timeout);
+        from.get("session_timeout", &mut self.session_timeout);
+        from.get("confirm_timeout", &mut self.confirm_timeout);
+        from.get("fallback_urls", &mut self.fallback_urls);
+        from.get("fallback_after", &mut self.fallback_after);
+    }
 }
 
 /// The most entries of `acs.fallback_urls`.
@@ -219,23 +273,31 @@ pub enum Listen {
 }
 
 /// `[connection_request]`
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct ConnectionRequest {
     /// `"auto"` (default) or `"ADDRESS:PORT"`.
-    #[serde(deserialize_with = "listen")]
     pub listen: Listen,
     /// At most 256 characters; empty (default): every request is refused (CR-17).
     pub username: String,
     /// At most 256 characters.
     pub password: Secret,
     /// `"MD5"` and `"SHA-256"`, in the order they are offered; MD5 alone.
-    #[serde(deserialize_with = "algorithms")]
     pub algorithms: Vec<Algorithm>,
     /// How many authenticated requests at once (CR-12), 1 to 1000; 4.
     pub burst: u32,
     /// Seconds after which one more is allowed, 1 to 3600; 3.
     pub refill: u32,
+}
+
+impl ConnectionRequest {
+    fn read(&mut self, from: &mut Section<'_, '_>) {
+        from.get("listen", &mut self.listen);
+        from.get("username", &mut self.username);
+        from.get("password", &mut self.password);
+        from.get("algorithms", &mut self.algorithms);
+        from.get("burst", &mut self.burst);
+        from.get("refill", &mut self.refill);
+    }
 }
 
 impl Default for ConnectionRequest {
@@ -283,6 +345,11 @@ impl Error {
             reason: error.message().lines().collect::<Vec<_>>().join(" "),
         }
     }
+
+    /// What reading a table says.
+    fn within(text: &str, file: &Path, wrong: Wrong) -> Error {
+        Error { file: file.to_path_buf(), line: Some(line_at(text, wrong.at)), reason: wrong.reason }
+    }
 }
 
 impl Config {
@@ -299,7 +366,11 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong.
     pub fn parse(text: &str, file: &Path) -> Result<Config, Error> {
-        let mut config: Config = toml::from_str(text).map_err(|e| Error::toml(text, file, &e))?;
+        let document = DeTable::parse(text).map_err(|e| Error::toml(text, file, &e))?;
+        let mut config = Config::default();
+        let mut top = Section::new(document.get_ref());
+        config.read(&mut top);
+        top.end().map_err(|wrong| Error::within(text, file, wrong))?;
         config.commands.fill(config.platform, text);
         match judge::judge(&config) {
             None => Ok(config),
@@ -317,14 +388,12 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or is not TOML.
     pub fn socket_of(file: &Path) -> Result<PathBuf, Error> {
-        #[derive(Deserialize)]
-        struct Only {
-            run_dir: Option<PathBuf>,
-        }
         let text = read(file)?;
-        let only: Only = toml::from_str(&text).map_err(|e| Error::toml(&text, file, &e))?;
+        let document = DeTable::parse(&text).map_err(|e| Error::toml(&text, file, &e))?;
         let mut config = Config::default();
-        config.run_dir = only.run_dir.unwrap_or(config.run_dir);
+        let mut top = Section::new(document.get_ref());
+        top.get("run_dir", &mut config.run_dir);
+        top.so_far().map_err(|wrong| Error::within(&text, file, wrong))?;
         Ok(config.socket())
     }
 
@@ -380,13 +449,13 @@ fn line_at(text: &str, offset: usize) -> usize {
 
 /// The line where `table.key` or `key` is given; `None` when it is not.
 fn line_of(text: &str, key: &str) -> Option<usize> {
-    let document = toml::de::DeTable::parse(text).ok()?;
+    let document = DeTable::parse(text).ok()?;
     let mut table = document.get_ref();
     let (first, rest) = match key.split_once('.') {
         Some((first, rest)) => (first, Some(rest)),
         None => (key, None),
     };
-    let name = |table: &toml::de::DeTable<'_>, word: &str| {
+    let name = |table: &DeTable<'_>, word: &str| {
         table.keys().find(|k| k.get_ref().as_ref() == word).map(|k| k.span().start)
     };
     let Some(rest) = rest else {
@@ -394,48 +463,6 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     };
     table = table.get(first)?.get_ref().as_table()?;
     name(table, rest).map(|at| line_at(text, at))
-}
-
-fn one_of<'de, D: Deserializer<'de>, T: Copy>(from: D, words: &[(&str, T)]) -> Result<T, D::Error> {
-    let word = String::deserialize(from)?;
-    words.iter().find(|(w, _)| *w == word).map(|(_, v)| *v).ok_or_else(|| {
-        let known: Vec<_> = words.iter().map(|(w, _)| format!("`{w}`")).collect();
-        serde::de::Error::custom(format!("`{word}` is not one of {}", known.join(", ")))
-    })
-}
-
-fn platform<'de, D: Deserializer<'de>>(from: D) -> Result<Platform, D::Error> {
-    one_of(from, &[("linux", Platform::Linux), ("openwrt", Platform::OpenWrt)])
-}
-
-fn level<'de, D: Deserializer<'de>>(from: D) -> Result<log::LevelFilter, D::Error> {
-    use log::LevelFilter::{Debug, Error, Info, Off, Trace, Warn};
-    one_of(
-        from,
-        &[("off", Off), ("error", Error), ("warn", Warn), ("info", Info), ("debug", Debug), ("trace", Trace)],
-    )
-}
-
-fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<Listen, D::Error> {
-    let text = String::deserialize(from)?;
-    if text == "auto" {
-        return Ok(Listen::Auto);
-    }
-    text.parse().map(Listen::Address).map_err(|_| {
-        serde::de::Error::custom(format!(
-            "`{text}` is neither \"auto\" nor ADDRESS:PORT (IPv6 as \"[::]:7547\")"
-        ))
-    })
-}
-
-fn algorithms<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Algorithm>, D::Error> {
-    let words = Vec::<String>::deserialize(from)?;
-    let known = |word: &String| match word.as_str() {
-        "MD5" => Ok(Algorithm::Md5),
-        "SHA-256" => Ok(Algorithm::Sha256),
-        _ => Err(serde::de::Error::custom(format!("`{word}` is not one of `MD5`, `SHA-256`"))),
-    };
-    words.iter().map(known).collect()
 }
 
 #[cfg(test)]

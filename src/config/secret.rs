@@ -1,6 +1,5 @@
 //! A password that cannot slip into a log.
 
-use serde::{Deserialize, Deserializer};
 use std::fmt;
 
 /// Text that shows as `***`; only [`Secret::reveal`] gives it out.
@@ -33,14 +32,5 @@ impl fmt::Debug for Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
-        // serde's own words would repeat a password that was written without its quotes.
-        String::deserialize(from)
-            .map(Secret)
-            .map_err(|_| serde::de::Error::custom("a password is a string in quotes"))
     }
 }

@@ -131,7 +131,7 @@ fn errors_cite_line_and_reason() {
         ("", "state_dir = 5", 1, "invalid type: integer `5`"),
         ("", "root = \"/no/such/folder\"", 1, "root: /no/such/folder is not a folder"),
         ("", "overlay_dir = \"/dev/null\"", 1, "overlay_dir: /dev/null is not a folder"),
-        ("log", "target = \"file\"", 4, "unknown variant `file`"),
+        ("log", "target = \"file\"", 4, "`file` is not one of `stderr`, `syslog`"),
         ("log", "level = \"loud\"", 4, "`loud` is not one of"),
         (
             "device",

@@ -1,9 +1,9 @@
 //! `[transfer]`: how files are fetched, trusted and made use of.
 
 use super::Config;
+use super::reader::Section;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,8 +15,7 @@ const MOST_BYTES: u64 = 1 << 40;
 const KEY_BYTES: usize = 2 + 8 + 32;
 
 /// `[transfer]`
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transfer {
     /// Where fetched files lie while they are needed; `transfers` in `run_dir`.
     pub download_dir: Option<PathBuf>,
@@ -46,6 +45,22 @@ pub struct Transfer {
     pub health_timeout: u32,
     /// Below this many bytes a second, in and out, the device counts as idle (`3 When Idle`); 65536.
     pub idle_bytes_per_second: u32,
+}
+
+impl Transfer {
+    pub(super) fn read(&mut self, from: &mut Section<'_, '_>) {
+        from.get("download_dir", &mut self.download_dir);
+        from.get("trusted_keys", &mut self.trusted_keys);
+        from.get("max_bytes", &mut self.max_bytes);
+        from.get("max_bytes_per_second", &mut self.max_bytes_per_second);
+        from.get("silence_timeout", &mut self.silence_timeout);
+        from.get("total_timeout", &mut self.total_timeout);
+        from.get("check_timeout", &mut self.check_timeout);
+        from.get("apply_timeout", &mut self.apply_timeout);
+        from.get("save_timeout", &mut self.save_timeout);
+        from.get("health_timeout", &mut self.health_timeout);
+        from.get("idle_bytes_per_second", &mut self.idle_bytes_per_second);
+    }
 }
 
 impl Default for Transfer {

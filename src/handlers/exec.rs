@@ -80,7 +80,9 @@ fn by_script<'a>(args: impl Iterator<Item = &'a str>) -> Vec<(&'a str, Vec<usize
 
 /// Names with nothing: what is wanted.
 fn wanted<'a>(names: impl Iterator<Item = &'a str>) -> Map<String, Value> {
-    names.map(|name| (name.to_owned(), Value::Null)).collect()
+    let mut asked = Map::new();
+    asked.extend(names.map(|name| (name.to_owned(), Value::Null)));
+    asked
 }
 
 /// The new values of one script, and the keys of the rows they refer to.

@@ -21,6 +21,7 @@ use super::set::{Checked, refuse};
 use super::tree::Tree;
 use super::watched::Edits;
 use crate::state::journal::Batch;
+use crate::sys::order;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The rows that the present set makes; empty outside of one.
@@ -173,7 +174,7 @@ impl Tree {
             }
         }
         let said: BTreeSet<(ParamId, Numbers)> =
-            checked.iter().map(|(_, c)| (c.param, c.place.numbers)).collect();
+            order::set(checked.iter().map(|(_, c)| (c.param, c.place.numbers)));
         for at in 0..self.created.rows.len() {
             let Some(row) = self.created.rows.get(at) else { break };
             let (object, numbers, value) = (row.list.0, row.numbers, row.alias.clone());

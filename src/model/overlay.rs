@@ -8,6 +8,7 @@
 use super::builtin;
 use super::grammar::{self, At, ObjectSpec, Options, Problem};
 use super::schema::Schema;
+use crate::sys::order;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -80,7 +81,7 @@ fn files(folder: &Path, errors: &mut Vec<OverlayError>) -> Vec<PathBuf> {
     };
     let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
     files.retain(|p| p.extension().is_some_and(|e| e == "toml"));
-    files.sort();
+    order::sort(&mut files);
     files
 }
 

@@ -16,6 +16,7 @@ use super::tree::{Status, Tree, Writer};
 use super::trial::Touched;
 use super::watched::Edits;
 use crate::state::journal::Batch;
+use crate::sys::order;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,7 +109,7 @@ impl Tree {
         }
         self.name_created(&mut checked);
         let staged: Staged =
-            checked.iter().map(|(_, c)| ((c.param, c.place.numbers), c.value.clone())).collect();
+            order::map(checked.iter().map(|(_, c)| ((c.param, c.place.numbers), c.value.clone())));
         let mut bad: BTreeMap<usize, (Code, String)> = BTreeMap::new();
         self.check_unique(&checked, &staged, &mut bad);
         let trial = self.set_goes_on_trial(&checked, writer)?;
@@ -259,7 +260,7 @@ impl Tree {
     ) {
         let mut rows: BTreeSet<(ObjectId, Numbers)> = BTreeSet::new();
         let listed: BTreeMap<(ParamId, Numbers), usize> =
-            checked.iter().map(|(at, c)| ((c.param, c.place.numbers), *at)).collect();
+            order::map(checked.iter().map(|(at, c)| ((c.param, c.place.numbers), *at)));
         // By list and key: all rows of a table are read once, however many of them are set.
         let mut known: BTreeMap<(u32, usize), BTreeMap<Vec<String>, usize>> = BTreeMap::new();
         for (_, one) in checked {

@@ -14,7 +14,7 @@ use super::served::{Numbers, Served};
 use super::tree::{Item, Tree};
 use super::watched::{Edits, PREFIX, Volatile, entries, find};
 use crate::state::journal::Batch;
-use sha2::{Digest as _, Sha256};
+use crate::sys::hash::sha256;
 use std::rc::Rc;
 
 /// What is mixed into hashes of hidden values: so many random bytes, the same for the life of the state.
@@ -50,7 +50,7 @@ pub(super) fn hash(text: &str) -> u64 {
 
 /// The hash of a hidden value, which tells nothing of it to who does not have the salt.
 fn salted(salt: &[u8; SALT], text: &str) -> u64 {
-    let digest = Sha256::new().chain_update(salt).chain_update(text).finalize();
+    let digest = sha256(&[salt, text.as_bytes()]);
     digest.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 

@@ -14,6 +14,7 @@ use super::schema::ParamId;
 use super::served::Numbers;
 use super::tree::{Status, Tree, Writer};
 use crate::state::journal::{Batch, MAX_VALUE};
+use crate::sys::order;
 
 const INTENT: &str = "t/intent";
 const PROMISED: &str = "t/promised";
@@ -139,7 +140,7 @@ impl Tree {
             return Err(early(Fault::new(Code::REQUEST_DENIED, why)));
         }
         list.iter_mut().filter(|_| trial).for_each(|p| p.after = self.session != 0);
-        list.sort_by_key(|p| (p.after, !p.undoable));
+        order::sort_by(list, |a, b| (a.after, !a.undoable).cmp(&(b.after, !b.undoable)));
         let makes_rows = list.iter().any(|p| p.op == Op::Add);
         for at in 0..list.len() {
             let (earlier, rest) = list.split_at_mut(at);
@@ -333,7 +334,7 @@ impl Tree {
 
     /// Shows what is still promised, and no more.
     pub(super) fn show_promises(&mut self) {
-        self.overlay = self.promised.iter().flat_map(|group| overlay(group)).collect();
+        self.overlay = order::map(self.promised.iter().flat_map(|group| overlay(group)));
     }
 
     /// Forgets promises about rows at or below one that is being deleted, and what of the others

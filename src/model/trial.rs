@@ -36,6 +36,7 @@ use super::intent::Op;
 use super::schema::flag;
 use super::tree::Tree;
 use crate::state::journal::{Batch, MAX_VALUE};
+use crate::sys::order;
 use record::Kept;
 
 const TRIAL: &str = "t/trial";
@@ -224,7 +225,7 @@ impl Tree {
                 }
             }
         }
-        rows.sort_unstable();
+        order::sort(&mut rows);
         rows.dedup();
         // What lies in a row that came or went is named by it.
         names.retain(|name| !rows.iter().any(|row| name.starts_with(row.as_str())));

@@ -1,11 +1,13 @@
 //! Content codings of HTTP (T-32 to T-35): gzip and deflate, both ways, as streams. What comes in is
 //! bounded on both ends and in time: a bomb is refused at the size that a plain body is refused at.
 
+mod gzip;
+
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::time::Duration;
 
 use flate2::Compression;
-use flate2::bufread::{DeflateDecoder, GzDecoder, GzEncoder, ZlibDecoder, ZlibEncoder};
+use flate2::bufread::{DeflateDecoder, ZlibDecoder, ZlibEncoder};
 
 use super::buffer::BUFFER;
 use crate::sys::clock;
@@ -86,7 +88,7 @@ impl Coding {
     pub fn compressing<'a>(self, plain: impl BufRead + 'a) -> Box<dyn Read + 'a> {
         let level = Compression::new(LEVEL);
         match self {
-            Coding::Gzip => Box::new(GzEncoder::new(plain, level)),
+            Coding::Gzip => Box::new(gzip::Encoder::new(plain, level)),
             Coding::Deflate => Box::new(ZlibEncoder::new(plain, level)),
         }
     }
@@ -117,7 +119,7 @@ impl Coding {
         let has_frame = is_zlib(first);
         let mut input = first.chain(input);
         let body = match self {
-            Coding::Gzip => drain(GzDecoder::new(&mut input), limits),
+            Coding::Gzip => gzip::decode(&mut input, |body| drain(body, limits)),
             Coding::Deflate if has_frame => drain(ZlibDecoder::new(&mut input), limits),
             Coding::Deflate => drain(DeflateDecoder::new(&mut input), limits),
         };

@@ -1,5 +1,6 @@
 //! The cookies of one session (T-19 to T-21): the part of RFC 6265 that an ACS uses, bounded.
 
+use crate::sys::order;
 use std::time::{Duration, Instant};
 
 use super::url::Url;
@@ -70,7 +71,7 @@ impl Jar {
         };
         let mut list: Vec<&Cookie> = self.cookies.iter().filter(due).collect();
         // longer paths first, then older ones (RFC 6265 5.4)
-        list.sort_by_key(|c| std::cmp::Reverse(c.path.len()));
+        order::sort_by(&mut list, |a, b| b.path.len().cmp(&a.path.len()));
         let text = |c: &Cookie| match c.name.as_str() {
             "" => c.value.clone(),
             name => format!("{name}={}", c.value),

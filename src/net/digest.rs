@@ -2,8 +2,8 @@
 //! their headers, responses computed. Used by both sides: the ACS client answers challenges, the
 //! connection-request listener verifies answers.
 
-use md5::Md5;
-use sha2::{Digest as _, Sha256};
+use crate::sys::hash::sha256;
+use md5::{Digest as _, Md5};
 
 /// The most challenges read from one header value; the rest is not looked at.
 pub const MAX_CHALLENGES: usize = 16;
@@ -218,11 +218,7 @@ impl Algorithm {
     /// The hash of the parts joined by colons, in lower-case hexadecimal.
     pub fn hash(self, parts: &[&str]) -> String {
         let text = parts.join(":");
-        if self.is_sha256() {
-            hex(&Sha256::digest(text.as_bytes()))
-        } else {
-            hex(&Md5::digest(text.as_bytes()))
-        }
+        if self.is_sha256() { hex(&sha256(&[text.as_bytes()])) } else { hex(&Md5::digest(text.as_bytes())) }
     }
 }
 

@@ -3,6 +3,7 @@
 //! A payload is a row of operations: a byte `+` (put) or `-` (delete), the key's length (u16) and the
 //! key, and for a put the value's length (u32) and the value; integers are little endian.
 
+use crate::sys::crc::crc32;
 use std::io::{self, Read};
 
 /// The first line of a journal; another format gets another number.
@@ -67,7 +68,7 @@ impl Record {
     pub fn finish(mut self) -> Vec<u8> {
         let (head, payload) = self.0.split_at_mut(HEAD);
         head[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-        head[4..].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
+        head[4..].copy_from_slice(&crc32(payload).to_le_bytes());
         self.0
     }
 }
@@ -99,7 +100,7 @@ pub fn next(file: &mut impl Read) -> io::Result<Next> {
     // It grows with what is there: a length that was damaged reserves no memory.
     let mut payload = Vec::new();
     file.by_ref().take(len as u64).read_to_end(&mut payload)?;
-    if payload.len() == len && crc32fast::hash(&payload) == crc && operations(&payload).is_some() {
+    if payload.len() == len && crc32(&payload) == crc && operations(&payload).is_some() {
         Ok(Next::Record(payload))
     } else {
         Ok(Next::Broken)
@@ -115,7 +116,7 @@ pub fn any_whole(bytes: &[u8]) -> bool {
             return false;
         };
         // The form is judged first because it is cheap: almost every place fails it.
-        rest.get(HEAD..HEAD + len).is_some_and(|p| operations(p).is_some() && crc32fast::hash(p) == crc)
+        rest.get(HEAD..HEAD + len).is_some_and(|p| operations(p).is_some() && crc32(p) == crc)
     })
 }
 

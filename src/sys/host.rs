@@ -12,6 +12,7 @@
 //! A file that is missing, no plain file, or not readable is an `io::Error`, which callers take for
 //! "the source is not there". Text that is not UTF-8 has its bad bytes replaced.
 
+use super::order;
 use nix::fcntl::OFlag;
 use std::fs;
 use std::io::{self, Read};
@@ -139,7 +140,7 @@ pub fn names(root: &Path, path: &str) -> Vec<String> {
         .filter_map(|e| e.ok()?.file_name().into_string().ok())
         .filter(|name| !name.chars().any(char::is_control))
         .collect();
-    names.sort_unstable();
+    order::sort(&mut names);
     names
 }
 

@@ -4,6 +4,7 @@
 use super::{Asked, FileType, MAX_WINDOWS, Method, Origin, Window};
 use crate::model::fault::{Code, Fault};
 use crate::net::url::Url;
+use crate::sys::order;
 
 /// The longest URL, Username, Password and TargetFileName of an RPC, in characters.
 pub const MAX_TEXT: usize = 256;
@@ -102,7 +103,7 @@ fn windows(windows: &mut [Window]) -> Result<(), Fault> {
     if windows.is_empty() || windows.len() > MAX_WINDOWS {
         return Err(invalid(format!("TimeWindowList has {} windows, and not 1 or 2", windows.len())));
     }
-    windows.sort_by_key(|w| w.start);
+    order::sort_by(windows, |a, b| a.start.cmp(&b.start));
     for (n, window) in windows.iter().enumerate() {
         if window.start >= window.end {
             return Err(invalid("a time window ends before it begins"));

@@ -12,6 +12,7 @@ use super::{MAX_RETRY_WAIT, Method, Mode, Origin, Step, Window, judge};
 use crate::cwmp::fields;
 use crate::model::fault::{Code, Fault};
 use crate::sys::clock::Now;
+use crate::sys::order;
 use std::fmt;
 
 /// The last line.
@@ -73,7 +74,7 @@ pub(super) fn read<'a>(
             transfers.push(transfer);
         }
     }
-    transfers.sort_by_key(|t| t.number);
+    order::sort_by(&mut transfers, |a, b| a.number.cmp(&b.number));
     transfers.truncate(MAX_TRANSFERS);
     for t in transfers.iter_mut().filter(|t| t.step != Step::Done) {
         let key = format!("{}{SECRET}", t.number);

@@ -6,11 +6,11 @@
 
 use crate::handlers::agent::AgentFacts;
 use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
+use crate::sys::hash::sha256;
 use crate::sys::x509::{self, Certificate};
 use crate::sys::{clock, host};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -81,7 +81,7 @@ fn read(root: &Path, files: &[(PathBuf, i64, u64)]) -> Vec<Found> {
             let Some(certificate) = x509::read(&der) else {
                 continue;
             };
-            let hash = Sha256::digest(&der);
+            let hash = sha256(&[&der]);
             let key: String = hash.iter().take(8).map(|b| format!("{b:02x}")).collect();
             // Serial number and issuer together name one certificate (RFC 5280 4.1.2.2).
             let full = found.len() >= MAX_CERTIFICATES;

@@ -7,6 +7,7 @@
 use crate::handlers::reading::Reading;
 use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
+use crate::sys::order;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -52,7 +53,7 @@ impl Cpu {
             let base = self.base.get(name).copied().unwrap_or_default();
             (name.clone(), now.since(base))
         };
-        self.shares = now.iter().map(share).collect();
+        self.shares = order::map(now.iter().map(share));
         self.base = now;
     }
 }

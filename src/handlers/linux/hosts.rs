@@ -10,6 +10,7 @@ use super::network::{Device, View};
 use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::netlink::link::Mac;
 use crate::sys::netlink::route::{Neighbour, neighbour_state as state};
+use crate::sys::order;
 use crate::sys::{clock, host, kernel_file};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -77,11 +78,12 @@ pub fn gather(view: &View, known: &[Neighbour], learned: &[Neighbour]) -> Vec<Ho
     let mut all: Vec<Host> = hosts.into_values().collect();
     for host in &mut all {
         // The one shown as the host's address is the first: IPv4, then global IPv6.
-        host.addresses.sort_by_key(|a| match a {
+        let rank = |a: &IpAddr| match a {
             IpAddr::V4(_) => 0,
             IpAddr::V6(a) if a.is_unicast_link_local() => 2,
             IpAddr::V6(_) => 1,
-        });
+        };
+        order::sort_by(&mut host.addresses, |a, b| rank(a).cmp(&rank(b)));
         if host.port == 0 && view.at(host.device).is_some_and(|d| d.kind != "bridge") {
             host.port = host.device;
         }

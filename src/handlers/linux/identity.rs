@@ -5,6 +5,7 @@
 
 use crate::handlers::agent::DeviceIdentity;
 use crate::sys::host;
+use crate::sys::order;
 use std::path::Path;
 
 /// The standard's bound on the texts of DeviceId, in characters.
@@ -169,7 +170,7 @@ fn macs(root: &Path) -> Vec<Mac> {
         let permanent = host::number::<u8>(root, &file("addr_assign_type")).unwrap_or(0) == 0;
         found.push((!hardware, index, Mac { bytes, permanent }));
     }
-    found.sort_by_key(|(software, index, _)| (*software, *index));
+    order::sort_by(&mut found, |a, b| (a.0, a.1).cmp(&(b.0, b.1)));
     found.into_iter().map(|(_, _, mac)| mac).collect()
 }
 

@@ -7,6 +7,7 @@ use super::recorded;
 use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::netlink::queue::{Queue, ROOT};
 use crate::sys::netlink::{Dump, Error, collect};
+use crate::sys::order;
 use std::ops::Deref;
 use std::path::Path;
 
@@ -54,7 +55,7 @@ pub fn read(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Held>, St
         };
         found.push(Held { queue, key });
     }
-    found.sort_by(|a, b| (a.link, &a.key).cmp(&(b.link, &b.key)));
+    order::sort_by(&mut found, |a, b| (a.link, &a.key).cmp(&(b.link, &b.key)));
     found.dedup_by(|a, b| a.key == b.key);
     Ok(found)
 }

@@ -226,7 +226,7 @@ fn keys(root: &Path) -> Vec<Key> {
             {
                 continue;
             }
-            let key = format!("{user} {:08x}", crc32fast::hash(text.as_bytes()));
+            let key = format!("{user} {:08x}", crate::sys::crc::crc32(text.as_bytes()));
             if found.len() < MAX_KEYS && !found.iter().any(|k| k.key == key) {
                 found.push(Key { key, user: user.clone(), text: text.to_owned() });
             }

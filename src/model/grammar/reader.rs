@@ -3,6 +3,7 @@
 use super::super::kind::forms;
 use super::super::schema::{Base, PLATFORMS, SourceKind, flag};
 use super::{At, KindSpec, MAX_PATH, MAX_TEXT, ObjectSpec, Options, PREFIX, ParamSpec, Place, Problem};
+use crate::sys::order;
 use std::ops::Range;
 use std::rc::Rc;
 use toml::Spanned;
@@ -51,7 +52,7 @@ type Entry<'t, 'i> = (&'t Spanned<toml::de::DeString<'i>>, &'t Spanned<DeValue<'
 /// The entries of a table as they stand in the file.
 fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<Entry<'t, 'i>> {
     let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
+    order::sort_by(&mut entries, |(a, _), (b, _)| a.span().start.cmp(&b.span().start));
     entries
 }
 

@@ -5,6 +5,7 @@ use super::super::objects::without;
 use super::super::tree::Tree;
 use super::{ELAPSED, Group, Kept, PutBack, TRIAL, tail};
 use crate::state::journal::Batch;
+use crate::sys::order;
 use std::collections::BTreeMap;
 
 /// Keys that are put back, by name, with their values.
@@ -93,7 +94,7 @@ impl Tree {
         let kept = journal.scan("v/").filter(|(key, _)| !restored.contains_key(*key));
         let again = restored.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_deref()?)));
         let again = again.filter(|(key, _)| key.starts_with("v/"));
-        let references: Restored = kept.chain(again).filter_map(|(key, v)| cleared(key, v)).collect();
+        let references: Restored = order::map(kept.chain(again).filter_map(|(key, v)| cleared(key, v)));
         drop(journal);
         restored.extend(references);
         self.watch.forget(row);
@@ -107,7 +108,7 @@ fn rows_before(now: &[u8], gone: &[(u32, String)], made: &[(u32, String)]) -> Ve
     let back = |e: &(u32, &str)| gone.iter().any(|g| g.0 == e.0 || g.1 == e.1);
     let mut rows: Vec<(u32, &str)> = record::entries(now).filter(|e| !is_made(e) && !back(e)).collect();
     rows.extend(gone.iter().map(|(number, key)| (*number, key.as_str())));
-    rows.sort_unstable();
+    order::sort(&mut rows);
     let room = 4 + rows.iter().map(|(_, key)| record::size(key)).sum::<usize>();
     record::encode(record::next(now), room, rows.into_iter())
 }

@@ -3,7 +3,7 @@
 //! see a replay (CR-6).
 
 use crate::net::digest;
-use sha2::{Digest, Sha256};
+use crate::sys::hash::sha256;
 use std::time::{Duration, Instant};
 
 /// How long a nonce can be used.
@@ -93,8 +93,7 @@ impl Nonces {
             block.iter_mut().zip(self.secret).for_each(|(b, s)| *b ^= s);
             block
         };
-        let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
-        Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
+        sha256(&[&pad(0x5c), &sha256(&[&pad(0x36), message])])
     }
 }
 

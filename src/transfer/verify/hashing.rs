@@ -2,36 +2,14 @@
 
 use super::ed25519::Check;
 use super::key::{Key, Signature};
-use ring::digest::{Context, SHA256};
+use crate::sys::crc::Crc;
+pub use crate::sys::hash::Hasher;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
 /// Read at once.
 const BUFFER: usize = 64 * 1024;
-
-/// SHA-256 of what passes by.
-pub struct Hasher(Context);
-
-impl Default for Hasher {
-    fn default() -> Hasher {
-        Hasher(Context::new(&SHA256))
-    }
-}
-
-impl Hasher {
-    /// More bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The hash of them all.
-    pub fn finish(self) -> [u8; 32] {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(self.0.finish().as_ref()); // both have 32 bytes
-        hash
-    }
-}
 
 /// What one reading of a file shall find out.
 pub(super) struct Pass {
@@ -75,7 +53,7 @@ impl Pass {
     /// # Errors
     /// What reading gives; a file that is shorter is an error too.
     pub fn run(mut self, file: &File, len: u64) -> io::Result<Done> {
-        let mut crc = crc32fast::Hasher::new();
+        let mut crc = Crc::default();
         let mut crcs = Vec::new();
         let wanted = match self.sha256.is_some() {
             true => len,
@@ -99,7 +77,7 @@ impl Pass {
             while let Some(mark) = self.marks.last().copied().filter(|mark| *mark <= at + take as u64) {
                 crc.update(before(&bytes[(from - at) as usize..], from, mark));
                 from = mark;
-                crcs.push(crc.clone().finalize());
+                crcs.push(crc.value());
                 self.marks.pop();
             }
             if !self.marks.is_empty() {

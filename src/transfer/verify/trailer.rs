@@ -43,7 +43,7 @@ pub struct Part {
     pub start: u64,
     /// Where its trailer begins.
     pub trailer: u64,
-    /// As [`crc32fast`] would have it, of all before the trailer.
+    /// As [`crate::sys::crc`] has it, of all before the trailer.
     pub crc: u32,
 }
 

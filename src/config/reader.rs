@@ -1,0 +1,214 @@
+//! The tables of the file, read key by key. Derived code for as many keys is seven times as large, for a
+//! file that is read once.
+
+use super::{LogTarget, Secret};
+use crate::config::Listen;
+use crate::model::schema::Platform;
+use crate::net::connection_request::Algorithm;
+use std::path::PathBuf;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// What is wrong, and where in the text.
+pub(super) struct Wrong {
+    /// Bytes from its start.
+    pub at: usize,
+    /// What it is.
+    pub reason: String,
+}
+
+/// A table of the file while it is read. The first thing that is wrong is kept.
+pub(super) struct Section<'t, 'i> {
+    table: &'t DeTable<'i>,
+    known: Vec<&'static str>,
+    wrong: Option<Wrong>,
+}
+
+impl<'t, 'i> Section<'t, 'i> {
+    /// All of it is still to be read.
+    pub fn new(table: &'t DeTable<'i>) -> Section<'t, 'i> {
+        Section { table, known: Vec::new(), wrong: None }
+    }
+
+    /// The value of a key goes into its field, which stays as it is when the file has none.
+    pub fn get<T: Value>(&mut self, key: &'static str, field: &mut T) {
+        let Some(value) = self.find(key) else { return };
+        match T::read(value) {
+            Ok(read) => *field = read,
+            Err(reason) => self.note(value.span().start, reason),
+        }
+    }
+
+    /// A table within this one.
+    pub fn table(&mut self, key: &'static str, read: &mut dyn FnMut(&mut Section<'_, '_>)) {
+        let Some(value) = self.find(key) else { return };
+        let Some(table) = value.get_ref().as_table() else {
+            return self.note(value.span().start, mistyped(value, "a table"));
+        };
+        let mut inner = Section::new(table);
+        read(&mut inner);
+        if let Err(wrong) = inner.end() {
+            self.note(wrong.at, wrong.reason);
+        }
+    }
+
+    /// All that there is has been asked for.
+    ///
+    /// # Errors
+    /// The first thing that was wrong, or a key that nobody asked for.
+    pub fn end(mut self) -> Result<(), Wrong> {
+        let unknown = self.table.keys().find(|key| !self.known.contains(&key.get_ref().as_ref()));
+        if let Some(key) = unknown {
+            let known: Vec<String> = self.known.iter().map(|k| format!("`{k}`")).collect();
+            let reason = format!("unknown field `{}`, expected one of {}", key.get_ref(), known.join(", "));
+            self.note(key.span().start, reason);
+        }
+        self.so_far()
+    }
+
+    /// The first thing that was wrong of what was asked for.
+    ///
+    /// # Errors
+    /// That.
+    pub fn so_far(self) -> Result<(), Wrong> {
+        self.wrong.map_or(Ok(()), Err)
+    }
+
+    fn find(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'i>>> {
+        self.known.push(key);
+        self.table.get(key)
+    }
+
+    fn note(&mut self, at: usize, reason: String) {
+        self.wrong.get_or_insert(Wrong { at, reason });
+    }
+}
+
+/// What can stand behind a key.
+pub(super) trait Value: Sized {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<Self, String>;
+}
+
+fn mistyped(value: &Spanned<DeValue<'_>>, expected: &str) -> String {
+    let found = match value.get_ref() {
+        DeValue::String(text) => format!("string {text:?}"),
+        DeValue::Integer(number) => format!("integer `{number}`"),
+        other => other.type_str().to_owned(),
+    };
+    format!("invalid type: {found}, expected {expected}")
+}
+
+impl Value for String {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<String, String> {
+        value.get_ref().as_str().map(str::to_owned).ok_or_else(|| mistyped(value, "a string"))
+    }
+}
+
+impl Value for PathBuf {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<PathBuf, String> {
+        String::read(value).map(PathBuf::from)
+    }
+}
+
+impl Value for Secret {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<Secret, String> {
+        // What stands there is not repeated: it may be a password without its quotes.
+        let text = String::read(value).map_err(|_| "a password is a string in quotes")?;
+        Ok(Secret::new(text))
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<Option<T>, String> {
+        T::read(value).map(Some)
+    }
+}
+
+impl Value for Vec<String> {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, String> {
+        let items = value.get_ref().as_array().ok_or_else(|| mistyped(value, "a sequence"))?;
+        items.iter().map(String::read).collect()
+    }
+}
+
+impl Value for bool {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<bool, String> {
+        value.get_ref().as_bool().ok_or_else(|| mistyped(value, "a boolean"))
+    }
+}
+
+/// A whole number from 0 to `most`.
+fn number(value: &Spanned<DeValue<'_>>, most: u64) -> Result<u64, String> {
+    let number = value.get_ref().as_integer().ok_or_else(|| mistyped(value, "a whole number"))?;
+    let read = i64::from_str_radix(number.as_str(), number.radix()).ok();
+    let read = read.and_then(|n| u64::try_from(n).ok()).filter(|n| *n <= most);
+    read.ok_or_else(|| format!("invalid value: integer `{number}`, expected 0 to {most}"))
+}
+
+impl Value for u32 {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<u32, String> {
+        number(value, u32::MAX.into()).map(|n| n as u32) // it is not more
+    }
+}
+
+impl Value for u64 {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<u64, String> {
+        number(value, i64::MAX as u64) // TOML has no more
+    }
+}
+
+/// One word of several: its place among them.
+fn one_of(value: &Spanned<DeValue<'_>>, words: &[&str]) -> Result<usize, String> {
+    let word = String::read(value)?;
+    words.iter().position(|w| *w == word).ok_or_else(|| {
+        let known: Vec<String> = words.iter().map(|w| format!("`{w}`")).collect();
+        format!("`{word}` is not one of {}", known.join(", "))
+    })
+}
+
+impl Value for Platform {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<Platform, String> {
+        one_of(value, &["linux", "openwrt"]).map(|at| [Platform::Linux, Platform::OpenWrt][at])
+    }
+}
+
+impl Value for LogTarget {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<LogTarget, String> {
+        one_of(value, &["stderr", "syslog"]).map(|at| [LogTarget::Stderr, LogTarget::Syslog][at])
+    }
+}
+
+impl Value for log::LevelFilter {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<log::LevelFilter, String> {
+        use log::LevelFilter::{Debug, Error, Info, Off, Trace, Warn};
+        one_of(value, &["off", "error", "warn", "info", "debug", "trace"])
+            .map(|at| [Off, Error, Warn, Info, Debug, Trace][at])
+    }
+}
+
+impl Value for Listen {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<Listen, String> {
+        let text = String::read(value)?;
+        if text == "auto" {
+            return Ok(Listen::Auto);
+        }
+        text.parse()
+            .map(Listen::Address)
+            .map_err(|_| format!("`{text}` is neither \"auto\" nor ADDRESS:PORT (IPv6 as \"[::]:7547\")"))
+    }
+}
+
+impl Value for Vec<Algorithm> {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<Vec<Algorithm>, String> {
+        let known = |word: &String| match word.as_str() {
+            "MD5" => Ok(Algorithm::Md5),
+            "SHA-256" => Ok(Algorithm::Sha256),
+            _ => Err(format!("`{word}` is not one of `MD5`, `SHA-256`")),
+        };
+        Vec::<String>::read(value)?.iter().map(known).collect()
+    }
+}
