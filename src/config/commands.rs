@@ -40,18 +40,33 @@ pub struct Commands {
 
 impl Commands {
     pub(super) fn read(&mut self, from: &mut Section<'_, '_>) {
-        from.get("reboot", &mut self.reboot);
-        from.get("factory_reset", &mut self.factory_reset);
-        from.get("firmware_check", &mut self.firmware_check);
-        from.get("firmware_apply", &mut self.firmware_apply);
-        from.get("firmware_store", &mut self.firmware_store);
-        from.get("firmware_banks", &mut self.firmware_banks);
-        from.get("firmware_boot", &mut self.firmware_boot);
-        from.get("config_apply", &mut self.config_apply);
-        from.get("config_save", &mut self.config_save);
-        from.get("web_apply", &mut self.web_apply);
-        from.get("file_apply", &mut self.file_apply);
-        from.get("log_read", &mut self.log_read);
+        // All of them: a field that is not read does not compile.
+        let Commands {
+            reboot,
+            factory_reset,
+            firmware_check,
+            firmware_apply,
+            firmware_store,
+            firmware_banks,
+            firmware_boot,
+            config_apply,
+            config_save,
+            web_apply,
+            file_apply,
+            log_read,
+        } = self;
+        from.get("reboot", reboot);
+        from.get("factory_reset", factory_reset);
+        from.get("firmware_check", firmware_check);
+        from.get("firmware_apply", firmware_apply);
+        from.get("firmware_store", firmware_store);
+        from.get("firmware_banks", firmware_banks);
+        from.get("firmware_boot", firmware_boot);
+        from.get("config_apply", config_apply);
+        from.get("config_save", config_save);
+        from.get("web_apply", web_apply);
+        from.get("file_apply", file_apply);
+        from.get("log_read", log_read);
     }
 }
 

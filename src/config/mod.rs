@@ -59,17 +59,31 @@ pub struct Config {
 
 impl Config {
     fn read(&mut self, from: &mut Section<'_, '_>) {
-        from.get("platform", &mut self.platform);
-        from.get("state_dir", &mut self.state_dir);
-        from.get("run_dir", &mut self.run_dir);
-        from.get("root", &mut self.root);
-        from.get("overlay_dir", &mut self.overlay_dir);
-        from.table("log", &mut |table| self.log.read(table));
-        from.table("device", &mut |table| self.device.read(table));
-        from.table("acs", &mut |table| self.acs.read(table));
-        from.table("connection_request", &mut |table| self.connection_request.read(table));
-        from.table("commands", &mut |table| self.commands.read(table));
-        from.table("transfer", &mut |table| self.transfer.read(table));
+        // All of them: a field that is not read does not compile.
+        let Config {
+            platform,
+            state_dir,
+            run_dir,
+            root,
+            overlay_dir,
+            log,
+            device,
+            acs,
+            connection_request,
+            commands,
+            transfer,
+        } = self;
+        from.get("platform", platform);
+        from.get("state_dir", state_dir);
+        from.get("run_dir", run_dir);
+        from.get("root", root);
+        from.get("overlay_dir", overlay_dir);
+        from.table("log", &mut |table| log.read(table));
+        from.table("device", &mut |table| device.read(table));
+        from.table("acs", &mut |table| acs.read(table));
+        from.table("connection_request", &mut |table| connection_request.read(table));
+        from.table("commands", &mut |table| commands.read(table));
+        from.table("transfer", &mut |table| transfer.read(table));
     }
 }
 
@@ -111,8 +125,10 @@ pub struct LogSettings {
 
 impl LogSettings {
     fn read(&mut self, from: &mut Section<'_, '_>) {
-        from.get("target", &mut self.target);
-        from.get("level", &mut self.level);
+        // All of them: a field that is not read does not compile.
+        let LogSettings { target, level } = self;
+        from.get("target", target);
+        from.get("level", level);
     }
 }
 
@@ -141,12 +157,21 @@ pub struct Device {
 
 impl Device {
     fn read(&mut self, from: &mut Section<'_, '_>) {
-        from.get("manufacturer", &mut self.manufacturer);
-        from.get("manufacturer_oui", &mut self.manufacturer_oui);
-        from.get("product_class", &mut self.product_class);
-        from.get("serial_number", &mut self.serial_number);
-        from.get("software_version", &mut self.software_version);
-        from.get("hardware_version", &mut self.hardware_version);
+        // All of them: a field that is not read does not compile.
+        let Device {
+            manufacturer,
+            manufacturer_oui,
+            product_class,
+            serial_number,
+            software_version,
+            hardware_version,
+        } = self;
+        from.get("manufacturer", manufacturer);
+        from.get("manufacturer_oui", manufacturer_oui);
+        from.get("product_class", product_class);
+        from.get("serial_number", serial_number);
+        from.get("software_version", software_version);
+        from.get("hardware_version", hardware_version);
     }
 }
 
@@ -198,26 +223,49 @@ pub struct Acs {
 
 impl Acs {
     fn read(&mut self, from: &mut Section<'_, '_>) {
-        from.get("url", &mut self.url);
-        from.get("username", &mut self.username);
-        from.get("password", &mut self.password);
-        from.get("ca_file", &mut self.ca_file);
-        from.get("client_certificate", &mut self.client_certificate);
-        from.get("client_key", &mut self.client_key);
-        from.get("bind_interface", &mut self.bind_interface);
-        from.get("basic_over_http", &mut self.basic_over_http);
-        from.get("periodic_inform_enable", &mut self.periodic_inform_enable);
-        from.get("periodic_inform_interval", &mut self.periodic_inform_interval);
-        from.get("retry_minimum_wait_interval", &mut self.retry_minimum_wait_interval);
-        from.get("retry_interval_multiplier", &mut self.retry_interval_multiplier);
-        from.get("get_rpc_methods", &mut self.get_rpc_methods);
-        from.get("connect_timeout", &mut self.connect_timeout);
-        from.get("response_timeout", &mut self.response_timeout);
-        from.get("progress_timeout", &mut self.progress_timeout);
-        from.get("session_timeout", &mut self.session_timeout);
-        from.get("confirm_timeout", &mut self.confirm_timeout);
-        from.get("fallback_urls", &mut self.fallback_urls);
-        from.get("fallback_after", &mut self.fallback_after);
+        // All of them: a field that is not read does not compile.
+        let Acs {
+            url,
+            username,
+            password,
+            ca_file,
+            client_certificate,
+            client_key,
+            bind_interface,
+            basic_over_http,
+            periodic_inform_enable,
+            periodic_inform_interval,
+            retry_minimum_wait_interval,
+            retry_interval_multiplier,
+            get_rpc_methods,
+            connect_timeout,
+            response_timeout,
+            progress_timeout,
+            session_timeout,
+            confirm_timeout,
+            fallback_urls,
+            fallback_after,
+        } = self;
+        from.get("url", url);
+        from.get("username", username);
+        from.get("password", password);
+        from.get("ca_file", ca_file);
+        from.get("client_certificate", client_certificate);
+        from.get("client_key", client_key);
+        from.get("bind_interface", bind_interface);
+        from.get("basic_over_http", basic_over_http);
+        from.get("periodic_inform_enable", periodic_inform_enable);
+        from.get("periodic_inform_interval", periodic_inform_interval);
+        from.get("retry_minimum_wait_interval", retry_minimum_wait_interval);
+        from.get("retry_interval_multiplier", retry_interval_multiplier);
+        from.get("get_rpc_methods", get_rpc_methods);
+        from.get("connect_timeout", connect_timeout);
+        from.get("response_timeout", response_timeout);
+        from.get("progress_timeout", progress_timeout);
+        from.get("session_timeout", session_timeout);
+        from.get("confirm_timeout", confirm_timeout);
+        from.get("fallback_urls", fallback_urls);
+        from.get("fallback_after", fallback_after);
     }
 }
 
@@ -291,12 +339,14 @@ pub struct ConnectionRequest {
 
 impl ConnectionRequest {
     fn read(&mut self, from: &mut Section<'_, '_>) {
-        from.get("listen", &mut self.listen);
-        from.get("username", &mut self.username);
-        from.get("password", &mut self.password);
-        from.get("algorithms", &mut self.algorithms);
-        from.get("burst", &mut self.burst);
-        from.get("refill", &mut self.refill);
+        // All of them: a field that is not read does not compile.
+        let ConnectionRequest { listen, username, password, algorithms, burst, refill } = self;
+        from.get("listen", listen);
+        from.get("username", username);
+        from.get("password", password);
+        from.get("algorithms", algorithms);
+        from.get("burst", burst);
+        from.get("refill", refill);
     }
 }
 

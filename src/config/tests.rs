@@ -94,6 +94,7 @@ total_timeout = 604800
 check_timeout = 1
 apply_timeout = 86400
 save_timeout = 1
+boot_timeout = 2
 health_timeout = 0
 idle_bytes_per_second = 0
 "#,
@@ -189,6 +190,7 @@ fn errors_cite_line_and_reason() {
         ("transfer", "check_timeout = 0", 4, "transfer.check_timeout: 0 is not 1 to 86400"),
         ("transfer", "apply_timeout = 0", 4, "transfer.apply_timeout: 0 is not 1 to 86400"),
         ("transfer", "save_timeout = 86401", 4, "transfer.save_timeout: 86401 is not 1 to 86400"),
+        ("transfer", "boot_timeout = 1", 4, "transfer.boot_timeout: 1 is not 2 to 604800"),
         ("transfer", "health_timeout = 86401", 4, "transfer.health_timeout: 86401 is not 0 to 86400"),
         ("transfer", "trusted_keys = \"/key\"", 4, "invalid type: string"),
         ("transfer", "trusted_keys = [\"/no/key\"]", 4, "transfer.trusted_keys: /no/key cannot be read"),

@@ -49,17 +49,33 @@ pub struct Transfer {
 
 impl Transfer {
     pub(super) fn read(&mut self, from: &mut Section<'_, '_>) {
-        from.get("download_dir", &mut self.download_dir);
-        from.get("trusted_keys", &mut self.trusted_keys);
-        from.get("max_bytes", &mut self.max_bytes);
-        from.get("max_bytes_per_second", &mut self.max_bytes_per_second);
-        from.get("silence_timeout", &mut self.silence_timeout);
-        from.get("total_timeout", &mut self.total_timeout);
-        from.get("check_timeout", &mut self.check_timeout);
-        from.get("apply_timeout", &mut self.apply_timeout);
-        from.get("save_timeout", &mut self.save_timeout);
-        from.get("health_timeout", &mut self.health_timeout);
-        from.get("idle_bytes_per_second", &mut self.idle_bytes_per_second);
+        // All of them: a field that is not read does not compile.
+        let Transfer {
+            download_dir,
+            trusted_keys,
+            max_bytes,
+            max_bytes_per_second,
+            silence_timeout,
+            total_timeout,
+            check_timeout,
+            apply_timeout,
+            save_timeout,
+            boot_timeout,
+            health_timeout,
+            idle_bytes_per_second,
+        } = self;
+        from.get("download_dir", download_dir);
+        from.get("trusted_keys", trusted_keys);
+        from.get("max_bytes", max_bytes);
+        from.get("max_bytes_per_second", max_bytes_per_second);
+        from.get("silence_timeout", silence_timeout);
+        from.get("total_timeout", total_timeout);
+        from.get("check_timeout", check_timeout);
+        from.get("apply_timeout", apply_timeout);
+        from.get("save_timeout", save_timeout);
+        from.get("boot_timeout", boot_timeout);
+        from.get("health_timeout", health_timeout);
+        from.get("idle_bytes_per_second", idle_bytes_per_second);
     }
 }
 
