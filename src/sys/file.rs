@@ -1,5 +1,6 @@
 //! Files replaced whole: a reader, and a start after a power cut, finds the old text or the new one.
 
+use nix::sys::statvfs::fstatvfs;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -148,6 +149,13 @@ fn temporary(path: &Path) -> io::Result<PathBuf> {
     hidden.push(name);
     hidden.push(".new");
     Ok(path.with_file_name(hidden))
+}
+
+/// Bytes free for the agent on the file system of an open file or folder; `None` for one that does not tell.
+pub fn free_space(of: &File) -> Option<u64> {
+    let disk = fstatvfs(of).ok().filter(|disk| disk.blocks() > 0)?;
+    #[allow(clippy::unnecessary_cast)] // the types differ from one system to the next
+    Some((disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64))
 }
 
 #[cfg(test)]

@@ -162,6 +162,33 @@ fn x_23_an_image_that_cannot_reach_the_acs() {
     assert_eq!(bed.record(), ["begin", "apply B", "boot A", "reboot"], "once");
 }
 
+/// The way back that nobody boots: told, too, and the queue is free.
+// Proves
+#[test]
+fn x_23_a_way_back_that_nobody_boots() {
+    let health = "health_timeout = 1\nboot_timeout = 2\n";
+    let mut bed = device("no-way-back", health);
+    bed.daemon.start();
+    let url = bed.files.put("/f", CONTENT);
+    bed.download(&Transfer::new("k", FIRMWARE, &url));
+    applied(&bed);
+    (0..60).for_each(|_| bed.acs.at(1, Incident::Status(503)));
+    bed.daemon.reboot();
+    fs::write(bed.dir().join("active"), "B").expect("a file");
+    let mut setup = setup(health);
+    setup.commands = setup.commands.replace("[\"sh\", \"{dir}/note\", \"reboot\"]", "[]");
+    bed.configure(&setup, "2.0.0");
+    bed.daemon.start();
+    bed.daemon.wait_for("the way back", || bed.record().iter().any(|line| line == "boot A"));
+    bed.daemon.wait_for("its end", || bed.daemon.ask(&["transfers"]).contains("9010"));
+    bed.acs.forget();
+    let complete = bed.told_one();
+    assert_eq!(complete.brief(), ("k", 9010), "{}", complete.text);
+    assert!(complete.text.contains("has not booted"), "{}", complete.text);
+    bed.quiet();
+    assert_eq!(bed.daemon.ask(&["transfers"]), "");
+}
+
 /// One that can: it is told behind the session that proves it.
 // Proves: X-22
 #[test]

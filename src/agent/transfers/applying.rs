@@ -145,6 +145,11 @@ impl Core {
     /// Firmware was applied: the device is to go down by itself, or is told to.
     pub(super) fn expect_boot(&mut self, number: u32, now: Now) {
         log::warn!("transfer #{number}: the device is to boot the new image now");
+        self.goes_down(now);
+    }
+
+    /// The device is to go down by itself; it is told to, and then given up, when it does not.
+    pub(super) fn goes_down(&mut self, now: Now) {
         let within = Duration::from_secs(self.config.transfer.boot_timeout.into());
         self.transfers.down_at = Some(now.mono + GOING_DOWN.min(within / 2));
         self.transfers.boot_by = Some(now.mono + within);
@@ -157,10 +162,8 @@ impl Core {
             return;
         }
         let within = self.config.transfer.boot_timeout;
-        self.not_booted(
-            now,
-            format!("the image was written, and the device has not booted it within {within} s"),
-        );
+        let text = format!("the image was written, and the device has not booted in the {within} s since");
+        self.not_booted(now, text);
     }
 
     /// The device did not go down by itself: it is told to. True when it goes down now.

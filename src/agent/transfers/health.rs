@@ -127,8 +127,13 @@ impl Core {
     pub(in crate::agent) fn prove_health(&mut self, now: Now) {
         let Some(health) = self.transfers.health.take_if(|health| !health.failed) else { return };
         log::info!("transfer #{}: the new image has held a session with the ACS", health.number);
+        self.end_health(health.number, now);
+    }
+
+    /// The new image is what runs, and what stays.
+    fn end_health(&mut self, number: u32, now: Now) {
         self.read_transfer_policy();
-        self.transfers.queue.reached(health.number, Step::Done, now);
+        self.transfers.queue.reached(number, Step::Done, now);
         let mut batch = Batch::default();
         batch.delete(HEALTH);
         self.transfer_batch(batch);
@@ -147,17 +152,12 @@ impl Core {
         match self.boot_bank(&bank) {
             Ok(()) => {
                 start::reboot(self, "");
-                self.transfers.down_at = Some(now.mono + crate::agent::down::GOING_DOWN);
+                self.goes_down(now);
             }
             Err(fault) => {
-                // What runs is the new image.
                 log::error!("bank {bank} cannot be booted: {fault}");
                 self.transfers.health = None;
-                self.transfers.queue.reached(number, Step::Done, now);
-                let mut batch = Batch::default();
-                batch.delete(HEALTH);
-                self.transfer_batch(batch);
-                self.tidy();
+                self.end_health(number, now);
             }
         }
     }

@@ -28,6 +28,7 @@ use crate::cwmp::transfers::{
 use crate::model::fault::{Code, Fault};
 use crate::state::journal::Batch;
 use crate::sys::clock;
+use crate::sys::file::free_space;
 use crate::transfer::apply::{Purpose, firmware};
 use crate::transfer::worker::Worker;
 use std::collections::BTreeSet;
@@ -299,9 +300,7 @@ fn remove_files(core: &Core, number: u32) {
 /// Bytes free where a folder is, or will be.
 fn free(dir: &std::path::Path) -> Option<u64> {
     let there = dir.ancestors().find(|d| d.is_dir())?;
-    let found = nix::sys::statvfs::statvfs(there).ok()?;
-    #[allow(clippy::useless_conversion)] // 32 bits on some targets
-    Some(u64::from(found.blocks_available()).saturating_mul(u64::from(found.fragment_size())))
+    free_space(&std::fs::File::open(there).ok()?)
 }
 
 /// Whether it is an image.

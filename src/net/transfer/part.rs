@@ -7,11 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
-use nix::sys::statvfs::fstatvfs;
 
 use super::fault::cut;
 use crate::model::fault::{Code, Fault};
-use crate::sys::file::{folder, own_folder, sync_folder};
+use crate::sys::file::{folder, free_space, own_folder, sync_folder};
 
 /// See the module. What goes wrong here is this device's own: 9010, and the text names the file.
 pub struct Part {
@@ -46,12 +45,7 @@ impl Part {
     /// Refuses what the disk has no room for now. A file system that does not tell is believed to have it.
     pub fn has_room(&mut self, wanted: u64) -> Result<(), Fault> {
         let path = self.path.clone();
-        let Ok(disk) = fstatvfs(self.file()?) else { return Ok(()) };
-        #[allow(clippy::unnecessary_cast)] // the types differ from one system to the next
-        let free = (disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64);
-        if disk.blocks() == 0 || wanted <= free {
-            return Ok(());
-        }
+        let Some(free) = free_space(self.file()?).filter(|free| wanted > *free) else { return Ok(()) };
         let text = format!("{wanted} bytes do not fit on the disk, of which {free} are free");
         Err(failed(folder(&path), &text))
     }
