@@ -142,7 +142,8 @@ impl Judge {
         }
         for (name, value) in call.arguments() {
             if !is_name(name) {
-                return Err(format!("`{name}` is no name of an argument: NAME=VALUE"));
+                let said = if name.is_empty() { value } else { name };
+                return Err(format!("`{said}` is no argument: NAME=VALUE"));
             }
             self.text(value)?;
         }

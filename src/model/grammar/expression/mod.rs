@@ -276,7 +276,7 @@ impl<'a> Call<'a> {
     /// sent as the method's own types.
     pub fn arguments(&self) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
         let words = split(self.arguments, " ").filter(|w| !w.is_empty());
-        words.map(|word| word.split_once('=').unwrap_or((word, "")))
+        words.map(|word| word.split_once('=').unwrap_or(("", word)))
     }
 }
 

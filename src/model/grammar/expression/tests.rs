@@ -149,7 +149,7 @@ fn what_is_wrong_is_said() {
         ("uci a.@b[c d=e].c", "`c d` is no name in a condition"),
         ("ubus a b", "`a b` has no path behind object and method"),
         ("ubus a", "`a` is not of the form OBJECT METHOD [NAME=VALUE …] PATH"),
-        ("ubus a b c d", "`c` is no name of an argument: NAME=VALUE"),
+        ("ubus a b c d", "`c` is no argument: NAME=VALUE"),
         ("ubus a b x={1} @key.y", "nothing is below `@key`"),
         ("ubus a b x[y", "`x[y` is no path"),
         ("ubus a b $", "`$` is the key of a row that is deleted"),
