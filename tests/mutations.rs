@@ -146,6 +146,7 @@ targets! {
     control 5_000;
     exec_answer 5_000;
     config 8_000;
+    dhcp 40_000;
     image 4_000;
     ubus_table 40_000;
     ubus_messages 4_000;
