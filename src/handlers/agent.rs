@@ -38,12 +38,10 @@ pub struct AgentFacts {
     pub image_status: Option<&'static str>,
     /// Who the gateway of this device is; empty while it has not said so (F-5); it has no MAC address here.
     pub gateway: gateway::Device,
-    /// Sources of the platform that are not well, and why.
-    pub troubles: Vec<String>,
-    /// Who the gateway of this device is; empty while it has not said so (F-5).
-    pub gateway: Identity,
     /// The devices that said to this gateway who they are (F-4), by MAC address.
     pub devices: Vec<gateway::Device>,
+    /// Sources of the platform that are not well, and why.
+    pub troubles: Vec<String>,
     /// What is sampled for Device.PeriodicStatistics.
     pub sampler: Rc<RefCell<Sampler>>,
     /// `log_read` is configured: the system's log is a VendorLogFile.
