@@ -441,7 +441,9 @@ impl Tree {
         }
         self.find_trial(notes);
         // What the last process left for the end of its session, and what was put back just now.
-        self.reload_services();
+        if self.handlers.iter().any(|h| h.waits()) {
+            self.reload_services();
+        }
         self.new_epoch();
     }
 }
