@@ -39,7 +39,12 @@ impl Stream {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(absent)?;
         connect(fd.as_raw_fd(), &UnixAddr::new(path).map_err(absent)?).map_err(absent)?;
-        Ok(Stream { socket: fd.into(), inbox: Vec::new(), taken: 0, outbox: Vec::new(), sent: 0 })
+        Ok(Stream::over(fd.into()))
+    }
+
+    /// A connection that is there, and does not wait.
+    pub fn over(socket: UnixStream) -> Stream {
+        Stream { socket, inbox: Vec::new(), taken: 0, outbox: Vec::new(), sent: 0 }
     }
 
     /// The next message that has come whole, if any: reads once at most.
@@ -114,6 +119,12 @@ impl Stream {
         self.outbox = Vec::new();
         self.sent = 0;
         Ok(())
+    }
+
+    /// Whether a message has come that was not taken.
+    pub fn has_more(&self) -> bool {
+        let rest = self.inbox.get(self.taken..).unwrap_or(&[]);
+        message::length(rest).is_ok_and(|len| len.is_some_and(|len| len <= rest.len()))
     }
 
     /// Whether something waits to be sent.
