@@ -83,8 +83,8 @@ pub fn list_ports(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(bridge) = bridge(view, row) else {
         return;
     };
-    out.push(bridge.name.clone());
-    out.extend(ports(view, bridge).map(|d| d.name.clone()));
+    out.push(view.port_key(bridge));
+    out.extend(ports(view, bridge).map(|d| view.port_key(d)));
 }
 
 /// `Device.Bridging.Bridge.{i}.Port.{i}.`
@@ -100,7 +100,7 @@ pub fn fill_port(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
             // The standard's default stands where no VLAN is the port's own.
             "PVID" => out.put(at, port.vlans.iter().find(|v| v.pvid).map_or(1, |v| v.id)),
             "TPID" => out.put(at, 0x8100),
-            name => common(view, Layer::Port, port, name, at, out),
+            name => common(view, (Layer::Port, row.key()), port, name, at, out),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! [`PRESENT_FOR`] counts as gone.
 
 use super::layers::{Layer, is, ports};
-use super::network::{Device, View};
+use super::network::View;
 use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::netlink::link::Mac;
 use crate::sys::netlink::route::{Neighbour, neighbour_state as state};
@@ -93,7 +93,8 @@ pub fn gather(view: &View, known: &[Neighbour], learned: &[Neighbour]) -> Vec<Ho
 
 /// Adds the names and addresses of leases; a line is time, MAC, address, name (`*` for none), client id.
 fn leases(view: &View, hosts: &mut BTreeMap<Mac, Host>) {
-    let now = clock::now();
+    let is_set = !host::is_live(&view.root) || clock::now().clock_set;
+    let now = host::now(&view.root);
     for file in LEASE_FILES {
         // Everybody may write to /tmp: what lies there need not be a file.
         let Ok(text) = host::read_bytes(&view.root, file, MAX_LEASES) else {
@@ -112,7 +113,7 @@ fn leases(view: &View, hosts: &mut BTreeMap<Mac, Host>) {
                 continue;
             };
             // 0 is a lease without end.
-            let is_over = until != 0 && now.clock_set && until < now.wall;
+            let is_over = until != 0 && is_set && until < now;
             if is_over || hosts.len() >= MAX_HOSTS && !hosts.contains_key(&mac) {
                 continue;
             }
@@ -156,12 +157,17 @@ pub fn fill(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
                 (Some(port), Some(Layer::Ethernet)) => {
                     out.refer(at, "Device.Ethernet.Interface.{i}.", &[&port.name])
                 }
-                (Some(Device { phy, .. }), Some(_)) => out.refer(at, "Device.WiFi.Radio.{i}.", &[phy]),
+                (Some(port), Some(_)) => {
+                    if let Some(radio) = view.key(Layer::Radio, port) {
+                        out.refer(at, "Device.WiFi.Radio.{i}.", &[radio]);
+                    }
+                }
                 _ => {}
             },
             "Layer3Interface" => {
                 if let Some(device) = view.at(host.device) {
-                    out.refer(at, "Device.IP.Interface.{i}.", &[&device.name]);
+                    let six = host.addresses.first().is_some_and(IpAddr::is_ipv6);
+                    view.refer_ip(out, at, device, six);
                 }
             }
             "InterfaceType" => out.put(
