@@ -2,7 +2,7 @@
 //! written like them. A [`View`] is a table; each of its [`Field`]s says how an option tells a parameter.
 
 use super::matching::{self, Match};
-use super::zones;
+use super::{bad, zones};
 use crate::model::handler::{Failure, Fields, Set};
 use crate::sys::uci::{Edit, Package, Section};
 use std::fmt::Write as _;
@@ -260,11 +260,6 @@ pub fn put_list(items: impl Iterator<Item = impl std::fmt::Display>, at: usize, 
         let _ = write!(text, "{}{item}", if n == 0 { "" } else { "," });
     }
     out.put(at, text);
-}
-
-/// A value that UCI cannot say.
-pub fn bad(text: impl Into<String>) -> Failure {
-    Failure { code: crate::model::fault::Code::INVALID_VALUE, text: text.into() }
 }
 
 /// Plans new values of a row.

@@ -2,13 +2,13 @@
 //! `/etc/config/firewall`. A rule is in the one chain that there is, and seen from the other tables that speak of
 //! its kind: services of the box, pinholes to the hosts behind it, hosts that are kept from something.
 
-use super::fields::{self, Field, Form::*, Place, View};
-use super::{opened, zones};
+use super::fields::{self, Field, Form::*, View};
+use super::{bad, fresh, fresh_name, gone, opened, read_only, zones};
 use crate::handlers::openwrt::plan::Plan;
-use crate::handlers::openwrt::provider::{Spec, adds_nothing};
+use crate::handlers::openwrt::provider::Spec;
 use crate::handlers::openwrt::sources::Sources;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Keys, Row, Want};
-use crate::sys::uci::{Edit, Package, Section};
+use crate::sys::uci::{Package, Section};
 
 /// The words for what becomes of a packet.
 const TARGETS: &[(&str, &str)] = &[("ACCEPT", "Accept"), ("DROP", "Drop"), ("REJECT", "Reject")];
@@ -272,24 +272,6 @@ pub const SPECS: &[Spec] = &[
         packages: &["firewall"],
         objects: &[],
     },
-    Spec {
-        name: "firewall_set",
-        list: list_entries,
-        fill: fill_entries,
-        plan: plan_entries,
-        key: adds_nothing,
-        packages: &["firewall"],
-        objects: &[],
-    },
-    Spec {
-        name: "access_schedule",
-        list: list_schedule,
-        fill: fill_schedule,
-        plan: plan_schedule,
-        key: adds_nothing,
-        packages: &["firewall"],
-        objects: &[],
-    },
 ];
 
 fn list(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
@@ -338,7 +320,7 @@ fn plan(
     change: &Change<'_>,
 ) -> Result<Plan, (usize, Failure)> {
     let Some(view) = view(row) else {
-        return Err((0, Failure::denied("read only on this platform")));
+        return Err((0, read_only()));
     };
     if view.path == MAPPINGS && row.key().starts_with(opened::PREFIX) {
         return Err((0, Failure::denied("a host of the network opened this port, and closes it")));
@@ -355,7 +337,7 @@ fn plan(
         Change::Set(sets) => {
             let place = fields::find(view, &package, row.key()).ok_or_else(|| (0, gone()))?;
             if let Some(at) = sets.iter().position(|s| is_no_address(s.param.name(), s.value)) {
-                return Err((at, fields::bad("an address, or a network with the length of its prefix")));
+                return Err((at, bad("an address, or a network with the length of its prefix")));
             }
             fields::plan_set(view, &place, sets, &mut edits)?;
         }
@@ -372,225 +354,7 @@ fn is_no_address(name: &str, value: &str) -> bool {
             || value.split_once('/').is_some_and(|(_, n)| n.parse::<u8>().is_err()))
 }
 
-/// The plan of a new section.
-pub fn fresh(kind: &str, name: &str, options: &[(&str, &str)]) -> Vec<Edit> {
-    let make = Edit::Make { kind: kind.to_owned(), name: name.to_owned() };
-    let set = |(option, value): &(&str, &str)| set(name, option, value);
-    std::iter::once(make).chain(options.iter().map(set)).collect()
-}
-
-/// The edit that sets an option.
-pub fn set(section: &str, option: &str, value: impl Into<String>) -> Edit {
-    Edit::Set { section: section.to_owned(), option: option.to_owned(), value: value.into() }
-}
-
-/// A row that is not there any more.
-pub fn gone() -> Failure {
-    Failure { code: crate::model::fault::Code::INVALID_NAME, text: "the row is gone".to_owned() }
-}
-
-/// The name of a section that is to be made, `cwmpd_rule_7`: the row's number, or the next that is free.
-///
-/// # Errors
-/// The package cannot be read.
-pub fn fresh_name(
-    sources: &mut Sources,
-    ctx: &Ctx<'_>,
-    package: &str,
-    kind: &str,
-    number: u32,
-) -> Result<String, Failure> {
-    let there = sources.package(ctx, package)?.unwrap_or_default();
-    let mut names = (number..).map(|n| format!("cwmpd_{kind}_{n}"));
-    let free = |name: &String| there.section(name).is_none() && !sources.is_gathered(package, name);
-    names.find(free).ok_or_else(|| Failure::internal("no name is free"))
-}
-
 fn fresh_key(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, number: u32) -> Result<String, Failure> {
     let view = view(row).ok_or_else(|| Failure::denied("no rows can be added here"))?;
     fresh_name(sources, ctx, view.package, view.kind, number)
-}
-
-// The entries of a set are one row: the standard has them in as many as one likes.
-
-/// What the entries of a set are.
-fn set_type(set: &Section<'_>) -> &'static str {
-    let of = |end: &str| set.words("match").iter().any(|m| m.ends_with(end));
-    match (of("mac"), of("port")) {
-        (true, _) => "MACAddresses",
-        (_, true) => "Ports",
-        _ => "IPAddresses",
-    }
-}
-
-fn list_entries(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
-    let package = sources.package(ctx, "firewall")?.unwrap_or_default();
-    if row.keys.first().is_some_and(|key| package.section(key).is_some()) {
-        out.push("entries");
-    }
-    Ok(())
-}
-
-fn fill_entries(
-    sources: &mut Sources,
-    ctx: &Ctx<'_>,
-    row: &Row<'_>,
-    want: &[Want<'_>],
-    out: &mut Fields,
-) -> Result<(), Failure> {
-    let package = sources.package(ctx, "firewall")?.unwrap_or_default();
-    let Some(set) = row.keys.first().and_then(|key| package.section(key)) else {
-        return Ok(());
-    };
-    let kind = set_type(&set);
-    for (at, want) in want.iter().enumerate() {
-        let name = want.param.name();
-        match name {
-            "Type" => out.put(at, kind),
-            _ if list_of(kind) == name => fields::put_list(set.items("entry").into_iter(), at, out),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// The parameter that has the entries of a set of this type.
-fn list_of(kind: &str) -> &'static str {
-    match kind {
-        "MACAddresses" => "MACAddressList",
-        "Ports" => "PortList",
-        _ => "IPAddressList",
-    }
-}
-
-fn plan_entries(
-    sources: &mut Sources,
-    ctx: &Ctx<'_>,
-    row: &Row<'_>,
-    change: &Change<'_>,
-) -> Result<Plan, (usize, Failure)> {
-    let package = sources.package(ctx, "firewall").map_err(|f| (0, f))?.unwrap_or_default();
-    let Some(set) = row.keys.first().and_then(|key| package.section(key)) else {
-        return Err((0, gone()));
-    };
-    let Change::Set(sets) = change else {
-        return Err((0, Failure::denied("a set has one list of entries")));
-    };
-    let mut plan = Plan::new();
-    for (at, want) in sets.iter().enumerate() {
-        let section = set.key().into_owned();
-        let (option, items) = match (want.param.name(), want.value) {
-            ("Type", value) => {
-                // At the end of a packet that it was about so far.
-                let end = if set.words("match").iter().any(|m| m.starts_with("dest")) { "dest" } else { "src" };
-                let what = match value {
-                    "MACAddresses" => "mac",
-                    "Ports" => "port",
-                    _ => "net",
-                };
-                ("match", vec![format!("{end}_{what}")])
-            }
-            (name, value) if name == list_of(set_type(&set)) || value.is_empty() => {
-                ("entry", value.split(',').filter(|v| !v.is_empty()).map(str::to_owned).collect())
-            }
-            _ => return Err((at, fields::bad("the set is of another type"))),
-        };
-        plan.push(("firewall".to_owned(), Edit::List { section, option: option.to_owned(), items }));
-    }
-    Ok(plan)
-}
-
-// The times at which a host is kept out are one row.
-
-fn access<'a>(package: &'a Package, row: &Row<'_>) -> Option<Section<'a>> {
-    row.keys.first().and_then(|key| package.section(key))
-}
-
-fn list_schedule(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
-    let package = sources.package(ctx, "firewall")?.unwrap_or_default();
-    let timed = |s: &Section<'_>| ["start_time", "stop_time", "weekdays"].iter().any(|o| s.get(o).is_some());
-    if access(&package, row).is_some_and(|s| timed(&s)) {
-        out.push("times");
-    }
-    Ok(())
-}
-
-/// Seconds of a time of day, `21:30` or `21:30:15`.
-fn seconds(time: &str) -> Option<u32> {
-    let mut parts = time.split(':').map(|p| p.parse::<u32>().ok());
-    let (hours, minutes) = (parts.next()??, parts.next()??);
-    let seconds = parts.next().unwrap_or(Some(0))?;
-    Some(hours * 3600 + minutes * 60 + seconds).filter(|s| *s <= DAY)
-}
-
-/// Seconds of a day.
-const DAY: u32 = 86400;
-
-fn fill_schedule(
-    sources: &mut Sources,
-    ctx: &Ctx<'_>,
-    row: &Row<'_>,
-    want: &[Want<'_>],
-    out: &mut Fields,
-) -> Result<(), Failure> {
-    let package = sources.package(ctx, "firewall")?.unwrap_or_default();
-    let Some(rule) = access(&package, row) else { return Ok(()) };
-    let time = |option, unless| rule.get(option).map_or(Some(unless), seconds);
-    for (at, want) in want.iter().enumerate() {
-        match want.param.name() {
-            "Enable" => out.put(at, true),
-            "Day" => fields::put_list(rule.words("weekdays").into_iter(), at, out),
-            "StartTime" => out.put(at, rule.get("start_time").and_then(|t| t.get(..5)).unwrap_or("00:00")),
-            "Duration" => {
-                if let (Some(from), Some(to)) = (time("start_time", 0), time("stop_time", DAY)) {
-                    out.put(at, if to > from { to - from } else { to + DAY - from });
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn plan_schedule(
-    sources: &mut Sources,
-    ctx: &Ctx<'_>,
-    row: &Row<'_>,
-    change: &Change<'_>,
-) -> Result<Plan, (usize, Failure)> {
-    let package = sources.package(ctx, "firewall").map_err(|f| (0, f))?.unwrap_or_default();
-    let Some(rule) = access(&package, row) else { return Err((0, gone())) };
-    let key = rule.key().into_owned();
-    let Change::Set(sets) = change else {
-        return Err((0, Failure::denied("a rule has one time at which it is in force")));
-    };
-    let mut edits = Vec::new();
-    let old = |option, unless| rule.get(option).and_then(seconds).unwrap_or(unless);
-    let (mut from, to) = (old("start_time", 0), old("stop_time", DAY));
-    let mut lasts = if to > from { to - from } else { to + DAY - from };
-    let mut timed = false;
-    for (at, want) in sets.iter().enumerate() {
-        match want.param.name() {
-            "Day" => edits.push(set(&key, "weekdays", want.value.replace(',', " "))),
-            "StartTime" => {
-                from = seconds(want.value).ok_or((at, fields::bad("a time of day is needed")))?;
-                timed = true;
-            }
-            "Duration" => {
-                lasts = want.value.parse().unwrap_or(0);
-                if !(1..=DAY).contains(&lasts) {
-                    return Err((at, fields::bad("a day has 86400 seconds")));
-                }
-                timed = true;
-            }
-            _ => return Err((at, Failure::denied("read only on this platform"))),
-        }
-    }
-    if timed {
-        let clock = |s: u32| format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
-        edits.push(set(&key, "start_time", clock(from)));
-        // The firewall knows no 24:00.
-        edits.push(set(&key, "stop_time", clock((from + lasts) % DAY)));
-    }
-    Ok(edits.into_iter().map(|edit| ("firewall".to_owned(), edit)).collect())
 }
