@@ -10,6 +10,7 @@ pub mod filters;
 pub mod plan;
 pub mod provider;
 pub mod rows;
+pub mod services;
 pub mod sources;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,21 @@ use sources::Shared;
 use std::rc::Rc;
 
 /// The native providers of this platform, by subject.
-const SPECS: &[&[Spec]] = &[];
+const SPECS: &[&[Spec]] = &[
+    services::access::SPECS,
+    services::conntrack::SPECS,
+    services::ddns::SPECS,
+    services::dns::SPECS,
+    services::firewall::SPECS,
+    services::hosts::SPECS,
+    services::ipsec::SPECS,
+    services::leases::SPECS,
+    services::leases6::SPECS,
+    services::mdns::SPECS,
+    services::options::SPECS,
+    services::pool::SPECS,
+    services::requests::SPECS,
+];
 
 /// Every native provider of this platform by its name in `datamodel/*.toml`.
 pub fn providers(sources: &Shared) -> Vec<(&'static str, Box<dyn Handler>)> {

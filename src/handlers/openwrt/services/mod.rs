@@ -4,6 +4,7 @@
 //! taken apart. [`fields`] makes rows of sections of which a parameter is a piece of an option.
 
 pub mod access;
+pub mod conntrack;
 pub mod ddns;
 pub mod dns;
 pub mod fields;
@@ -19,30 +20,11 @@ pub mod opened;
 pub mod options;
 pub mod pool;
 pub mod requests;
-#[cfg(test)]
-mod tests;
 pub mod zones;
 
-use crate::handlers::openwrt::provider::Spec;
 use crate::handlers::openwrt::sources::Sources;
 use crate::model::handler::{Ctx, Failure};
 use crate::sys::uci::Edit;
-
-/// The providers, by module.
-pub const SPECS: &[&[Spec]] = &[
-    access::SPECS,
-    ddns::SPECS,
-    dns::SPECS,
-    firewall::SPECS,
-    hosts::SPECS,
-    ipsec::SPECS,
-    leases::SPECS,
-    leases6::SPECS,
-    mdns::SPECS,
-    options::SPECS,
-    pool::SPECS,
-    requests::SPECS,
-];
 
 /// A value that UCI cannot say.
 pub fn bad(text: impl Into<String>) -> Failure {
