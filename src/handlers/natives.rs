@@ -63,4 +63,15 @@ pub const NAMES: &[&str] = &[
     "qos_queue",
     "qos_queue_stats",
     "firewall_interface",
+    // The system of OpenWrt.
+    "ow_led",
+    "ow_modules",
+    "ow_radsec",
+    "ow_roles",
+    "ow_schedule",
+    "ow_ssh",
+    "ow_ssh_keys",
+    "ow_system",
+    "ow_time",
+    "ow_web",
 ];

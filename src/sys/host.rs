@@ -7,6 +7,8 @@
 //!   what is missing is empty.
 //! * `.cwmpd/statvfs`: one line for a mount point, `/overlay 8192 4096`: its total and its free
 //!   space in KiB.
+//! * `.cwmpd/times`: what o'clock it is there, `now 1790856000`, and when files were last changed, `/path 1790850000`,
+//!   in seconds since 1970; what is not in it is as the host says.
 //!
 //! # Error handling
 //! A file that is missing, no plain file, or not readable is an `io::Error`, which callers take for
@@ -154,7 +156,22 @@ pub fn metadata(root: &Path, path: &str) -> Option<fs::Metadata> {
 
 /// When a file was last changed, in seconds since 1970.
 pub fn modified(root: &Path, path: &str) -> Option<i64> {
-    seconds(metadata(root, path)?.modified().ok()?)
+    let metadata = metadata(root, path)?;
+    recorded_time(root, path).or_else(|| seconds(metadata.modified().ok()?))
+}
+
+/// What o'clock it is on the machine that `root` shows, in seconds since 1970.
+pub fn now(root: &Path) -> i64 {
+    recorded_time(root, "now").unwrap_or_else(wall)
+}
+
+/// A line of the file of times; none of the running system.
+fn recorded_time(root: &Path, name: &str) -> Option<i64> {
+    if is_live(root) {
+        return None;
+    }
+    let line = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+    read(root, "/.cwmpd/times").ok()?.lines().find_map(line)
 }
 
 /// The wall clock in seconds since 1970.
@@ -334,6 +351,10 @@ mod tests {
         assert_eq!(space(f.root(), "/overlay"), Some(Space { total: 8192, free: 4096 }));
         assert_eq!(space(f.root(), "/x"), None);
         assert_eq!(uptime(f.root()).map(|d| d.as_secs()), Some(350_735));
+        assert!(now(f.root()) > 1_700_000_000);
+        f.file(".cwmpd/times", "now 1790856000\n/proc/uptime 17\n/proc/uptimes 18\n/gone 19\n");
+        assert_eq!((now(f.root()), modified(f.root(), "/proc/uptime")), (1_790_856_000, Some(17)));
+        assert_eq!(modified(f.root(), "/gone"), None);
         f.file("proc/uptime", "-1 nan\n");
         assert_eq!(uptime(f.root()), None);
     }
