@@ -5,6 +5,8 @@ use crate::sys::host;
 use std::path::Path;
 
 const OPKG: &str = "/usr/lib/opkg/status";
+/// The databases that tell of changes.
+pub const DATABASES: [&str; 2] = [OPKG, APK];
 const OPKG_INFO: &str = "/usr/lib/opkg/info";
 const APK: &str = "/lib/apk/db/installed";
 /// The most bytes of a database.
@@ -32,6 +34,8 @@ pub struct Package {
     pub configs: Vec<String>,
     /// The scripts of services that it has, by name.
     pub services: Vec<String>,
+    /// What it says of itself, where the database tells.
+    about: Option<Box<About>>,
 }
 
 /// What a package says of itself.
@@ -51,7 +55,11 @@ pub struct About {
 pub fn installed(root: &Path) -> Vec<Package> {
     let mut found = Vec::new();
     if let Some(text) = database(root, APK) {
-        records(&text, |record| found.extend(apk(record)));
+        records(&text, |record| {
+            if found.len() < MAX_PACKAGES {
+                found.extend(apk(record));
+            }
+        });
         return found;
     }
     let text = database(root, OPKG).unwrap_or_default();
@@ -69,25 +77,21 @@ pub fn installed(root: &Path) -> Vec<Package> {
     found
 }
 
-/// What one package says of itself.
-pub fn about(root: &Path, name: &str) -> About {
-    let mut about = About::default();
-    if let Some(text) = database(root, APK) {
-        records(&text, |record| {
-            if field(record, "P:") == Some(name) {
-                about = apk_about(record);
-            }
-        });
-        return about;
-    }
-    let text = host::read(root, &format!("{OPKG_INFO}/{name}.control")).unwrap_or_default();
-    let words = |name| field(&text, name).unwrap_or_default().to_owned();
-    let bytes = field(&text, "Installed-Size:").and_then(|size| size.parse::<u64>().ok());
-    About {
-        description: words("Description:"),
-        maintainer: words("Maintainer:"),
-        url: words("URL:"),
-        size: bytes.map(|bytes| bytes.div_ceil(1024)),
+impl Package {
+    /// What it says of itself.
+    pub fn about(&self, root: &Path) -> About {
+        if let Some(known) = &self.about {
+            return About::clone(known);
+        }
+        let text = host::read(root, &format!("{OPKG_INFO}/{}.control", self.name)).unwrap_or_default();
+        let words = |name| field(&text, name).unwrap_or_default().to_owned();
+        let bytes = field(&text, "Installed-Size:").and_then(|size| size.parse::<u64>().ok());
+        About {
+            description: words("Description:"),
+            maintainer: words("Maintainer:"),
+            url: words("URL:"),
+            size: bytes.map(|bytes| bytes.div_ceil(1024)),
+        }
     }
 }
 
@@ -143,6 +147,7 @@ fn opkg(record: &str) -> Option<Package> {
         complete: state == "installed",
         configs,
         services: Vec::new(),
+        about: None,
     })
 }
 
@@ -168,6 +173,7 @@ fn apk(record: &str) -> Option<Package> {
         complete: field(record, "f:").is_none(),
         configs,
         services,
+        about: Some(Box::new(apk_about(record))),
     })
 }
 
@@ -210,12 +216,13 @@ mod tests {
             complete: true,
             configs: vec!["/etc/config/dhcp".into()],
             services: vec!["dnsmasq".into()],
+            about: None,
         };
         assert_eq!(all[0], package);
         assert_eq!((all[1].name.as_str(), all[1].complete, all[1].installed), ("half", false, None));
-        let said = about(f.root(), "dnsmasq");
+        let said = all[0].about(f.root());
         assert_eq!((said.description.as_str(), said.url.as_str(), said.size), ("A server", "http://example.org/", Some(2)));
-        assert_eq!(about(f.root(), "half"), About::default());
+        assert_eq!(all[1].about(f.root()), About::default());
     }
 
     #[test]
@@ -232,7 +239,7 @@ mod tests {
         assert_eq!((all[0].services.as_slice(), all[0].complete), (&["network".to_owned()][..], true));
         assert_eq!(all[0].configs, ["/etc/config/netifd"]);
         assert!(!all[1].complete);
-        let said = about(f.root(), "netifd");
+        let said = all[0].about(f.root());
         assert_eq!((said.maintainer.as_str(), said.size), ("Felix Example <f@example.org>", Some(200)));
     }
 
