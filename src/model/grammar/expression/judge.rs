@@ -129,7 +129,7 @@ impl Judge {
 
     fn section(self, section: Section<'_>) -> Result<(), String> {
         match section {
-            Section::Key(text) => self.text(text),
+            Section::Key(text, _) => self.text(text),
             Section::Nth(..) => Ok(()),
             Section::First(_, text) | Section::All(_, text) => self.conditions(text),
         }
