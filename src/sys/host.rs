@@ -8,8 +8,6 @@
 //! * `.cwmpd/time`: when it was recorded, seconds since 1970; the wall clock when it is missing.
 //! * `.cwmpd/statvfs`: one line for a mount point, `/overlay 8192 4096`: its total and its free
 //!   space in KiB.
-//! * `.cwmpd/times`: what o'clock it is there, `now 1790856000`, and when files were last changed, `/path 1790850000`,
-//!   in seconds since 1970; what is not in it is as the host says.
 //!
 //! # Error handling
 //! A file that is missing, no plain file, or not readable is an `io::Error`, which callers take for
@@ -155,24 +153,11 @@ pub fn metadata(root: &Path, path: &str) -> Option<fs::Metadata> {
     })
 }
 
-/// When a file was last changed, in seconds since 1970.
+/// When a file was last changed, in seconds since 1970. Nothing that was recorded changed after the recording:
+/// what is later is when the recording was unpacked.
 pub fn modified(root: &Path, path: &str) -> Option<i64> {
-    let metadata = metadata(root, path)?;
-    recorded_time(root, path).or_else(|| seconds(metadata.modified().ok()?))
-}
-
-/// What o'clock it is on the machine that `root` shows, in seconds since 1970.
-pub fn now(root: &Path) -> i64 {
-    recorded_time(root, "now").unwrap_or_else(wall)
-}
-
-/// A line of the file of times; none of the running system.
-fn recorded_time(root: &Path, name: &str) -> Option<i64> {
-    if is_live(root) {
-        return None;
-    }
-    let line = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
-    read(root, "/.cwmpd/times").ok()?.lines().find_map(line)
+    let changed = seconds(metadata(root, path)?.modified().ok()?)?;
+    Some(recorded(root).map_or(changed, |at| at.min(changed)))
 }
 
 /// The wall clock in seconds since 1970.
@@ -182,8 +167,11 @@ pub fn wall() -> i64 {
 
 /// The wall clock, or when the recording below the root was made (`.cwmpd/time`, seconds since 1970).
 pub fn now(root: &Path) -> i64 {
-    let recorded = if is_live(root) { None } else { number(root, "/.cwmpd/time") };
-    recorded.unwrap_or_else(wall)
+    recorded(root).unwrap_or_else(wall)
+}
+
+fn recorded(root: &Path) -> Option<i64> {
+    if is_live(root) { None } else { number(root, "/.cwmpd/time") }
 }
 
 fn seconds(time: SystemTime) -> Option<i64> {
@@ -359,8 +347,9 @@ mod tests {
         assert_eq!(space(f.root(), "/x"), None);
         assert_eq!(uptime(f.root()).map(|d| d.as_secs()), Some(350_735));
         assert!(now(f.root()) > 1_700_000_000);
-        f.file(".cwmpd/times", "now 1790856000\n/proc/uptime 17\n/proc/uptimes 18\n/gone 19\n");
-        assert_eq!((now(f.root()), modified(f.root(), "/proc/uptime")), (1_790_856_000, Some(17)));
+        assert!(modified(f.root(), "/proc/uptime").is_some_and(|at| at > 1_700_000_000));
+        f.file(".cwmpd/time", "17\n");
+        assert_eq!((now(f.root()), modified(f.root(), "/proc/uptime")), (17, Some(17)));
         assert_eq!(modified(f.root(), "/gone"), None);
         f.file("proc/uptime", "-1 nan\n");
         assert_eq!(uptime(f.root()), None);

@@ -207,7 +207,10 @@ mod tests {
         let table = "Device.DeviceInfo.KernelFaults.KernelFault.{i}.";
         let names = ["LastInstruction", "ProcessName"];
         for (dump, want) in [
-            ("<4>[1.0] CPU: 0 PID: 17 Comm: hostapd Tainted: G\n<4>[1.0] epc   : 83a1c0f4 tx+0x44/0x2f0 [ath]\n", "tx+0x44/0x2f0|hostapd"),
+            (
+                "<4>[1.0] CPU: 0 PID: 17 Comm: hostapd Tainted: G\n<4>[1.0] epc   : 83a1c0f4 tx+0x44/0x2f0 [ath]\n",
+                "tx+0x44/0x2f0|hostapd",
+            ),
             ("[1.0] CPU: 1 PID: 1 Comm: sh 6.1\n[1.0] RIP: 0010:crash+0x1/0x2\n", "0010:crash+0x1/0x2|sh"),
             ("[1.0] pc : el1_sync+0x10/0x20\n", "el1_sync+0x10/0x20|-"),
             ("[1.0] PC is at boom+0x8/0x10\n", "boom+0x8/0x10|-"),

@@ -88,9 +88,7 @@ fn read(root: &Path) -> Vec<Process> {
     let mut pids: Vec<u32> = host::names(root, "/proc").iter().filter_map(|n| n.parse().ok()).collect();
     pids.sort_unstable();
     pids.truncate(MAX_PROCESSES);
-    pids.iter()
-        .filter_map(|pid| Process::of(root, *pid))
-        .collect()
+    pids.iter().filter_map(|pid| Process::of(root, *pid)).collect()
 }
 
 /// The kernel does not quote the name: it may hold spaces and parentheses, so it ends at the last one.

@@ -54,7 +54,8 @@ fn plan(
         return Err((0, Failure::denied("package system has no section of type system")));
     };
     let key = || section.key().into_owned();
-    let set = |option: &str, value: &str| Edit::Set { section: key(), option: option.into(), value: value.into() };
+    let set =
+        |option: &str, value: &str| Edit::Set { section: key(), option: option.into(), value: value.into() };
     let mut plan = Plan::new();
     for (at, one) in sets.iter().enumerate() {
         match one.param.name() {
@@ -99,7 +100,10 @@ pub fn is_zone(text: &str) -> bool {
         return true;
     }
     let mut dates = rest.split(',');
-    dates.next() == Some("") && dates.next().is_some_and(date) && dates.next().is_some_and(date) && dates.next().is_none()
+    dates.next() == Some("")
+        && dates.next().is_some_and(date)
+        && dates.next().is_some_and(date)
+        && dates.next().is_none()
 }
 
 /// Three letters or more, or anything in angle brackets.
@@ -152,14 +156,36 @@ mod tests {
     #[test]
     fn rules_of_posix() {
         for good in [
-            "UTC", "GMT0", "UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "EST5EDT", "EST5EDT,M3.2.0,M11.1.0",
-            "<-03>3", "<+0330>-3:30<+0430>,J79/24,J263/24", "IST-5:30", "AEST-10AEDT,M10.1.0,M4.1.0/3", "EST+5EDT+4:00,0/0,365",
+            "UTC",
+            "GMT0",
+            "UTC0",
+            "CET-1CEST,M3.5.0,M10.5.0/3",
+            "EST5EDT",
+            "EST5EDT,M3.2.0,M11.1.0",
+            "<-03>3",
+            "<+0330>-3:30<+0430>,J79/24,J263/24",
+            "IST-5:30",
+            "AEST-10AEDT,M10.1.0,M4.1.0/3",
+            "EST+5EDT+4:00,0/0,365",
         ] {
             assert!(is_zone(good), "{good}");
         }
         for bad in [
-            "", "Europe/Berlin", "CET", "CE-1", "CET-1CEST,M3.5.0", "CET-1CEST,M13.5.0,M10.5.0", "CET-1CEST,,", "CET-1;reboot",
-            "<a", "<>0", "CET-1CEST,M3.5.0,M10.5.0/3,J1", "CET-1 CEST", "CET1:2:3:4", "CET-\n1", "CET200",
+            "",
+            "Europe/Berlin",
+            "CET",
+            "CE-1",
+            "CET-1CEST,M3.5.0",
+            "CET-1CEST,M13.5.0,M10.5.0",
+            "CET-1CEST,,",
+            "CET-1;reboot",
+            "<a",
+            "<>0",
+            "CET-1CEST,M3.5.0,M10.5.0/3,J1",
+            "CET-1 CEST",
+            "CET1:2:3:4",
+            "CET-\n1",
+            "CET200",
         ] {
             assert!(!is_zone(bad), "{bad}");
         }

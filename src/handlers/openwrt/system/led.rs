@@ -132,7 +132,10 @@ fn plan(
             return Err(bad(at, "with no time at all the light would not blink"));
         }
         let option = option(row.key()).to_owned();
-        plan.push(("system".into(), Edit::Set { section: section.key().into(), option, value: set.value.into() }));
+        plan.push((
+            "system".into(),
+            Edit::Set { section: section.key().into(), option, value: set.value.into() },
+        ));
     }
     Ok(plan)
 }

@@ -25,16 +25,8 @@ use crate::sys::uci::{Package, Section};
 use std::rc::Rc;
 
 /// The providers of this subject that plan edits of packages.
-pub const SPECS: &[Spec] = &[
-    general::SPEC,
-    led::SPEC,
-    radsec::SPEC,
-    roles::SPEC,
-    schedule::SPEC,
-    ssh::SPEC,
-    time::SPEC,
-    web::SPEC,
-];
+pub const SPECS: &[Spec] =
+    &[general::SPEC, led::SPEC, radsec::SPEC, roles::SPEC, schedule::SPEC, ssh::SPEC, time::SPEC, web::SPEC];
 
 /// The providers of this subject that have a form of their own.
 pub fn providers(sources: &Shared) -> Vec<(&'static str, Box<dyn Handler>)> {
@@ -73,9 +65,10 @@ fn interface(sources: &mut Sources, ctx: &Ctx<'_>, fits: impl Fn(Value<'_>) -> b
 /// The key of the interface that has an address.
 fn interface_at(sources: &mut Sources, ctx: &Ctx<'_>, address: &str) -> Option<String> {
     interface(sources, ctx, |one| {
-        ["ipv4-address", "ipv6-address"].iter().filter_map(|list| one.get(list)).any(|list| {
-            list.fields().any(|(_, a)| a.get("address").and_then(Value::text) == Some(address))
-        })
+        ["ipv4-address", "ipv6-address"]
+            .iter()
+            .filter_map(|list| one.get(list))
+            .any(|list| list.fields().any(|(_, a)| a.get("address").and_then(Value::text) == Some(address)))
     })
 }
 

@@ -187,7 +187,8 @@ impl Modules {
             || about.get_or_insert_with(|| package.map(|p| p.about(ctx.root)).unwrap_or_default()).clone();
         let process: Option<Process> = instance.and_then(|i| procd::process(ctx, i));
         let runs = instance.is_some_and(procd::runs);
-        let exit = instance.and_then(|i| i.get("exit_code")).and_then(Value::number).filter(|c| *c != 0 && !runs);
+        let exit =
+            instance.and_then(|i| i.get("exit_code")).and_then(Value::number).filter(|c| *c != 0 && !runs);
         let user = instance.and_then(|i| i.get("user")).and_then(Value::text);
         let group = instance.and_then(|i| i.get("group")).and_then(Value::text);
         for (i, want) in want.iter().enumerate() {
@@ -196,7 +197,9 @@ impl Modules {
                 "Name" => out.put(i, service),
                 "ExecEnvLabel" => out.put(i, cut(key, 64)),
                 "Status" => out.put(i, if runs { "Active" } else { "Idle" }),
-                "ExecutionFaultCode" => out.put(i, if exit.is_some() { "FailureWhileActive" } else { "NoFault" }),
+                "ExecutionFaultCode" => {
+                    out.put(i, if exit.is_some() { "FailureWhileActive" } else { "NoFault" })
+                }
                 "ExecutionFaultMessage" => put(out, i, exit.map(|code| format!("ended with {code}"))),
                 "AutoStart" => put(out, i, script.and_then(|s| s.get("enabled")?.flag())),
                 "RunLevel" => put(out, i, script.and_then(|s| s.get("start")?.number())),
@@ -237,7 +240,8 @@ impl Modules {
         let devices = instance.get("netdev").into_iter().flat_map(Value::fields);
         for device in devices.filter_map(|(_, device)| device.text()) {
             let key = interface_on(&mut self.sources.borrow_mut(), ctx, device);
-            key.into_iter().for_each(|key| (0..want.len()).for_each(|i| out.refer(i, super::INTERFACE, &[&key])));
+            key.into_iter()
+                .for_each(|key| (0..want.len()).for_each(|i| out.refer(i, super::INTERFACE, &[&key])));
         }
     }
 }
@@ -277,8 +281,12 @@ impl Reading for Modules {
 
     fn bells(&self, _: &Ctx<'_>, row: &Row<'_>, want: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
         match (row.object.name(), want.map(|w| w.param.name())) {
-            ("DeploymentUnit", _) => packages::DATABASES.iter().for_each(|path| ring(Bell::File((*path).to_owned()))),
-            (_, Some("MemoryInUse" | "AvailableMemory" | "AvailableDiskSpace" | "Uptime")) => ring(Bell::Dear),
+            ("DeploymentUnit", _) => {
+                packages::DATABASES.iter().for_each(|path| ring(Bell::File((*path).to_owned())))
+            }
+            (_, Some("MemoryInUse" | "AvailableMemory" | "AvailableDiskSpace" | "Uptime")) => {
+                ring(Bell::Dear)
+            }
             _ => ring(Bell::None),
         }
     }

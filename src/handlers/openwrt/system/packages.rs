@@ -102,7 +102,10 @@ fn database(root: &Path, path: &str) -> Option<String> {
 
 /// Records are parted by empty lines.
 fn records<'a>(text: &'a str, mut one: impl FnMut(&'a str)) {
-    text.split("\n\n").map(|record| record.trim_start_matches('\n')).filter(|r| !r.is_empty()).for_each(&mut one);
+    text.split("\n\n")
+        .map(|record| record.trim_start_matches('\n'))
+        .filter(|r| !r.is_empty())
+        .for_each(&mut one);
 }
 
 /// The text of a line behind this beginning.
@@ -202,7 +205,10 @@ mod tests {
              Status: deinstall ok not-installed\n\n\nPackage: half\nStatus: install user half-installed\n\nPackage: ../x\n\
              Status: install ok installed\n",
         );
-        f.file("usr/lib/opkg/info/dnsmasq.list", "/usr/sbin/dnsmasq\n/etc/init.d/dnsmasq\n/etc/init.d/../x\n");
+        f.file(
+            "usr/lib/opkg/info/dnsmasq.list",
+            "/usr/sbin/dnsmasq\n/etc/init.d/dnsmasq\n/etc/init.d/../x\n",
+        );
         f.file(
             "usr/lib/opkg/info/dnsmasq.control",
             "Package: dnsmasq\nURL: http://example.org/\nInstalled-Size: 1025\nDescription:  A server\n of names\n",
@@ -221,7 +227,10 @@ mod tests {
         assert_eq!(all[0], package);
         assert_eq!((all[1].name.as_str(), all[1].complete, all[1].installed), ("half", false, None));
         let said = all[0].about(f.root());
-        assert_eq!((said.description.as_str(), said.url.as_str(), said.size), ("A server", "http://example.org/", Some(2)));
+        assert_eq!(
+            (said.description.as_str(), said.url.as_str(), said.size),
+            ("A server", "http://example.org/", Some(2))
+        );
         assert_eq!(all[1].about(f.root()), About::default());
     }
 
@@ -246,13 +255,17 @@ mod tests {
     #[test]
     fn hostile_databases() {
         assert!(installed(Folder::new().root()).is_empty());
-        for text in ["\n\n\n", "Package: a", "Package: a\nStatus: \n", "Package:\nStatus: a b installed\n", "\u{0}"] {
+        for text in
+            ["\n\n\n", "Package: a", "Package: a\nStatus: \n", "Package:\nStatus: a b installed\n", "\u{0}"]
+        {
             let f = Folder::new();
             f.file("usr/lib/opkg/status", text);
             assert!(installed(f.root()).is_empty(), "{text:?}");
         }
         let f = Folder::new();
-        let many: String = (0..MAX_PACKAGES + 9).map(|n| format!("Package: p{n}\nStatus: install ok installed\n\n")).collect();
+        let many: String = (0..MAX_PACKAGES + 9)
+            .map(|n| format!("Package: p{n}\nStatus: install ok installed\n\n"))
+            .collect();
         f.file("usr/lib/opkg/status", &many);
         assert_eq!(installed(f.root()).len(), MAX_PACKAGES);
     }

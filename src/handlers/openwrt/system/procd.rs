@@ -12,7 +12,10 @@ pub fn services(sources: &mut Sources, ctx: &Ctx<'_>) -> Option<Rc<Answer>> {
 }
 
 /// The instances of one of them, by name.
-pub fn instances<'a>(answer: &'a Answer, service: &str) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
+pub fn instances<'a>(
+    answer: &'a Answer,
+    service: &str,
+) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
     let instances = answer.root().get(service).and_then(|s| s.get("instances"));
     instances.into_iter().flat_map(Value::fields)
 }

@@ -68,12 +68,14 @@ fn fill(
         return Ok(());
     };
     if row.object.name() == "TLS" {
-        let file = package.section(row.key()).and_then(|s| s.get("certificateFile").or(s.get("CertificateFile")));
+        let file =
+            package.section(row.key()).and_then(|s| s.get("certificateFile").or(s.get("CertificateFile")));
         let key = file.and_then(|file| certificate::key_of(ctx.root, file));
         key.into_iter().for_each(|key| (0..want.len()).for_each(|i| out.refer(i, CERTIFICATE, &[&key])));
         return Ok(());
     }
-    let (Some(section), Some(((protocol, usual), nth))) = (first(&package, "options"), split(row.key())) else {
+    let (Some(section), Some(((protocol, usual), nth))) = (first(&package, "options"), split(row.key()))
+    else {
         return Ok(());
     };
     let option = option(section, role(row), protocol);

@@ -13,15 +13,8 @@ const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday",
 const DAY: u32 = 24 * 3600;
 
 /// The provider.
-pub const SPEC: Spec = Spec {
-    name: "ow_schedule",
-    list,
-    fill,
-    plan,
-    key: adds_nothing,
-    packages: &[PACKAGE],
-    objects: &["*"],
-};
+pub const SPEC: Spec =
+    Spec { name: "ow_schedule", list, fill, plan, key: adds_nothing, packages: &[PACKAGE], objects: &["*"] };
 
 fn is_timed(section: &Section<'_>) -> bool {
     matches!(section.kind(), "rule" | "redirect")
@@ -51,7 +44,9 @@ fn days(section: Section<'_>) -> Vec<usize> {
     };
     let named = |day: &usize| {
         words.iter().any(|w| {
-            w.get(..3).is_some_and(|w| DAYS.get(*day).and_then(|d| d.get(..3)).is_some_and(|d| d.eq_ignore_ascii_case(w)))
+            w.get(..3).is_some_and(|w| {
+                DAYS.get(*day).and_then(|d| d.get(..3)).is_some_and(|d| d.eq_ignore_ascii_case(w))
+            })
         })
     };
     (0..7).filter(|day| named(day) != not).collect()
@@ -108,7 +103,8 @@ fn fill(
             "TimeLeft" => out.put(i, left.unwrap_or(0)),
             "Description" => put(out, i, section.get("name")),
             "Day" => {
-                let names: Vec<&str> = days(section).into_iter().filter_map(|d| DAYS.get(d).copied()).collect();
+                let names: Vec<&str> =
+                    days(section).into_iter().filter_map(|d| DAYS.get(d).copied()).collect();
                 out.put(i, names.join(","));
             }
             "StartTime" => put(out, i, section.get("start_time").and_then(|t| t.get(..5))),
@@ -130,7 +126,8 @@ fn plan(
     let (Change::Set(sets), Some(section)) = (change, section) else {
         return Err((0, Failure::denied("a time is a part of the rule that keeps it")));
     };
-    let value = |name| sets.iter().enumerate().find(|(_, s)| s.param.name() == name).map(|(at, s)| (at, s.value));
+    let value =
+        |name| sets.iter().enumerate().find(|(_, s)| s.param.name() == name).map(|(at, s)| (at, s.value));
     let mut edits = Vec::new();
     let mut set = |option: &str, value: String| {
         edits.push(Edit::Set { section: row.key().into(), option: option.into(), value });
@@ -181,8 +178,18 @@ mod tests {
             (&[("start_time", "08:00"), ("stop_time", "20:00:00")][..], 0, noon, Some(8 * 3600)),
             (&[("start_time", "08:00"), ("stop_time", "11:00")], 0, noon, None),
             // Over midnight, and what began yesterday.
-            (&[("start_time", "22:00"), ("stop_time", "06:00"), ("weekdays", "Mon")], 0, 23 * 3600, Some(7 * 3600)),
-            (&[("start_time", "22:00"), ("stop_time", "06:00"), ("weekdays", "Mon")], 1, 3600, Some(5 * 3600)),
+            (
+                &[("start_time", "22:00"), ("stop_time", "06:00"), ("weekdays", "Mon")],
+                0,
+                23 * 3600,
+                Some(7 * 3600),
+            ),
+            (
+                &[("start_time", "22:00"), ("stop_time", "06:00"), ("weekdays", "Mon")],
+                1,
+                3600,
+                Some(5 * 3600),
+            ),
             (&[("start_time", "22:00"), ("stop_time", "06:00"), ("weekdays", "Mon")], 0, 3600, None),
             (&[("weekdays", "!Mon tue")], 0, noon, None),
             (&[("weekdays", "!Mon tue")], 2, noon, Some(noon)),

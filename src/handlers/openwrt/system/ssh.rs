@@ -100,7 +100,8 @@ fn fill(
     let Some(section) = package.section(server) else {
         return Ok(());
     };
-    let instance = services.as_deref().and_then(|a| instance(a, &package, section)).filter(|_| is_on(&section));
+    let instance =
+        services.as_deref().and_then(|a| instance(a, &package, section)).filter(|_| is_on(&section));
     for (i, want) in want.iter().enumerate() {
         match want.param.name() {
             "Status" => out.put(

@@ -254,11 +254,19 @@ mod tests {
 
     #[test]
     fn rows_are_lines_and_comments() {
-        let file = lines(&format!("# mine\n{ONE}\n\n# cwmpd acs-2\n{TWO}\n# cwmpd acs-3\nnonsense\n# cwmpd acs-2\n{ONE}\n#{ONE}\n"));
+        let file = lines(&format!(
+            "# mine\n{ONE}\n\n# cwmpd acs-2\n{TWO}\n# cwmpd acs-3\nnonsense\n# cwmpd acs-2\n{ONE}\n#{ONE}\n"
+        ));
         let keys: Vec<(String, Option<usize>)> = places(&file).into_iter().map(|p| (p.key, p.line)).collect();
         let sum = format!("{:08x}", crc::crc32(ONE.as_bytes()));
         assert_eq!(keys, [(sum, Some(1)), ("acs-2".into(), Some(4)), ("acs-3".into(), None)]);
-        for bad in ["", "ssh-ed25519", "ssh-ed25519 short", "ssh-dss AAAAB3NzaC1kc3MAAACBA", "ssh-rsa AAAA$(reboot)AAAAAAAAAA"] {
+        for bad in [
+            "",
+            "ssh-ed25519",
+            "ssh-ed25519 short",
+            "ssh-dss AAAAB3NzaC1kc3MAAACBA",
+            "ssh-rsa AAAA$(reboot)AAAAAAAAAA",
+        ] {
             assert!(!is_key(bad), "{bad}");
         }
     }

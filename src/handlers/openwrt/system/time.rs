@@ -16,8 +16,7 @@ const SYSNTPD: &str = "sysntpd";
 const SECTION: &str = "ntp";
 const SOURCES: [&str; 3] = ["server", "pool", "peer"];
 /// What the daemons leave when they follow a server: dnsmasq's script for sysntpd, chrony its drift.
-const MARKS: [(&str, &str); 2] =
-    [(SYSNTPD, "/var/state/dnsmasqsec"), ("chronyd", "/var/lib/chrony/drift")];
+const MARKS: [(&str, &str); 2] = [(SYSNTPD, "/var/state/dnsmasqsec"), ("chronyd", "/var/lib/chrony/drift")];
 
 /// The provider.
 pub const SPEC: Spec =
@@ -154,7 +153,9 @@ fn client(
         }
         "ResolveAddresses" => out.put(i, section.kind() == "pool"),
         // chrony's own limit.
-        "ResolveMaxAddresses" if section.kind() == "pool" => out.put(i, section.get("maxsources").unwrap_or("4")),
+        "ResolveMaxAddresses" if section.kind() == "pool" => {
+            out.put(i, section.get("maxsources").unwrap_or("4"))
+        }
         "Peer" => out.put(i, section.kind() == "peer"),
         "MinPoll" if chrony => out.put(i, section.get("minpoll").unwrap_or("6")),
         "MaxPoll" if chrony => out.put(i, section.get("maxpoll").unwrap_or("10")),
@@ -236,7 +237,11 @@ fn edit(found: &Found, row: &Row<'_>, set: &Set<'_>) -> Result<Option<Edit>, Fai
     let key = row.key();
     let Some(section) = found.section(key) else {
         // A row that is only now added has no section yet.
-        return if key.starts_with("cwmpd_") && found.chrony.is_some() { chrony(key, "server", set) } else { gone() };
+        return if key.starts_with("cwmpd_") && found.chrony.is_some() {
+            chrony(key, "server", set)
+        } else {
+            gone()
+        };
     };
     match (row.object.name(), key) {
         ("Server", SYSNTPD) if name == "Enable" => Ok(Some(flag(SECTION, "enable_server", set))),
@@ -247,7 +252,11 @@ fn edit(found: &Found, row: &Row<'_>, set: &Set<'_>) -> Result<Option<Edit>, Fai
         ("Server", key) => {
             let interface = set.refers.and_then(|keys| keys.first()).map_or("", String::as_str);
             let section = if key == SYSNTPD { SECTION } else { key };
-            Ok(Some(Edit::Set { section: section.into(), option: "interface".into(), value: interface.into() }))
+            Ok(Some(Edit::Set {
+                section: section.into(),
+                option: "interface".into(),
+                value: interface.into(),
+            }))
         }
         (_, SYSNTPD) => match name {
             "Enable" => Ok(Some(flag(SECTION, "enabled", set))),

@@ -120,7 +120,9 @@ fn fill(
 fn one(sources: &mut Sources, ctx: &Ctx<'_>, port: &Port<'_>, want: &[Want<'_>], out: &mut Fields) {
     let addresses = port.addresses();
     let services = procd::services(sources, ctx);
-    let running = services.as_deref().and_then(|a| procd::instances(a, PACKAGE).map(|(_, i)| i).find(|i| procd::runs(*i)));
+    let running = services
+        .as_deref()
+        .and_then(|a| procd::instances(a, PACKAGE).map(|(_, i)| i).find(|i| procd::runs(*i)));
     let any = |all: &str| addresses.iter().any(|a| a.is_empty() || *a == all);
     for (i, want) in want.iter().enumerate() {
         match want.param.name() {
@@ -171,7 +173,10 @@ fn is_open(firewall: &Package, port: u16) -> bool {
             && wan(rule.get("src"))
             && rule.get("dest").is_none()
             && rule.get("target").is_some_and(|t| t.eq_ignore_ascii_case("accept"))
-            && rule.words("proto").iter().all(|p| matches!(*p, "tcp" | "all" | "any" | "tcpudp" | "udp" | "6" | "*"))
+            && rule
+                .words("proto")
+                .iter()
+                .all(|p| matches!(*p, "tcp" | "all" | "any" | "tcpudp" | "udp" | "6" | "*"))
             && rule.words("dest_port").into_iter().any(|ports| holds(ports, port))
     })
 }
@@ -195,7 +200,8 @@ fn languages(luci: &Package) -> Vec<String> {
     let known = luci.section("languages");
     for (name, _) in known.iter().flat_map(|s| s.options()).take(MAX_LANGUAGES) {
         let name = name.replace('_', "-");
-        let plain = (2..=16).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let plain =
+            (2..=16).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if plain && !found.contains(&name) {
             found.push(name);
         }
@@ -240,7 +246,10 @@ fn plan(
             false => word.to_owned(),
         };
         let items = port.section.words(port.list).into_iter().map(moved).collect();
-        plan.push((PACKAGE.into(), Edit::List { section: port.section.key().into(), option: port.list.into(), items }));
+        plan.push((
+            PACKAGE.into(),
+            Edit::List { section: port.section.key().into(), option: port.list.into(), items },
+        ));
     }
     Ok(plan)
 }
