@@ -117,7 +117,6 @@ impl Modules {
                 "Name" => out.put(i, name),
                 "Status" => out.put(i, if package.complete { "Installed" } else { "Installing" }),
                 "Resolved" => out.put(i, package.complete),
-                "URL" => out.put(i, cut(&about().url, 1024)),
                 "Description" => out.put(i, cut(&about().description, 256)),
                 "Vendor" => out.put(i, vendor(&about())),
                 "Version" => out.put(i, cut(&package.version, 32)),

@@ -45,8 +45,6 @@ pub struct About {
     pub description: String,
     /// Who keeps it.
     pub maintainer: String,
-    /// Where it comes from.
-    pub url: String,
     /// How much room it takes, in KiB.
     pub size: Option<u64>,
 }
@@ -89,7 +87,6 @@ impl Package {
         About {
             description: words("Description:"),
             maintainer: words("Maintainer:"),
-            url: words("URL:"),
             size: bytes.map(|bytes| bytes.div_ceil(1024)),
         }
     }
@@ -185,7 +182,6 @@ fn apk_about(record: &str) -> About {
     About {
         description: words("T:"),
         maintainer: words("m:"),
-        url: words("U:"),
         size: field(record, "I:").and_then(|bytes| bytes.parse::<u64>().ok()).map(|b| b.div_ceil(1024)),
     }
 }
@@ -211,7 +207,7 @@ mod tests {
         );
         f.file(
             "usr/lib/opkg/info/dnsmasq.control",
-            "Package: dnsmasq\nURL: http://example.org/\nInstalled-Size: 1025\nDescription:  A server\n of names\n",
+            "Package: dnsmasq\nInstalled-Size: 1025\nDescription:  A server\n of names\n",
         );
         let all = installed(f.root());
         assert_eq!(all.len(), 2);
@@ -227,10 +223,7 @@ mod tests {
         assert_eq!(all[0], package);
         assert_eq!((all[1].name.as_str(), all[1].complete, all[1].installed), ("half", false, None));
         let said = all[0].about(f.root());
-        assert_eq!(
-            (said.description.as_str(), said.url.as_str(), said.size),
-            ("A server", "http://example.org/", Some(2))
-        );
+        assert_eq!((said.description.as_str(), said.size), ("A server", Some(2)));
         assert_eq!(all[1].about(f.root()), About::default());
     }
 
