@@ -62,6 +62,7 @@ pub const NAMES: &[&str] = &[
     "interface_stack",
     "qos_queue",
     "qos_queue_stats",
+    "usb_interface",
     "firewall_interface",
     // The system of OpenWrt.
     "ow_led",

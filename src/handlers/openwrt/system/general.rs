@@ -1,10 +1,13 @@
-//! Provider `ow_system`: what the section `system` says of the device as a whole, its name and its zone.
+//! Provider `ow_system`: what the section `system` says of the device as a whole: its name, its zone, and how
+//! large the log's file may grow.
 
 use super::{Spec, bad, first, put};
 use crate::handlers::linux::hostname::is_host_name;
+use crate::handlers::linux::logrotate::LogRotate;
 use crate::handlers::openwrt::plan::Plan;
 use crate::handlers::openwrt::provider::{adds_nothing, lists_nothing};
 use crate::handlers::openwrt::sources::Sources;
+use crate::handlers::reading::Reading as _;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Row, Want};
 use crate::sys::uci::Edit;
 
@@ -22,12 +25,16 @@ pub const SPEC: Spec = Spec {
 fn fill(
     sources: &mut Sources,
     ctx: &Ctx<'_>,
-    _: &Row<'_>,
+    row: &Row<'_>,
     want: &[Want<'_>],
     out: &mut Fields,
 ) -> Result<(), Failure> {
     let package = sources.package(ctx, "system")?;
     let section = package.as_deref().and_then(|p| first(p, "system"));
+    if row.object.name() == "LogRotate" {
+        LogRotate::default().get(ctx, row, want, out);
+        return Ok(());
+    }
     for (i, want) in want.iter().enumerate() {
         let option = |name, usual| section.map(|s| s.get(name).unwrap_or(usual));
         match want.param.name() {
@@ -43,7 +50,7 @@ fn fill(
 fn plan(
     sources: &mut Sources,
     ctx: &Ctx<'_>,
-    _: &Row<'_>,
+    row: &Row<'_>,
     change: &Change<'_>,
 ) -> Result<Plan, (usize, Failure)> {
     let Change::Set(sets) = change else {
@@ -72,7 +79,15 @@ fn plan(
                     plan.push(("system".into(), Edit::Unset { section: key(), option: "zonename".into() }));
                 }
             }
-            _ => {}
+            // In KiB. Logrotate's own rules are logrotate's.
+            _ if section.get("log_file") != Some(row.key()) => {
+                return Err((
+                    at,
+                    Failure::denied("read from logrotate's configuration, which has a form of its own"),
+                ));
+            }
+            _ if one.value == "0" => return Err(bad(at, "the log daemon knows no file without a bound")),
+            _ => plan.push(("system".into(), set("log_size", one.value))),
         }
     }
     Ok(plan)
