@@ -62,6 +62,7 @@ pub const NAMES: &[&str] = &[
     "interface_stack",
     "qos_queue",
     "qos_queue_stats",
+    "usb_interface",
     "firewall_interface",
     // OpenWrt's services.
     "access_schedule",
@@ -87,6 +88,17 @@ pub const NAMES: &[&str] = &[
     "host_joined",
     "ipsec",
     "ipsec_filter",
+    // The system of OpenWrt.
+    "ow_led",
+    "ow_modules",
+    "ow_radsec",
+    "ow_roles",
+    "ow_schedule",
+    "ow_ssh",
+    "ow_ssh_keys",
+    "ow_system",
+    "ow_time",
+    "ow_web",
     // The network of OpenWrt, in the order of `openwrt::network::SPECS`.
     "net_interface",
     "net_ipv4_address",

@@ -89,7 +89,7 @@ pub fn fill_interface(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut F
 }
 
 /// Whether the default route leaves by this device, or by one that stands on it alone.
-fn is_upstream(view: &View, device: &Device) -> bool {
+pub fn is_upstream(view: &View, device: &Device) -> bool {
     let mut found = false;
     let mut over = view.uplink();
     // A chain of VLANs is short; one in a circle is no chain.

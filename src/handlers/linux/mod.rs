@@ -38,6 +38,7 @@ pub mod system;
 pub mod time;
 pub mod unix_socket;
 pub mod usb;
+pub mod usb_link;
 pub mod user_interface;
 pub mod users;
 pub mod vendor_file;
@@ -121,6 +122,7 @@ pub static NETWORK: &[Spec] = specs! {
     "interface_stack" DEVICES, layers::list, layers::fill, &[], All;
     "qos_queue" QUEUES, queue::list, queue::fill, &[], All;
     "qos_queue_stats" QUEUES, queue::list, queue::fill_stats, &[], Counters(&["Queue", "Status", "Interface"]);
+    "usb_interface" DEVICES | ROUTES, usb_link::list, usb_link::fill, link::KNOBS, But(&["MaxBitRate", "Port"]);
     "firewall_interface" DEVICES, firewall::list, firewall::fill, &[], But(&["IPv4SpoofingProtection"]);
 };
 

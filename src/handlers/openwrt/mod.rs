@@ -12,6 +12,7 @@ pub mod provider;
 pub mod rows;
 pub mod services;
 pub mod sources;
+pub mod system;
 #[cfg(test)]
 mod tests;
 pub mod values;
@@ -37,10 +38,13 @@ const SPECS: &[&[Spec]] = &[
     services::pool::SPECS,
     services::requests::SPECS,
 ];
+const SPECS: &[&[Spec]] = &[system::SPECS];
 
 /// Every native provider of this platform by its name in `datamodel/*.toml`.
 pub fn providers(sources: &Shared) -> Vec<(&'static str, Box<dyn Handler>)> {
     let specs = SPECS.iter().flat_map(|specs| specs.iter());
     let provider = |spec| -> Box<dyn Handler> { Box::new(Provider { spec, sources: Rc::clone(sources) }) };
-    specs.map(|spec| (spec.name, provider(spec))).collect()
+    let mut all: Vec<_> = specs.map(|spec| (spec.name, provider(spec))).collect();
+    all.extend(system::providers(sources));
+    all
 }
