@@ -302,6 +302,7 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
         run_dir: old.run_dir.clone(),
         root: old.root.clone(),
         overlay_dir: old.overlay_dir.clone(),
+        ubus_socket: old.ubus_socket.clone(),
         transfer: Transfer {
             // Files lie there that transfers go on with.
             download_dir: old.transfer.download_dir.clone(),

@@ -27,7 +27,7 @@ pub fn all(_root: &Path, facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
     let by_kind: Vec<(SourceKind, Box<dyn Handler>)> = vec![
         (SourceKind::File, Box::new(file::FileValues)),
         (SourceKind::Exec, Box::new(exec::Exec::default())),
-        (SourceKind::Uci, Box::new(uci::Uci::default())),
+        (SourceKind::Expression, Box::new(uci::Uci::default())),
     ];
     Handlers { by_kind, natives: linux::providers(&facts) }
 }

@@ -16,6 +16,8 @@
 use super::fault::Code;
 use super::index::{MAX_INSTANCES, MAX_KEY};
 use super::schema::{Object, Param};
+use crate::sys::netlink::events::topic;
+use crate::sys::ubus;
 use std::path::Path;
 
 /// What a handler may know of the present call.
@@ -217,12 +219,26 @@ pub enum Bell {
     Kernel(u8),
     /// The file tells, or the folder with all names in it when the path ends with a slash.
     File(String),
+    /// Objects of ubus tell: bits of [`crate::sys::ubus::listener::topic`]. See [`Bell::of_ubus`].
+    Ubus(u8),
     /// Nobody tells: it is compared now and then.
     None,
     /// Nobody tells, and looking is dear: another process is asked, or there is hardly ever the same
     /// value twice, so that every look would make a session. Active notification of such a parameter is
     /// refused where the standard allows it (R-SPA-6).
     Dear,
+}
+
+impl Bell {
+    /// By which bell a change of what this object of ubus answers becomes known.
+    pub fn of_ubus(object: &str) -> Bell {
+        match ubus::listener::topic::of(object) {
+            // netifd waits for an answer from everybody who listens to its devices; the kernel does not.
+            0 if object == "network.device" => Bell::Kernel(topic::LINK | topic::ADDRESS),
+            0 => Bell::None,
+            topics => Bell::Ubus(topics),
+        }
+    }
 }
 
 /// A place where values live.

@@ -328,7 +328,10 @@ fn rows_become_tables() {
     assert_eq!(source("Device.IP.Interface.{i}.Alias", Platform::Linux), Some(SourceKind::Alias));
     assert_eq!(source("Device.IP.Interface.{i}.Name", Platform::OpenWrt), Some(SourceKind::Native));
     assert_eq!(source("Device.IP.Interface.{i}.X_CWMPD_Key", Platform::Linux), None);
-    assert_eq!(source("Device.IP.Interface.{i}.X_CWMPD_Key", Platform::OpenWrt), Some(SourceKind::Uci));
+    assert_eq!(
+        source("Device.IP.Interface.{i}.X_CWMPD_Key", Platform::OpenWrt),
+        Some(SourceKind::Expression)
+    );
 
     let enable = interface.param("Enable").unwrap();
     assert!(!enable.is_writable(Platform::Linux) && enable.is_writable(Platform::OpenWrt));

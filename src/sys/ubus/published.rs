@@ -1,0 +1,1 @@
+//! An object of our own.

@@ -1,0 +1,1 @@
+//! ubus from bytes that can be explained.
