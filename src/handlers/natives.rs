@@ -63,4 +63,15 @@ pub const NAMES: &[&str] = &[
     "qos_queue",
     "qos_queue_stats",
     "firewall_interface",
+    // What leads out and over the air, on OpenWrt: openwrt/access.
+    "openwrt_radio",
+    "radio_stats",
+    "openwrt_wifi_iface",
+    "openwrt_wifi_security",
+    "openwrt_station",
+    "openwrt_dsl",
+    "openwrt_cellular",
+    "sfp",
+    "openwrt_shaper",
+    "openwrt_classification",
 ];
