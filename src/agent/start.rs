@@ -72,7 +72,12 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         config_file: Some(config_path.to_owned()),
         ..AgentFacts::default()
     }));
-    let handlers = handlers::all(&config.root, facts.clone());
+    let around = handlers::Around {
+        platform: config.platform,
+        ubus: config.ubus(),
+        run_dir: Some(config.run_dir.clone()),
+    };
+    let handlers = handlers::all(around, facts.clone());
     let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
     for note in &said {
         log::warn!("{note}");

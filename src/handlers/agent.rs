@@ -35,6 +35,8 @@ pub struct AgentFacts {
     /// Status of the FirmwareImage that a transfer is filling, or failed to fill: one of the standard's
     /// words. It shows where there is a bank to spare.
     pub image_status: Option<&'static str>,
+    /// Sources of the platform that are not well, and why.
+    pub troubles: Vec<String>,
     /// `log_read` is configured: the system's log is a VendorLogFile.
     pub has_log: bool,
 }

@@ -285,6 +285,15 @@ pub trait Handler {
     /// It could not be made; the transaction is undone.
     fn commit(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<(), Failure>;
 
+    /// All changes of a transaction were given to `commit`: what was only gathered there is written.
+    ///
+    /// # Errors
+    /// It could not be written; the transaction is undone.
+    fn flush(&mut self, ctx: &Ctx<'_>) -> Result<(), Failure> {
+        let _ = ctx;
+        Ok(())
+    }
+
     /// Puts back what the change touched. Idempotent, and possible in a new process.
     ///
     /// # Errors
@@ -319,6 +328,19 @@ pub trait Handler {
     fn bells(&self, ctx: &Ctx<'_>, row: &Row<'_>, want: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
         let _ = (ctx, row, want);
         ring(Bell::None);
+    }
+
+    /// Which of the keys that a table has now goes on each of those that it had: for keys that say what is in
+    /// a row, and change with it. It is asked when the keys differ; the row keeps its number, and a key that
+    /// nothing goes on is forgotten. `None`: keys stay what they are.
+    fn align(&self, had: &[&str], now: &[&str]) -> Option<Vec<Option<usize>>> {
+        let _ = (had, now);
+        None
+    }
+
+    /// Whether something that was committed takes effect when the session has ended: the ACS is told so.
+    fn waits(&self) -> bool {
+        false
     }
 
     /// The session has ended: services that the committed changes need are reloaded now.

@@ -183,13 +183,22 @@ impl Tree {
         Ok(())
     }
 
-    /// Commits changes up to the first that fails: which one, and why.
+    /// Commits changes up to the first that fails: which one (the last when it was not one alone), and why.
     pub(super) fn commit_in_order(&mut self, list: &[Planned]) -> Result<(), (usize, String)> {
         for (at, planned) in list.iter().enumerate() {
             let done = self.with(planned, |h, ctx, row, change| h.commit(ctx, row, change));
             if let Some(Err(failure)) = done {
                 return Err((at, format!("{}: {}", self.place_of(planned), failure.text)));
             }
+        }
+        let ctx = Ctx { epoch: self.epoch, root: &self.root };
+        for (at, planned) in list.iter().enumerate() {
+            if list.iter().skip(at + 1).any(|later| later.handler == planned.handler) {
+                continue;
+            }
+            let Some(handler) = self.handlers.get_mut(planned.handler as usize) else { continue };
+            // What a part of it has written is taken back with the whole.
+            handler.flush(&ctx).map_err(|failure| (list.len() - 1, failure.text))?;
         }
         Ok(())
     }
@@ -247,10 +256,14 @@ impl Tree {
         if !now.is_empty() {
             batch.delete(INTENT);
         }
-        let status = if later.is_empty() { Status::Applied } else { Status::AtSessionEnd };
+        let waits = |p: &Planned| self.handlers.get(p.handler as usize).is_some_and(|h| h.waits());
+        let status = match later.is_empty() && !(self.session != 0 && now.iter().any(waits)) {
+            true => Status::Applied,
+            false => Status::AtSessionEnd,
+        };
         let promises = self.promised.len();
         let overlay = overlay(&later);
-        if status == Status::AtSessionEnd && !trial {
+        if !later.is_empty() && !trial {
             self.promised.push(later);
             batch.put(PROMISED, intent::encode_groups(&self.served, &self.promised));
         }
@@ -427,6 +440,8 @@ impl Tree {
             self.write(batch);
         }
         self.find_trial(notes);
+        // What the last process left for the end of its session, and what was put back just now.
+        self.reload_services();
         self.new_epoch();
     }
 }

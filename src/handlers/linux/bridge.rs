@@ -100,7 +100,7 @@ pub fn fill_port(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
             // The standard's default stands where no VLAN is the port's own.
             "PVID" => out.put(at, port.vlans.iter().find(|v| v.pvid).map_or(1, |v| v.id)),
             "TPID" => out.put(at, 0x8100),
-            name => common(view, Layer::Port, port, name, at, out),
+            name => common(view, (Layer::Port, row.key()), port, name, at, out),
         }
     }
 }

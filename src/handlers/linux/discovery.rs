@@ -53,7 +53,7 @@ pub fn fill_setting(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fie
         match w.param.name() {
             "Enable" => out.put(at, is_on),
             "Status" => out.put(at, if is_on && device.is_up() { "Enabled" } else { "Disabled" }),
-            "Interface" => out.refer(at, "Device.IP.Interface.{i}.", &[&device.name]),
+            "Interface" => view.refer_ip(out, at, device, true),
             "NUDEnable" => out.put(at, is_on),
             "RSEnable" => {
                 // 1 means: unless the machine forwards; 2 means: always.

@@ -24,7 +24,7 @@ pub fn fill(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "Status" => out.put(at, if device.is_up() { "Enabled" } else { "Disabled" }),
-            "Interface" => out.refer(at, "Device.IP.Interface.{i}.", &[&device.name]),
+            "Interface" => view.refer_ip(out, at, device, false),
             "IPv4SpoofingProtection" => {
                 // The stronger of the two holds.
                 let on = [&device.name, "all"].map(|n| reverse_path(view, n).unwrap_or(0));

@@ -6,7 +6,7 @@
 //! [`PRESENT_FOR`] counts as gone.
 
 use super::layers::{Layer, is, ports};
-use super::network::{Device, View};
+use super::network::View;
 use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::netlink::link::Mac;
 use crate::sys::netlink::route::{Neighbour, neighbour_state as state};
@@ -156,12 +156,17 @@ pub fn fill(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
                 (Some(port), Some(Layer::Ethernet)) => {
                     out.refer(at, "Device.Ethernet.Interface.{i}.", &[&port.name])
                 }
-                (Some(Device { phy, .. }), Some(_)) => out.refer(at, "Device.WiFi.Radio.{i}.", &[phy]),
+                (Some(port), Some(_)) => {
+                    if let Some(radio) = view.key(Layer::Radio, port) {
+                        out.refer(at, "Device.WiFi.Radio.{i}.", &[radio]);
+                    }
+                }
                 _ => {}
             },
             "Layer3Interface" => {
                 if let Some(device) = view.at(host.device) {
-                    out.refer(at, "Device.IP.Interface.{i}.", &[&device.name]);
+                    let six = host.addresses.first().is_some_and(IpAddr::is_ipv6);
+                    view.refer_ip(out, at, device, six);
                 }
             }
             "InterfaceType" => out.put(

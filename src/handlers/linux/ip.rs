@@ -66,27 +66,23 @@ pub fn fill_interface(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut F
                     _ => "Normal",
                 },
             ),
-            name => common(view, Layer::Ip, device, name, at, out),
+            name => common(view, (Layer::Ip, row.key()), device, name, at, out),
         }
     }
 }
 
-fn parent<'v>(view: &'v View, row: &Row<'_>) -> Option<&'v Device> {
-    view.device(row.keys.first()?)
-}
-
 fn address<'v>(view: &'v View, row: &Row<'_>) -> Option<(&'v Device, &'v OwnAddress)> {
-    let device = parent(view, row)?;
+    let (device, mut own) = view.addresses_at(row)?;
     let key = row.key();
-    Some((device, view.addresses_of(device).find(|a| a.key == key)?))
+    Some((device, own.find(|a| a.key == key)?))
 }
 
 /// The keys of `Device.IP.Interface.{i}.IPv4Address.{i}.`
 pub fn list_ipv4(view: &View, row: &Row<'_>, out: &mut Keys) {
-    let Some(device) = parent(view, row) else {
+    let Some((_, own)) = view.addresses_at(row) else {
         return;
     };
-    out.extend(view.addresses_of(device).filter(|a| a.local.is_ipv4()).map(|a| a.key.clone()));
+    out.extend(own.filter(|a| a.local.is_ipv4()).map(|a| a.key.as_str()));
 }
 
 /// `Device.IP.Interface.{i}.IPv4Address.{i}.`
@@ -128,10 +124,10 @@ fn address_status(device: &Device, own: &OwnAddress) -> &'static str {
 
 /// The keys of `Device.IP.Interface.{i}.IPv6Address.{i}.`
 pub fn list_ipv6(view: &View, row: &Row<'_>, out: &mut Keys) {
-    let Some(device) = parent(view, row) else {
+    let Some((_, own)) = view.addresses_at(row) else {
         return;
     };
-    out.extend(view.addresses_of(device).filter(|a| a.local.is_ipv6()).map(|a| a.key.clone()));
+    out.extend(own.filter(|a| a.local.is_ipv6()).map(|a| a.key.as_str()));
 }
 
 /// `Device.IP.Interface.{i}.IPv6Address.{i}.`
@@ -158,7 +154,8 @@ pub fn fill_ipv6(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
             "Origin" => out.put(at, origin(local, own)),
             "Prefix" => {
                 let prefix = prefix_text(own.local, own.prefix);
-                out.refer(at, "Device.IP.Interface.{i}.IPv6Prefix.{i}.", &[&device.name, &prefix]);
+                let interface = row.keys.first().copied().unwrap_or("");
+                out.refer(at, "Device.IP.Interface.{i}.IPv6Prefix.{i}.", &[interface, &prefix]);
             }
             "PreferredLifetime" => put_time(out, at, own.preferred),
             "ValidLifetime" => put_time(out, at, own.valid),
@@ -193,9 +190,9 @@ pub fn put_time(out: &mut Fields, at: usize, seconds: u32) {
 }
 
 /// The IPv6 networks of a device's addresses, each with the address that lives longest.
-fn prefixes<'v>(view: &'v View, device: &Device) -> Vec<(String, &'v OwnAddress)> {
+fn prefixes<'v>(own: impl Iterator<Item = &'v OwnAddress>) -> Vec<(String, &'v OwnAddress)> {
     let mut out: Vec<(String, &OwnAddress)> = Vec::new();
-    for own in view.addresses_of(device).filter(|a| a.local.is_ipv6() && a.prefix < 128) {
+    for own in own.filter(|a| a.local.is_ipv6() && a.prefix < 128) {
         let prefix = prefix_text(own.local, own.prefix);
         match out.iter_mut().find(|(p, _)| *p == prefix) {
             Some((_, longest)) if own.valid > longest.valid => *longest = own,
@@ -208,18 +205,18 @@ fn prefixes<'v>(view: &'v View, device: &Device) -> Vec<(String, &'v OwnAddress)
 
 /// The keys of `Device.IP.Interface.{i}.IPv6Prefix.{i}.`
 pub fn list_prefixes(view: &View, row: &Row<'_>, out: &mut Keys) {
-    let Some(device) = parent(view, row) else {
+    let Some((_, own)) = view.addresses_at(row) else {
         return;
     };
-    out.extend(prefixes(view, device).into_iter().map(|(prefix, _)| prefix));
+    out.extend(prefixes(own).into_iter().map(|(prefix, _)| prefix));
 }
 
 /// `Device.IP.Interface.{i}.IPv6Prefix.{i}.`
 pub fn fill_prefix(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(device) = parent(view, row) else {
+    let Some((device, own)) = view.addresses_at(row) else {
         return;
     };
-    let Some((prefix, own)) = prefixes(view, device).into_iter().find(|(p, _)| p == row.key()) else {
+    let Some((prefix, own)) = prefixes(own).into_iter().find(|(p, _)| p == row.key()) else {
         return;
     };
     let IpAddr::V6(local) = own.local else { return };
@@ -288,7 +285,7 @@ pub fn fill_ppp(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields)
             "LocalInterfaceIdentifier" => own(v6),
             "RemoteInterfaceIdentifier" => peer(v6),
             name => {
-                common(view, Layer::Ppp, device, name, at, out);
+                common(view, (Layer::Ppp, row.key()), device, name, at, out);
                 continue;
             }
         };

@@ -4,6 +4,7 @@
 //! on it and the `IP.Interface` on that; a bridge is a `Bridge` with its management port, and a link
 //! and an IP interface above it.
 
+use super::naming;
 use super::network::{Device, View, is_port};
 use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::kernel_file;
@@ -30,6 +31,10 @@ pub enum Layer {
     Ssid,
     /// `Device.WiFi.Radio.{i}.`
     Radio,
+    /// `Device.GRE.Tunnel.{i}.Interface.{i}.`, only where the platform names it.
+    Gre,
+    /// `Device.VXLAN.Tunnel.{i}.Interface.{i}.`, only where the platform names it.
+    Vxlan,
 }
 
 /// Every layer with its table and the word it has in a key, from the top down.
@@ -43,6 +48,8 @@ const LAYERS: &[(Layer, &str, &str)] = &[
     (Layer::Ethernet, "Device.Ethernet.Interface.{i}.", "ethernet"),
     (Layer::Ssid, "Device.WiFi.SSID.{i}.", "ssid"),
     (Layer::Radio, "Device.WiFi.Radio.{i}.", "radio"),
+    (Layer::Gre, "Device.GRE.Tunnel.{i}.Interface.{i}.", "gre"),
+    (Layer::Vxlan, "Device.VXLAN.Tunnel.{i}.Interface.{i}.", "vxlan"),
 ];
 
 /// A row of a layer.
@@ -61,6 +68,11 @@ impl<'a> Place<'a> {
         Place { layer, bridge: "", name }
     }
 
+    /// The row that a device is in a layer.
+    pub fn of(view: &'a View, layer: Layer, device: &'a Device) -> Option<Place<'a>> {
+        Some(Place::new(layer, view.key(layer, device)?))
+    }
+
     /// The port of a bridge; the bridge's own name is its management port.
     pub fn port(bridge: &'a str, name: &'a str) -> Place<'a> {
         Place { layer: Layer::Port, bridge, name }
@@ -73,6 +85,8 @@ impl<'a> Place<'a> {
         };
         match self.layer {
             Layer::Port => out.refer(at, object, &[self.bridge, self.name]),
+            // The one interface of a tunnel has the tunnel's key.
+            Layer::Gre | Layer::Vxlan => out.refer(at, object, &[self.name, self.name]),
             _ => out.refer(at, object, &[self.name]),
         }
     }
@@ -127,40 +141,53 @@ pub fn is(view: &View, device: &Device, layer: Layer) -> bool {
         Layer::Ethernet => ether && device.phy.is_empty() && matches!(kind, "" | "dsa" | "veth"),
         Layer::Ssid => ether && !device.phy.is_empty(),
         Layer::Radio => false,
+        Layer::Gre | Layer::Vxlan => view.names.as_ref().is_some_and(|n| n.on(layer, &device.name).is_some()),
     }
 }
 
 /// The highest row below IP that a device is.
-pub fn top<'a>(view: &View, device: &'a Device) -> Option<Place<'a>> {
+pub fn top<'a>(view: &'a View, device: &'a Device) -> Option<Place<'a>> {
     [Layer::Ppp, Layer::Vlan, Layer::Link]
         .into_iter()
         .find(|layer| is(view, device, *layer))
-        .map(|layer| Place::new(layer, &device.name))
+        .and_then(|layer| Place::of(view, layer, device))
         .or_else(|| base(view, device))
 }
 
 /// The row of a device below its link.
-pub fn base<'a>(view: &View, device: &'a Device) -> Option<Place<'a>> {
+pub fn base<'a>(view: &'a View, device: &'a Device) -> Option<Place<'a>> {
     if device.kind == "bridge" {
         return Some(Place::port(&device.name, &device.name));
     }
-    [Layer::Vlan, Layer::Lag, Layer::Ssid, Layer::Ethernet]
+    [Layer::Vlan, Layer::Lag, Layer::Ssid, Layer::Ethernet, Layer::Gre, Layer::Vxlan]
         .into_iter()
         .find(|layer| is(view, device, *layer))
-        .map(|layer| Place::new(layer, &device.name))
+        .and_then(|layer| Place::of(view, layer, device))
 }
 
 /// The lowest row of a device: what its packets leave by.
-pub fn lowest<'a>(view: &View, device: &'a Device) -> Option<Place<'a>> {
+pub fn lowest<'a>(view: &'a View, device: &'a Device) -> Option<Place<'a>> {
     base(view, device)
         .or_else(|| top(view, device))
-        .or_else(|| is(view, device, Layer::Ip).then(|| Place::new(Layer::Ip, &device.name)))
+        .or_else(|| is(view, device, Layer::Ip).then(|| Place::of(view, Layer::Ip, device))?)
 }
 
 /// Calls `each` for every row that the row of this device in this layer stands on.
-pub fn below<'v>(view: &'v View, layer: Layer, device: &'v Device, each: &mut dyn FnMut(Place<'v>)) {
+/// `key` is that of the row.
+pub fn below<'v>(
+    view: &'v View,
+    layer: Layer,
+    key: &str,
+    device: &'v Device,
+    each: &mut dyn FnMut(Place<'v>),
+) {
+    let named = view.names.as_ref().and_then(|n| n.find(layer, key));
     match layer {
         Layer::Ip => top(view, device).into_iter().for_each(each),
+        Layer::Ppp | Layer::Gre | Layer::Vxlan if named.is_some() => {
+            let lower = named.and_then(|n| view.device(&n.lower));
+            lower.and_then(|d| top(view, d)).into_iter().for_each(each);
+        }
         Layer::Ppp => pppoe(view).and_then(|d| top(view, d)).into_iter().for_each(each),
         Layer::Vlan => view.at(device.lower).and_then(|d| top(view, d)).into_iter().for_each(each),
         Layer::Link => base(view, device).into_iter().for_each(each),
@@ -169,8 +196,8 @@ pub fn below<'v>(view: &'v View, layer: Layer, device: &'v Device, each: &mut dy
             ports(view, device).for_each(|d| each(Place::port(&device.name, &d.name)));
         }
         Layer::Port => base(view, device).into_iter().for_each(each),
-        Layer::Ssid => each(Place::new(Layer::Radio, &device.phy)),
-        Layer::Ethernet | Layer::Radio => {}
+        Layer::Ssid => Place::of(view, Layer::Radio, device).into_iter().for_each(each),
+        Layer::Ethernet | Layer::Radio | Layer::Gre | Layer::Vxlan => {}
     }
 }
 
@@ -195,6 +222,16 @@ pub fn pppoe(view: &View) -> Option<&Device> {
 /// The keys of `Device.InterfaceStack.{i}.`: `ip/eth0 link/eth0`.
 pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
     for (layer, ..) in LAYERS {
+        if let Some(names) = view.names.as_ref().filter(|_| naming::is_named(*layer)) {
+            for named in names.of(*layer) {
+                let Some(device) = view.device(&named.device) else { continue };
+                let higher = Place::new(*layer, &named.key);
+                below(view, *layer, &named.key, device, &mut |lower| {
+                    out.push(format!("{} {}", higher.key(), lower.key()));
+                });
+            }
+            continue;
+        }
         for device in view.devices.iter().filter(|d| is(view, d, *layer)) {
             let master = view.at(device.master).map_or(device.name.as_str(), |m| &m.name);
             let higher = match layer {
@@ -202,7 +239,9 @@ pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
                 Layer::Port => Place::port(master, &device.name),
                 _ => Place::new(*layer, &device.name),
             };
-            below(view, *layer, device, &mut |lower| out.push(format!("{} {}", higher.key(), lower.key())));
+            below(view, *layer, &device.name, device, &mut |lower| {
+                out.push(format!("{} {}", higher.key(), lower.key()))
+            });
         }
     }
 }

@@ -33,16 +33,23 @@ fn names(view: &View, layer: Layer, out: &mut Keys) {
 
 /// The device of a row, if it still is one of the layer.
 pub fn device<'v>(view: &'v View, row: &Row<'_>, layer: Layer) -> Option<&'v Device> {
-    view.device(row.key()).filter(|d| is(view, d, layer))
+    view.device_of(row).filter(|d| is(view, d, layer))
 }
 
 /// What every interface object of the standard has.
-pub fn common(view: &View, layer: Layer, device: &Device, name: &str, at: usize, out: &mut Fields) {
+pub fn common(
+    view: &View,
+    (layer, key): (Layer, &str),
+    device: &Device,
+    name: &str,
+    at: usize,
+    out: &mut Fields,
+) {
     match name {
         "Enable" => out.put(at, device.is_up()),
         "Status" => out.put(at, status(device)),
         "Name" => out.put(at, &device.name),
-        "LowerLayers" => below(view, layer, device, &mut |place| place.refer(out, at)),
+        "LowerLayers" => below(view, layer, key, device, &mut |place| place.refer(out, at)),
         "MACAddress" => {
             if let Some(mac) = device.mac {
                 out.put(at, mac);
@@ -76,7 +83,7 @@ pub fn fill_interface(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut F
                     _ => "Unknown",
                 },
             ),
-            name => common(view, Layer::Ethernet, device, name, at, out),
+            name => common(view, (Layer::Ethernet, row.key()), device, name, at, out),
         }
     }
 }
@@ -116,7 +123,7 @@ pub fn fill_link(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
         match w.param.name() {
             "MTU" => out.put(at, device.mtu),
             "NoARP" => out.put(at, device.flags & link_flag::NO_ARP != 0),
-            name => common(view, Layer::Link, device, name, at, out),
+            name => common(view, (Layer::Link, row.key()), device, name, at, out),
         }
     }
 }
@@ -135,7 +142,7 @@ pub fn fill_vlan(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
         match w.param.name() {
             "VLANID" => out.put(at, device.vlan),
             "TPID" => out.put(at, if device.protocol == 0 { 0x8100 } else { device.protocol }),
-            name => common(view, Layer::Vlan, device, name, at, out),
+            name => common(view, (Layer::Vlan, row.key()), device, name, at, out),
         }
     }
 }
@@ -151,7 +158,7 @@ pub fn fill_lag(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields)
         return;
     };
     for (at, w) in want.iter().enumerate() {
-        common(view, Layer::Lag, device, w.param.name(), at, out);
+        common(view, (Layer::Lag, row.key()), device, w.param.name(), at, out);
     }
 }
 
@@ -168,7 +175,7 @@ pub fn fill_ssid(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "Upstream" => out.put(at, is_upstream(view, device)),
-            name => common(view, Layer::Ssid, device, name, at, out),
+            name => common(view, (Layer::Ssid, row.key()), device, name, at, out),
         }
     }
 }
@@ -202,7 +209,7 @@ pub fn fill_radio(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Field
 
 /// The counters of the device that the row's last key names: every `Stats.` object.
 pub fn fill_stats(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some(device) = view.device(row.key()) else {
+    let Some(device) = view.device_of(row) else {
         return;
     };
     let s = &device.stats;

@@ -22,6 +22,7 @@ pub mod link;
 pub mod logrotate;
 pub mod machine;
 pub mod memory;
+pub mod naming;
 pub mod network;
 pub mod process;
 pub mod provider;
@@ -53,19 +54,23 @@ use std::rc::Rc;
 /// [`crate::handlers::natives::NAMES`]. What the agent knows of itself comes in `facts`, which the
 /// engine keeps up to date.
 pub fn providers(facts: &Rc<RefCell<AgentFacts>>) -> Vec<(&'static str, Box<dyn Handler>)> {
-    let mut all = Vec::new();
-    let network = network_providers(&mut all);
-    all.extend(machine::providers(facts, &network));
+    named_providers(facts, &Rc::default())
+}
+
+/// The same over a network that is given: one whose rows have names of their own ([`naming`]).
+pub fn named_providers(
+    facts: &Rc<RefCell<AgentFacts>>,
+    network: &Rc<RefCell<network::Network>>,
+) -> Vec<(&'static str, Box<dyn Handler>)> {
+    let mut all = network_providers(network);
+    all.extend(machine::providers(facts, network));
     all
 }
 
 /// Links, addresses, routes, neighbours and sockets; and what they share.
-fn network_providers(all: &mut Vec<(&'static str, Box<dyn Handler>)>) -> Rc<RefCell<network::Network>> {
-    let shared = Rc::new(RefCell::new(network::Network::default()));
-    for spec in NETWORK {
-        all.push((spec.name, Box::new(Provider { spec, network: Rc::clone(&shared) })));
-    }
-    shared
+fn network_providers(network: &Rc<RefCell<network::Network>>) -> Vec<(&'static str, Box<dyn Handler>)> {
+    let one = |spec| Box::new(Provider { spec, network: Rc::clone(network) });
+    NETWORK.iter().map(|spec| (spec.name, one(spec) as Box<dyn Handler>)).collect()
 }
 
 macro_rules! specs {

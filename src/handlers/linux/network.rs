@@ -5,10 +5,12 @@
 //! asked over netlink, elsewhere [`super::recorded`] files stand for it.
 
 use super::hosts::{self, Host};
+use super::layers::Layer;
+use super::naming::{self, Named, Namer, Names};
 use super::queue::{self, Held};
 use super::recorded;
 use super::sockets;
-use crate::model::handler::{Ctx, Failure};
+use crate::model::handler::{Ctx, Failure, Fields, Row};
 use crate::sys::netlink::link::{Link, hardware, link_flag};
 use crate::sys::netlink::route::{Address, Neighbour, Route, Socket, TABLE_MAIN};
 use crate::sys::netlink::{Dump, Error, collect};
@@ -98,6 +100,8 @@ pub struct View {
     pub sockets: Vec<Socket>,
     /// Queue disciplines that hold packets on their way out.
     pub queues: Vec<Held>,
+    /// What the platform calls rows; none where devices' names are the keys.
+    pub names: Option<Names>,
     last: Cell<usize>,
 }
 
@@ -108,18 +112,39 @@ pub struct Network {
     loaded: u8,
     failed: [Option<String>; part::COUNT],
     view: View,
+    namer: Option<Box<dyn Namer>>,
 }
 
 impl Network {
+    /// A network whose rows have names of the platform's.
+    pub fn named(namer: Box<dyn Namer>) -> Network {
+        Network { namer: Some(namer), ..Network::default() }
+    }
+
+    /// Takes the names from somebody who has them at hand, and stands where the namer cannot be asked.
+    pub fn name(&mut self, ctx: &Ctx<'_>, names: impl FnOnce() -> Names) {
+        self.begin(ctx);
+        if self.view.names.is_none() {
+            self.view.names = Some(names());
+        }
+    }
+
+    fn begin(&mut self, ctx: &Ctx<'_>) {
+        if self.epoch != Some(ctx.epoch) {
+            self.forget();
+            self.epoch = Some(ctx.epoch);
+        }
+    }
+
     /// The network with at least these parts of it. Routes that cannot be read are none: most who ask
     /// for them want to know of the uplink too, and have more to tell.
     ///
     /// # Errors
     /// Another part cannot be read, or routes when it is about hosts.
     pub fn view(&mut self, ctx: &Ctx<'_>, parts: u8) -> Result<&View, Failure> {
-        if self.epoch != Some(ctx.epoch) {
-            self.forget();
-            self.epoch = Some(ctx.epoch);
+        self.begin(ctx);
+        if let (None, Some(namer)) = (&self.view.names, &mut self.namer) {
+            self.view.names = Some(namer.names(ctx));
         }
         if self.view.root != ctx.root {
             self.view.root = ctx.root.to_path_buf();
@@ -155,12 +180,13 @@ impl Network {
 
     /// Gives its memory back: nobody reads for a while.
     pub fn release(&mut self) {
-        *self = Network::default();
+        *self = Network { namer: self.namer.take(), ..Network::default() };
     }
 
     /// What was read is stale: something was changed.
     pub fn forget(&mut self) {
         self.loaded = 0;
+        self.view.names = None;
         self.failed = Default::default();
     }
 }
@@ -188,6 +214,41 @@ impl View {
         self.seek(&self.devices, |d| d.name == name)
     }
 
+    /// The device of a row, whose key is a device's name or one of the platform's.
+    pub fn device_of(&self, row: &Row<'_>) -> Option<&Device> {
+        match (self.named(row), &self.names, naming::layer_of(row)) {
+            (Some(named), ..) => self.device(&named.device),
+            // Named by the platform, and gone.
+            (None, Some(_), Some(_)) => None,
+            _ => self.device(row.key()),
+        }
+    }
+
+    /// What the platform says of a row; nothing where devices' names are the keys.
+    pub fn named(&self, row: &Row<'_>) -> Option<&Named> {
+        self.names.as_ref()?.find(naming::layer_of(row)?, row.keys.first()?)
+    }
+
+    /// The key of the row that a device is in a layer.
+    pub fn key<'v>(&'v self, layer: Layer, device: &'v Device) -> Option<&'v str> {
+        match &self.names {
+            Some(names) if naming::is_named(layer) => Some(&names.on(layer, &device.name)?.key),
+            _ if layer == Layer::Radio => Some(&device.phy),
+            _ => Some(&device.name),
+        }
+    }
+
+    /// Puts a reference to the IP interface on a device, the one for IPv6 where there are two.
+    pub fn refer_ip(&self, out: &mut Fields, at: usize, device: &Device, six: bool) {
+        let key = match &self.names {
+            Some(names) => names.ip(&device.name, six).map(|n| n.key.as_str()),
+            None => Some(device.name.as_str()),
+        };
+        if let Some(key) = key {
+            out.refer(at, "Device.IP.Interface.{i}.", &[key]);
+        }
+    }
+
     /// The device of this index.
     pub fn at(&self, index: u32) -> Option<&Device> {
         (index != 0).then(|| self.devices.iter().find(|d| d.index == index))?
@@ -197,6 +258,23 @@ impl View {
     pub fn addresses_of(&self, device: &Device) -> impl Iterator<Item = &OwnAddress> {
         let index = device.index;
         self.addresses.iter().filter(move |a| a.link == index)
+    }
+
+    /// The addresses of the IP interface with this key, and its device.
+    pub fn addresses_at<'v>(
+        &'v self,
+        row: &Row<'_>,
+    ) -> Option<(&'v Device, impl Iterator<Item = &'v OwnAddress>)> {
+        let key = (*row.keys.first()?).to_string();
+        let (device, names) = match (&self.names, self.named(row)) {
+            (Some(names), Some(named)) => (self.device(&named.device)?, Some(names)),
+            (Some(_), None) => return None,
+            (None, _) => (self.device(&key)?, None),
+        };
+        let is_own = move |a: &&OwnAddress| {
+            names.is_none_or(|n| n.owner(&device.name, a.local).is_some_and(|n| n.key == key))
+        };
+        Some((device, self.addresses_of(device).filter(is_own)))
     }
 
     /// The first that `is` it, looked for from where the last search ended: a walk over a table asks

@@ -57,6 +57,11 @@ fn topics(parts: u8) -> u8 {
     .fold(0, |all, (_, topics)| all | topics)
 }
 
+/// The name in the files of the kernel: that of the row's device, wherever it has one.
+fn key<'v>(view: &'v View, row: &Row<'v>) -> &'v str {
+    view.named(row).map_or(row.key(), |n| &n.device)
+}
+
 /// A provider at work.
 pub struct Provider {
     /// What it does.
@@ -80,10 +85,12 @@ impl Handler for Provider {
         out: &mut Fields,
     ) -> Result<(), Failure> {
         let mut network = self.network.borrow_mut();
-        (self.spec.fill)(network.view(ctx, self.spec.parts)?, row, want, out);
+        let view = network.view(ctx, self.spec.parts)?;
+        (self.spec.fill)(view, row, want, out);
+        let key = key(view, row);
         for (at, w) in want.iter().enumerate() {
             if let Some(value) =
-                knobs::find(self.spec.knobs, w.param.name()).and_then(|k| k.show(ctx.root, row.key()))
+                knobs::find(self.spec.knobs, w.param.name()).and_then(|k| k.show(ctx.root, key))
             {
                 out.put(at, value);
             }
@@ -94,9 +101,11 @@ impl Handler for Provider {
     fn check(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
         let Change::Set(sets) = change else { return };
         let mut network = self.network.borrow_mut();
-        let device = network.view(ctx, part::DEVICES).ok().and_then(|v| v.device(row.key()));
+        let view = network.view(ctx, part::DEVICES).ok();
+        let key = view.map_or(row.key(), |v| key(v, row));
+        let device = view.and_then(|v| v.device(key));
         for (at, set) in sets.iter().enumerate() {
-            if let Err(failure) = knobs::check(self.spec.knobs, ctx.root, row.key(), device, set) {
+            if let Err(failure) = knobs::check(self.spec.knobs, ctx.root, key, device, set) {
                 bad.push((at, failure));
             }
         }
@@ -104,7 +113,11 @@ impl Handler for Provider {
 
     fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
         match change {
-            Change::Set(sets) => knobs::stage(self.spec.knobs, ctx.root, row.key(), sets),
+            Change::Set(sets) => {
+                let mut network = self.network.borrow_mut();
+                let key = key(network.view(ctx, part::DEVICES)?, row);
+                knobs::stage(self.spec.knobs, ctx.root, key, sets)
+            }
             _ => Err(Failure::denied("rows of this table come and go with the kernel's devices")),
         }
     }
@@ -113,8 +126,12 @@ impl Handler for Provider {
         let Change::Set(sets) = change else {
             return Ok(());
         };
-        self.network.borrow_mut().forget();
-        knobs::commit(self.spec.knobs, ctx.root, row.key(), sets)
+        let mut network = self.network.borrow_mut();
+        network.forget();
+        let made =
+            knobs::commit(self.spec.knobs, ctx.root, key(network.view(ctx, part::DEVICES)?, row), sets);
+        network.forget();
+        made
     }
 
     fn undo(

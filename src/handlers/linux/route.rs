@@ -59,7 +59,7 @@ fn common(view: &View, way: &Way, name: &str, at: usize, out: &mut Fields) {
         "ForwardingMetric" => out.put(at, way.metric.min(i32::MAX as u32)),
         "Interface" => {
             if let Some(device) = view.at(way.link).filter(|d| is(view, d, Layer::Ip)) {
-                out.refer(at, "Device.IP.Interface.{i}.", &[&device.name]);
+                view.refer_ip(out, at, device, way.destination.is_ipv6());
             }
         }
         "Origin" => out.put(at, origin(way)),
@@ -158,7 +158,11 @@ pub fn fill_advertised(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut 
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "Status" => out.put(at, "ForwardingEntryCreated"),
-            "Interface" => out.refer(at, "Device.IP.Interface.{i}.", &[row.key()]),
+            "Interface" => {
+                if let Some(device) = view.at(way.link) {
+                    view.refer_ip(out, at, device, true);
+                }
+            }
             "SourceRouter" => {
                 if let Some(gateway) = way.gateway {
                     out.put(at, gateway);

@@ -12,6 +12,7 @@ use crate::model::schema::{Object, Platform, Schema, SourceKind};
 use router::{GOLDEN, router};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A change: object, keys, values, and the files it must lead to.
@@ -53,8 +54,7 @@ struct Agent {
 
 impl Agent {
     fn new() -> Agent {
-        let mut all = Vec::new();
-        network_providers(&mut all);
+        let all = network_providers(&Rc::default());
         Agent { schema: builtin(), handlers: all.into_iter().collect(), epoch: 0 }
     }
 
@@ -375,8 +375,7 @@ fn this_machine_has_a_loopback() {
 
 #[test]
 fn every_provider_has_its_name() {
-    let mut all = Vec::new();
-    network_providers(&mut all);
+    let all = network_providers(&Rc::default());
     for (name, _) in &all {
         assert!(crate::handlers::natives::NAMES.contains(name), "{name}");
     }

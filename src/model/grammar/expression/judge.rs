@@ -129,7 +129,7 @@ impl Judge {
 
     fn section(self, section: Section<'_>) -> Result<(), String> {
         match section {
-            Section::Key(text) => self.text(text),
+            Section::Key(text, _) => self.text(text),
             Section::Nth(..) => Ok(()),
             Section::First(_, text) | Section::All(_, text) => self.conditions(text),
         }
@@ -142,7 +142,8 @@ impl Judge {
         }
         for (name, value) in call.arguments() {
             if !is_name(name) {
-                return Err(format!("`{name}` is no name of an argument: NAME=VALUE"));
+                let said = if name.is_empty() { value } else { name };
+                return Err(format!("`{said}` is no argument: NAME=VALUE"));
             }
             self.text(value)?;
         }

@@ -60,8 +60,8 @@ pub struct Uci<'a> {
 /// Which section of a package.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Section<'a> {
-    /// Its key; a text with places for keys.
-    Key(&'a str),
+    /// Its key, a text with places for keys; and its type, when it may be made.
+    Key(&'a str, &'a str),
     /// The nth of its type, from the end when negative.
     Nth(&'a str, i32),
     /// The first of its type that fits, see [`conditions`].
@@ -180,6 +180,50 @@ pub fn alternatives(text: &str) -> impl Iterator<Item = Result<Alternative<'_>, 
     split(text, " || ").map(alternative)
 }
 
+/// Gives every place that an expression speaks of, those in parentheses too.
+pub fn each_place<'a>(text: &'a str, give: &mut dyn FnMut(&Place<'a>)) {
+    alternatives(text).flatten().for_each(|one| places_of(&one, give));
+}
+
+/// As [`each_place`], of the source of a table.
+pub fn each_place_of_table<'a>(text: &'a str, give: &mut dyn FnMut(&Place<'a>)) {
+    match table(text) {
+        Ok(Table::Values(one)) => places_of(&one, give),
+        Ok(Table::Sections(s)) => {
+            let section = Section::All(s.kind, s.conditions);
+            give(&Place::Uci(Uci { package: s.package, section, option: "" }));
+            inner_places(s.conditions, give);
+        }
+        Err(_) => {}
+    }
+}
+
+fn places_of<'a>(one: &Alternative<'a>, give: &mut dyn FnMut(&Place<'a>)) {
+    give(&one.place);
+    match one.place {
+        Place::Uci(Uci { section: Section::Key(text, _), .. }) | Place::File(text) => {
+            inner_places(text, give)
+        }
+        Place::Uci(Uci { section: Section::First(_, text) | Section::All(_, text), .. }) => {
+            inner_places(text, give);
+        }
+        Place::Ubus(call) => {
+            [call.object, call.arguments, call.path].into_iter().for_each(|text| inner_places(text, give));
+        }
+        Place::Uci(_) | Place::Const(_) => {}
+    }
+}
+
+fn inner_places<'a>(text: &'a str, give: &mut dyn FnMut(&Place<'a>)) {
+    for piece in pieces(text) {
+        if let Piece::Value(inner) = piece
+            && let Ok(one) = alternative(inner)
+        {
+            places_of(&one, give);
+        }
+    }
+}
+
 /// Whether a text is an expression and no more than the argument of one plain source.
 pub fn is_expression(text: &str) -> bool {
     split(text, " || ").nth(1).is_some() || split(text, " | ").nth(1).is_some()
@@ -225,7 +269,11 @@ fn uci(text: &str) -> Result<Uci<'_>, Wrong<'_>> {
 
 fn section(text: &str) -> Result<Section<'_>, Wrong<'_>> {
     let Some(inner) = text.strip_prefix('@') else {
-        return Ok(Section::Key(text));
+        // A name has no colon, and neither has the key of an anonymous section behind its type.
+        return match text.rsplit_once(':') {
+            Some((key, kind)) if is_name(kind) => Ok(Section::Key(key, kind)),
+            _ => Ok(Section::Key(text, "")),
+        };
     };
     let (kind, inside) = kind(inner).ok_or(Wrong("is not of the form @type[…]", text))?;
     let inside = inside.ok_or(Wrong("says nothing in [ ] of which section", text))?;
@@ -276,7 +324,7 @@ impl<'a> Call<'a> {
     /// sent as the method's own types.
     pub fn arguments(&self) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
         let words = split(self.arguments, " ").filter(|w| !w.is_empty());
-        words.map(|word| word.split_once('=').unwrap_or((word, "")))
+        words.map(|word| word.split_once('=').unwrap_or(("", word)))
     }
 }
 
@@ -371,7 +419,7 @@ fn from(text: &str) -> Result<Uci<'_>, Wrong<'_>> {
         return Err(Wrong("is not of the form package.@type.option", text));
     }
     let section = match kind {
-        ("", _) => Section::Key(section),
+        ("", _) => Section::Key(section, ""),
         (kind, conditions) => Section::All(kind, conditions.unwrap_or("")),
     };
     Ok(Uci { package, section, option })

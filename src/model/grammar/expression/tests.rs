@@ -9,11 +9,11 @@ fn places() {
     for (text, place) in [
         (
             "uci network.lan.proto",
-            Place::Uci(Uci { package: "network", section: Section::Key("lan"), option: "proto" }),
+            Place::Uci(Uci { package: "network", section: Section::Key("lan", ""), option: "proto" }),
         ),
         (
             "uci network.{1}..type | upper",
-            Place::Uci(Uci { package: "network", section: Section::Key("{1}"), option: ".type" }),
+            Place::Uci(Uci { package: "network", section: Section::Key("{1}", ""), option: ".type" }),
         ),
         (
             "uci system.@system[-1].hostname",
@@ -35,8 +35,16 @@ fn places() {
             "uci wireless.(uci wireless.{1}.device | word 0).channel",
             Place::Uci(Uci {
                 package: "wireless",
-                section: Section::Key("(uci wireless.{1}.device | word 0)"),
+                section: Section::Key("(uci wireless.{1}.device | word 0)", ""),
                 option: "channel",
+            }),
+        ),
+        (
+            "uci network.globals:globals.ula_prefix",
+            Place::Uci(Uci {
+                package: "network",
+                section: Section::Key("globals", "globals"),
+                option: "ula_prefix",
             }),
         ),
         ("file /proc/uptime | word 0", Place::File("/proc/uptime")),
@@ -70,6 +78,21 @@ fn several_places() {
     assert_eq!(all, ["ubus a b c | is x", "uci p.(uci q.r.s || const z).o | not", "const V"]);
     assert_eq!(alternatives(text).filter(Result::is_ok).count(), 3);
     assert!(is_expression(text) && is_expression("/a | upper") && !is_expression("/a|b"));
+}
+
+#[test]
+fn places_in_places() {
+    let text = "ubus a b x=(uci c.(file /d).e) f[g=(uci h.i.j)] || uci k.@l[m=(const n)].o";
+    let mut said = Vec::new();
+    each_place(text, &mut |place| {
+        said.push(match place {
+            Place::Uci(uci) => uci.package.to_owned(),
+            Place::Ubus(call) => call.object.to_owned(),
+            Place::File(path) => (*path).to_owned(),
+            Place::Const(value) => (*value).to_owned(),
+        });
+    });
+    assert_eq!(said, ["a", "c", "/d", "h", "k", "n"]);
 }
 
 #[test]
@@ -127,7 +150,7 @@ fn tables() {
         [
             Extra::With("p", "t", "o=$"),
             from(Section::All("zone", ""), "network"),
-            from(Section::Key("s"), "o"),
+            from(Section::Key("s", ""), "o"),
             Extra::New("a=1 b=2"),
             Extra::Name("x"),
         ]
@@ -149,7 +172,7 @@ fn what_is_wrong_is_said() {
         ("uci a.@b[c d=e].c", "`c d` is no name in a condition"),
         ("ubus a b", "`a b` has no path behind object and method"),
         ("ubus a", "`a` is not of the form OBJECT METHOD [NAME=VALUE …] PATH"),
-        ("ubus a b c d", "`c` is no name of an argument: NAME=VALUE"),
+        ("ubus a b c d", "`c` is no argument: NAME=VALUE"),
         ("ubus a b x={1} @key.y", "nothing is below `@key`"),
         ("ubus a b x[y", "`x[y` is no path"),
         ("ubus a b $", "`$` is the key of a row that is deleted"),
