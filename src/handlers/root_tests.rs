@@ -330,12 +330,12 @@ Proto = { type = "string", uci = "network.{1}.proto" }
         // A link into procfs tells no more than what it leads to.
         ("Device.Knob", "sweep"),
         ("Device.Proc", "sweep"),
-        ("Device.Uci", "/etc/config/system"),
+        ("Device.Uci", "/etc/config/system /tmp/.uci/system"),
         ("Device.PartNumberOfEntries", "/etc/parts/"),
         ("Device.DeepNumberOfEntries", "/etc/parts/ sweep"),
-        ("Device.LanNumberOfEntries", "/etc/config/network"),
+        ("Device.LanNumberOfEntries", "/etc/config/network /tmp/.uci/network"),
         ("Device.Part.1.Text", "/etc/parts/ /etc/parts/a/x"),
-        ("Device.Lan.1.Proto", "/etc/config/network"),
+        ("Device.Lan.1.Proto", "/etc/config/network /tmp/.uci/network"),
     ] {
         assert_eq!(watch(name), want, "{name}");
     }

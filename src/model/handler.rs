@@ -67,7 +67,8 @@ pub struct Set<'a> {
     pub arg: &'a str,
     /// The new value.
     pub value: &'a str,
-    /// For a path reference that is not empty, the key of each `{i}` of the row pointed at.
+    /// For a path reference that is not empty, the key of each `{i}` of the row pointed at; for a list of
+    /// them those of each row, one row's behind the other's.
     pub refers: Option<&'a [String]>,
 }
 

@@ -283,6 +283,7 @@ impl Index {
     }
 }
 
+mod aligning;
 pub mod record;
 
 /// The record of a list that is not in the journal.
@@ -518,7 +519,9 @@ impl Tree {
         let assigned = match aligned {
             Some(known) => {
                 let new = assign(&known, &keys);
-                Assigned { record: Some(new.record.unwrap_or(known)), ..new }
+                let record = new.record.unwrap_or(known);
+                let differs = self.with_record(&key, |old| old != record);
+                Assigned { record: Some(record).filter(|_| differs), ..new }
             }
             None => self.with_record(&key, |known| assign(known, &keys)),
         };
@@ -536,33 +539,6 @@ impl Tree {
             }
         }
         self.stamp(List::build(assigned.numbers, keys))
-    }
-
-    /// The record of a list with its rows under the keys that they have now; `None` when keys stay as they are.
-    fn aligned(&self, key: &ListKey, handler: u16, keys: &Keys) -> Option<Vec<u8>> {
-        let handler = self.handlers.get(handler as usize)?;
-        self.with_record(key, |known| {
-            if keys.iter().eq(record::entries(known).map(|e| e.1)) {
-                return None;
-            }
-            let had: Vec<(u32, &str)> = record::entries(known).collect();
-            let names: Vec<&str> = had.iter().map(|h| h.1).collect();
-            let now: Vec<&str> = keys.iter().collect();
-            let goes_on = handler.align(&names, &now)?;
-            let entry =
-                |((number, _), to): (&(u32, &str), &Option<usize>)| Some((*number, *now.get((*to)?)?));
-            let entries: Vec<(u32, &str)> = had
-                .iter()
-                .zip(&goes_on)
-                .filter_map(|(h, to)| match to {
-                    Some(_) => entry((h, to)),
-                    // A name that comes back is the same again.
-                    None => (!h.1.starts_with('@')).then_some(*h),
-                })
-                .collect();
-            let room = known.len() + entries.iter().map(|e| record::size(e.1)).sum::<usize>();
-            Some(record::encode(record::next(known), room, entries.into_iter()))
-        })
     }
 
     fn stamp(&self, list: List) -> List {

@@ -338,7 +338,16 @@ impl Tree {
         let mut changed = false;
         for value in values {
             if let Some(left) = without(&value.value, path).filter(|_| self.is_reference(value.param)) {
-                (value.value, value.refers) = (left, None);
+                // The keys of the others stay: each has as many as it has, when all are of one table.
+                let items: Vec<&str> = value.value.split(',').collect();
+                if let Some(keys) =
+                    value.refers.take().filter(|k| !left.is_empty() && k.len() % items.len() == 0)
+                {
+                    let of_each = keys.chunks((keys.len() / items.len()).max(1)).zip(&items);
+                    let stays = of_each.filter(|(_, item)| left.split(',').any(|l| l == **item));
+                    value.refers = Some(stays.flat_map(|(keys, _)| keys.to_vec()).collect());
+                }
+                value.value = left;
                 changed = true;
             }
         }
@@ -441,7 +450,9 @@ impl Tree {
         }
         self.find_trial(notes);
         // What the last process left for the end of its session, and what was put back just now.
-        self.reload_services();
+        if self.handlers.iter().any(|h| h.waits()) {
+            self.reload_services();
+        }
         self.new_epoch();
     }
 }

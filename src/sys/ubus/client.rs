@@ -99,7 +99,7 @@ impl Ubus {
         }
         self.held = None;
         // What broke since the last call is found before anything is asked, so that nothing is asked twice.
-        let mut client = self.client.take().filter_map_alive();
+        let mut client = self.client.take().and_then(|mut client| client.is_alive().then_some(client));
         let result = match &mut client {
             Some(client) => work(client),
             None => Client::connect(path, until).and_then(|c| work(client.insert(c))),
@@ -110,16 +110,6 @@ impl Ubus {
             _ => self.client = client,
         }
         result
-    }
-}
-
-trait Alive {
-    fn filter_map_alive(self) -> Self;
-}
-
-impl Alive for Option<Client> {
-    fn filter_map_alive(mut self) -> Self {
-        self.take_if(|client| client.is_alive())
     }
 }
 
@@ -137,12 +127,15 @@ pub(super) struct Client {
     stream: Stream,
     sequence: u16,
     known: Vec<Object>,
+    /// Somebody told something while an answer was waited for.
+    rang: bool,
 }
 
 impl Client {
     /// Connects and waits for ubusd's greeting.
     pub fn connect(path: &Path, until: Instant) -> Result<Client, Problem> {
-        let mut client = Client { stream: Stream::connect(path)?, sequence: 0, known: Vec::new() };
+        let mut client =
+            Client { stream: Stream::connect(path)?, sequence: 0, known: Vec::new(), rang: false };
         match client.wait(until)? {
             Some(message) if message.kind == kind::HELLO && message.peer != 0 => Ok(client),
             Some(_) => Err(Problem::Broken("no greeting")),
@@ -196,6 +189,7 @@ impl Client {
         self.stream.send(&bytes)?;
         loop {
             let Some(message) = self.wait(until)? else { return Err(Problem::TimedOut) };
+            self.rang |= matches!(message.kind, kind::INVOKE | kind::UNSUBSCRIBE);
             if message.sequence != sequence || message.peer != peer {
                 continue;
             }
@@ -249,6 +243,32 @@ impl Client {
             Err(Problem::Status(NOT_FOUND)) => Err(Problem::NoObject),
             asked => asked.map(|()| found),
         }
+    }
+
+    /// Puts an object without a name on the bus: others reach it by what it listens to. Its number.
+    pub fn add_object(&mut self, until: Instant) -> Result<u32, Problem> {
+        let mut number = None;
+        let draft = |sequence| Draft::new(kind::ADD_OBJECT, sequence, 0);
+        self.ask(draft, 0, until, &mut |message| number = message.number(attribute::OBJECT))?;
+        number.ok_or(Problem::Broken("an object without a number"))
+    }
+
+    /// An object of ours hears what another tells from now on; no effect when that is gone.
+    pub fn subscribe(&mut self, object: u32, target: u32, until: Instant) -> Result<(), Problem> {
+        let draft = |sequence| {
+            Draft::new(kind::SUBSCRIBE, sequence, 0)
+                .number(attribute::OBJECT, object)
+                .number(attribute::TARGET, target)
+        };
+        match self.ask(draft, 0, until, &mut |_| {}) {
+            Err(Problem::Status(NOT_FOUND)) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// The connection, and whether somebody told something meanwhile.
+    pub fn into_stream(self) -> (Stream, bool) {
+        (self.stream, self.rang)
     }
 
     /// The number of an object, looked up when it is not known.

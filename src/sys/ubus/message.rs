@@ -19,7 +19,6 @@ pub(super) mod kind {
     pub const ADD_OBJECT: u8 = 6;
     pub const SUBSCRIBE: u8 = 8;
     pub const UNSUBSCRIBE: u8 = 9;
-    pub const NOTIFY: u8 = 10;
 }
 
 /// Attributes.
@@ -31,7 +30,6 @@ pub(super) mod attribute {
     pub const SIGNATURE: u8 = 6;
     pub const DATA: u8 = 7;
     pub const TARGET: u8 = 8;
-    pub const ACTIVE: u8 = 9;
     pub const NO_REPLY: u8 = 10;
 }
 

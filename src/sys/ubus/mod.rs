@@ -22,7 +22,9 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use client::Ubus;
+pub use client::{HOLD, Ubus};
+pub use listener::Listener;
+pub use published::Published;
 
 pub use value::{Answer, Value};
 pub use writer::Writer;

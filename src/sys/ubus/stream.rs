@@ -116,6 +116,12 @@ impl Stream {
         Ok(())
     }
 
+    /// Whether a message has come that was not taken.
+    pub fn has_more(&self) -> bool {
+        let rest = self.inbox.get(self.taken..).unwrap_or(&[]);
+        message::length(rest).is_ok_and(|len| len.is_some_and(|len| len <= rest.len()))
+    }
+
     /// Whether something waits to be sent.
     pub fn wants_to_send(&self) -> bool {
         !self.outbox.is_empty()

@@ -1,1 +1,0 @@
-//! ubus from bytes that can be explained.
