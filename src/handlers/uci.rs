@@ -12,10 +12,8 @@ use crate::model::fault::Code;
 use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
 use crate::model::kind::forms::percent_encoded;
 use crate::model::schema::{Base, Param};
-use crate::sys::uci::{Held, MAX_FILE, Package, Refused};
-use crate::sys::{file, host};
+use crate::sys::uci::{self, Cause, Edit, Held, Package, Problem};
 use std::borrow::Cow;
-use std::io;
 
 /// The handler of `uci`.
 #[derive(Default)]
@@ -60,14 +58,13 @@ fn path(package: &str) -> String {
     format!("/etc/config/{package}")
 }
 
-fn refused(refused: Refused) -> Failure {
-    let (code, text) = match refused {
-        Refused::NoSection => (Code::REQUEST_DENIED, "there is no such section"),
-        Refused::List => (Code::REQUEST_DENIED, "the option is a list, and lists are not written yet"),
-        Refused::Value => (Code::INVALID_VALUE, "a zero byte cannot be written"),
-        Refused::Name => (Code::INTERNAL_ERROR, "not the name of an option"),
+fn failure(problem: Problem) -> Failure {
+    let code = match problem.cause {
+        Cause::Gone | Cause::Pending => Code::REQUEST_DENIED,
+        Cause::Value => Code::INVALID_VALUE,
+        _ => Code::INTERNAL_ERROR,
     };
-    Failure { code, text: text.to_owned() }
+    Failure { code, text: problem.to_string() }
 }
 
 /// The words of UCI for a value; `None` removes the option.
@@ -110,26 +107,21 @@ impl Uci {
         }
     }
 
-    /// Writes what `change` makes of a package, if that is anything else than what is there.
-    fn rewrite(
-        &mut self,
-        ctx: &Ctx<'_>,
-        name: &str,
-        change: impl FnOnce(&Package) -> Result<String, Failure>,
-    ) -> Result<(), Failure> {
-        // Read anew: somebody else may have written it since.
-        self.packages.retain(|p| p.0 != name);
-        let package = read(ctx, name)?.transpose()?;
-        let Some(package) = package else {
-            return Err(Failure::internal(format!("{} is not there", path(name))));
-        };
-        let text = change(&package)?;
-        if text == package.text() {
-            return Ok(());
-        }
-        let real = host::below(ctx.root, &path(name));
-        file::replace(&real, text.as_bytes(), 0o600)
-            .map_err(|e| Failure::internal(format!("{}: {e}", path(name))))
+    /// What the values of a row are in one package's file, and what is left of them for others.
+    fn edits<'a>(sets: &mut Vec<(Place<'a>, &Set<'a>)>) -> Option<(&'a str, Vec<Edit>)> {
+        let package = sets.first()?.0.package;
+        let (mine, others) =
+            std::mem::take(sets).into_iter().partition::<Vec<_>, _>(|s| s.0.package == package);
+        *sets = others;
+        Some((package, mine.into_iter().map(|(place, set)| edit(place, set)).collect()))
+    }
+}
+
+fn edit(place: Place<'_>, set: &Set<'_>) -> Edit {
+    let (section, option) = (place.section.into_owned(), place.name.to_owned());
+    match to_uci(set.param, set.value) {
+        Some(value) => Edit::Set { section, option, value: value.to_owned() },
+        None => Edit::Unset { section, option },
     }
 }
 
@@ -139,21 +131,12 @@ impl Uci {
 /// It cannot be read at all; inside, that it is not understood.
 #[allow(clippy::type_complexity)] // what is kept for the RPC, and what is not
 fn read(ctx: &Ctx<'_>, name: &str) -> Result<Option<Result<Package, Failure>>, Failure> {
-    let path = path(name);
-    let failed = |why: &dyn std::fmt::Display| Failure::internal(format!("{path}: {why}"));
-    let bytes = match host::read_bytes(ctx.root, &path, MAX_FILE + 1) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(&error)),
-    };
-    if bytes.len() as u64 > MAX_FILE {
-        return Ok(Some(Err(failed(&"too large"))));
+    match uci::load(ctx.root, name) {
+        Ok(None) => Ok(None),
+        Ok(Some(package)) => Ok(Some(Ok(package))),
+        Err(problem) if problem.cause == Cause::Broken => Ok(Some(Err(failure(problem)))),
+        Err(problem) => Err(failure(problem)),
     }
-    // Bytes that are not UTF-8 could not be written back.
-    let Some(text) = String::from_utf8(bytes).ok().filter(|t| !t.contains('\0')) else {
-        return Ok(Some(Err(failed(&"not text in UTF-8"))));
-    };
-    Ok(Some(Package::parse(&text).map_err(|error| failed(&error))))
 }
 
 fn sets<'a>(change: &Change<'a>) -> Result<&'a [Set<'a>], Failure> {
@@ -161,6 +144,10 @@ fn sets<'a>(change: &Change<'a>) -> Result<&'a [Set<'a>], Failure> {
         Change::Set(sets) => Ok(sets),
         _ => Err(Failure::denied("sections are not added or deleted yet")),
     }
+}
+
+fn places<'a>(row: &Row<'_>, sets: &'a [Set<'a>]) -> Result<Vec<(Place<'a>, &'a Set<'a>)>, Failure> {
+    sets.iter().map(|set| Ok((option(set.arg, row)?, set))).collect()
 }
 
 impl Handler for Uci {
@@ -176,7 +163,7 @@ impl Handler for Uci {
             return Err(Failure::internal(format!("`{}` is not of the form package.@type", row.arg)));
         };
         if let Some(package) = self.package(ctx, package_name(package)?)? {
-            out.extend(package.keys(kind));
+            package.of_kind(kind).for_each(|s| out.push(s.key()));
         }
         Ok(())
     }
@@ -193,8 +180,8 @@ impl Handler for Uci {
             let Some(package) = self.package(ctx, option.package)? else {
                 continue;
             };
-            match package.get(&option.section, option.name) {
-                Some(Held::One(value)) => out.put(index, from_uci(want.param, &value)),
+            match package.section(&option.section).and_then(|s| s.held(option.name)) {
+                Some(Held::One(value)) => out.put(index, from_uci(want.param, value)),
                 Some(Held::Many(values)) if want.param.kind().row.list => {
                     // R-SPV-16: an item may hold a comma of its own.
                     let items: Vec<_> = values.iter().map(|v| percent_encoded(v)).collect();
@@ -214,77 +201,65 @@ impl Handler for Uci {
         };
         for (index, set) in sets.iter().enumerate() {
             let judged = option(set.arg, row).and_then(|option| match self.package(ctx, option.package)? {
-                Some(package) => package
-                    .with(&option.section, option.name, to_uci(set.param, set.value))
-                    .map(drop)
-                    .map_err(refused),
+                Some(package) => {
+                    let section = package.section(&option.section);
+                    if matches!(section.and_then(|s| s.held(option.name)), Some(Held::Many(_))) {
+                        return Err(Failure::denied("the option is a list, and lists are not written yet"));
+                    }
+                    uci::judge(package, &[edit(option, set)]).map_err(failure)
+                }
                 None => Err(Failure::denied(format!("{} is not there", path(option.package)))),
             });
             bad.extend(judged.err().map(|failure| (index, failure)));
         }
     }
 
-    /// For each value: package, section, option, and how the value stood in the file (nothing for an
-    /// option that was not there), each ended by a zero byte; `+` or `-` tells an empty value apart.
+    /// For each package: its name and what [`uci::undo_of`] gives, both behind their length.
     fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Vec<u8>, Failure> {
-        let mut saved = String::new();
-        for set in sets(change)? {
-            let option = option(set.arg, row)?;
-            let package = self.package(ctx, option.package)?;
-            let raw = package.and_then(|p| p.raw(&option.section, option.name));
-            let (sign, raw) = raw.map_or(("-", ""), |raw| ("+", raw));
-            for text in [option.package, &option.section, option.name] {
-                saved.push_str(text);
-                saved.push('\0');
+        let mut saved = Vec::new();
+        let mut left = places(row, sets(change)?)?;
+        while let Some((name, edits)) = Uci::edits(&mut left) {
+            let undo =
+                self.package(ctx, name)?.map(|package| uci::undo_of(package, &edits)).unwrap_or_default();
+            for part in [name.as_bytes(), &undo] {
+                saved.extend_from_slice(&(part.len() as u32).to_le_bytes());
+                saved.extend_from_slice(part);
             }
-            saved.push_str(sign);
-            saved.push_str(raw);
-            saved.push('\0');
         }
-        Ok(saved.into_bytes())
+        Ok(saved)
     }
 
     fn commit(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<(), Failure> {
-        let sets = sets(change)?;
-        let mut left: Vec<(Place<'_>, Option<&str>)> = Vec::new();
-        for set in sets {
-            left.push((option(set.arg, row)?, to_uci(set.param, set.value)));
-        }
+        let mut left = places(row, sets(change)?)?;
         // All options of one file are one write of it.
-        while let Some(package) = left.first().map(|(o, _)| o.package) {
-            let (mine, others) = left.into_iter().partition::<Vec<_>, _>(|(o, _)| o.package == package);
-            left = others;
-            self.rewrite(ctx, package, |now| {
-                let mut text = now.text().to_owned();
-                for (option, value) in &mine {
-                    let now = Package::parse(&text).map_err(|e| Failure::internal(e.to_string()))?;
-                    // An option that holds the value already keeps the form it has.
-                    if now.get(&option.section, option.name) != value.map(|v| Held::One(v.to_owned())) {
-                        text = now.with(&option.section, option.name, *value).map_err(refused)?;
-                    }
-                }
-                Ok(text)
-            })?;
+        while let Some((name, edits)) = Uci::edits(&mut left) {
+            self.packages.retain(|p| p.0 != name);
+            uci::commit(ctx.root, name, &edits).map_err(failure)?;
         }
         Ok(())
     }
 
     fn undo(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, _: &Change<'_>, saved: &[u8]) -> Result<(), Failure> {
         let damaged = || Failure::internal("what was saved is damaged");
-        let text = std::str::from_utf8(saved).map_err(|_| damaged())?;
-        let mut words = text.split_terminator('\0');
+        let mut rest = saved;
+        let mut part = || {
+            let (len, more) = rest.split_first_chunk::<4>()?;
+            let (part, more) = more.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+            rest = more;
+            Some(part)
+        };
         let mut failed = None;
-        while let Some(package) = words.next() {
-            let (Some(section), Some(name), Some(held)) = (words.next(), words.next(), words.next()) else {
-                return Err(damaged());
-            };
-            let raw = held.strip_prefix('+');
-            let done = self.rewrite(ctx, package_name(package)?, |now| {
-                now.with_raw(section, name, raw).map_err(refused)
-            });
-            failed = failed.or(done.err());
+        while let Some(name) = part() {
+            let name = std::str::from_utf8(name).map_err(|_| damaged())?;
+            let undo = part().ok_or_else(damaged)?;
+            self.packages.retain(|p| p.0 != name);
+            failed = failed.or(uci::revert(ctx.root, name, undo).err());
         }
-        failed.map_or(Ok(()), Err)
+        match (failed, rest.is_empty()) {
+            (Some(problem), _) => Err(failure(problem)),
+            (None, false) => Err(damaged()),
+            (None, true) => Ok(()),
+        }
     }
 
     fn session_ended(&mut self, _: &Ctx<'_>) {
@@ -390,7 +365,8 @@ Bad   = { type = "string", uci = "nowhere.x.y", write = true }
             uci.list(ctx, row, &mut out).unwrap();
             out.iter().map(str::to_owned).collect::<Vec<_>>()
         });
-        assert_eq!(keys, ["lan", "@interface[1]"]);
+        assert_eq!(keys[0], "lan");
+        assert!(keys[1].starts_with("@interface[1]~"), "{keys:?}");
         assert_eq!(b.get(T, &["lan"], "Proto"), "static");
         assert_eq!(b.get(T, &["lan"], "Up"), "false");
         assert_eq!(b.get(T, &["lan"], "Dns"), "1.1.1.1,8.8%2C8");

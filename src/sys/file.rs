@@ -38,6 +38,22 @@ impl Replacement {
         self.out.as_ref().map(BufWriter::get_ref).ok_or_else(|| io::Error::other("already in its place"))
     }
 
+    /// Gives the file to an owner and a group.
+    ///
+    /// # Errors
+    /// As the system says: only root may.
+    pub fn give(&self, uid: u32, gid: u32) -> io::Result<()> {
+        std::os::unix::fs::fchown(self.file()?, Some(uid), Some(gid))
+    }
+
+    /// The file by another descriptor, for a lock that is to be there before others see it.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn reopened(&self) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(&self.temporary)
+    }
+
     /// Makes what was written durable, but does not put it in its place yet.
     ///
     /// # Errors
@@ -100,7 +116,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut new = Replacement::create(&path, mode)?;
     if let Some(m) = present {
         // Only root may give a file away; for anybody else it was their own already.
-        let _ = std::os::unix::fs::fchown(new.file()?, Some(m.uid()), Some(m.gid()));
+        let _ = new.give(m.uid(), m.gid());
     }
     new.write_all(content)?;
     new.commit().map(drop)
