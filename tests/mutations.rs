@@ -144,6 +144,7 @@ targets! {
     control 5_000;
     exec_answer 5_000;
     config 8_000;
+    dhcp 40_000;
     image 4_000;
 }
 

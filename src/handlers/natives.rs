@@ -6,6 +6,7 @@ pub const NAMES: &[&str] = &[
     // The agent itself.
     "agent",
     "firmware",
+    "gateway",
     // The machine.
     "certificate",
     "cpu",
@@ -18,6 +19,7 @@ pub const NAMES: &[&str] = &[
     "process",
     "process_fault",
     "sensor",
+    "sfp",
     "ssh",
     "syslog",
     "system",
@@ -35,6 +37,7 @@ pub const NAMES: &[&str] = &[
     "ethernet_lag",
     "ethernet_rmon",
     "link_stats",
+    "radio_stats",
     "wifi_radio",
     "wifi_ssid",
     "bridge",
@@ -114,4 +117,13 @@ pub const NAMES: &[&str] = &[
     "net_ppp",
     "net_tunnel",
     "net_wireguard",
+    // What leads out and over the air, on OpenWrt: openwrt/access.
+    "openwrt_radio",
+    "openwrt_wifi_iface",
+    "openwrt_wifi_security",
+    "openwrt_station",
+    "openwrt_dsl",
+    "openwrt_cellular",
+    "openwrt_shaper",
+    "openwrt_classification",
 ];

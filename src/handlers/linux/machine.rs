@@ -2,12 +2,13 @@
 
 use super::network::Network;
 use super::{
-    certificate, cpu, dns, fault, hostname, led, logrotate, memory, process, sensor, ssh, syslog, system,
-    time,
+    certificate, cpu, dns, fault, hostname, led, logrotate, memory, process, sensor, sfp, ssh, syslog,
+    system, time,
 };
 use super::{unix_socket, usb, user_interface, users, vendor_file};
 use crate::handlers::agent::{self, AgentFacts};
 use crate::handlers::firmware::Firmware;
+use crate::handlers::gateway::Gateway;
 use crate::handlers::reading::{ReadOnly, Reading};
 use crate::model::handler::Handler;
 use std::cell::RefCell;
@@ -22,6 +23,7 @@ pub fn providers(
     let shared = || Rc::clone(&processes);
     let readings: Vec<(&'static str, Box<dyn Reading>)> = vec![
         ("cpu", Box::new(cpu::Cpu::default())),
+        ("gateway", Box::new(Gateway { facts: Rc::clone(facts) })),
         ("dns", Box::new(dns::Dns::new(shared()))),
         ("kernel_fault", Box::new(fault::KernelFaults)),
         ("led", Box::new(led::Leds)),
@@ -30,6 +32,7 @@ pub fn providers(
         ("process", Box::new(process::ProcessTable { processes: shared() })),
         ("process_fault", Box::new(fault::ProcessFaults)),
         ("sensor", Box::new(sensor::Sensors::default())),
+        ("sfp", Box::new(sfp::Transceivers)),
         ("ssh", Box::new(ssh::Ssh::new(shared()))),
         ("syslog", Box::new(syslog::Syslog::new(shared()))),
         ("system", Box::new(system::System)),

@@ -5,6 +5,7 @@
 //! value is: [`values`] reads it, [`filters`] makes of it what the row says, [`change`] turns a change into edits
 //! of packages, and [`plan`] writes them. [`provider`] does the same for native providers, which plan their changes and never write.
 
+mod access;
 pub mod change;
 pub mod filters;
 pub mod plan;
@@ -39,6 +40,7 @@ const SPECS: &[&[Spec]] = &[
     services::requests::SPECS,
 ];
 const SPECS: &[&[Spec]] = &[system::SPECS];
+const SPECS: &[&[Spec]] = &[access::SPECS];
 
 /// Every native provider of this platform by its name in `datamodel/*.toml`.
 pub fn providers(sources: &Shared) -> Vec<(&'static str, Box<dyn Handler>)> {
