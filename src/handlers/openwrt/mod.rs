@@ -25,6 +25,8 @@ use std::rc::Rc;
 
 /// The native providers of this platform, by subject.
 const SPECS: &[&[Spec]] = &[
+    access::SPECS,
+    system::SPECS,
     services::access::SPECS,
     services::conntrack::SPECS,
     services::ddns::SPECS,
@@ -39,8 +41,6 @@ const SPECS: &[&[Spec]] = &[
     services::pool::SPECS,
     services::requests::SPECS,
 ];
-const SPECS: &[&[Spec]] = &[system::SPECS];
-const SPECS: &[&[Spec]] = &[access::SPECS];
 
 /// Every native provider of this platform by its name in `datamodel/*.toml`.
 pub fn providers(sources: &Shared) -> Vec<(&'static str, Box<dyn Handler>)> {
