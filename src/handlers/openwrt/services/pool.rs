@@ -105,8 +105,11 @@ fn fill4(
             "MinAddress" | "MaxAddress" => {
                 let Some(net) = net else { continue };
                 let (first, size) = range(&pool, net);
-                let end = if want.param.name() == "MinAddress" { first } else { last(first, size, net) };
-                out.put(at, Ipv4Addr::from(end));
+                let last = last(first, size, net);
+                // A network may be too small for the pool.
+                if first <= last {
+                    out.put(at, Ipv4Addr::from(if want.param.name() == "MinAddress" { first } else { last }));
+                }
             }
             "ReservedAddresses" => {
                 let Some(net) = net else { continue };
@@ -293,8 +296,8 @@ fn fill_relay(
     let network = sources.package(ctx, "network")?.unwrap_or_default();
     let names = network.of_kind("interface").filter_map(|i| i.name());
     let found = names.filter(|name| lan::net(sources, ctx, name).is_some_and(|n| Some(n.address) == local)).last();
-    if let (Some(name), Some(_)) = (found, want.first()) {
-        out.refer(0, super::zones::INTERFACE, &[name]);
+    for (at, _) in want.iter().enumerate() {
+        found.into_iter().for_each(|name| out.refer(at, super::zones::INTERFACE, &[name]));
     }
     Ok(())
 }
