@@ -62,6 +62,7 @@ pub const NAMES: &[&str] = &[
     "hosts",
     "hosts_ipv4",
     "hosts_ipv6",
+    "host_of_duid",
     "interface_stack",
     "qos_queue",
     "qos_queue_stats",

@@ -86,7 +86,8 @@ fn play(text: &str) -> String {
         };
         let mut words = vec![command.to_owned()];
         let _ = writeln!(out, "{line}");
-        while let Some(more) = lines.peek().and_then(|l| l.strip_prefix("> ")).filter(|l| l.starts_with(' ')) {
+        while let Some(more) = lines.peek().and_then(|l| l.strip_prefix("> ")).filter(|l| l.starts_with(' '))
+        {
             words.push(more.trim().to_owned());
             let _ = writeln!(out, "> {more}");
             lines.next();
@@ -155,7 +156,9 @@ impl Case {
             "write" => {
                 let (file, text) = rest.split_once(' ').expect("write FILE TEXT");
                 let text = text.replace("\\n", "\n").replace("\\t", "\t");
-                fs::write(self.root.join(file), text).expect("a file");
+                let path = self.root.join(file);
+                fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+                fs::write(path, text).expect("a file");
                 self.files = self.all();
                 return String::new();
             }

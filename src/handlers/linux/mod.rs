@@ -121,6 +121,7 @@ pub static NETWORK: &[Spec] = specs! {
     "hosts" HOSTS, hosts::list, hosts::fill, &[], Also;
     "hosts_ipv4" HOSTS, hosts::list_ipv4, hosts::fill_address, &[], Also;
     "hosts_ipv6" HOSTS, hosts::list_ipv6, hosts::fill_address, &[], Also;
+    "host_of_duid" HOSTS, link::list_nothing, hosts::fill_source, &[], Also;
     "interface_stack" DEVICES, layers::list, layers::fill, &[], All;
     "qos_queue" QUEUES, queue::list, queue::fill, &[], All;
     "qos_queue_stats" QUEUES, queue::list, queue::fill_stats, &[], Counters(&["Queue", "Status", "Interface"]);

@@ -100,7 +100,8 @@ fn plan_entries(
         let (option, items) = match (want.param.name(), want.value) {
             ("Type", value) => {
                 // At the end of a packet that it was about so far.
-                let end = if set.words("match").iter().any(|m| m.starts_with("dest")) { "dest" } else { "src" };
+                let end =
+                    if set.words("match").iter().any(|m| m.starts_with("dest")) { "dest" } else { "src" };
                 let what = match value {
                     "MACAddresses" => "mac",
                     "Ports" => "port",
@@ -133,12 +134,13 @@ fn list_schedule(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut 
     Ok(())
 }
 
-/// Seconds of a time of day, `21:30` or `21:30:15`.
+/// Seconds of a time of day, `21:30` or `21:30:15`; the last second of a day is its end.
 fn seconds(time: &str) -> Option<u32> {
     let mut parts = time.split(':').map(|p| p.parse::<u32>().ok());
     let (hours, minutes) = (parts.next()??, parts.next()??);
     let seconds = parts.next().unwrap_or(Some(0))?;
-    Some(hours * 3600 + minutes * 60 + seconds).filter(|s| *s <= DAY)
+    let all = hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?.checked_add(seconds)?;
+    if all == DAY - 1 { Some(DAY) } else { Some(all).filter(|s| *s < DAY) }
 }
 
 /// Seconds of a day.
@@ -208,7 +210,8 @@ fn plan_schedule(
         let clock = |s: u32| format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
         edits.push(set(&key, "start_time", clock(from)));
         // The firewall knows no 24:00.
-        edits.push(set(&key, "stop_time", clock((from + lasts) % DAY)));
+        let to = from + lasts;
+        edits.push(set(&key, "stop_time", clock(if to == DAY { DAY - 1 } else { to % DAY })));
     }
     Ok(edits.into_iter().map(|edit| ("firewall".to_owned(), edit)).collect())
 }

@@ -48,7 +48,8 @@ fn state(ctx: &Ctx<'_>, package: &Package, service: &Section<'_>) -> State {
     let off = State { status: "Disabled", error: "NO_ERROR", name: "Disabled", updated: 0 };
     let said = ["ddns_rundir", "run_dir"];
     let folder = package.of_kind("ddns").find_map(|s| said.iter().find_map(|o| s.get(o))).unwrap_or(RUN);
-    let read = |end: &str| host::read(ctx.root, &format!("{folder}/{}.{end}", service.id())).unwrap_or_default();
+    let read =
+        |end: &str| host::read(ctx.root, &format!("{folder}/{}.{end}", service.id())).unwrap_or_default();
     let seconds = |text: &str| text.split(['.', ' ', '\n']).next().and_then(|s| s.parse::<i64>().ok());
     let uptime = seconds(&host::read(ctx.root, "/proc/uptime").unwrap_or_default());
     let updated = match (seconds(read("update").trim()), uptime) {
@@ -184,7 +185,12 @@ fn fill(
     Ok(())
 }
 
-fn plan(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Plan, (usize, Failure)> {
+fn plan(
+    sources: &mut Sources,
+    ctx: &Ctx<'_>,
+    row: &Row<'_>,
+    change: &Change<'_>,
+) -> Result<Plan, (usize, Failure)> {
     let package = sources.package(ctx, "ddns").map_err(|f| (0, f))?.unwrap_or_default();
     let service = service(&package, row).ok_or_else(|| (0, gone()))?;
     let Change::Set(sets) = change else { return Err((0, read_only())) };

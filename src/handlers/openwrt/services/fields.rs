@@ -4,7 +4,7 @@
 use super::matching::{self, Match};
 use super::{bad, zones};
 use crate::model::handler::{Failure, Fields, Set};
-use crate::sys::uci::{Edit, Package, Section};
+use crate::sys::uci::{Edit, Held, Package, Section};
 use std::fmt::Write as _;
 
 /// A table of sections.
@@ -141,7 +141,18 @@ pub fn show(view: &View, place: &Place<'_>, field: &Field, at: usize, out: &mut 
     let first = section.words(option).first().copied().unwrap_or("");
     match field.2 {
         Flag(unless) => out.put(at, section.flag(option).unwrap_or(unless)),
-        Status => out.put(at, if section.flag(option).unwrap_or(true) { "Enabled" } else { "Disabled" }),
+        Status => {
+            let unknown =
+                |end| section.get(end).is_some_and(|z| z != "*" && zones::zone(package, z).is_none());
+            out.put(
+                at,
+                match section.flag(option) {
+                    Some(false) => "Disabled",
+                    _ if unknown("src") || unknown("dest") => "Error_Misconfigured",
+                    _ => "Enabled",
+                },
+            );
+        }
         Order => {
             let own = (section.index(), part);
             let order = rows(view, package).iter().position(|p| (p.section.index(), p.part) == own);
@@ -300,9 +311,24 @@ fn write(
     pieces: &[Piece<'_>],
     edits: &mut Vec<Edit>,
 ) -> Result<(), (usize, Failure)> {
-    let section = place.section;
-    let one = |value: String| Edit::Set { section: section.key().into_owned(), option: option.to_owned(), value };
-    let first = section.words(option).first().copied().unwrap_or("").to_owned();
+    let Place { package, section, .. } = *place;
+    // What was a list stays one, and where lists are read nothing else is.
+    let is_list = matches!(section.held(option), Some(Held::Many(_))) || package.name() == "ipsec";
+    let one = |value: String| {
+        let (section, option) = (section.key().into_owned(), option.to_owned());
+        if is_list {
+            let items = value.split_ascii_whitespace().map(str::to_owned).collect();
+            return Edit::List { section, option, items };
+        }
+        Edit::Set { section, option, value }
+    };
+    let words = section.words(option);
+    let first = words.first().copied().unwrap_or("").to_owned();
+    let is_piece =
+        |form: &Form| matches!(form, Not | Address | Prefix | Mask | Port(_) | LastPort(_) | Class | Icmp);
+    if let Some((at, ..)) = pieces.iter().find(|p| words.len() > 1 && is_piece(&p.2)) {
+        return Err((*at, Failure::denied("several are set here, and the row can tell but one")));
+    }
     let separator = match pieces.first() {
         Some((_, _, Address | Prefix | Mask)) => '/',
         Some((_, _, Port(_) | LastPort(_))) => '-',
@@ -375,7 +401,8 @@ fn write(
             Protocol | Transport => whole = Some(protocol_in_place(place, set)),
             Protocols => {
                 let names: Vec<String> = value.split(',').map(matching::protocol_name).collect();
-                whole = Some(if names.iter().any(|n| n == "all") { "all".to_owned() } else { names.join(" ") });
+                whole =
+                    Some(if names.iter().any(|n| n == "all") { "all".to_owned() } else { names.join(" ") });
             }
             Icmp => whole = Some(if value == "-1" { String::new() } else { value.to_owned() }),
             Class => owned.0 = if value == "-1" { String::new() } else { value.to_owned() },
@@ -399,7 +426,9 @@ fn write(
         Some(value) => one(value),
         None => {
             let last = owned.1.parse::<u32>().ok();
-            if separator == '-' && last.is_some_and(|last| owned.0.parse().is_ok_and(|first: u32| first > last)) {
+            if separator == '-'
+                && last.is_some_and(|last| owned.0.parse().is_ok_and(|first: u32| first > last))
+            {
                 return Err((pieces.first().map_or(0, |p| p.0), bad("the last port is below the first")));
             }
             one(Match { not: found.not, first: &owned.0, last: &owned.1 }.text(separator))

@@ -139,7 +139,6 @@ const MAPPING: &[Field] = &[
     Field("Status", "enabled", Status),
     Field("Origin", "", Origin),
     Field("Interface", "src", Zone),
-    Field("AllInterfaces", "src", Any),
     Field("RemoteHost", "src_ip", Text),
     Field("ExternalPort", "src_dport", Port(0)),
     Field("ExternalPortEndRange", "src_dport", LastPort(0)),
@@ -262,17 +261,8 @@ fn view(row: &Row<'_>) -> Option<&'static View> {
 }
 
 /// The providers.
-pub const SPECS: &[Spec] = &[
-    Spec {
-        name: "firewall",
-        list,
-        fill,
-        plan,
-        key: fresh_key,
-        packages: &["firewall"],
-        objects: &[],
-    },
-];
+pub const SPECS: &[Spec] =
+    &[Spec { name: "firewall", list, fill, plan, key: fresh_key, packages: &["firewall"], objects: &[] }];
 
 fn list(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
     let Some(view) = view(row) else { return Ok(()) };
@@ -292,7 +282,15 @@ fn fill(
     want: &[Want<'_>],
     out: &mut Fields,
 ) -> Result<(), Failure> {
-    let Some(view) = view(row) else { return Ok(()) };
+    let Some(view) = view(row) else {
+        // The object above all tables: which level there is.
+        let package = sources.package(ctx, "firewall")?.unwrap_or_default();
+        for (at, _) in want.iter().enumerate().filter(|(_, w)| w.param.name() == "AdvancedLevel") {
+            let level = package.of_kind("defaults").next();
+            level.iter().for_each(|level| out.refer(at, "Device.Firewall.Level.{i}.", &[&level.key()]));
+        }
+        return Ok(());
+    };
     if view.path == MAPPINGS && row.key().starts_with(opened::PREFIX) {
         opened::fill(sources, ctx, row.key(), want, out);
         return Ok(());

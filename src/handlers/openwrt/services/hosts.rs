@@ -47,12 +47,15 @@ fn fill(
     Ok(())
 }
 
-/// The rows of leases that are a host's: the table, and the keys of pool and client.
+/// A row of a lease: the table, and the keys of pool and client.
+type Client = (&'static str, (String, String));
+
+/// The rows of leases that are a host's.
 fn clients(
     sources: &mut Sources,
     ctx: &Ctx<'_>,
     mac: &str,
-) -> Result<Vec<(&'static str, (String, String))>, Failure> {
+) -> Result<Vec<Client>, Failure> {
     let package = sources.package(ctx, "dhcp")?.unwrap_or_default();
     let leases = leases::read(sources, ctx);
     let dump = lan::dump(sources, ctx);

@@ -2,13 +2,13 @@
 //! filter; proposals name algorithms as strongSwan does.
 
 use super::fields::{self, Field, Form::*, View};
-use super::{gone, read_only};
+use super::{bad, gone, read_only, set};
 use crate::handlers::openwrt::plan::Plan;
-use crate::handlers::openwrt::provider::{Spec, adds_nothing, lists_nothing, plans_nothing};
+use crate::handlers::openwrt::provider::{Spec, adds_nothing, lists_nothing};
 use crate::handlers::openwrt::sources::Sources;
-use crate::model::handler::{Change, Ctx, Failure, Fields, Row, Want};
+use crate::model::handler::{Change, Ctx, Failure, Fields, Row, Set, Want};
 use crate::sys::host;
-use crate::sys::uci::Package;
+use crate::sys::uci::{Edit, Package};
 
 /// The providers.
 pub const SPECS: &[Spec] = &[
@@ -16,7 +16,7 @@ pub const SPECS: &[Spec] = &[
         name: "ipsec",
         list: lists_nothing,
         fill,
-        plan: plans_nothing,
+        plan,
         key: adds_nothing,
         packages: &["ipsec"],
         objects: &["*"],
@@ -57,7 +57,14 @@ const COUNTERS: &[(&str, &[&str])] = &[
     ("PolicyErrors", &["XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch"]),
     (
         "OtherReceiveErrors",
-        &["XfrmInError", "XfrmInBufferError", "XfrmInHdrError", "XfrmInStateModeError", "XfrmInStateExpired", "XfrmInStateInvalid"],
+        &[
+            "XfrmInError",
+            "XfrmInBufferError",
+            "XfrmInHdrError",
+            "XfrmInStateModeError",
+            "XfrmInStateExpired",
+            "XfrmInStateInvalid",
+        ],
     ),
 ];
 
@@ -179,7 +186,8 @@ fn fill(
     let inner: Vec<&str> = tunnels.flat_map(|t| t.words("crypto_proposal")).collect();
     for (at, want) in want.iter().enumerate() {
         let name = want.param.name();
-        let mut list = |names: &[&str], what| fields::put_list(proposed(&package, names, what).iter(), at, out);
+        let mut list =
+            |names: &[&str], what| fields::put_list(proposed(&package, names, what).iter(), at, out);
         match name {
             "IKEv2AllowedEncryptionAlgorithms" => list(&outer, "Encryption"),
             "ESPAllowedEncryptionAlgorithms" => list(&inner, "Encryption"),
@@ -189,6 +197,10 @@ fn fill(
             "IKEv2AllowedDiffieHellmanGroupTransforms" => list(&outer, "Group"),
             "ESPSupportedEncryptionAlgorithms" => fields::put_list(kernel(ctx, KERNEL).iter(), at, out),
             "SupportedIntegrityAlgorithms" => fields::put_list(kernel(ctx, KERNEL_SUMS).iter(), at, out),
+            "RemoteEndpoints" => {
+                let all = remote.map(|r| [r.words("remote_addrs"), r.words("gateway")].concat());
+                fields::put_list(all.unwrap_or_default().into_iter(), at, out);
+            }
             "AHSupported" => out.put(at, !host::names(ctx.root, "/sys/module/ah4").is_empty()),
             _ => {
                 if let Some((_, names)) = COUNTERS.iter().find(|c| c.0 == name) {
@@ -200,6 +212,32 @@ fn fill(
     Ok(())
 }
 
+/// The other ends of a profile: a list since OpenWrt 24.10, one option before.
+fn plan(
+    sources: &mut Sources,
+    ctx: &Ctx<'_>,
+    row: &Row<'_>,
+    change: &Change<'_>,
+) -> Result<Plan, (usize, Failure)> {
+    let Change::Set([one]) = change else { return Err((0, read_only())) };
+    let package = sources.package(ctx, "ipsec").map_err(|f| (0, f))?.unwrap_or_default();
+    let remote = package.section(row.key()).ok_or_else(|| (0, gone()))?;
+    if one.param.name() != "RemoteEndpoints" {
+        return Err((0, read_only()));
+    }
+    let items: Vec<String> = one.value.split(',').filter(|i| !i.is_empty()).map(str::to_owned).collect();
+    if items.iter().any(|i| i.contains(char::is_whitespace)) {
+        return Err((0, bad("addresses or names, without blanks")));
+    }
+    let section = remote.key().into_owned();
+    let edit = match (remote.get("gateway"), items.len()) {
+        (Some(_), 0 | 1) => set(&section, "gateway", items.concat()),
+        (Some(_), _) => return Err((0, bad("this version of strongSwan's configuration takes one"))),
+        (None, _) => Edit::List { section, option: "remote_addrs".to_owned(), items },
+    };
+    Ok(vec![("ipsec".to_owned(), edit)])
+}
+
 fn put_counter(ctx: &Ctx<'_>, names: &[&str], at: usize, out: &mut Fields) {
     let Ok(text) = host::read(ctx.root, "/proc/net/xfrm_stat") else {
         return;
@@ -209,6 +247,18 @@ fn put_counter(ctx: &Ctx<'_>, names: &[&str], at: usize, out: &mut Fields) {
         words.next().filter(|n| names.contains(n)).and(words.next()?.parse::<u64>().ok())
     });
     out.put(at, counts.fold(0u64, u64::saturating_add));
+}
+
+/// The edits that make a tunnel one of a profile, and of no other.
+fn join(package: &Package, tunnel: &str, profile: Option<&str>, edits: &mut Vec<Edit>) {
+    for remote in package.of_kind("remote") {
+        let (section, option, item) = (remote.key().into_owned(), "tunnel".to_owned(), tunnel.to_owned());
+        match (Some(section.as_str()) == profile, remote.words("tunnel").contains(&tunnel)) {
+            (true, false) => edits.push(Edit::AddItem { section, option, item }),
+            (false, true) => edits.push(Edit::RemoveItem { section, option, item }),
+            _ => {}
+        }
+    }
 }
 
 fn fill_filter(
@@ -223,6 +273,10 @@ fn fill_filter(
         return Ok(());
     };
     for (at, want) in want.iter().enumerate() {
+        if want.param.name() == "Profile" {
+            let own = package.of_kind("remote").find(|r| r.words("tunnel").contains(&row.key()));
+            own.iter().for_each(|r| out.refer(at, "Device.IPsec.Profile.{i}.", &[&r.key()]));
+        }
         if let Some(field) = FILTER.fields.iter().find(|f| f.0 == want.param.name()) {
             fields::show(&FILTER, &place, field, at, out);
         }
@@ -240,7 +294,14 @@ fn plan_filter(
     let package = sources.package(ctx, "ipsec").map_err(|f| (0, f))?.unwrap_or_default();
     let place = fields::find(&FILTER, &package, row.key()).ok_or_else(|| (0, gone()))?;
     let mut edits = Vec::new();
-    fields::plan_set(&FILTER, &place, sets, &mut edits)?;
+    let (profiles, pieces): (Vec<&Set<'_>>, Vec<&Set<'_>>) =
+        sets.iter().partition(|s| s.param.name() == "Profile");
+    let pieces: Vec<Set<'_>> = pieces.into_iter().copied().collect();
+    fields::plan_set(&FILTER, &place, &pieces, &mut edits)?;
+    for profile in profiles {
+        let own = profile.refers.and_then(<[String]>::first);
+        join(&package, row.key(), own.map(String::as_str), &mut edits);
+    }
     Ok(edits.into_iter().map(|edit| ("ipsec".to_owned(), edit)).collect())
 }
 

@@ -298,9 +298,13 @@ mod tests {
 
     #[test]
     fn lines() {
-        let lease = Lease::parse("1790896212 02:00:00:00:0A:10 192.168.1.110 laptop 01:02:00:00:00:0a:10").unwrap();
+        let lease =
+            Lease::parse("1790896212 02:00:00:00:0A:10 192.168.1.110 laptop 01:02:00:00:00:0a:10").unwrap();
         assert_eq!((lease.mac.as_str(), lease.name.as_deref()), ("02:00:00:00:0a:10", Some("laptop")));
-        assert_eq!((lease.id.len(), lease.is_active(1790896211), lease.is_active(1790896212)), (7, true, false));
+        assert_eq!(
+            (lease.id.len(), lease.is_active(1790896211), lease.is_active(1790896212)),
+            (7, true, false)
+        );
         let lease = Lease::parse("0 02:00:00:00:01:12 192.168.1.20 * *").unwrap();
         assert!(lease.name.is_none() && lease.id.is_empty() && lease.is_active(i64::MAX));
         for line in ["", "x 02:00:00:00:01:12 1.2.3.4 *", "1 02:00 1.2.3.4 *", "1 02:00:00:00:01:12 x *"] {

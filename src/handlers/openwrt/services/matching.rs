@@ -186,12 +186,20 @@ mod tests {
 
     #[test]
     fn names() {
-        for (name, want) in
-            [("tcp", Some(6)), ("!UDP", Some(17)), ("all", Some(-1)), ("*", Some(-1)), ("89", Some(89)), ("x", None)]
-        {
+        for (name, want) in [
+            ("tcp", Some(6)),
+            ("!UDP", Some(17)),
+            ("all", Some(-1)),
+            ("*", Some(-1)),
+            ("89", Some(89)),
+            ("x", None),
+        ] {
             assert_eq!(protocol(name), want, "{name}");
         }
-        assert_eq!(["6", "58", "200", "-1", ""].map(protocol_name), ["tcp", "ipv6-icmp", "200", "all", "all"]);
+        assert_eq!(
+            ["6", "58", "200", "-1", ""].map(protocol_name),
+            ["tcp", "ipv6-icmp", "200", "all", "all"]
+        );
         assert_eq!(["EF", "cs3", "12", "64", "x"].map(class), [Some(46), Some(24), Some(12), None, None]);
         let types = [("echo-request", false), ("echo-request", true), ("130/0", true), ("x", true)];
         assert_eq!(types.map(|t| icmp(t.0, t.1)), [Some(8), Some(128), Some(130), None]);

@@ -109,7 +109,10 @@ fn fill(
             "InstanceName" => out.put(at, if announced { own } else { service.name }),
             "ApplicationProtocol" => out.put(at, protocol.trim_start_matches('_')),
             "TransportProtocol" => out.put(at, transport.trim_start_matches('_').to_ascii_uppercase()),
-            "Domain" => out.put(at, Some(lan::text(service.told, "domain")).filter(|d| !d.is_empty()).unwrap_or("local")),
+            "Domain" => out.put(
+                at,
+                Some(lan::text(service.told, "domain")).filter(|d| !d.is_empty()).unwrap_or("local"),
+            ),
             "Port" => put_number("port"),
             "Target" => out.put(at, lan::text(service.told, "host")),
             "LastUpdate" => out.put(at, lan::text(service.told, "last_update")),

@@ -20,6 +20,8 @@ pub mod opened;
 pub mod options;
 pub mod pool;
 pub mod requests;
+#[cfg(test)]
+mod tests;
 pub mod zones;
 
 use crate::handlers::openwrt::sources::Sources;
@@ -82,8 +84,9 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The bytes of digits, with colons between or not.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u32> = text.chars().filter(|c| *c != ':').map(|c| c.to_digit(16)).collect::<Option<_>>()?;
-    if digits.len() % 2 != 0 {
+    let digits: Vec<u32> =
+        text.chars().filter(|c| *c != ':').map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     Some(digits.chunks_exact(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect())

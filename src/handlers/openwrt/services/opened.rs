@@ -4,7 +4,7 @@
 use super::zones;
 use crate::handlers::openwrt::sources::Sources;
 use crate::model::handler::{Ctx, Fields, Want};
-use crate::sys::{clock, host};
+use crate::sys::host;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -68,7 +68,7 @@ pub fn fill(sources: &mut Sources, ctx: &Ctx<'_>, key: &str, want: &[Want<'_>], 
             "Origin" => out.put(at, "UPnP"),
             "Interface" => out.refer(at, zones::INTERFACE, &[outside]),
             "RemainingLeaseTime" if lease.until > 0 => {
-                out.put(at, (lease.until - clock::now().wall).max(0));
+                out.put(at, (lease.until - host::now(ctx.root)).max(0));
             }
             "ExternalPort" => out.put(at, lease.external),
             "InternalPort" => out.put(at, lease.internal),
@@ -86,11 +86,20 @@ mod tests {
 
     #[test]
     fn lines() {
-        let parse = |line| Lease::parse(line).map(|l| (l.key(), l.client.to_string(), l.internal, l.until, l.words));
+        let parse =
+            |line| Lease::parse(line).map(|l| (l.key(), l.client.to_string(), l.internal, l.until, l.words));
         let good = parse("TCP:51413:192.168.1.2:51414:1790859600:a:b");
-        let want = ("upnp TCP 51413".to_owned(), "192.168.1.2".to_owned(), 51414, 1790859600, "a:b".to_owned());
+        let want =
+            ("upnp TCP 51413".to_owned(), "192.168.1.2".to_owned(), 51414, 1790859600, "a:b".to_owned());
         assert_eq!(good, Some(want));
-        for line in ["", "TCP", "TCP:1:x:1:0:", "SCTP:1:10.0.0.1:1:0:x", "TCP:70000:10.0.0.1:1:0:x", "TCP:1:10.0.0.1:1"] {
+        for line in [
+            "",
+            "TCP",
+            "TCP:1:x:1:0:",
+            "SCTP:1:10.0.0.1:1:0:x",
+            "TCP:70000:10.0.0.1:1:0:x",
+            "TCP:1:10.0.0.1:1",
+        ] {
             assert_eq!(parse(line), None, "{line}");
         }
         assert!(Lease::parse("UDP:1:10.0.0.1:1:0").is_some_and(|l| l.until == 0 && l.words.is_empty()));

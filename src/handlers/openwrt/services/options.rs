@@ -232,7 +232,12 @@ pub fn put(want: &[Want<'_>], tag: impl std::fmt::Display, bytes: &[u8], out: &m
     }
 }
 
-fn plan4(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Plan, (usize, Failure)> {
+fn plan4(
+    sources: &mut Sources,
+    ctx: &Ctx<'_>,
+    row: &Row<'_>,
+    change: &Change<'_>,
+) -> Result<Plan, (usize, Failure)> {
     let package = sources.package(ctx, "dhcp").map_err(|f| (0, f))?.unwrap_or_default();
     let (Some(pool), Ok(tag)) = (pool(&package, row), row.key().parse::<u8>()) else {
         return Err((0, gone()));
@@ -282,7 +287,8 @@ fn fill6(
     out: &mut Fields,
 ) -> Result<(), Failure> {
     let package = sources.package(ctx, "dhcp")?.unwrap_or_default();
-    let (Some(pool), Some((tag, list))) = (pool(&package, row), LISTS6.iter().find(|o| o.0 == row.key())) else {
+    let (Some(pool), Some((tag, list))) = (pool(&package, row), LISTS6.iter().find(|o| o.0 == row.key()))
+    else {
         return Ok(());
     };
     let items = items6(&pool, list);
@@ -297,9 +303,15 @@ fn fill6(
     Ok(())
 }
 
-fn plan6(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Plan, (usize, Failure)> {
+fn plan6(
+    sources: &mut Sources,
+    ctx: &Ctx<'_>,
+    row: &Row<'_>,
+    change: &Change<'_>,
+) -> Result<Plan, (usize, Failure)> {
     let package = sources.package(ctx, "dhcp").map_err(|f| (0, f))?.unwrap_or_default();
-    let (Some(pool), Some((tag, list))) = (pool(&package, row), LISTS6.iter().find(|o| o.0 == row.key())) else {
+    let (Some(pool), Some((tag, list))) = (pool(&package, row), LISTS6.iter().find(|o| o.0 == row.key()))
+    else {
         return Err((0, gone()));
     };
     let bytes = unhex(one_value(change)?).ok_or_else(|| (0, bad("bytes are needed")))?;

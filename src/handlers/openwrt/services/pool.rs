@@ -171,7 +171,12 @@ fn switch(pool: &Section<'_>, on: bool, own: &str, other: &str, edits: &mut Vec<
     }
 }
 
-fn plan4(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Plan, (usize, Failure)> {
+fn plan4(
+    sources: &mut Sources,
+    ctx: &Ctx<'_>,
+    row: &Row<'_>,
+    change: &Change<'_>,
+) -> Result<Plan, (usize, Failure)> {
     let Change::Set(sets) = change else { return Err((0, read_only())) };
     let package = sources.package(ctx, "dhcp").map_err(|f| (0, f))?.unwrap_or_default();
     let pool = of(&package, row).ok_or_else(|| (0, gone()))?;
@@ -219,7 +224,11 @@ fn bounds(
     let read = |end: Option<(usize, &Set<'_>)>, old: u32| match end {
         None => Ok((usize::MAX, old)),
         Some((at, one)) => match one.value.parse::<Ipv4Addr>() {
-            Ok(address) if net.contains(address) && net.base() < address.to_bits() && address.to_bits() < net.last() => {
+            Ok(address)
+                if net.contains(address)
+                    && net.base() < address.to_bits()
+                    && address.to_bits() < net.last() =>
+            {
                 Ok((at, address.to_bits()))
             }
             _ => Err((at, bad("not an address of the pool's network"))),
@@ -272,7 +281,12 @@ fn fill6(
     Ok(())
 }
 
-fn plan6(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<Plan, (usize, Failure)> {
+fn plan6(
+    sources: &mut Sources,
+    ctx: &Ctx<'_>,
+    row: &Row<'_>,
+    change: &Change<'_>,
+) -> Result<Plan, (usize, Failure)> {
     let package = sources.package(ctx, "dhcp").map_err(|f| (0, f))?.unwrap_or_default();
     let pool = of(&package, row).ok_or_else(|| (0, gone()))?;
     let Change::Set([one]) = change else { return Err((0, read_only())) };
@@ -295,7 +309,8 @@ fn fill_relay(
     let local = relay.get("local_addr").and_then(|a| a.parse::<Ipv4Addr>().ok());
     let network = sources.package(ctx, "network")?.unwrap_or_default();
     let names = network.of_kind("interface").filter_map(|i| i.name());
-    let found = names.filter(|name| lan::net(sources, ctx, name).is_some_and(|n| Some(n.address) == local)).last();
+    let found =
+        names.filter(|name| lan::net(sources, ctx, name).is_some_and(|n| Some(n.address) == local)).last();
     for (at, _) in want.iter().enumerate() {
         found.into_iter().for_each(|name| out.refer(at, super::zones::INTERFACE, &[name]));
     }

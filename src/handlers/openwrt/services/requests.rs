@@ -13,9 +13,11 @@ use crate::sys::uci::{Package, Section};
 const DEFAULTS: [&str; 8] = ["1", "3", "6", "12", "15", "28", "42", "121"];
 
 /// Options of the interface that are options of DHCP: number, name, and whether it is in digits.
-const OWN4: &[(&str, &str, bool)] = &[("12", "hostname", false), ("60", "vendorid", false), ("61", "clientid", true)];
+const OWN4: &[(&str, &str, bool)] =
+    &[("12", "hostname", false), ("60", "vendorid", false), ("61", "clientid", true)];
 /// Those of DHCPv6.
-const OWN6: &[(&str, &str, bool)] = &[("1", "clientid", true), ("15", "userclass", false), ("16", "vendorclass", true)];
+const OWN6: &[(&str, &str, bool)] =
+    &[("1", "clientid", true), ("15", "userclass", false), ("16", "vendorclass", true)];
 
 macro_rules! spec {
     ($name:literal, $list:path, $fill:path, $plan:path, $packages:expr, $objects:expr) => {
@@ -143,7 +145,12 @@ fn requested(client: &Section<'_>) -> Vec<String> {
     all
 }
 
-fn list_requested(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
+fn list_requested(
+    sources: &mut Sources,
+    ctx: &Ctx<'_>,
+    row: &Row<'_>,
+    out: &mut Keys,
+) -> Result<(), Failure> {
     let package = sources.package(ctx, "network")?.unwrap_or_default();
     if let Some(client) = client(&package, row) {
         out.extend(requested(&client));
