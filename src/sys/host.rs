@@ -153,9 +153,11 @@ pub fn metadata(root: &Path, path: &str) -> Option<fs::Metadata> {
     })
 }
 
-/// When a file was last changed, in seconds since 1970.
+/// When a file was last changed, in seconds since 1970. Nothing that was recorded changed after the recording:
+/// what is later is when the recording was unpacked.
 pub fn modified(root: &Path, path: &str) -> Option<i64> {
-    seconds(metadata(root, path)?.modified().ok()?)
+    let changed = seconds(metadata(root, path)?.modified().ok()?)?;
+    Some(recorded(root).map_or(changed, |at| at.min(changed)))
 }
 
 /// The wall clock in seconds since 1970.
@@ -165,8 +167,11 @@ pub fn wall() -> i64 {
 
 /// The wall clock, or when the recording below the root was made (`.cwmpd/time`, seconds since 1970).
 pub fn now(root: &Path) -> i64 {
-    let recorded = if is_live(root) { None } else { number(root, "/.cwmpd/time") };
-    recorded.unwrap_or_else(wall)
+    recorded(root).unwrap_or_else(wall)
+}
+
+fn recorded(root: &Path) -> Option<i64> {
+    if is_live(root) { None } else { number(root, "/.cwmpd/time") }
 }
 
 fn seconds(time: SystemTime) -> Option<i64> {
@@ -341,6 +346,11 @@ mod tests {
         assert_eq!(space(f.root(), "/overlay"), Some(Space { total: 8192, free: 4096 }));
         assert_eq!(space(f.root(), "/x"), None);
         assert_eq!(uptime(f.root()).map(|d| d.as_secs()), Some(350_735));
+        assert!(now(f.root()) > 1_700_000_000);
+        assert!(modified(f.root(), "/proc/uptime").is_some_and(|at| at > 1_700_000_000));
+        f.file(".cwmpd/time", "17\n");
+        assert_eq!((now(f.root()), modified(f.root(), "/proc/uptime")), (17, Some(17)));
+        assert_eq!(modified(f.root(), "/gone"), None);
         f.file("proc/uptime", "-1 nan\n");
         assert_eq!(uptime(f.root()), None);
     }

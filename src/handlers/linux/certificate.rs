@@ -1,5 +1,6 @@
 //! Provider `certificate`: Device.Security, from the PEM files of the agent's own configuration: the
-//! roots it trusts (a CABundle) and its own certificate. Private keys are never opened.
+//! roots it trusts (a CABundle) and its own certificate; on OpenWrt from those of the web server and of
+//! radsecproxy, too. Private keys are never opened.
 //!
 //! The key of a certificate is a hash of it. What was read is kept while the files stay as they are,
 //! until the session ends.
@@ -8,7 +9,7 @@ use crate::handlers::agent::AgentFacts;
 use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 use crate::sys::hash::sha256;
 use crate::sys::x509::{self, Certificate};
-use crate::sys::{clock, host};
+use crate::sys::{clock, host, uci};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::cell::RefCell;
@@ -19,6 +20,15 @@ use std::rc::Rc;
 const MAX_FILE: u64 = 1024 * 1024;
 /// No more certificates than this are shown.
 const MAX_CERTIFICATES: usize = 1024;
+/// No more sections of a service's than this are looked at.
+const MAX_SECTIONS: usize = 16;
+/// Package, type, option, and whether the file has roots.
+const OTHERS: [(&str, &str, &str, bool); 4] = [
+    ("uhttpd", "uhttpd", "cert", false),
+    ("radsecproxy", "tls", "CACertificateFile", true),
+    ("radsecproxy", "tls", "certificateFile", false),
+    ("radsecproxy", "tls", "CertificateFile", false),
+];
 const TABLE: &str = "Device.Security.Certificate.{i}.";
 
 /// The provider.
@@ -60,9 +70,10 @@ impl Certificates {
             let size = host::metadata(ctx.root, name).filter(|m| m.is_file())?;
             Some((path.clone(), host::modified(ctx.root, name)?, size.len()))
         };
-        let mut files: Vec<_> = facts.ca_file.iter().filter_map(stamp).collect();
+        let others = Others::read(ctx.root);
+        let mut files: Vec<_> = facts.ca_file.iter().chain(&others.roots).filter_map(stamp).collect();
         let bundles = files.len();
-        files.extend(facts.client_certificate.iter().filter_map(stamp));
+        files.extend(facts.client_certificate.iter().chain(&others.own).filter_map(stamp));
         if (&self.known.files, self.known.bundles) != (&files, bundles) {
             self.known.found = read(ctx.root, &files);
             (self.known.files, self.known.bundles) = (files, bundles);
@@ -70,6 +81,42 @@ impl Certificates {
         self.known.epoch = Some(ctx.epoch);
         &self.known
     }
+}
+
+/// Files that other services of OpenWrt name in their UCI: the web server's certificate, and what radsecproxy
+/// trusts and shows.
+#[derive(Default)]
+struct Others {
+    roots: Vec<PathBuf>,
+    own: Vec<PathBuf>,
+}
+
+impl Others {
+    fn read(root: &Path) -> Others {
+        let mut others = Others::default();
+        for (package, kind, option, is_root) in OTHERS {
+            let Ok(Some(package)) = uci::load(root, package) else { continue };
+            for section in package.of_kind(kind).take(MAX_SECTIONS) {
+                let Some(path) = section.get(option).filter(|path| path.starts_with('/')) else { continue };
+                let list = if is_root { &mut others.roots } else { &mut others.own };
+                if !list.iter().any(|known| known.to_str() == Some(path)) {
+                    list.push(PathBuf::from(path));
+                }
+            }
+        }
+        others
+    }
+}
+
+/// The key of the first certificate of a file, as the table has it.
+pub fn key_of(root: &Path, path: &str) -> Option<String> {
+    let text = host::read_bytes(root, path, MAX_FILE).ok()?;
+    let der = CertificateDer::pem_slice_iter(&text).flatten().find(|der| x509::read(der).is_some())?;
+    Some(key(&der))
+}
+
+fn key(der: &[u8]) -> String {
+    sha256(&[der]).iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
 /// The certificates of the files, each once; what is none is passed over.
@@ -81,8 +128,7 @@ fn read(root: &Path, files: &[(PathBuf, i64, u64)]) -> Vec<Found> {
             let Some(certificate) = x509::read(&der) else {
                 continue;
             };
-            let hash = sha256(&[&der]);
-            let key: String = hash.iter().take(8).map(|b| format!("{b:02x}")).collect();
+            let key = key(&der);
             // Serial number and issuer together name one certificate (RFC 5280 4.1.2.2).
             let full = found.len() >= MAX_CERTIFICATES;
             let same = found.iter_mut().find(|f| {

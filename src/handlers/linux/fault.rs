@@ -30,6 +30,8 @@ impl Reading for KernelFaults {
                 ("FaultLocation", Some(_)) => out.put(i, &path),
                 ("TimeStamp", Some(changed)) => out.put(i, clock::utc(changed)),
                 ("Reason", Some(_)) => out.put(i, reason(ctx.root, &path)),
+                ("LastInstruction", Some(_)) => put_found(i, said(ctx.root, &path, &INSTRUCTION), out),
+                ("ProcessName", Some(_)) => put_found(i, said(ctx.root, &path, &["Comm:"]), out),
                 _ => {}
             }
         }
@@ -41,6 +43,40 @@ fn reason(root: &Path, path: &str) -> String {
     let line = host::line(root, path).unwrap_or_default();
     let word = line.split(['#', ' ']).next().unwrap_or("");
     word.chars().filter(char::is_ascii_alphanumeric).take(64).collect()
+}
+
+/// How a kernel that goes down begins the line that says where it was, by architecture.
+const INSTRUCTION: [&str; 6] = ["RIP:", "EIP:", "PC is at", "pc :", "epc   :", "epc :"];
+
+/// The word behind the first of these beginnings that the dump has.
+fn said(root: &Path, path: &str, beginnings: &[&str]) -> Option<String> {
+    let text = host::read(root, path).unwrap_or_default();
+    let rest = text.lines().find_map(|line| beginnings.iter().find_map(|b| Some(line.split_once(b)?.1)))?;
+    // `epc   : 83a1c0f4 function+0x44/0x2f0`, `RIP: 0010:function+0x44/0x2f0`
+    let mut words = rest.split_ascii_whitespace();
+    let first = words.next()?;
+    let word = match words.next() {
+        Some(second) if second.contains("+0x") => second,
+        _ => first,
+    };
+    Some(word.chars().filter(|c| !c.is_control()).take(128).collect())
+}
+
+fn put_found(i: usize, text: Option<String>, out: &mut Fields) {
+    text.into_iter().for_each(|text| out.put(i, text));
+}
+
+/// What the kernel calls the signals that leave a core file, by number as most architectures have them.
+fn signal(number: &str) -> Option<&'static str> {
+    Some(match number {
+        "3" => "SIGQUIT",
+        "4" => "SIGILL",
+        "5" => "SIGTRAP",
+        "6" => "SIGABRT",
+        "8" => "SIGFPE",
+        "11" => "SIGSEGV",
+        _ => return None,
+    })
 }
 
 /// The provider `process_fault`. A key is the name of a core file.
@@ -93,6 +129,7 @@ impl Cores {
             match letter {
                 'e' | 'E' | 'f' => core.name = value.to_owned(),
                 'p' | 'P' => core.pid = value.to_owned(),
+                's' => core.signal = signal(value),
                 _ => {}
             }
             rest = rest.get(end + between.len()..)?;
@@ -106,6 +143,8 @@ impl Cores {
 struct Core {
     name: String,
     pid: String,
+    /// What it died of, where the pattern tells.
+    signal: Option<&'static str>,
 }
 
 impl Reading for ProcessFaults {
@@ -131,6 +170,7 @@ impl Reading for ProcessFaults {
                 ("TimeStamp", Some(changed), _) => out.put(i, clock::utc(changed)),
                 ("ProcessID", Some(_), Some(core)) => out.put(i, &core.pid),
                 ("ProcessName", Some(_), Some(core)) => out.put(i, &core.name),
+                ("Reason", Some(_), Some(Core { signal: Some(signal), .. })) => out.put(i, signal),
                 _ => {}
             }
         }
@@ -160,6 +200,42 @@ mod tests {
         let v = probe::get(&mut faults, f.root(), table, &["dmesg-ramoops-1"], &["Reason"]);
         assert_eq!(v["Reason"], "");
         assert!(probe::get(&mut faults, f.root(), table, &["dmesg-ramoops-7"], &["Reason"]).is_empty());
+    }
+
+    #[test]
+    fn where_it_was_and_who() {
+        let table = "Device.DeviceInfo.KernelFaults.KernelFault.{i}.";
+        let names = ["LastInstruction", "ProcessName"];
+        for (dump, want) in [
+            (
+                "<4>[1.0] CPU: 0 PID: 17 Comm: hostapd Tainted: G\n<4>[1.0] epc   : 83a1c0f4 tx+0x44/0x2f0 [ath]\n",
+                "tx+0x44/0x2f0|hostapd",
+            ),
+            ("[1.0] CPU: 1 PID: 1 Comm: sh 6.1\n[1.0] RIP: 0010:crash+0x1/0x2\n", "0010:crash+0x1/0x2|sh"),
+            ("[1.0] pc : el1_sync+0x10/0x20\n", "el1_sync+0x10/0x20|-"),
+            ("[1.0] PC is at boom+0x8/0x10\n", "boom+0x8/0x10|-"),
+            ("[1.0] epc   :\nComm:", "-|-"),
+        ] {
+            let f = Folder::new();
+            f.file("sys/fs/pstore/dmesg-a", &format!("Oops#1 Part1\n{dump}"));
+            let mut faults = ReadOnly(Box::new(KernelFaults));
+            let v = probe::get(&mut faults, f.root(), table, &["dmesg-a"], &names);
+            assert_eq!(probe::line(&v, &names), want, "{dump}");
+        }
+    }
+
+    #[test]
+    fn what_a_process_died_of() {
+        let f = Folder::new();
+        f.file("proc/sys/kernel/core_pattern", "/tmp/%e.%t.%p.%s.core\n");
+        for (signal, want) in [("11", "SIGSEGV"), ("6", "SIGABRT"), ("99", "-"), ("", "-")] {
+            let name = format!("odhcpd.1790850000.2211.{signal}.core");
+            f.file(&format!("tmp/{name}"), "");
+            let mut faults = ReadOnly(Box::new(ProcessFaults));
+            let table = "Device.DeviceInfo.ProcessFaults.ProcessFault.{i}.";
+            let v = probe::get(&mut faults, f.root(), table, &[&name], &["Reason"]);
+            assert_eq!(probe::line(&v, &["Reason"]), want, "{signal}");
+        }
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Handler for Hostname {
 }
 
 /// Labels of letters, digits and inner hyphens, parted by dots.
-fn is_host_name(name: &str) -> bool {
+pub fn is_host_name(name: &str) -> bool {
     name.len() <= MAX_NAME
         && name.split('.').all(|label| {
             !label.is_empty()

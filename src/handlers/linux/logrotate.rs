@@ -1,9 +1,10 @@
-//! Provider `log_rotate`: DeviceInfo.LogRotate, from logrotate's own configuration. The key of a row
-//! is the list of paths its rule stands for; the key of a log file is its path.
+//! Provider `log_rotate`: DeviceInfo.LogRotate, from logrotate's own configuration; and the file of OpenWrt's
+//! log daemon (package system), which turns over by itself. The key of a row is the list of paths its rule
+//! stands for; the key of a log file is its path.
 
 use crate::handlers::reading::{PerRpc, Reading};
 use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
-use crate::sys::{clock, host};
+use crate::sys::{clock, host, uci};
 use std::path::Path;
 
 const MAIN: &str = "/etc/logrotate.conf";
@@ -51,6 +52,8 @@ struct Rule {
     retention: u32,
     compress: bool,
     program: &'static str,
+    /// The log daemon does it itself.
+    own: bool,
 }
 
 impl Reading for LogRotate {
@@ -82,7 +85,7 @@ impl Reading for LogRotate {
         };
         for (i, want) in want.iter().enumerate() {
             match want.param.name() {
-                "Enable" => out.put(i, found.installed),
+                "Enable" => out.put(i, found.installed || rule.own),
                 "Name" => out.put(i, &rule.paths),
                 "NumberOfFiles" => out.put(i, rule.files.max(1)),
                 "MaxFileSize" => out.put(i, rule.size),
@@ -125,7 +128,19 @@ fn read(root: &Path) -> Found {
             parse(&text(&format!("{FOLDER}/{name}")), &mut all, &mut rules);
         }
     }
+    logd(root, &mut rules);
     Found { installed: PROGRAMS.iter().any(|p| host::metadata(root, p).is_some_and(|m| m.is_file())), rules }
+}
+
+/// Logd's file keeps one old one, `.0`; its size is in KiB, and 64 without a word.
+fn logd(root: &Path, rules: &mut Vec<Rule>) {
+    let Ok(Some(package)) = uci::load(root, "system") else { return };
+    for section in package.of_kind("system") {
+        let path = section.get("log_file").filter(|p| p.starts_with('/') && !p.contains(char::is_whitespace));
+        let Some(path) = path else { continue };
+        let size = section.get("log_size").and_then(|s| s.parse().ok()).filter(|s| *s > 0).unwrap_or(64);
+        add(rules, Some(Rule { paths: path.to_owned(), files: 1, size, own: true, ..Rule::default() }));
+    }
 }
 
 /// Paths up to a `{`, choices one a line up to a `}`; scripts end with `endscript`.

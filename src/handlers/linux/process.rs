@@ -54,6 +54,22 @@ impl Processes {
 }
 
 impl Process {
+    /// The process with this number, as it is now.
+    pub fn of(root: &Path, pid: u32) -> Option<Process> {
+        let bytes = host::read_bytes(root, &format!("/proc/{pid}/stat"), 4096).ok()?;
+        parse(pid, &String::from_utf8_lossy(&bytes))
+    }
+
+    /// How much of it is in memory, in KiB.
+    pub fn resident(&self, root: &Path) -> u64 {
+        self.pages.saturating_mul(host::page_kib(root))
+    }
+
+    /// How long it has been running, in seconds.
+    pub fn age(&self, root: &Path) -> Option<u64> {
+        Some(host::uptime(root)?.as_secs().saturating_sub(self.start / TICKS_PER_SECOND))
+    }
+
     /// The words it was started with, the first 4 KiB of them.
     pub fn words(&self, root: &Path) -> Vec<String> {
         let bytes = host::read_bytes(root, &format!("/proc/{}/cmdline", self.pid), 4096).unwrap_or_default();
@@ -63,7 +79,7 @@ impl Process {
 
     /// When it began, in seconds since 1970.
     pub fn started(&self, root: &Path) -> Option<i64> {
-        let booted = host::wall().checked_sub(host::uptime(root)?.as_secs() as i64)?;
+        let booted = host::now(root).checked_sub(host::uptime(root)?.as_secs() as i64)?;
         booted.checked_add_unsigned(self.start / TICKS_PER_SECOND)
     }
 }
@@ -72,12 +88,7 @@ fn read(root: &Path) -> Vec<Process> {
     let mut pids: Vec<u32> = host::names(root, "/proc").iter().filter_map(|n| n.parse().ok()).collect();
     pids.sort_unstable();
     pids.truncate(MAX_PROCESSES);
-    pids.iter()
-        .filter_map(|pid| {
-            let bytes = host::read_bytes(root, &format!("/proc/{pid}/stat"), 4096).ok()?;
-            parse(*pid, &String::from_utf8_lossy(&bytes))
-        })
-        .collect()
+    pids.iter().filter_map(|pid| Process::of(root, *pid)).collect()
 }
 
 /// The kernel does not quote the name: it may hold spaces and parentheses, so it ends at the last one.
@@ -126,7 +137,7 @@ impl Reading for ProcessTable {
             match want.param.name() {
                 "PID" => out.put(i, process.pid),
                 "Command" => out.put(i, command(ctx.root, process)),
-                "Size" => out.put(i, fit(process.pages.saturating_mul(host::page_kib(ctx.root)))),
+                "Size" => out.put(i, fit(process.resident(ctx.root))),
                 // 0 is the highest. Real-time priorities are negative, ordinary ones 0 to 39.
                 "Priority" => out.put(i, process.priority.clamp(0, 99)),
                 "CPUTime" => out.put(i, fit(process.time.saturating_mul(1000 / TICKS_PER_SECOND))),

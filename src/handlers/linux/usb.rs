@@ -176,7 +176,7 @@ fn device_value(root: &Path, row: &Row<'_>, name: &str, i: usize, out: &mut Fiel
 }
 
 /// The port that a device is plugged into: `1-1.2` is at port 2 of hub `1-1`, `1-1` at port 1 of `usb1`.
-fn port_of(device: &str) -> Option<String> {
+pub fn port_of(device: &str) -> Option<String> {
     if let Some((hub, port)) = device.rsplit_once('.') {
         return Some(format!("{hub}-port{port}"));
     }

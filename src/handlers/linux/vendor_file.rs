@@ -4,7 +4,7 @@
 use crate::handlers::agent::AgentFacts;
 use crate::handlers::reading::{PerRpc, Reading};
 use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
-use crate::sys::{clock, host};
+use crate::sys::{clock, host, uci};
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -20,6 +20,10 @@ const CONFIG_FILES: [(&str, &str); 8] = [
     ("/etc/nftables.conf", "Firewall"),
     ("/etc/ssh/sshd_config", "SSH server"),
 ];
+/// Where OpenWrt keeps what it is told, a file for each package.
+const UCI: &str = "/etc/config";
+/// No more of those than this are shown.
+const MAX_PACKAGES: usize = 256;
 /// Where logs are; on OpenWrt the second is a link to memory.
 const LOG_FOLDER: &str = "/var/log";
 /// Names of logs that do not end with `.log`.
@@ -44,7 +48,9 @@ impl ConfigFiles {
 impl Reading for ConfigFiles {
     fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) {
         let known = CONFIG_FILES.iter().map(|(path, _)| (*path).to_owned());
-        for path in self.own().into_iter().chain(known) {
+        let packages = host::names(ctx.root, UCI).into_iter().take(MAX_PACKAGES);
+        let packages = packages.filter(|name| is_package(name)).map(|name| format!("{UCI}/{name}"));
+        for path in self.own().into_iter().chain(known).chain(packages) {
             if is_file(ctx.root, &path) && !out.contains(&path) {
                 out.push(path);
             }
@@ -55,7 +61,9 @@ impl Reading for ConfigFiles {
         let path = row.key();
         let own = self.own().is_some_and(|own| own == path);
         let known = CONFIG_FILES.iter().find(|(known, _)| *known == path).map(|(_, text)| *text);
-        let Some(description) = own.then_some("This agent").or(known) else {
+        let package = path.strip_prefix(UCI).and_then(|p| p.strip_prefix('/')).filter(|p| is_package(p));
+        let said = own.then_some("This agent").or(known).map(str::to_owned);
+        let Some(description) = said.or_else(|| package.map(|name| format!("UCI package {name}"))) else {
             return;
         };
         let Some(changed) = host::modified(ctx.root, path) else {
@@ -67,7 +75,7 @@ impl Reading for ConfigFiles {
                 // The minute it was last changed in is what tells one version from another.
                 "Version" => out.put(i, clock::utc(changed).get(..16).unwrap_or_default()),
                 "Date" => out.put(i, clock::utc(changed)),
-                "Description" => out.put(i, description),
+                "Description" => out.put(i, &description),
                 _ => {}
             }
         }
@@ -82,12 +90,48 @@ pub struct LogFiles {
     /// Tells whether the system's log is among them.
     facts: Rc<RefCell<AgentFacts>>,
     mounts: PerRpc<Vec<host::Mount>>,
+    logd: PerRpc<Logd>,
+}
+
+/// What OpenWrt's log daemon is told (package system).
+#[derive(Default)]
+struct Logd {
+    /// The size of its ring, in bytes; `None` where there is no such daemon.
+    ring: Option<u32>,
+    /// Its files and how large each may grow, in bytes.
+    files: Vec<(String, u32)>,
+}
+
+impl Logd {
+    /// In KiB, as its script has it without a word.
+    const USUAL: u32 = 64;
+
+    fn read(root: &Path) -> Logd {
+        let mut logd = Logd::default();
+        let Ok(Some(package)) = uci::load(root, "system") else {
+            return logd;
+        };
+        for section in package.of_kind("system") {
+            let size = |option| section.get(option).and_then(|s| s.parse::<u32>().ok()).filter(|s| *s > 0);
+            let bytes = |kib: u32| kib.saturating_mul(1024);
+            let ring = size("log_buffer_size").or(size("log_size")).unwrap_or(Logd::USUAL);
+            logd.ring.get_or_insert(bytes(ring));
+            if let Some(path) = section.get("log_file").filter(|p| p.starts_with('/')) {
+                logd.files.push((path.to_owned(), bytes(size("log_size").unwrap_or(Logd::USUAL))));
+            }
+        }
+        logd
+    }
+
+    fn file_size(&self, path: &str) -> Option<u32> {
+        self.files.iter().find(|f| f.0 == path).map(|f| f.1)
+    }
 }
 
 impl LogFiles {
     /// The files, and what `facts` tells.
     pub fn new(facts: Rc<RefCell<AgentFacts>>) -> LogFiles {
-        LogFiles { facts, mounts: PerRpc::default() }
+        LogFiles { facts, mounts: PerRpc::default(), logd: PerRpc::default() }
     }
 }
 
@@ -96,9 +140,11 @@ impl Reading for LogFiles {
         if self.facts.borrow().has_log {
             out.push(SYSTEM_LOG);
         }
+        let logd = self.logd.get(ctx, || Logd::read(ctx.root));
+        out.extend(logd.files.iter().map(|f| &f.0).filter(|path| is_file(ctx.root, path)));
         for name in host::names(ctx.root, LOG_FOLDER) {
             let path = format!("{LOG_FOLDER}/{name}");
-            if is_log(&name) && out.len() < MAX_LOGS && is_file(ctx.root, &path) {
+            if is_log(&name) && out.len() < MAX_LOGS && is_file(ctx.root, &path) && !out.contains(&path) {
                 out.push(path);
             }
         }
@@ -106,10 +152,16 @@ impl Reading for LogFiles {
 
     fn get(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
         let path = row.key();
-        // The ring of logd is in memory, and its size nobody tells: the other two are neutral.
+        // The ring of logd is in memory.
         if path == SYSTEM_LOG && self.facts.borrow().has_log {
-            let name = want.iter().position(|w| w.param.name() == "Name");
-            return name.into_iter().for_each(|i| out.put(i, SYSTEM_LOG));
+            for (i, want) in want.iter().enumerate() {
+                match (want.param.name(), self.logd.get(ctx, || Logd::read(ctx.root)).ring) {
+                    ("Name", _) => out.put(i, SYSTEM_LOG),
+                    ("MaximumSize", Some(size)) => out.put(i, size),
+                    _ => {}
+                }
+            }
+            return;
         }
         if !is_file(ctx.root, path) {
             return;
@@ -126,11 +178,20 @@ impl Reading for LogFiles {
                     let mounts = self.mounts.get(ctx, || host::mounts(ctx.root));
                     out.put(i, !host::is_volatile(mounts, inside.as_deref().unwrap_or(path)));
                 }
-                // MaximumSize stays 0: who rotates the file, and when, no file of the kernel says.
+                // Elsewhere it stays 0: who rotates the file, and when, no file of the kernel says.
+                "MaximumSize" => {
+                    let size = self.logd.get(ctx, || Logd::read(ctx.root)).file_size(path);
+                    size.into_iter().for_each(|size| out.put(i, size));
+                }
                 _ => {}
             }
         }
     }
+}
+
+/// Copies that a package manager or an editor left have a dot or a hyphen in their names.
+fn is_package(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 fn is_log(name: &str) -> bool {

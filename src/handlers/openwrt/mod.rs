@@ -5,13 +5,16 @@
 //! value is: [`values`] reads it, [`filters`] makes of it what the row says, [`change`] turns a change into edits
 //! of packages, and [`plan`] writes them. [`provider`] does the same for native providers, which plan their changes and never write.
 
+mod access;
 pub mod change;
 pub mod filters;
 pub mod network;
 pub mod plan;
 pub mod provider;
 pub mod rows;
+pub mod services;
 pub mod sources;
+pub mod system;
 #[cfg(test)]
 mod tests;
 pub mod values;
@@ -22,11 +25,30 @@ use sources::Shared;
 use std::rc::Rc;
 
 /// The native providers of this platform, by subject.
-const SPECS: &[&[Spec]] = &[network::SPECS];
+const SPECS: &[&[Spec]] = &[
+    access::SPECS,
+    network::SPECS,
+    system::SPECS,
+    services::access::SPECS,
+    services::conntrack::SPECS,
+    services::ddns::SPECS,
+    services::dns::SPECS,
+    services::firewall::SPECS,
+    services::hosts::SPECS,
+    services::ipsec::SPECS,
+    services::leases::SPECS,
+    services::leases6::SPECS,
+    services::mdns::SPECS,
+    services::options::SPECS,
+    services::pool::SPECS,
+    services::requests::SPECS,
+];
 
 /// Every native provider of this platform by its name in `datamodel/*.toml`.
 pub fn providers(sources: &Shared) -> Vec<(&'static str, Box<dyn Handler>)> {
     let specs = SPECS.iter().flat_map(|specs| specs.iter());
     let provider = |spec| -> Box<dyn Handler> { Box::new(Provider { spec, sources: Rc::clone(sources) }) };
-    specs.map(|spec| (spec.name, provider(spec))).collect()
+    let mut all: Vec<_> = specs.map(|spec| (spec.name, provider(spec))).collect();
+    all.extend(system::providers(sources));
+    all
 }

@@ -1,0 +1,290 @@
+//! Provider `ow_ssh_keys`: the lines of `/etc/dropbear/authorized_keys`. The key of a row is a checksum of its
+//! line until the ACS changes it; then a comment in the line above keeps the key (`# cwmpd KEY`), so that the
+//! row stays the same one whatever its line says. A row that was added has its comment alone until its Key
+//! is set.
+
+use crate::handlers::reading::PerRpc;
+use crate::model::fault::Code;
+use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
+use crate::sys::{crc, file, host};
+use std::fs;
+
+const FILE: &str = "/etc/dropbear/authorized_keys";
+const FOLDER: &str = "/etc/dropbear";
+const MARK: &str = "# cwmpd ";
+/// No more keys than this are shown or kept.
+const MAX_KEYS: usize = 256;
+/// The most characters of a key: one of RSA with 16384 bits has a sixth of it.
+const MAX_KEY: usize = 16 * 1024;
+/// Kinds of keys that dropbear knows.
+const KINDS: [&str; 7] = [
+    "ssh-ed25519",
+    "ssh-rsa",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+];
+
+/// The provider.
+#[derive(Default)]
+pub struct Keyring {
+    lines: PerRpc<Vec<String>>,
+}
+
+/// Where a row lies in the file.
+#[derive(Debug, PartialEq)]
+struct Place {
+    key: String,
+    /// The line of its comment.
+    mark: Option<usize>,
+    /// The line of the key itself.
+    line: Option<usize>,
+}
+
+/// The kind and what follows it; options of the line stand before the kind.
+fn is_key(line: &str) -> bool {
+    let mut words = line.split_ascii_whitespace().skip_while(|w| !KINDS.contains(w));
+    let body = words.nth(1).unwrap_or("");
+    body.len() >= 16 && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+}
+
+/// The rows of a file.
+fn places<S: AsRef<str>>(lines: &[S]) -> Vec<Place> {
+    let mut found: Vec<Place> = Vec::new();
+    let mut open: Option<(String, usize)> = None;
+    for (at, line) in lines.iter().enumerate() {
+        let line = line.as_ref().trim();
+        let close = |open: &mut Option<(String, usize)>, line| {
+            open.take().map(|(key, mark)| Place { key, mark: Some(mark), line })
+        };
+        if let Some(key) = line.strip_prefix(MARK) {
+            found.extend(close(&mut open, None));
+            open = Some((key.to_owned(), at));
+        } else if is_key(line) && line.len() <= MAX_KEY && !line.starts_with('#') {
+            let sum = || format!("{:08x}", crc::crc32(line.as_bytes()));
+            let place = close(&mut open, Some(at));
+            found.push(place.unwrap_or_else(|| Place { key: sum(), mark: None, line: Some(at) }));
+        } else {
+            // Something stands between: the comment is alone.
+            found.extend(close(&mut open, None));
+        }
+    }
+    found.extend(open.map(|(key, mark)| Place { key, mark: Some(mark), line: None }));
+    let mut seen: Vec<String> = Vec::new();
+    found.retain(|place| {
+        let new = !place.key.is_empty() && !seen.contains(&place.key);
+        seen.push(place.key.clone());
+        new
+    });
+    found.truncate(MAX_KEYS);
+    found
+}
+
+fn read(ctx: &Ctx<'_>) -> Vec<String> {
+    host::read(ctx.root, FILE).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// Writes the file, or does nothing where nothing changes. Dropbear trusts only root's own.
+fn write(ctx: &Ctx<'_>, lines: &[String]) -> Result<(), Failure> {
+    let mut text = lines.join("\n");
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let path = host::below(ctx.root, FILE);
+    let had = fs::read(&path).ok();
+    if had.as_deref().unwrap_or_default() == text.as_bytes() {
+        return Ok(());
+    }
+    file::replace(&path, text.as_bytes(), 0o600).map_err(|e| Failure::internal(format!("{FILE}: {e}")))
+}
+
+/// Puts a row's line in place: behind its comment, which is made where there is none; without a line the
+/// comment alone.
+fn set(lines: &mut Vec<String>, key: &str, text: &str) {
+    let place = places(lines).into_iter().find(|p| p.key == key);
+    let at = match place {
+        Some(Place { mark: Some(mark), line, .. }) => {
+            line.into_iter().for_each(|line| drop(lines.remove(line)));
+            mark
+        }
+        Some(Place { line: Some(line), .. }) => {
+            if lines.get(line).is_some_and(|had| had.trim() == text) {
+                return;
+            }
+            if let Some(had) = lines.get_mut(line) {
+                *had = [MARK, key].concat();
+            }
+            line
+        }
+        _ => {
+            lines.push([MARK, key].concat());
+            lines.len() - 1
+        }
+    };
+    if !text.is_empty() {
+        lines.insert(at + 1, text.to_owned());
+    }
+}
+
+/// Takes a row's lines out.
+fn remove(lines: &mut Vec<String>, key: &str) {
+    if let Some(place) = places(lines).into_iter().find(|p| p.key == key) {
+        place.line.into_iter().chain(place.mark).for_each(|at| drop(lines.remove(at)));
+    }
+}
+
+impl Handler for Keyring {
+    fn list(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
+        out.extend(places(self.lines.get(ctx, || read(ctx))).into_iter().map(|p| p.key));
+        Ok(())
+    }
+
+    fn get(
+        &mut self,
+        ctx: &Ctx<'_>,
+        row: &Row<'_>,
+        want: &[Want<'_>],
+        out: &mut Fields,
+    ) -> Result<(), Failure> {
+        let lines = self.lines.get(ctx, || read(ctx));
+        let Some(place) = places(lines).into_iter().find(|p| p.key == row.key()) else {
+            return Ok(());
+        };
+        for (i, want) in want.iter().enumerate() {
+            match want.param.name() {
+                "User" => out.refer(i, "Device.Users.User.{i}.", &["root"]),
+                "Key" => {
+                    let line = place.line.and_then(|at| lines.get(at)).map(|l| l.trim());
+                    line.into_iter().for_each(|line| out.put(i, line));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
+        let Change::Set(sets) = change else { return };
+        for (at, set) in sets.iter().enumerate() {
+            let plain = set.value.len() <= MAX_KEY && !set.value.chars().any(char::is_control);
+            if !set.value.is_empty() && !(plain && is_key(set.value) && !set.value.starts_with(['#', ' '])) {
+                let text = "a key as a line of authorized_keys: its kind and its text, no comment alone";
+                bad.push((at, Failure { code: Code::INVALID_VALUE, text: text.into() }));
+            }
+        }
+        if host::metadata(ctx.root, FOLDER).is_none_or(|m| !m.is_dir()) {
+            bad.push((0, Failure::denied("dropbear is not installed")));
+        }
+    }
+
+    /// The line that the row has, in UTF-8; nothing of a row without one.
+    fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, _: &Change<'_>) -> Result<Vec<u8>, Failure> {
+        let lines = read(ctx);
+        let place = places(&lines).into_iter().find(|p| p.key == row.key());
+        // A first letter tells whether there was a comment, for what an undo has to leave there.
+        let mut saved = match place.as_ref().map(|p| p.mark.is_some()) {
+            Some(true) => b"m".to_vec(),
+            Some(false) => b"l".to_vec(),
+            None => b"-".to_vec(),
+        };
+        let line = place.and_then(|p| p.line).and_then(|at| lines.get(at));
+        saved.extend(line.map(|l| l.as_bytes()).unwrap_or_default());
+        Ok(saved)
+    }
+
+    fn commit(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<(), Failure> {
+        self.lines = PerRpc::default();
+        let mut lines = read(ctx);
+        match change {
+            Change::Add => set(&mut lines, row.key(), ""),
+            Change::Delete => remove(&mut lines, row.key()),
+            Change::Set(sets) => {
+                for one in sets.iter().filter(|s| s.param.name() == "Key") {
+                    set(&mut lines, row.key(), one.value);
+                }
+            }
+        }
+        write(ctx, &lines)
+    }
+
+    fn undo(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, _: &Change<'_>, saved: &[u8]) -> Result<(), Failure> {
+        self.lines = PerRpc::default();
+        let mut lines = read(ctx);
+        let text = String::from_utf8_lossy(saved.get(1..).unwrap_or_default()).into_owned();
+        match saved.first() {
+            Some(b'm') => set(&mut lines, row.key(), &text),
+            // It was known by its line alone, and is again.
+            Some(b'l') => {
+                let found = places(&lines).into_iter().find(|p| p.key == row.key());
+                let at = found.as_ref().and_then(|p| p.mark.or(p.line)).unwrap_or(lines.len());
+                remove(&mut lines, row.key());
+                lines.insert(at.min(lines.len()), text);
+            }
+            _ => remove(&mut lines, row.key()),
+        }
+        write(ctx, &lines)
+    }
+
+    fn add_key(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, number: u32) -> Result<String, Failure> {
+        let all = places(&read(ctx));
+        if all.len() >= MAX_KEYS {
+            return Err(Failure { code: Code::RESOURCES_EXCEEDED, text: format!("at most {MAX_KEYS} keys") });
+        }
+        let mut keys = (number..).map(|n| format!("acs-{n}"));
+        Ok(keys.find(|key| all.iter().all(|p| p.key != *key)).unwrap_or_default())
+    }
+
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        ring(Bell::File(FILE.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample one@example.org";
+    const TWO: &str = "restrict,command=\"x y\" ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAA two";
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn rows_are_lines_and_comments() {
+        let file = lines(&format!(
+            "# mine\n{ONE}\n\n# cwmpd acs-2\n{TWO}\n# cwmpd acs-3\nnonsense\n# cwmpd acs-2\n{ONE}\n#{ONE}\n"
+        ));
+        let keys: Vec<(String, Option<usize>)> = places(&file).into_iter().map(|p| (p.key, p.line)).collect();
+        let sum = format!("{:08x}", crc::crc32(ONE.as_bytes()));
+        assert_eq!(keys, [(sum, Some(1)), ("acs-2".into(), Some(4)), ("acs-3".into(), None)]);
+        for bad in [
+            "",
+            "ssh-ed25519",
+            "ssh-ed25519 short",
+            "ssh-dss AAAAB3NzaC1kc3MAAACBA",
+            "ssh-rsa AAAA$(reboot)AAAAAAAAAA",
+        ] {
+            assert!(!is_key(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_row_stays_itself() {
+        let mut file = lines(&format!("# mine\n{ONE}\n# end\n"));
+        let key = places(&file)[0].key.clone();
+        set(&mut file, &key, TWO);
+        assert_eq!(file, lines(&format!("# mine\n# cwmpd {key}\n{TWO}\n# end\n")));
+        assert_eq!(places(&file)[0].key, key);
+        set(&mut file, &key, TWO);
+        assert_eq!(file.len(), 4, "once is enough");
+        set(&mut file, "acs-7", "");
+        set(&mut file, "acs-7", ONE);
+        assert_eq!(file[4..], lines(&format!("# cwmpd acs-7\n{ONE}")));
+        remove(&mut file, &key);
+        remove(&mut file, &key);
+        assert_eq!(file, lines(&format!("# mine\n# end\n# cwmpd acs-7\n{ONE}\n")));
+    }
+}
