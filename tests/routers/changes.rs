@@ -86,7 +86,8 @@ fn play(text: &str) -> String {
         };
         let mut words = vec![command.to_owned()];
         let _ = writeln!(out, "{line}");
-        while let Some(more) = lines.peek().and_then(|l| l.strip_prefix("> ")).filter(|l| l.starts_with(' ')) {
+        while let Some(more) = lines.peek().and_then(|l| l.strip_prefix("> ")).filter(|l| l.starts_with(' '))
+        {
             words.push(more.trim().to_owned());
             let _ = writeln!(out, "> {more}");
             lines.next();

@@ -33,7 +33,8 @@ fn is_counted(path: &str) -> bool {
 fn served(platform: Platform) -> Counts {
     let schema = builtin();
     let mut counts = Counts::default();
-    for object in (0..schema.objects.len() as u16).map(|id| schema.object(id)).filter(|o| o.exists(platform)) {
+    for object in (0..schema.objects.len() as u16).map(|id| schema.object(id)).filter(|o| o.exists(platform))
+    {
         if is_counted(object.path()) {
             counts.0.insert(object.path().to_owned());
         }
@@ -49,10 +50,11 @@ fn is_constant(param: Param<'_>, value: &str) -> bool {
     match source.kind {
         SourceKind::Const => true,
         SourceKind::Expression => {
-            let constants = expression::alternatives(source.arg).flatten().filter_map(|one| match one.place {
-                Place::Const(text) => Some(text),
-                _ => None,
-            });
+            let constants =
+                expression::alternatives(source.arg).flatten().filter_map(|one| match one.place {
+                    Place::Const(text) => Some(text),
+                    _ => None,
+                });
             constants.into_iter().any(|text| text == value)
         }
         _ => false,
@@ -83,7 +85,9 @@ fn of_the_tree(params: &BTreeSet<String>) -> usize {
 
 #[test]
 fn counts() {
-    let mut table = String::from("| | objects | parameters | of these `Alias` and `…NumberOfEntries` |\n|---|---|---|---|\n");
+    let mut table = String::from(
+        "| | objects | parameters | of these `Alias` and `…NumberOfEntries` |\n|---|---|---|---|\n",
+    );
     let mut row = |name: &str, counts: &Counts| {
         let own = of_the_tree(&counts.1);
         let _ = writeln!(table, "| {name} | {} | {} | {own} |", counts.0.len(), counts.1.len());

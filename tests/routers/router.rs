@@ -53,8 +53,7 @@ impl Router {
         let facts = AgentFacts { identity: identity::resolve(root), ..AgentFacts::default() };
         let handlers = handlers::all(around, Rc::new(RefCell::new(facts)));
         let journal = Rc::new(RefCell::new(Journal::in_memory()));
-        let (tree, notes) =
-            Tree::open(builtin(), Platform::OpenWrt, root.to_owned(), journal, handlers);
+        let (tree, notes) = Tree::open(builtin(), Platform::OpenWrt, root.to_owned(), journal, handlers);
         assert!(notes.iter().all(|n| !n.contains("nobody serves")), "{notes:?}");
         Router { tree }
     }

@@ -8,6 +8,7 @@
 mod access;
 pub mod change;
 pub mod filters;
+pub mod network;
 pub mod plan;
 pub mod provider;
 pub mod rows;
@@ -22,7 +23,7 @@ use sources::Shared;
 use std::rc::Rc;
 
 /// The native providers of this platform, by subject.
-const SPECS: &[&[Spec]] = &[access::SPECS];
+const SPECS: &[&[Spec]] = &[access::SPECS, network::SPECS];
 
 /// Every native provider of this platform by its name in `datamodel/*.toml`.
 pub fn providers(sources: &Shared) -> Vec<(&'static str, Box<dyn Handler>)> {
