@@ -4,14 +4,15 @@ use crate::daemon::{Daemon, Folder};
 use crate::ubusd::{Says, Ubusd, json};
 use cwmpd::handlers::openwrt::rows::Rows;
 use cwmpd::handlers::openwrt::sources::{Shared, Sources};
+use cwmpd::model::fault::Fault;
 use cwmpd::model::grammar::schema_from;
 use cwmpd::model::request::ParameterValue;
 use cwmpd::model::schema::{Platform, SourceKind};
-use cwmpd::model::tree::{Handlers, Item, Tree, Writer};
+use cwmpd::model::tree::{Handlers, Item, Status, Tree, Writer};
 use cwmpd::state::journal::Journal;
 use cwmpd::sys::ubus::Place;
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 const ROWS: &str = r##"
@@ -76,9 +77,18 @@ impl Bed {
     }
 
     fn set(&mut self, name: &str, value: &str) {
+        self.try_set(&[(name, value)]).expect("it is set");
+    }
+
+    fn try_set(&mut self, values: &[(&str, &str)]) -> Result<Status, Fault> {
         self.tree.begin_rpc();
-        let value = ParameterValue { name: name.to_owned(), value: value.to_owned(), xsi_type: None };
-        self.tree.set(&[value], Writer::Acs { parameter_key: "" }).expect("it is set");
+        let value = |(name, value): &(&str, &str)| ParameterValue {
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+            xsi_type: None,
+        };
+        let list: Vec<ParameterValue> = values.iter().map(value).collect();
+        self.tree.set(&list, Writer::Acs { parameter_key: "" })
     }
 
     fn troubles(&self) -> Vec<String> {
@@ -89,6 +99,15 @@ impl Bed {
     fn told(&self) -> Vec<String> {
         let calls = self.ubusd().calls().into_iter().filter(|(object, ..)| object == "service");
         calls.map(|(_, method, args)| format!("{method} {args}")).collect()
+    }
+}
+
+/// A disk that is unmounted in the end.
+struct Disk(PathBuf);
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
     }
 }
 
@@ -200,6 +219,70 @@ fn services_are_told_once() {
     assert_eq!(bed.troubles(), [""; 0]);
 }
 
+/// A disk that is full, or read-only: 9002, and every package as before; the first of them was written by then.
+#[test]
+fn a_disk_is_full_or_read_only() {
+    let mut bed = Bed::new("bus-disk");
+    let folder = bed.folder.0.join("etc/config");
+    let mount = |words: &[&str]| {
+        let mut command = std::process::Command::new("mount");
+        let done = command.args(words).arg(&folder).stderr(std::process::Stdio::null()).status();
+        done.is_ok_and(|status| status.success())
+    };
+    let large = format!("{NETWORK}{}", "# as large as some are\n".repeat(1200));
+    let is_there = mount(&["-t", "tmpfs", "-o", "size=96k", "none"]);
+    if !is_there {
+        eprintln!("no right to mount a small disk: skipped");
+        return;
+    }
+    let disk = Disk(folder.clone());
+    files(&bed.folder.0);
+    std::fs::write(folder.join("network"), &large).expect("a file");
+    // Room for a small file, and not for another large one.
+    let _ = std::fs::write(folder.join("junk"), vec![b'x'; 44 * 1024]);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file");
+    let system = read("system");
+    let values = [("Device.S.Host", "b"), ("Device.I.1.Proto", "none")];
+    let mut refused = |why: &str| {
+        let fault = bed.try_set(&values).expect_err(why);
+        assert_eq!(fault.code.0, 9002, "{fault}");
+        assert!(read("network") == large && read("system") == system, "{why}: {fault}");
+        let names: Vec<_> =
+            std::fs::read_dir(&folder).expect("a folder").flatten().map(|e| e.file_name()).collect();
+        assert_eq!(names.len(), 3, "nothing is left: {names:?}");
+    };
+    refused("a full disk");
+    assert!(mount(&["-o", "remount,ro"]));
+    refused("a read-only disk");
+    assert!(mount(&["-o", "remount,rw,size=1m"]));
+    bed.try_set(&values).expect("there is room");
+    assert!(read("system").contains('b') && read("network").contains("none"));
+    drop(disk);
+}
+
+/// Somebody saves the same package again and again while the ACS sets values: nobody's change is lost.
+#[test]
+fn others_save_at_the_same_moment() {
+    use cwmpd::sys::uci::{Edit, commit};
+    let mut bed = Bed::new("bus-overlap");
+    let root = bed.folder.0.clone();
+    let theirs = std::thread::spawn(move || {
+        for round in 0..40 {
+            let (section, option) = ("wan".to_owned(), format!("theirs{round}"));
+            let edit = Edit::Set { section, option, value: round.to_string() };
+            commit(&root, "network", &[edit]).expect("they save");
+        }
+    });
+    for round in 0..40 {
+        let done = bed.try_set(&[("Device.I.1.Proto", &format!("p{round}"))]);
+        assert!(done.is_ok(), "{done:?} {:?}", bed.troubles());
+    }
+    theirs.join().expect("they are done");
+    let text = std::fs::read_to_string(bed.folder.0.join("etc/config/network")).expect("a file");
+    assert!(text.contains("option proto 'p39'"), "{text}");
+    assert!((0..40).all(|round| text.contains(&format!("option theirs{round} '{round}'"))), "{text}");
+}
+
 /// The daemon's `status` names what is not well.
 #[test]
 fn status_says_so() {
@@ -225,7 +308,8 @@ fn status_says_so() {
     daemon.wait_ready();
     let got = daemon.ask(&["get", "Device.X_ACME_S."]);
     assert!(got.contains("Device.X_ACME_S.Model"), "{got}");
-    let status = daemon.ask(&["status"]);
-    assert!(status.contains("ubus: ubusd cannot be reached"), "{status}");
-    assert!(status.contains("/etc/config/broken: line 2"), "{status}");
+    daemon.wait_for("word of what is not well", || {
+        let status = daemon.ask(&["status"]);
+        status.contains("ubus: ubusd cannot be reached") && status.contains("/etc/config/broken: line 2")
+    });
 }
