@@ -104,6 +104,15 @@ pub const NAMES: &[&str] = &[
     "ow_system",
     "ow_time",
     "ow_web",
+    // What leads out and over the air, on OpenWrt: openwrt/access.
+    "openwrt_radio",
+    "openwrt_wifi_iface",
+    "openwrt_wifi_security",
+    "openwrt_station",
+    "openwrt_dsl",
+    "openwrt_cellular",
+    "openwrt_shaper",
+    "openwrt_classification",
     // The network of OpenWrt, in the order of `openwrt::network::SPECS`.
     "net_interface",
     "net_ipv4_address",
@@ -119,13 +128,4 @@ pub const NAMES: &[&str] = &[
     "net_ppp",
     "net_tunnel",
     "net_wireguard",
-    // What leads out and over the air, on OpenWrt: openwrt/access.
-    "openwrt_radio",
-    "openwrt_wifi_iface",
-    "openwrt_wifi_security",
-    "openwrt_station",
-    "openwrt_dsl",
-    "openwrt_cellular",
-    "openwrt_shaper",
-    "openwrt_classification",
 ];

@@ -84,6 +84,7 @@ pub fn fill(
     let modem = place.and_then(|p| at(&answer, p));
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
+            "Interface" => out.refer(at, "Device.Cellular.Interface.{i}.", &[key]),
             "SIMReferenceList" => {
                 if let (Some(_), Some(place)) = (modem, place) {
                     out.refer(at, "Device.TrustedElements.SIM.{i}.", &[place]);

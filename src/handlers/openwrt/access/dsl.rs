@@ -15,6 +15,25 @@ const LINE: &str = "dsl0";
 const VPI: &str = "8";
 const VCI: &str = "35";
 
+/// What dsl_control lets the modem try for an annex of UCI.
+const ANNEXES: &[(&str, &str)] = &[
+    ("a", "050104004C010407"),
+    ("b", "1000100000040007"),
+    ("j", "1000104000040107"),
+    ("bdmt", "1000000000000000"),
+    ("b2", "0000100000000000"),
+    ("b2p", "0000000000040000"),
+    ("at1", "0100000000000000"),
+    ("alite", "0001000000000000"),
+    ("admt", "0400000000000000"),
+    ("a2", "0000040000000000"),
+    ("a2p", "0000000000010000"),
+    ("l", "000000000C000000"),
+    ("m", "0000000040000400"),
+    ("m2", "0000000040000000"),
+    ("m2p", "0000000000000400"),
+];
+
 /// Whether packets go through ATM cells.
 fn is_atm(sources: &mut Sources, ctx: &Ctx<'_>) -> bool {
     let package = sources.readable(ctx, "network");
@@ -58,6 +77,8 @@ pub fn fill(
         let name = w.param.name();
         let value = match name.get(..4) {
             Some("HLOG" | "QLNp" | "SNRp") => tones.as_ref().and_then(|t| groups(t.root(), name)),
+            _ if name == "XTSE" => allowed(sources, ctx).map(str::to_owned),
+            _ if name == "Name" => Some(LINE.to_owned()),
             _ if name == "LinkEncapsulationUsed" => encapsulation(metrics.root(), atm),
             _ => line(metrics.root(), name),
         };
@@ -66,6 +87,12 @@ pub fn fill(
         }
     }
     Ok(())
+}
+
+fn allowed(sources: &mut Sources, ctx: &Ctx<'_>) -> Option<&'static str> {
+    let package = sources.readable(ctx, "network")?;
+    let annex = package.of_kind("dsl").next()?.get("annex")?;
+    ANNEXES.iter().find(|a| a.0 == annex).map(|a| a.1)
 }
 
 /// Tenths of what the daemon tells with a fraction.

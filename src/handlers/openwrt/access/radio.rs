@@ -139,9 +139,33 @@ impl Radio {
         }
     }
 
+    fn beacon(&self) -> u32 {
+        self.number("beacon_int").unwrap_or(BEACON)
+    }
+
     fn dtim(&self) -> u32 {
         let beacons = self.points().find_map(|p| p.get("dtim_period")?.parse().ok()).unwrap_or(DTIM);
-        beacons.saturating_mul(self.number("beacon_int").unwrap_or(BEACON))
+        beacons.saturating_mul(self.beacon())
+    }
+
+    /// The rates before 802.11n that its standards have, Mbps.
+    fn legacy(&self) -> Option<String> {
+        let modes = self.info("hwmodes")?;
+        let has = |mode: &str| modes.fields().any(|(_, m)| m.text() == Some(mode));
+        let slow = if has("b") { "1,2,5.5,11" } else { "" };
+        let fast = if has("a") || has("g") { "6,9,12,18,24,36,48,54" } else { "" };
+        let all = [slow, fast].into_iter().filter(|r| !r.is_empty()).collect::<Vec<_>>();
+        (!all.is_empty()).then(|| all.join(","))
+    }
+
+    /// Why the radio is on its channel. It looks for one when it starts; radar alone makes it leave.
+    fn reason(&self) -> Option<&'static str> {
+        let now = self.info("channel").and_then(Value::number)?.to_string();
+        Some(match self.get("channel") {
+            _ if self.is_auto() => "Auto_Startup",
+            Some(channel) if channel == now => "Manual",
+            _ => "Auto_DFS",
+        })
     }
 
     fn domain(&self) -> Option<String> {
@@ -229,6 +253,9 @@ fn value(radio: &Radio, name: &str) -> Option<String> {
         "TransmitPower" => radio.percent()?.to_string(),
         "IEEE80211hSupported" => radio.bands().contains(&Band::Five).to_string(),
         "RegulatoryDomain" => radio.domain()?,
+        "SupportedDataTransmitRates" => radio.legacy()?,
+        "ChannelLastSelectionReason" => radio.reason()?.to_owned(),
+        "BeaconPeriod" => radio.beacon().to_string(),
         "DTIMPeriod" => radio.dtim().to_string(),
         "PreambleType" => {
             match radio.points().find_map(|p| p.flag("short_preamble")) {
@@ -382,7 +409,22 @@ fn one(
         }
         "BasicDataTransmitRates" => edits.list("basic_rate", kbps(value)?),
         "OperationalDataTransmitRates" => edits.list("supported_rates", kbps(value)?),
-        name => each_point(radio, name, value, edits)?,
+        // What hostapd takes, in units of 1.024 ms.
+        "BeaconPeriod" if !value.parse::<u32>().is_ok_and(|b| (15..=65535).contains(&b)) => {
+            return Err(bad("15 to 65535 milliseconds"));
+        }
+        "BeaconPeriod" => edits.set("beacon_int", value),
+        "DTIMPeriod" => {
+            let beacon = sets.iter().find(|s| s.param.name() == "BeaconPeriod");
+            let beacon = beacon.and_then(|b| b.value.parse().ok()).unwrap_or_else(|| radio.beacon()).max(1);
+            let beacons = value.parse::<u32>().ok().filter(|ms| ms % beacon == 0).map(|ms| ms / beacon);
+            let beacons = beacons.filter(|n| (1..=255).contains(n));
+            let beacons = beacons.ok_or_else(|| bad("no multiple of BeaconPeriod, 1 to 255 of it"))?;
+            each_point(radio, "dtim_period", &beacons.to_string(), edits);
+        }
+        "PreambleType" => each_point(radio, "short_preamble", if value == "long" { "0" } else { "1" }, edits),
+        "EnableRRM" => each_point(radio, "ieee80211k", if value == "true" { "1" } else { "0" }, edits),
+        _ => {}
     }
     Ok(())
 }
@@ -396,29 +438,11 @@ fn power(radio: &Radio, value: &str) -> Result<String, Failure> {
     step.map(|s| s.0.to_string()).ok_or_else(|| bad("none of TransmitPowerSupported"))
 }
 
-/// What stands at each access point of the radio.
-fn each_point(radio: &Radio, name: &str, value: &str, edits: &mut Edits<'_>) -> Result<(), Failure> {
-    let (option, text) = match name {
-        "DTIMPeriod" => {
-            let beacon = radio.number("beacon_int").unwrap_or(BEACON).max(1);
-            let beacons = value.parse::<u32>().ok().filter(|ms| ms % beacon == 0).map(|ms| ms / beacon);
-            let beacons = beacons.filter(|n| (1..=255).contains(n));
-            (
-                "dtim_period",
-                beacons.ok_or_else(|| bad("no multiple of BeaconPeriod, 1 to 255 of it"))?.to_string(),
-            )
-        }
-        "PreambleType" => {
-            let short = if value == "long" { "0" } else { "1" };
-            ("short_preamble", short.to_owned())
-        }
-        "EnableRRM" => ("ieee80211k", if value == "true" { "1" } else { "0" }.to_owned()),
-        _ => return Ok(()),
-    };
+/// Sets what stands at each access point of the radio.
+fn each_point(radio: &Radio, option: &str, text: &str, edits: &mut Edits<'_>) {
     for point in radio.points() {
-        edits.set_in(&point.key(), option, text.as_str());
+        edits.set_in(&point.key(), option, text);
     }
-    Ok(())
 }
 
 /// Mbps as UCI has them.

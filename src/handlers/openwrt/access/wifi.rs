@@ -47,13 +47,15 @@ pub fn fill(
                 let state = state(sources, ctx, &section, &run.ifname, off, run.failed);
                 out.put(at, status(sources, ctx, row, &run.ifname, state));
             }
+            // The same section from its other side.
+            "SSIDReference" => out.refer(at, "Device.WiFi.SSID.{i}.", &[key]),
             "Name" => out.put(at, if run.ifname.is_empty() { section.id() } else { &run.ifname }),
             "BSSID" if !run.ifname.is_empty() => {
                 let info = iwinfo(sources, ctx, "info", &run.ifname);
                 let point = hostapd(sources, ctx, "get_status", &run.ifname);
                 let mut all = [&info, &point].into_iter().flatten();
                 if let Some(bssid) = all.find_map(|a| a.root().get("bssid")?.text()) {
-                    out.put(at, bssid);
+                    out.put(at, bssid.to_ascii_uppercase());
                 }
             }
             name @ ("RetransCount" | "FailedRetransCount") if !run.ifname.is_empty() => {
