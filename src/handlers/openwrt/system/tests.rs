@@ -45,3 +45,14 @@ fn dump() {
         std::fs::write(format!("/tmp/sysfix/{name}.dump"), text).unwrap();
     }
 }
+
+#[test]
+fn dump_linux() {
+    let root = crate::handlers::probe::Folder::new();
+    let around = Around { platform: Platform::Linux, ubus: ubus::Place::Recorded(root.root().into()), run_dir: None };
+    let journal = Rc::new(RefCell::new(Journal::in_memory()));
+    let handlers = all(around, Rc::default());
+    let (mut tree, _) = Tree::open(builtin(), Platform::Linux, root.root().to_owned(), journal, handlers);
+    let text: String = values(&mut tree).iter().map(|(p, v)| format!("{p}={v}\n")).collect();
+    std::fs::write("/tmp/sysfix/linux.dump", text).unwrap();
+}
