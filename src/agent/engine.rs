@@ -213,7 +213,9 @@ impl Engine {
                 self.core.keep_records();
             }
             let held = self.held_until.filter(|until| now.mono < *until);
-            if self.session.is_none() && held.is_none() && !self.core.transfers.hold() {
+            // Where DHCP has not said yet who the ACS is, there is nobody to begin a session with.
+            let known = !self.core.settings.url.is_empty();
+            if self.session.is_none() && held.is_none() && !self.core.transfers.hold() && known {
                 self.sweep_if_due(now);
                 let (core, calls) = (&self.core, self.calls());
                 match trigger::now(&core.queue, &core.schedule, calls, now) {
@@ -377,6 +379,7 @@ impl Engine {
         let answered = active.machine.is_delivered();
         let reached = failed.as_ref().map_or(Reached::Answered(200), |(_, _, reached)| *reached);
         self.core.trial_learns(answered, reached);
+        self.core.discovery_learns(answered, now);
         // In whatever way it ended: what was answered with success is applied (R-SPV-9).
         for note in self.core.end_session(false) {
             log::warn!("{note}");

@@ -1,6 +1,7 @@
 //! What the types of the configuration cannot say: bounds, files that must be there, pairs.
 
 use super::{Config, MAX_FALLBACK_URLS};
+use crate::cwmp::discovery::Policy;
 use crate::net::digest;
 use crate::net::url::Url;
 use std::io::Read;
@@ -76,7 +77,8 @@ fn device(config: &Config) -> Option<Problem> {
 
 fn acs(config: &Config) -> Option<Problem> {
     let acs = &config.acs;
-    if let Err(reason) = Url::of_acs(&acs.url) {
+    let by_dhcp = acs.url.is_empty() && acs.dhcp_discovery != Policy::Off;
+    if let (Err(reason), false) = (Url::of_acs(&acs.url), by_dhcp) {
         return Some(("acs.url", reason.into()));
     }
     if acs.fallback_urls.len() > MAX_FALLBACK_URLS {

@@ -15,6 +15,7 @@ pub use commands::{COMMAND_WORDS, Commands, has_word};
 pub use secret::Secret;
 pub use transfer::{MAX_TRUSTED_KEYS, Transfer, seconds};
 
+use crate::cwmp::discovery::Policy;
 use crate::model::schema::Platform;
 use crate::net::client::Timeouts;
 use crate::net::connection_request::Algorithm;
@@ -186,7 +187,8 @@ impl Device {
 /// `[acs]`
 #[derive(Clone, PartialEq, Debug)]
 pub struct Acs {
-    /// http or https, at most 2048 characters, without user and password (T-37). Required.
+    /// http or https, at most 2048 characters, without user and password (T-37). Required, unless DHCP may tell
+    /// of it.
     pub url: String,
     /// At most 256 characters; empty (default) means the name made of the device's identity (S-14).
     pub username: String,
@@ -227,6 +229,9 @@ pub struct Acs {
     pub fallback_urls: Vec<String>,
     /// Failed sessions in a row before the next of them is tried, 1 to 1000; 3.
     pub fallback_after: u32,
+    /// `"off"` (default); `"fill"`: what DHCP says of the ACS is taken where nothing is set; `"prefer"`: also in
+    /// place of `url` above. What the ACS has set stays (DH-5).
+    pub dhcp_discovery: Policy,
 }
 
 impl Acs {
@@ -253,6 +258,7 @@ impl Acs {
             confirm_timeout,
             fallback_urls,
             fallback_after,
+            dhcp_discovery,
         } = self;
         from.get("url", url);
         from.get("username", username);
@@ -274,6 +280,7 @@ impl Acs {
         from.get("confirm_timeout", confirm_timeout);
         from.get("fallback_urls", fallback_urls);
         from.get("fallback_after", fallback_after);
+        from.get("dhcp_discovery", dhcp_discovery);
     }
 }
 
@@ -303,6 +310,7 @@ impl Default for Acs {
             confirm_timeout: 300,
             fallback_urls: Vec::new(),
             fallback_after: 3,
+            dhcp_discovery: Policy::Off,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Provider `agent`: what the agent knows of itself and no file of the platform tells.
 
-use super::firmware;
 use super::reading::{ReadOnly, Reading};
+use super::{firmware, gateway};
+use crate::cwmp::discovery::Identity;
 use crate::model::handler::{Bell, Ctx, Fields, Handler, Keys, Row, Want};
 use crate::sys::clock;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,10 @@ pub struct AgentFacts {
     pub image_status: Option<&'static str>,
     /// Sources of the platform that are not well, and why.
     pub troubles: Vec<String>,
+    /// Who the gateway of this device is; empty while it has not said so (F-5).
+    pub gateway: Identity,
+    /// The devices that said to this gateway who they are (F-4), by MAC address.
+    pub devices: Vec<gateway::Device>,
     /// `log_read` is configured: the system's log is a VendorLogFile.
     pub has_log: bool,
 }

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod exec;
 pub mod file;
 pub mod firmware;
+pub mod gateway;
 pub mod linux;
 pub mod natives;
 pub mod openwrt;

@@ -6,6 +6,7 @@ pub const NAMES: &[&str] = &[
     // The agent itself.
     "agent",
     "firmware",
+    "gateway",
     // The machine.
     "certificate",
     "cpu",

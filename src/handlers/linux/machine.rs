@@ -8,6 +8,7 @@ use super::{
 use super::{unix_socket, usb, user_interface, users, vendor_file};
 use crate::handlers::agent::{self, AgentFacts};
 use crate::handlers::firmware::Firmware;
+use crate::handlers::gateway::Gateway;
 use crate::handlers::reading::{ReadOnly, Reading};
 use crate::model::handler::Handler;
 use std::cell::RefCell;
@@ -22,6 +23,7 @@ pub fn providers(
     let shared = || Rc::clone(&processes);
     let readings: Vec<(&'static str, Box<dyn Reading>)> = vec![
         ("cpu", Box::new(cpu::Cpu::default())),
+        ("gateway", Box::new(Gateway { facts: Rc::clone(facts) })),
         ("dns", Box::new(dns::Dns::new(shared()))),
         ("kernel_fault", Box::new(fault::KernelFaults)),
         ("led", Box::new(led::Leds)),

@@ -278,6 +278,9 @@ mod tests {
             "Device.Ethernet.Interface.{i}.CurrentBitRate",
             "Device.LEDs.LED.{i}.Reason",
             "Device.ManagementServer.ParameterKey",
+            "Device.ManagementServer.ManageableDevice.{i}.ManufacturerOUI",
+            "Device.ManagementServer.ManageableDevice.{i}.SerialNumber",
+            "Device.ManagementServer.ManageableDevice.{i}.ProductClass",
         ];
         assert_eq!(cheap, stands_still);
     }

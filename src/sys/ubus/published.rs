@@ -5,6 +5,7 @@ use super::message::{Draft, EVENTS, Message, attribute, kind};
 use super::stream::Stream;
 use super::{Answer, Problem, Writer};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// The most messages read in one turn: a flood is not read to its end.
@@ -72,6 +73,11 @@ impl Published {
         methods: &'static [Method],
     ) -> Result<Published, Problem> {
         Ok(Published { stream: Stream::connect(socket)?, state: State::Greeting, name, methods })
+    }
+
+    /// As [`Published::begin`], over a connection that is there and does not wait.
+    pub fn over(socket: UnixStream, name: &'static str, methods: &'static [Method]) -> Published {
+        Published { stream: Stream::over(socket), state: State::Greeting, name, methods }
     }
 
     /// Whether others can see it.

@@ -39,7 +39,12 @@ impl Stream {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(absent)?;
         connect(fd.as_raw_fd(), &UnixAddr::new(path).map_err(absent)?).map_err(absent)?;
-        Ok(Stream { socket: fd.into(), inbox: Vec::new(), taken: 0, outbox: Vec::new(), sent: 0 })
+        Ok(Stream::over(fd.into()))
+    }
+
+    /// A connection that is there, and does not wait.
+    pub fn over(socket: UnixStream) -> Stream {
+        Stream { socket, inbox: Vec::new(), taken: 0, outbox: Vec::new(), sent: 0 }
     }
 
     /// The next message that has come whole, if any: reads once at most.
