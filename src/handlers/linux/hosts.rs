@@ -93,7 +93,8 @@ pub fn gather(view: &View, known: &[Neighbour], learned: &[Neighbour]) -> Vec<Ho
 
 /// Adds the names and addresses of leases; a line is time, MAC, address, name (`*` for none), client id.
 fn leases(view: &View, hosts: &mut BTreeMap<Mac, Host>) {
-    let now = clock::now();
+    let is_set = !host::is_live(&view.root) || clock::now().clock_set;
+    let now = host::now(&view.root);
     for file in LEASE_FILES {
         // Everybody may write to /tmp: what lies there need not be a file.
         let Ok(text) = host::read_bytes(&view.root, file, MAX_LEASES) else {
@@ -112,7 +113,7 @@ fn leases(view: &View, hosts: &mut BTreeMap<Mac, Host>) {
                 continue;
             };
             // 0 is a lease without end.
-            let is_over = until != 0 && now.clock_set && until < now.wall;
+            let is_over = until != 0 && is_set && until < now;
             if is_over || hosts.len() >= MAX_HOSTS && !hosts.contains_key(&mac) {
                 continue;
             }

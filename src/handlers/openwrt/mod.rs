@@ -7,6 +7,7 @@
 
 pub mod change;
 pub mod filters;
+pub mod network;
 pub mod plan;
 pub mod provider;
 pub mod rows;
@@ -22,7 +23,7 @@ use sources::Shared;
 use std::rc::Rc;
 
 /// The native providers of this platform, by subject.
-const SPECS: &[&[Spec]] = &[system::SPECS];
+const SPECS: &[&[Spec]] = &[network::SPECS, system::SPECS];
 
 /// Every native provider of this platform by its name in `datamodel/*.toml`.
 pub fn providers(sources: &Shared) -> Vec<(&'static str, Box<dyn Handler>)> {

@@ -18,7 +18,7 @@ pub mod tunnel;
 pub mod vlan;
 
 use super::plan::Plan;
-use super::provider::{Spec, adds_nothing, lists_nothing, plans_nothing};
+use super::provider::{Spec, adds_nothing, lists_nothing};
 use super::sources::Sources;
 use crate::handlers::linux::network::View;
 use crate::model::fault::Code;
