@@ -167,7 +167,7 @@ fn word(first: &str, rest: Vec<String>, extra: &Extra) -> Result<Word, lexopt::E
             }
             _ => {
                 return Err(
-                    "lease takes `4 INTERFACE`, `6 INTERFACE`, or `device add MAC`, `device del MAC`".into()
+                    "lease takes `4 INTERFACE`, `6 INTERFACE`, or `device add MAC`, `device del MAC`".into(),
                 );
             }
         },

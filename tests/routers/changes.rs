@@ -156,7 +156,9 @@ impl Case {
             "write" => {
                 let (file, text) = rest.split_once(' ').expect("write FILE TEXT");
                 let text = text.replace("\\n", "\n").replace("\\t", "\t");
-                fs::write(self.root.join(file), text).expect("a file");
+                let path = self.root.join(file);
+                fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+                fs::write(path, text).expect("a file");
                 self.files = self.all();
                 return String::new();
             }
