@@ -86,6 +86,22 @@ fn read(ctx: &Ctx<'_>) -> Vec<String> {
     host::read(ctx.root, FILE).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
+/// The lines as they are to be written again.
+///
+/// # Errors
+/// The file cannot be read, is too long, or has bytes that are no text: then it is not the agent's to change.
+fn load(ctx: &Ctx<'_>) -> Result<Vec<String>, Failure> {
+    let refused = |why: &str| Failure::denied(format!("{FILE}: {why}"));
+    let bytes = match host::read_bytes(ctx.root, FILE, host::MAX_FILE) {
+        Ok(bytes) if bytes.len() as u64 == host::MAX_FILE => return Err(refused("too long")),
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => return Err(refused(&e.to_string())),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| refused("not text"))?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
 /// Writes the file, or does nothing where nothing changes. Dropbear trusts only root's own.
 fn write(ctx: &Ctx<'_>, lines: &[String]) -> Result<(), Failure> {
     let mut text = lines.join("\n");
@@ -169,7 +185,8 @@ impl Handler for Keyring {
         let Change::Set(sets) = change else { return };
         for (at, set) in sets.iter().enumerate() {
             let plain = set.value.len() <= MAX_KEY && !set.value.chars().any(char::is_control);
-            if !set.value.is_empty() && !(plain && is_key(set.value) && !set.value.starts_with(['#', ' '])) {
+            let good = plain && is_key(set.value) && !set.value.starts_with(['#', ' ']);
+            if !good && !set.value.is_empty() {
                 let text = "a key as a line of authorized_keys: its kind and its text, no comment alone";
                 bad.push((at, Failure { code: Code::INVALID_VALUE, text: text.into() }));
             }
@@ -179,24 +196,20 @@ impl Handler for Keyring {
         }
     }
 
-    /// The line that the row has, in UTF-8; nothing of a row without one.
+    /// Whether the row has a comment (`m`), only its line (`l`) or nothing (`-`), at which line of the file it
+    /// begins, and the line itself.
     fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, _: &Change<'_>) -> Result<Vec<u8>, Failure> {
-        let lines = read(ctx);
+        let lines = load(ctx)?;
         let place = places(&lines).into_iter().find(|p| p.key == row.key());
-        // A first letter tells whether there was a comment, for what an undo has to leave there.
-        let mut saved = match place.as_ref().map(|p| p.mark.is_some()) {
-            Some(true) => b"m".to_vec(),
-            Some(false) => b"l".to_vec(),
-            None => b"-".to_vec(),
-        };
-        let line = place.and_then(|p| p.line).and_then(|at| lines.get(at));
-        saved.extend(line.map(|l| l.as_bytes()).unwrap_or_default());
-        Ok(saved)
+        let kind = place.as_ref().map_or('-', |p| if p.mark.is_some() { 'm' } else { 'l' });
+        let at = place.as_ref().and_then(|p| p.mark.or(p.line)).unwrap_or(0);
+        let line = place.and_then(|p| p.line).and_then(|at| lines.get(at)).map_or("", String::as_str);
+        Ok(format!("{kind}{at}\n{line}").into_bytes())
     }
 
     fn commit(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<(), Failure> {
         self.lines = PerRpc::default();
-        let mut lines = read(ctx);
+        let mut lines = load(ctx)?;
         match change {
             Change::Add => set(&mut lines, row.key(), ""),
             Change::Delete => remove(&mut lines, row.key()),
@@ -211,24 +224,25 @@ impl Handler for Keyring {
 
     fn undo(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, _: &Change<'_>, saved: &[u8]) -> Result<(), Failure> {
         self.lines = PerRpc::default();
-        let mut lines = read(ctx);
-        let text = String::from_utf8_lossy(saved.get(1..).unwrap_or_default()).into_owned();
-        match saved.first() {
-            Some(b'm') => set(&mut lines, row.key(), &text),
-            // It was known by its line alone, and is again.
-            Some(b'l') => {
-                let found = places(&lines).into_iter().find(|p| p.key == row.key());
-                let at = found.as_ref().and_then(|p| p.mark.or(p.line)).unwrap_or(lines.len());
-                remove(&mut lines, row.key());
-                lines.insert(at.min(lines.len()), text);
-            }
-            _ => remove(&mut lines, row.key()),
+        let mut lines = load(ctx)?;
+        let saved = String::from_utf8_lossy(saved);
+        let (head, text) = saved.split_once('\n').unwrap_or((&saved, ""));
+        let (kind, at) = head.split_at_checked(1).unwrap_or(("-", ""));
+        let found = places(&lines).into_iter().find(|p| p.key == row.key());
+        let at = found.and_then(|p| p.mark.or(p.line)).or(at.parse().ok()).unwrap_or(0);
+        remove(&mut lines, row.key());
+        let at = at.min(lines.len());
+        if kind != "-" && !text.is_empty() {
+            lines.insert(at, text.to_owned());
+        }
+        if kind == "m" {
+            lines.insert(at, [MARK, row.key()].concat());
         }
         write(ctx, &lines)
     }
 
     fn add_key(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, number: u32) -> Result<String, Failure> {
-        let all = places(&read(ctx));
+        let all = places(&load(ctx)?);
         if all.len() >= MAX_KEYS {
             return Err(Failure { code: Code::RESOURCES_EXCEEDED, text: format!("at most {MAX_KEYS} keys") });
         }
@@ -286,5 +300,56 @@ mod tests {
         remove(&mut file, &key);
         remove(&mut file, &key);
         assert_eq!(file, lines(&format!("# mine\n# end\n# cwmpd acs-7\n{ONE}\n")));
+    }
+
+    #[test]
+    fn what_is_no_text_is_left_alone() {
+        use crate::handlers::probe::Folder;
+        use crate::model::builtin::builtin;
+        let schema = builtin();
+        let object = schema.find_object("Device.SSH.AuthorizedKey.{i}.").unwrap();
+        let f = Folder::new();
+        let ctx = Ctx { epoch: 1, root: f.root() };
+        let row = Row { object, arg: "", keys: &["acs-1"], numbers: &[1] };
+        for bytes in
+            [[b"\xff\n".as_slice(), ONE.as_bytes()].concat(), vec![b'\n'; host::MAX_FILE as usize + 1]]
+        {
+            f.bytes("etc/dropbear/authorized_keys", &bytes);
+            assert!(Keyring::default().stage(&ctx, &row, &Change::Add).is_err());
+            assert!(Keyring::default().commit(&ctx, &row, &Change::Add).is_err());
+            assert!(std::fs::read(f.root().join("etc/dropbear/authorized_keys")).unwrap() == bytes);
+        }
+    }
+
+    #[test]
+    fn what_was_changed_is_put_back() {
+        use crate::handlers::probe::Folder;
+        use crate::model::builtin::builtin;
+        use crate::model::handler::Set;
+        let schema = builtin();
+        let object = schema.find_object("Device.SSH.AuthorizedKey.{i}.").unwrap();
+        let param = object.params().find(|p| p.name() == "Key").unwrap();
+        let sets = |value| [Set { param, arg: "", value, refers: None }];
+        let (new, none) = (sets(TWO), sets(""));
+        let before = format!("# mine\n{ONE}\n# cwmpd acs-4\nssh-rsa AAAAB3NzaC1yc2EAAAADAQ four\n# end\n");
+        let first = places(&lines(&before))[0].key.clone();
+        for key in [first.as_str(), "acs-4", "acs-9"] {
+            for change in [Change::Set(&new), Change::Set(&none), Change::Delete, Change::Add] {
+                let f = Folder::new();
+                f.file("etc/dropbear/authorized_keys", &before);
+                let ctx = Ctx { epoch: 1, root: f.root() };
+                let row = Row { object, arg: "", keys: &[key], numbers: &[1] };
+                let saved = Keyring::default().stage(&ctx, &row, &change).unwrap();
+                assert_eq!(f.text("etc/dropbear/authorized_keys"), before, "staging has no effect");
+                Keyring::default().commit(&ctx, &row, &change).unwrap();
+                let done = f.text("etc/dropbear/authorized_keys");
+                Keyring::default().commit(&ctx, &row, &change).unwrap();
+                assert_eq!(f.text("etc/dropbear/authorized_keys"), done, "once is enough");
+                for _ in 0..2 {
+                    Keyring::default().undo(&ctx, &row, &change, &saved).unwrap();
+                    assert_eq!(f.text("etc/dropbear/authorized_keys"), before, "{key}");
+                }
+            }
+        }
     }
 }

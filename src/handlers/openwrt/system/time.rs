@@ -237,13 +237,16 @@ fn edit(found: &Found, row: &Row<'_>, set: &Set<'_>) -> Result<Option<Edit>, Fai
     let key = row.key();
     let Some(section) = found.section(key) else {
         // A row that is only now added has no section yet.
-        return if key.starts_with("cwmpd_") && found.chrony.is_some() {
-            chrony(key, "server", set)
-        } else {
-            gone()
+        return match (row.object.name(), key.starts_with("cwmpd_") && found.chrony.is_some()) {
+            ("Authentication", true) => Ok(Some(flag(key, "nts", set))),
+            (_, true) => chrony(key, "server", set),
+            _ => Err(Failure { code: Code::INVALID_NAME, text: "the section is gone".into() }),
         };
     };
     match (row.object.name(), key) {
+        ("Authentication", SYSNTPD) if set.value == "false" => Ok(None),
+        ("Authentication", SYSNTPD) => Err(Failure::denied("busybox's daemon has no such choice")),
+        ("Authentication", key) => Ok(Some(flag(key, "nts", set))),
         ("Server", SYSNTPD) if name == "Enable" => Ok(Some(flag(SECTION, "enable_server", set))),
         ("Server", _) if name == "Enable" => match set.value {
             "true" => Ok(None),
@@ -270,10 +273,6 @@ fn edit(found: &Found, row: &Row<'_>, set: &Set<'_>) -> Result<Option<Edit>, Fai
     }
 }
 
-fn gone() -> Result<Option<Edit>, Failure> {
-    Err(Failure { code: Code::INVALID_NAME, text: "the section is gone".into() })
-}
-
 /// What one value means for a section of chrony's.
 fn chrony(key: &str, kind: &str, set: &Set<'_>) -> Result<Option<Edit>, Failure> {
     let option = |option: &str, value: &str| {
@@ -295,8 +294,7 @@ fn chrony(key: &str, kind: &str, set: &Set<'_>) -> Result<Option<Edit>, Failure>
         "MinPoll" | "MaxPoll" if number(set.value) > 24 => Err(invalid("at most 24")),
         "MinPoll" => option("minpoll", set.value),
         "MaxPoll" => option("maxpoll", set.value),
-        "IBurst" => Ok(Some(flag(key, "iburst", set))),
-        _ => Ok(Some(flag(key, "nts", set))),
+        _ => Ok(Some(flag(key, "iburst", set))),
     }
 }
 
