@@ -40,7 +40,8 @@ pub struct Around {
 pub fn all(around: Around, facts: Rc<RefCell<agent::AgentFacts>>) -> Handlers {
     let place = (around.platform == Platform::OpenWrt).then_some(around.ubus);
     let sources = openwrt::sources::Sources::new(place, around.run_dir, facts.clone());
-    let mut natives = linux::providers(&facts);
+    let network = Rc::clone(&sources.borrow().network);
+    let mut natives = linux::named_providers(&facts, &network);
     if around.platform == Platform::OpenWrt {
         natives.extend(openwrt::providers(&sources));
     }

@@ -139,11 +139,12 @@ impl Served {
         object.is_table() && object.is_creatable(self.platform)
     }
 
-    /// Whether the instance numbers of the object, or of a table that it lies in, live in memory only.
+    /// Whether the instance numbers of the object, or of a table that it lies in, live in memory only. A
+    /// table to which rows can be added keeps them all the same: the ACS was told the number of its row.
     pub fn is_volatile(&self, object: ObjectId) -> bool {
         let mut at = Some(self.schema.object(object));
         while let Some(object) = at {
-            if object.is_table() && object.is_volatile() {
+            if object.is_table() && object.is_volatile() && !object.is_creatable(self.platform) {
                 return true;
             }
             at = object.parent();

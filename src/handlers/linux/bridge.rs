@@ -83,8 +83,8 @@ pub fn list_ports(view: &View, row: &Row<'_>, out: &mut Keys) {
     let Some(bridge) = bridge(view, row) else {
         return;
     };
-    out.push(bridge.name.clone());
-    out.extend(ports(view, bridge).map(|d| d.name.clone()));
+    out.push(view.port_key(bridge));
+    out.extend(ports(view, bridge).map(|d| view.port_key(d)));
 }
 
 /// `Device.Bridging.Bridge.{i}.Port.{i}.`

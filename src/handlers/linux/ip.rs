@@ -5,10 +5,11 @@ use super::layers::{Layer, is};
 use super::link::{common, device};
 use super::network::{Device, OwnAddress, View, mask4, prefix_text};
 use crate::model::handler::{Fields, Keys, Row, Want};
-use crate::sys::clock;
 use crate::sys::netlink::link::hardware;
 use crate::sys::netlink::route::{FOREVER, address_flag as flag};
+use crate::sys::{clock, host};
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
 
 /// Unknown Time's counterpart: a time that never comes (TR-106 3.2.1).
 const NEVER: &str = "9999-12-31T23:59:59Z";
@@ -114,7 +115,8 @@ fn addressing(view: &View, device: &Device, own: &OwnAddress) -> &'static str {
     }
 }
 
-fn address_status(device: &Device, own: &OwnAddress) -> &'static str {
+/// Whether an address is in force.
+pub fn address_status(device: &Device, own: &OwnAddress) -> &'static str {
     match own.flags {
         flags if flags & flag::DAD_FAILED != 0 => "Error",
         _ if device.is_up() => "Enabled",
@@ -140,32 +142,47 @@ pub fn fill_ipv6(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
         match w.param.name() {
             "Enable" => out.put(at, true),
             "Status" => out.put(at, address_status(device, own)),
-            "IPAddressStatus" => out.put(
-                at,
-                match own.flags {
-                    f if f & flag::DAD_FAILED != 0 => "Duplicate",
-                    f if f & flag::OPTIMISTIC != 0 => "Optimistic",
-                    f if f & flag::TENTATIVE != 0 => "Tentative",
-                    f if f & flag::DEPRECATED != 0 => "Deprecated",
-                    _ => "Preferred",
-                },
-            ),
-            "IPAddress" => out.put(at, local),
-            "Origin" => out.put(at, origin(local, own)),
-            "Prefix" => {
-                let prefix = prefix_text(own.local, own.prefix);
-                let interface = row.keys.first().copied().unwrap_or("");
-                out.refer(at, "Device.IP.Interface.{i}.IPv6Prefix.{i}.", &[interface, &prefix]);
-            }
-            "PreferredLifetime" => put_time(out, at, own.preferred),
-            "ValidLifetime" => put_time(out, at, own.valid),
-            _ => {}
+            name => fill_ipv6_one(view, row, local, own, name, at, out),
         }
     }
 }
 
+/// A value of an IPv6 address that the kernel has.
+pub fn fill_ipv6_one(
+    view: &View,
+    row: &Row<'_>,
+    local: Ipv6Addr,
+    own: &OwnAddress,
+    name: &str,
+    at: usize,
+    out: &mut Fields,
+) {
+    match name {
+        "IPAddressStatus" => out.put(
+            at,
+            match own.flags {
+                f if f & flag::DAD_FAILED != 0 => "Duplicate",
+                f if f & flag::OPTIMISTIC != 0 => "Optimistic",
+                f if f & flag::TENTATIVE != 0 => "Tentative",
+                f if f & flag::DEPRECATED != 0 => "Deprecated",
+                _ => "Preferred",
+            },
+        ),
+        "IPAddress" => out.put(at, local),
+        "Origin" => out.put(at, origin(local, own)),
+        "Prefix" => {
+            let prefix = prefix_text(own.local, own.prefix);
+            let interface = row.keys.first().copied().unwrap_or("");
+            out.refer(at, "Device.IP.Interface.{i}.IPv6Prefix.{i}.", &[interface, &prefix]);
+        }
+        "PreferredLifetime" => put_time(&view.root, out, at, own.preferred),
+        "ValidLifetime" => put_time(&view.root, out, at, own.valid),
+        _ => {}
+    }
+}
+
 /// Who made the address: the kernel says so since 6.3, before that its lifetime and length do.
-fn origin(local: Ipv6Addr, own: &OwnAddress) -> &'static str {
+pub fn origin(local: Ipv6Addr, own: &OwnAddress) -> &'static str {
     if local.is_loopback() {
         return "WellKnown";
     }
@@ -180,12 +197,11 @@ fn origin(local: Ipv6Addr, own: &OwnAddress) -> &'static str {
 }
 
 /// Puts the time that lies so many seconds ahead; Unknown Time while the clock is not set.
-pub fn put_time(out: &mut Fields, at: usize, seconds: u32) {
-    let now = clock::now();
+pub fn put_time(root: &Path, out: &mut Fields, at: usize, seconds: u32) {
     match seconds {
         FOREVER => out.put(at, NEVER),
-        _ if !now.clock_set => out.put(at, clock::UNKNOWN_TIME),
-        _ => out.put(at, clock::utc(now.wall.saturating_add(seconds.into()))),
+        _ if host::is_live(root) && !clock::now().clock_set => out.put(at, clock::UNKNOWN_TIME),
+        _ => out.put(at, clock::utc(host::now(root).saturating_add(seconds.into()))),
     }
 }
 
@@ -205,55 +221,60 @@ fn prefixes<'v>(own: impl Iterator<Item = &'v OwnAddress>) -> Vec<(String, &'v O
 
 /// The keys of `Device.IP.Interface.{i}.IPv6Prefix.{i}.`
 pub fn list_prefixes(view: &View, row: &Row<'_>, out: &mut Keys) {
-    let Some((_, own)) = view.addresses_at(row) else {
-        return;
-    };
-    out.extend(prefixes(own).into_iter().map(|(prefix, _)| prefix));
+    out.extend(prefixes_of(view, row).into_iter().map(|(prefix, _)| prefix));
+}
+
+/// The IPv6 networks of the addresses of an IP interface, each with the address that lives longest.
+pub fn prefixes_of<'v>(view: &'v View, row: &Row<'_>) -> Vec<(String, &'v OwnAddress)> {
+    view.addresses_at(row).map_or(Vec::new(), |(_, own)| prefixes(own))
 }
 
 /// `Device.IP.Interface.{i}.IPv6Prefix.{i}.`
 pub fn fill_prefix(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let Some((device, own)) = view.addresses_at(row) else {
-        return;
-    };
-    let Some((prefix, own)) = prefixes(own).into_iter().find(|(p, _)| p == row.key()) else {
+    for (at, w) in want.iter().enumerate() {
+        fill_prefix_one(view, row, row.key(), w.param.name(), at, out);
+    }
+}
+
+/// A value of a network of the kernel's addresses.
+pub fn fill_prefix_one(view: &View, row: &Row<'_>, prefix: &str, name: &str, at: usize, out: &mut Fields) {
+    let found = prefixes_of(view, row).into_iter().find(|(p, _)| p == prefix);
+    let (Some((device, _)), Some((prefix, own))) = (view.addresses_at(row), found) else {
         return;
     };
     let IpAddr::V6(local) = own.local else { return };
     let is_autonomous = origin(local, own) == "AutoConfigured" && !local.is_unicast_link_local();
-    for (at, w) in want.iter().enumerate() {
-        match w.param.name() {
-            "Enable" => out.put(at, true),
-            "Status" => out.put(at, if device.is_up() { "Enabled" } else { "Disabled" }),
-            "PrefixStatus" => {
-                out.put(at, if own.flags & flag::DEPRECATED == 0 { "Preferred" } else { "Deprecated" })
-            }
-            "Prefix" => out.put(at, &prefix),
-            "Origin" => out.put(
-                at,
-                match is_autonomous {
-                    _ if local.is_unicast_link_local() => "WellKnown",
-                    true => "RouterAdvertisement",
-                    false => "Static",
-                },
-            ),
-            "StaticType" => {
-                let is_static = !is_autonomous && !local.is_unicast_link_local();
-                out.put(at, if is_static { "Static" } else { "Inapplicable" });
-            }
-            "OnLink" => {
-                let is_on_link = |r: &&super::network::Way| {
-                    r.link == device.index
-                        && r.gateway.is_none()
-                        && prefix_text(r.destination, r.prefix) == prefix
-                };
-                out.put(at, view.routes.iter().find(is_on_link).is_some());
-            }
-            "Autonomous" => out.put(at, is_autonomous),
-            "PreferredLifetime" => put_time(out, at, own.preferred),
-            "ValidLifetime" => put_time(out, at, own.valid),
-            _ => {}
+    match name {
+        "Enable" => out.put(at, true),
+        "Status" => out.put(at, if device.is_up() { "Enabled" } else { "Disabled" }),
+        "PrefixStatus" => {
+            out.put(at, if own.flags & flag::DEPRECATED == 0 { "Preferred" } else { "Deprecated" })
         }
+        "Prefix" => out.put(at, &prefix),
+        "Origin" => out.put(
+            at,
+            match is_autonomous {
+                _ if local.is_unicast_link_local() => "WellKnown",
+                true => "RouterAdvertisement",
+                false => "Static",
+            },
+        ),
+        "StaticType" => {
+            let is_static = !is_autonomous && !local.is_unicast_link_local();
+            out.put(at, if is_static { "Static" } else { "Inapplicable" });
+        }
+        "OnLink" => {
+            let is_on_link = |r: &&super::network::Way| {
+                r.link == device.index
+                    && r.gateway.is_none()
+                    && prefix_text(r.destination, r.prefix) == prefix
+            };
+            out.put(at, view.routes.iter().find(is_on_link).is_some());
+        }
+        "Autonomous" => out.put(at, is_autonomous),
+        "PreferredLifetime" => put_time(&view.root, out, at, own.preferred),
+        "ValidLifetime" => put_time(&view.root, out, at, own.valid),
+        _ => {}
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Layer {
     Gre,
     /// `Device.VXLAN.Tunnel.{i}.Interface.{i}.`, only where the platform names it.
     Vxlan,
+    /// `Device.MAP.Domain.{i}.Interface.`, only where the platform names it; nothing refers to it.
+    Map,
 }
 
 /// Every layer with its table and the word it has in a key, from the top down.
@@ -141,7 +143,9 @@ pub fn is(view: &View, device: &Device, layer: Layer) -> bool {
         Layer::Ethernet => ether && device.phy.is_empty() && matches!(kind, "" | "dsa" | "veth"),
         Layer::Ssid => ether && !device.phy.is_empty(),
         Layer::Radio => false,
-        Layer::Gre | Layer::Vxlan => view.names.as_ref().is_some_and(|n| n.on(layer, &device.name).is_some()),
+        Layer::Gre | Layer::Vxlan | Layer::Map => {
+            view.names.as_ref().is_some_and(|n| n.on(layer, &device.name).is_some())
+        }
     }
 }
 
@@ -157,7 +161,7 @@ pub fn top<'a>(view: &'a View, device: &'a Device) -> Option<Place<'a>> {
 /// The row of a device below its link.
 pub fn base<'a>(view: &'a View, device: &'a Device) -> Option<Place<'a>> {
     if device.kind == "bridge" {
-        return Some(Place::port(&device.name, &device.name));
+        return Some(Place::port(&device.name, view.port_key(device)));
     }
     [Layer::Vlan, Layer::Lag, Layer::Ssid, Layer::Ethernet, Layer::Gre, Layer::Vxlan]
         .into_iter()
@@ -184,20 +188,25 @@ pub fn below<'v>(
     let named = view.names.as_ref().and_then(|n| n.find(layer, key));
     match layer {
         Layer::Ip => top(view, device).into_iter().for_each(each),
-        Layer::Ppp | Layer::Gre | Layer::Vxlan if named.is_some() => {
+        Layer::Ppp if named.is_some() => {
             let lower = named.and_then(|n| view.device(&n.lower));
             lower.and_then(|d| top(view, d)).into_iter().for_each(each);
+        }
+        // The packets of a tunnel are sent by an interface.
+        Layer::Gre | Layer::Vxlan => {
+            let lower = named.and_then(|n| view.names.as_ref()?.ip(&n.lower, false));
+            lower.map(|n| Place::new(Layer::Ip, &n.key)).into_iter().for_each(each);
         }
         Layer::Ppp => pppoe(view).and_then(|d| top(view, d)).into_iter().for_each(each),
         Layer::Vlan => view.at(device.lower).and_then(|d| top(view, d)).into_iter().for_each(each),
         Layer::Link => base(view, device).into_iter().for_each(each),
         Layer::Lag => ports(view, device).filter_map(|d| base(view, d)).for_each(each),
         Layer::Port if device.kind == "bridge" => {
-            ports(view, device).for_each(|d| each(Place::port(&device.name, &d.name)));
+            ports(view, device).for_each(|d| each(Place::port(&device.name, view.port_key(d))));
         }
         Layer::Port => base(view, device).into_iter().for_each(each),
         Layer::Ssid => Place::of(view, Layer::Radio, device).into_iter().for_each(each),
-        Layer::Ethernet | Layer::Radio | Layer::Gre | Layer::Vxlan => {}
+        Layer::Ethernet | Layer::Radio | Layer::Map => {}
     }
 }
 
@@ -235,8 +244,8 @@ pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
         for device in view.devices.iter().filter(|d| is(view, d, *layer)) {
             let master = view.at(device.master).map_or(device.name.as_str(), |m| &m.name);
             let higher = match layer {
-                Layer::Port if device.kind == "bridge" => Place::port(&device.name, &device.name),
-                Layer::Port => Place::port(master, &device.name),
+                Layer::Port if device.kind == "bridge" => Place::port(&device.name, view.port_key(device)),
+                Layer::Port => Place::port(master, view.port_key(device)),
                 _ => Place::new(*layer, &device.name),
             };
             below(view, *layer, &device.name, device, &mut |lower| {

@@ -45,12 +45,19 @@ const TABLES: &[(&str, Layer)] = &[
     ("Device.WiFi.Radio.{i}.", Layer::Radio),
     ("Device.GRE.Tunnel.{i}.", Layer::Gre),
     ("Device.VXLAN.Tunnel.{i}.", Layer::Vxlan),
+    ("Device.MAP.Domain.{i}.", Layer::Map),
 ];
 
 /// The layer of a row whose first key is one of a platform's.
 pub fn layer_of(row: &Row<'_>) -> Option<Layer> {
     let path = row.object.path();
     TABLES.iter().find(|(table, _)| path.starts_with(table)).map(|(_, layer)| *layer)
+}
+
+/// The table that a row lies in.
+pub fn table<'a>(row: &Row<'a>) -> &'a str {
+    let path = row.object.path();
+    path.rfind("{i}.").and_then(|at| path.get(..at + "{i}.".len())).unwrap_or(path)
 }
 
 /// Whether rows of the layer have keys of their own.

@@ -216,6 +216,9 @@ impl View {
 
     /// The device of a row, whose key is a device's name or one of the platform's.
     pub fn device_of(&self, row: &Row<'_>) -> Option<&Device> {
+        if let ("Device.Bridging.Bridge.{i}.Port.{i}.", [bridge, port, ..]) = (naming::table(row), row.keys) {
+            return self.device(self.port_device(bridge, port));
+        }
         match (self.named(row), &self.names, naming::layer_of(row)) {
             (Some(named), ..) => self.device(&named.device),
             // Named by the platform, and gone.
@@ -233,9 +236,22 @@ impl View {
     pub fn key<'v>(&'v self, layer: Layer, device: &'v Device) -> Option<&'v str> {
         match &self.names {
             Some(names) if naming::is_named(layer) => Some(&names.on(layer, &device.name)?.key),
+            Some(_) if layer == Layer::Port => Some(self.port_key(device)),
             _ if layer == Layer::Radio => Some(&device.phy),
             _ => Some(&device.name),
         }
+    }
+
+    /// The key of a device among the ports of its bridge.
+    pub fn port_key<'v>(&'v self, device: &'v Device) -> &'v str {
+        let named = self.names.as_ref().and_then(|names| names.on(Layer::Port, &device.name));
+        named.map_or(&device.name, |named| &named.key)
+    }
+
+    /// The device of a port of a bridge; empty while the port has none.
+    pub fn port_device<'v>(&'v self, bridge: &str, key: &'v str) -> &'v str {
+        let ports = self.names.iter().flat_map(|names| names.of(Layer::Port));
+        ports.into_iter().find(|n| n.lower == bridge && n.key == key).map_or(key, |n| &n.device)
     }
 
     /// Puts a reference to the IP interface on a device, the one for IPv6 where there are two.

@@ -67,7 +67,8 @@ fn common(view: &View, way: &Way, name: &str, at: usize, out: &mut Fields) {
     }
 }
 
-fn origin(way: &Way) -> &'static str {
+/// Who made a route.
+pub fn origin(way: &Way) -> &'static str {
     const DHCP: u8 = 16;
     const OSPF: u8 = 188;
     const RIP: u8 = 189;
@@ -84,27 +85,32 @@ fn origin(way: &Way) -> &'static str {
 
 /// `Device.Routing.Router.{i}.IPv4Forwarding.{i}.`
 pub fn fill_ipv4(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    // By RTPROT_BOOT and RTPROT_STATIC administrators make routes.
-    const BY_HAND: [u8; 2] = [3, 4];
     let Some(way) = view.seek(&view.routes, |r| r.key == row.key()) else {
         return;
     };
     for (at, w) in want.iter().enumerate() {
-        match w.param.name() {
-            "StaticRoute" => out.put(at, BY_HAND.contains(&way.protocol)),
-            // Empty stands for all destinations (TR-181).
-            "DestIPAddress" if way.prefix == 0 => {}
-            "DestIPAddress" => out.put(at, way.destination),
-            "DestSubnetMask" if way.prefix == 0 => {}
-            "DestSubnetMask" => out.put(at, Ipv4Addr::from_bits(mask4(way.prefix))),
-            "GatewayIPAddress" => {
-                // A next hop of IPv6 has no place in this table.
-                if let Some(gateway @ IpAddr::V4(_)) = way.gateway {
-                    out.put(at, gateway);
-                }
+        fill_ipv4_one(view, way, w.param.name(), at, out);
+    }
+}
+
+/// A value of a route of IPv4.
+pub fn fill_ipv4_one(view: &View, way: &Way, name: &str, at: usize, out: &mut Fields) {
+    // By RTPROT_BOOT and RTPROT_STATIC administrators make routes.
+    const BY_HAND: [u8; 2] = [3, 4];
+    match name {
+        "StaticRoute" => out.put(at, BY_HAND.contains(&way.protocol)),
+        // Empty stands for all destinations (TR-181).
+        "DestIPAddress" if way.prefix == 0 => {}
+        "DestIPAddress" => out.put(at, way.destination),
+        "DestSubnetMask" if way.prefix == 0 => {}
+        "DestSubnetMask" => out.put(at, Ipv4Addr::from_bits(mask4(way.prefix))),
+        "GatewayIPAddress" => {
+            // A next hop of IPv6 has no place in this table.
+            if let Some(gateway @ IpAddr::V4(_)) = way.gateway {
+                out.put(at, gateway);
             }
-            name => common(view, way, name, at, out),
         }
+        name => common(view, way, name, at, out),
     }
 }
 
@@ -114,17 +120,22 @@ pub fn fill_ipv6(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields
         return;
     };
     for (at, w) in want.iter().enumerate() {
-        match w.param.name() {
-            "DestIPPrefix" if way.prefix == 0 => {}
-            "DestIPPrefix" => out.put(at, prefix_text(way.destination, way.prefix)),
-            "NextHop" => {
-                if let Some(gateway) = way.gateway {
-                    out.put(at, gateway);
-                }
+        fill_ipv6_one(view, way, w.param.name(), at, out);
+    }
+}
+
+/// A value of a route of IPv6.
+pub fn fill_ipv6_one(view: &View, way: &Way, name: &str, at: usize, out: &mut Fields) {
+    match name {
+        "DestIPPrefix" if way.prefix == 0 => {}
+        "DestIPPrefix" => out.put(at, prefix_text(way.destination, way.prefix)),
+        "NextHop" => {
+            if let Some(gateway) = way.gateway {
+                out.put(at, gateway);
             }
-            "ExpirationTime" => put_time(out, at, way.expires),
-            name => common(view, way, name, at, out),
         }
+        "ExpirationTime" => put_time(&view.root, out, at, way.expires),
+        name => common(view, way, name, at, out),
     }
 }
 
@@ -177,7 +188,7 @@ pub fn fill_advertised(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut 
                 },
             ),
             "Prefix" => out.put(at, prefix_text(way.destination, way.prefix)),
-            "RouteLifetime" => put_time(out, at, way.expires),
+            "RouteLifetime" => put_time(&view.root, out, at, way.expires),
             _ => {}
         }
     }

@@ -8,6 +8,7 @@
 mod access;
 pub mod change;
 pub mod filters;
+pub mod network;
 pub mod plan;
 pub mod provider;
 pub mod rows;
@@ -26,6 +27,7 @@ use std::rc::Rc;
 /// The native providers of this platform, by subject.
 const SPECS: &[&[Spec]] = &[
     access::SPECS,
+    network::SPECS,
     system::SPECS,
     services::access::SPECS,
     services::conntrack::SPECS,

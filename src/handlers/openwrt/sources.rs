@@ -6,7 +6,9 @@
 //! answers, and `status` names them until they are well again. An object that failed is left alone for the
 //! RPC and for [`HOLD`] more; without ubusd nobody is asked any more in the RPC.
 
+use super::network::naming::Netifd;
 use crate::handlers::agent::AgentFacts;
+use crate::handlers::linux::network::Network;
 use crate::model::handler::{Ctx, Failure};
 use crate::sys::ubus::{self, Answer, Args, Problem, Ubus};
 use crate::sys::uci::{self, Package};
@@ -40,6 +42,8 @@ pub struct Sources {
     /// What is not well: source, and why.
     troubles: Vec<(String, String)>,
     facts: Rc<RefCell<AgentFacts>>,
+    /// What the kernel says of the network, with netifd's names for it.
+    pub network: Rc<RefCell<Network>>,
     /// How many calls of ubus were made.
     calls: u32,
 }
@@ -52,7 +56,8 @@ impl Sources {
         run_dir: Option<PathBuf>,
         facts: Rc<RefCell<AgentFacts>>,
     ) -> Shared {
-        Rc::new(RefCell::new(Sources {
+        let has_names = place.is_some();
+        let sources = Rc::new(RefCell::new(Sources {
             ubus: place.map(Ubus::new),
             epoch: 0,
             packages: Vec::new(),
@@ -62,8 +67,14 @@ impl Sources {
             writes: super::plan::Writes::new(run_dir),
             troubles: Vec::new(),
             facts,
+            network: Rc::default(),
             calls: 0,
-        }))
+        }));
+        if has_names {
+            let netifd = Box::new(Netifd(Rc::downgrade(&sources)));
+            sources.borrow_mut().network = Rc::new(RefCell::new(Network::named(netifd)));
+        }
+        sources
     }
 
     /// Forgets what an earlier RPC read.

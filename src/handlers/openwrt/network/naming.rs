@@ -170,8 +170,7 @@ mod tests {
         let answer = Answer::from_json(status).unwrap();
         let mut all = Vec::new();
         radios(&mut all, answer.root());
-        let show: Vec<String> =
-            all.iter().map(|n| format!("{:?} {} {}", n.layer, n.key, n.device)).collect();
+        let show: Vec<String> = all.iter().map(|n| format!("{:?} {} {}", n.layer, n.key, n.device)).collect();
         assert_eq!(show, ["Ssid home phy0-ap0", "Radio radio0 phy0-ap0"]);
     }
 }

@@ -65,10 +65,10 @@ mod tests {
         assert_eq!(find(&lan, IPV4, "a2"), Some(vec!["", ""]));
         assert_eq!(find(&lan, IPV4, "a"), None);
         let edits = put(&lan, IPV4, "a1", Some(&["10.0.0.1", "8"]));
-        assert_eq!(edits, [
-            remove_item("lan", IPV4, "a1,192.168.2.1,24"),
-            add_item("lan", IPV4, "a1,10.0.0.1,8")
-        ]);
+        assert_eq!(
+            edits,
+            [remove_item("lan", IPV4, "a1,192.168.2.1,24"), add_item("lan", IPV4, "a1,10.0.0.1,8")]
+        );
         assert_eq!(put(&lan, IPV4, "a2", None), [remove_item("lan", IPV4, "a2,,")]);
         assert_eq!(put(&lan, IPV4, "a2", Some(&["", ""])), [add_item("lan", IPV4, "a2,,")]);
         assert_eq!(put(&lan, IPV4, "a3", None), []);
