@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The chapters of the rules, by the first part of the id, and how many rules each has.
-const GROUPS: [(&str, usize, &str); 18] = [
+const GROUPS: [(&str, usize, &str); 20] = [
     ("T", 41, "Transport: TCP and HTTP"),
     ("S", 22, "TLS and identity"),
     ("E", 32, "SOAP and XML"),
@@ -30,6 +30,8 @@ const GROUPS: [(&str, usize, &str); 18] = [
     ("R-SYS", 11, "Reboot, FactoryReset, ScheduleInform"),
     ("X", 49, "Transfers"),
     ("N", 14, "Notification and aliases"),
+    ("F", 6, "Association of device and gateway"),
+    ("DH", 7, "The ACS by DHCP"),
     ("HB", 7, "Heartbeat, standby, proxied devices"),
 ];
 

@@ -2,6 +2,7 @@
 
 use cwmpd::agent::control::{Line, Request};
 use cwmpd::config::Config;
+use cwmpd::cwmp::discovery::{self, Identity, Kind, Offer};
 use cwmpd::cwmp::events::{CONNECTION_REQUEST, MAX_EVENTS, Queue};
 use cwmpd::cwmp::reboots::Reboots;
 use cwmpd::cwmp::schedule::{self, Schedule};
@@ -12,6 +13,20 @@ use cwmpd::state::journal::{Batch, Journal};
 use cwmpd::sys::clock::Now;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// An option of a DHCP lease: the first byte says which. What is taken of it is a value of its parameter.
+pub fn dhcp(data: &[u8]) {
+    let Some((which, bytes)) = data.split_first() else { return };
+    let kind = [Kind::VendorSpecific, Kind::VendorIdentifying, Kind::Version6][usize::from(*which) % 3];
+    let mut offer = Offer::default();
+    let wrong = discovery::read(kind, bytes, &mut offer);
+    assert!(wrong.len() <= bytes.len() + 1);
+    assert!(offer.url.is_empty() || Url::of_acs(&offer.url).is_ok());
+    assert!(offer.provisioning_code.chars().count() <= 64);
+    assert!(offer.retry_minimum_wait != Some(0) && offer.retry_multiplier.is_none_or(|n| n >= 1000));
+    let g = &offer.gateway;
+    assert!(*g == Identity::default() || Identity::new(&g.oui, &g.serial_number, &g.product_class).is_some());
+}
 
 /// A journal file as a disk could give it back: what is read is kept by the next start, and so is
 /// what is written behind it.

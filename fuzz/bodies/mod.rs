@@ -11,12 +11,14 @@ mod image;
 mod local;
 mod model;
 mod tree;
+mod ubus;
 mod xml;
 
 pub use authentication::{connection_request, digest_answer, digest_challenge, request_head};
 pub use http::{coding, response, set_cookie, url};
 pub use image::image;
-pub use local::{config, control, exec_answer, journal, records};
+pub use local::{config, control, dhcp, exec_answer, journal, records};
 pub use model::{overlay, path, value};
 pub use tree::tree;
+pub use ubus::{ubus_messages, ubus_table};
 pub use xml::envelope;

@@ -94,6 +94,8 @@ pub enum Request {
     },
     /// Starts a session with the ACS as soon as can be.
     Inform,
+    /// Something was handed over by a DHCP client or server, and lies in `run_dir`.
+    Leases,
     /// How it goes; answered by [`Line::Status`].
     Status,
 }
@@ -112,6 +114,7 @@ impl fmt::Debug for Request {
             Request::Confirm { .. } => "confirm",
             Request::Cancel { .. } => "cancel",
             Request::Inform => "inform",
+            Request::Leases => "leases",
             Request::Status => "status",
         })
     }

@@ -192,11 +192,12 @@ impl Engine {
             self.put_back_failed(now);
         }
         // What becomes due while a session runs waits for its end.
-        let mut next = [None; 6];
+        let mut next = [None; 7];
         if self.session.is_none() {
             next[0] = self.core.reboots.next(now);
         }
         next[5] = self.transfers_turn(now);
+        next[6] = self.statistics_turn(now);
         if self.core.settings.enable_cwmp {
             let due = self.core.schedule.take_due(now);
             if due.heartbeat {
@@ -213,7 +214,9 @@ impl Engine {
                 self.core.keep_records();
             }
             let held = self.held_until.filter(|until| now.mono < *until);
-            if self.session.is_none() && held.is_none() && !self.core.transfers.hold() {
+            // Where DHCP has not said yet who the ACS is, there is nobody to begin a session with.
+            let known = !self.core.settings.url.is_empty();
+            if self.session.is_none() && held.is_none() && !self.core.transfers.hold() && known {
                 self.sweep_if_due(now);
                 let (core, calls) = (&self.core, self.calls());
                 match trigger::now(&core.queue, &core.schedule, calls, now) {
@@ -377,6 +380,7 @@ impl Engine {
         let answered = active.machine.is_delivered();
         let reached = failed.as_ref().map_or(Reached::Answered(200), |(_, _, reached)| *reached);
         self.core.trial_learns(answered, reached);
+        self.core.discovery_learns(answered, now);
         // In whatever way it ended: what was answered with success is applied (R-SPV-9).
         for note in self.core.end_session(false) {
             log::warn!("{note}");
@@ -439,7 +443,9 @@ impl Engine {
     /// Reads ManagementServer again and acts on what changed.
     pub fn settings_changed(&mut self) {
         let fresh = Settings::read(&mut self.core.tree);
-        self.core.reboots.follow(fresh.delay_reboot, fresh.schedule_reboot, clock::now());
+        let now = clock::now();
+        self.core.reboots.follow(fresh.delay_reboot, fresh.schedule_reboot, now);
+        self.core.follow_statistics(now);
         if fresh == self.core.settings && start::bootstrapped(&self.core) {
             return;
         }

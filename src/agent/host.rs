@@ -1,6 +1,7 @@
 //! What the session asks of the agent, answered from the tree: the engine's core without its session.
 
 use super::acs::{Acs, KNOWN};
+use super::discovery::Discovery;
 use super::fallback::Fallback;
 use super::settings::Settings;
 use super::start;
@@ -75,6 +76,8 @@ pub struct Core {
     pub trials: Trials,
     pub transfers: Transfers,
     pub fallback: Fallback,
+    /// What DHCP told.
+    pub discovery: Discovery,
 }
 
 impl Core {

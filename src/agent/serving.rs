@@ -38,8 +38,16 @@ pub fn answer(engine: &mut Engine, request: Request) -> Reply {
         Request::Inform if !engine.core.settings.enable_cwmp => {
             Err(Fault::new(Code::REQUEST_DENIED, "EnableCWMP is false: no session is begun (C-30)"))
         }
+        Request::Inform if engine.core.settings.url.is_empty() => Err(Fault::new(
+            Code::REQUEST_DENIED,
+            "there is no ACS: acs.url is empty, and DHCP has told of none",
+        )),
         Request::Inform => {
             engine.kick();
+            Ok(Reply::Last(done()))
+        }
+        Request::Leases => {
+            engine.leases_changed();
             Ok(Reply::Last(done()))
         }
         // Answered from the snapshot, before it came here.

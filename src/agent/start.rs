@@ -3,6 +3,7 @@
 
 use super::acs::{Acs, KNOWN};
 use super::boot::{self, Marker};
+use super::discovery::Discovery;
 use super::door::Door;
 use super::fallback::{Fallback, Next};
 use super::host::{ACS, Core, NEW_ACS, QUEUE, REBOOT, RESET, SCHEDULE, promised};
@@ -72,7 +73,12 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         config_file: Some(config_path.to_owned()),
         ..AgentFacts::default()
     }));
-    let handlers = handlers::all(&config.root, facts.clone());
+    let around = handlers::Around {
+        platform: config.platform,
+        ubus: config.ubus(),
+        run_dir: Some(config.run_dir.clone()),
+    };
+    let handlers = handlers::all(around, facts.clone());
     let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
     for note in &said {
         log::warn!("{note}");
@@ -96,6 +102,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         trials: Trials::default(),
         transfers: Transfers::default(),
         fallback: Fallback::default(),
+        discovery: Discovery::default(),
         config,
         journal,
         tree,
@@ -113,6 +120,7 @@ pub fn again(core: &mut Core, door: &mut Door) -> Vec<String> {
     core.tree.forget();
     core.queue = Queue::default();
     core.fallback = Fallback::default();
+    core.discovery = Discovery::default();
     core.acs = Acs::default();
     core.end_transfers();
     door.path.clear();
@@ -128,6 +136,8 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     let refused = core.trials.refused.clone();
     core.tree.judge_with(move |tree, name, value| judge(tree, name, value, &refused.borrow()));
     take_first_values(core);
+    core.follow_leases();
+    core.follow_statistics(clock::now());
     door.path = random_path_kept(core);
     // A daemon that was restarted may have no session for a day, and can be called all the same.
     core.local = core.local.or_else(|| core.journal.borrow().text(LOCAL)?.parse().ok());
@@ -205,17 +215,23 @@ pub fn answered(core: &mut Core, batch: &mut Batch) {
     }
 }
 
-fn identify(core: &mut Core) {
-    let config = &core.config;
-    let found = handlers::linux::identity::resolve(&config.root);
+/// Who a device is that was never started: what the configuration says, and else the platform.
+pub fn device_id(config: &Config, found: &DeviceIdentity) -> DeviceId {
     let device = &config.device;
     let pick = |own: &Option<String>, found: &str| own.clone().unwrap_or_else(|| found.to_owned());
-    core.device = boot::identity(&mut core.journal.borrow_mut(), || DeviceId {
+    DeviceId {
         manufacturer: pick(&device.manufacturer, &found.manufacturer),
         oui: pick(&device.manufacturer_oui, &found.manufacturer_oui),
         product_class: pick(&device.product_class, &found.product_class),
         serial_number: pick(&device.serial_number, &found.serial_number),
-    });
+    }
+}
+
+fn identify(core: &mut Core) {
+    let device = &core.config.device;
+    let found = handlers::linux::identity::resolve(&core.config.root);
+    core.device = boot::identity(&mut core.journal.borrow_mut(), || device_id(&core.config, &found));
+    let pick = |own: &Option<String>, found: &str| own.clone().unwrap_or_else(|| found.to_owned());
     let mut facts = core.facts.borrow_mut();
     facts.identity = DeviceIdentity {
         manufacturer: core.device.manufacturer.clone(),
@@ -302,6 +318,7 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
         run_dir: old.run_dir.clone(),
         root: old.root.clone(),
         overlay_dir: old.overlay_dir.clone(),
+        ubus_socket: old.ubus_socket.clone(),
         transfer: Transfer {
             // Files lie there that transfers go on with.
             download_dir: old.transfer.download_dir.clone(),
@@ -315,6 +332,7 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
     // Versions may be told anew; who the device is was journaled once and for all.
     identify(core);
     take_first_values(core);
+    core.take_offer();
     waits
         .then(|| "platform, root and folders of the new configuration hold from the next start on".to_owned())
 }
@@ -415,12 +433,15 @@ pub fn command(core: &Core, argv: &[String], what: &str, command_key: &str) -> b
     if argv.is_empty() {
         return false;
     }
-    let words = [
-        ("command_key", command_key),
-        ("state_dir", &core.config.state_dir.to_string_lossy()),
-        ("run_dir", &core.config.run_dir.to_string_lossy()),
-    ];
-    match sys::command::run(&expand(argv, &words), COMMAND_DEADLINE, None) {
+    command_for(core, argv, what, &[("command_key", command_key)])
+}
+
+/// The same, with words of its own.
+pub fn command_for(core: &Core, argv: &[String], what: &str, own: &[(&str, &str)]) -> bool {
+    let (state_dir, run_dir) =
+        (core.config.state_dir.to_string_lossy(), core.config.run_dir.to_string_lossy());
+    let folders = [("state_dir", &*state_dir), ("run_dir", &*run_dir)];
+    match sys::command::run(&expand(argv, &[&folders, own].concat()), COMMAND_DEADLINE, None) {
         Ok(()) => true,
         Err(error) => {
             log::error!("commands.{what}: {error}");

@@ -27,6 +27,10 @@ cwmpd, a TR-069 (CWMP) agent
     cwmpd upload TYPE URL              cwmpd upload \"2 Vendor Log File\" https://host/place
     cwmpd request-download TYPE [NAME=VALUE...]
                                    asks the ACS for a download
+    cwmpd lease 4|6 INTERFACE      for a DHCP client's script: hands over what a provider said with
+                                   a lease (opt43, opt125 or OPTION_17 of the environment)
+    cwmpd lease device add|del MAC for a DHCP server's script: DNSMASQ_CPEWAN_OUI, _SERIAL, _CLASS
+    cwmpd dhcp-options             what DHCP clients and server are to say of this device
     cwmpd verify IMAGE [SIGNATURE] would the agent take this firmware image?
 
 A PATH may be partial: `cwmpd get Device.DeviceInfo.` shows all that is below.
@@ -63,10 +67,22 @@ pub(super) enum Word {
         signature: Option<PathBuf>,
     },
     Ask(Request),
+    /// What a DHCP client or server hands over.
+    Lease(Said),
+    /// The options that tell who the device is.
+    DhcpOptions,
     /// What moves, once or until nothing does.
     Transfers {
         follow: bool,
     },
+}
+
+/// What is handed over; the values are in the environment.
+pub(super) enum Said {
+    /// A lease of this family on this interface.
+    Lease(u8, String),
+    /// The device of this MAC address is there, or gone.
+    Device { there: bool, mac: String },
 }
 
 /// What stands behind two dashes and goes with some words only.
@@ -142,6 +158,20 @@ fn word(first: &str, rest: Vec<String>, extra: &Extra) -> Result<Word, lexopt::E
             [image, signature] => Word::Verify { image: image.into(), signature: Some(signature.into()) },
             _ => return Err("verify takes an image, and perhaps its signature".into()),
         },
+        "lease" => match rest.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [family @ ("4" | "6"), interface] => {
+                Word::Lease(Said::Lease(if family == "4" { 4 } else { 6 }, interface.to_owned()))
+            }
+            ["device", what @ ("add" | "del"), mac] => {
+                Word::Lease(Said::Device { there: what == "add", mac: mac.to_owned() })
+            }
+            _ => {
+                return Err(
+                    "lease takes `4 INTERFACE`, `6 INTERFACE`, or `device add MAC`, `device del MAC`".into(),
+                );
+            }
+        },
+        "dhcp-options" => alone(Word::DhcpOptions)?,
         "status" => alone(Word::Ask(Request::Status))?,
         "inform" => alone(Word::Ask(Request::Inform))?,
         "names" if rest.is_empty() => Word::Ask(Request::Names { path: String::new(), next_level }),
@@ -270,6 +300,11 @@ mod tests {
             "download X http://h/ --password-file /no/such/file",
             "request-download",
             "request-download X A",
+            "lease",
+            "lease 5 wan",
+            "lease 4",
+            "lease device old m",
+            "dhcp-options x",
             "--config",
         ] {
             assert!(request(line).is_err_and(|e| e != "no request"), "{line}");

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod check;
+mod lease;
 mod show;
 mod transfers;
 mod verify;
@@ -59,6 +60,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Parsed::Word(Arguments { word: Word::Verify { image, signature }, config, json }) => {
             verify::verify(&config, &image, signature.as_deref(), json, &mut out)
         }
+        Parsed::Word(Arguments { word: Word::Lease(said), config, .. }) => {
+            return lease::keep(&config, &said);
+        }
+        Parsed::Word(Arguments { word: Word::DhcpOptions, config, .. }) => lease::options(&config, &mut out),
         Parsed::Word(Arguments { word: Word::Ask(request), config, json }) => {
             let socket = match Config::socket_of(&config) {
                 Ok(socket) => socket,

@@ -36,6 +36,9 @@ pub struct Commands {
     pub file_apply: Vec<String>,
     /// Writes the system's log, as `config_save`.
     pub log_read: Vec<String>,
+    /// Has the lease of `{interface}` renewed, `{netifd}` being its object on ubus, when the ACS that DHCP told of
+    /// does not answer (DH-7).
+    pub dhcp_renew: Vec<String>,
 }
 
 impl Commands {
@@ -54,6 +57,7 @@ impl Commands {
             web_apply,
             file_apply,
             log_read,
+            dhcp_renew,
         } = self;
         from.get("reboot", reboot);
         from.get("factory_reset", factory_reset);
@@ -67,6 +71,7 @@ impl Commands {
         from.get("web_apply", web_apply);
         from.get("file_apply", file_apply);
         from.get("log_read", log_read);
+        from.get("dhcp_renew", dhcp_renew);
     }
 }
 
@@ -87,7 +92,7 @@ pub struct Spec {
 
 /// Every command, in the order of [`Commands`]' fields.
 #[rustfmt::skip]
-pub static SPECS: [Spec; 12] = [
+pub static SPECS: [Spec; 13] = [
     Spec { key: "commands.reboot", linux: &["reboot"], openwrt: &["reboot"], needs: None, has: &[] },
     Spec { key: "commands.factory_reset", linux: &[], openwrt: &["firstboot", "-y"], needs: None, has: &[] },
     Spec { key: "commands.firmware_check", linux: &[], openwrt: &["sysupgrade", "-T", "{file}"], needs: Some("file"), has: APPLY },
@@ -100,6 +105,7 @@ pub static SPECS: [Spec; 12] = [
     Spec { key: "commands.web_apply", linux: &[], openwrt: &[], needs: Some("file"), has: APPLY },
     Spec { key: "commands.file_apply", linux: &[], openwrt: &[], needs: Some("file"), has: APPLY },
     Spec { key: "commands.log_read", linux: &[], openwrt: &["logread"], needs: None, has: SAVE },
+    Spec { key: "commands.dhcp_renew", linux: &[], openwrt: &["ubus", "call", "{netifd}", "renew"], needs: None, has: &["interface", "netifd"] },
 ];
 
 /// The fetched file, its FileType, and the bank that is not in use (empty where there are none).
@@ -127,6 +133,7 @@ impl Commands {
             &mut self.web_apply,
             &mut self.file_apply,
             &mut self.log_read,
+            &mut self.dhcp_renew,
         ]
     }
 

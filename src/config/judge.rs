@@ -1,6 +1,7 @@
 //! What the types of the configuration cannot say: bounds, files that must be there, pairs.
 
 use super::{Config, MAX_FALLBACK_URLS};
+use crate::cwmp::discovery::Policy;
 use crate::net::digest;
 use crate::net::url::Url;
 use std::io::Read;
@@ -27,6 +28,14 @@ fn folders(config: &Config) -> Option<Problem> {
     }
     if config.socket().as_os_str().len() > MAX_SOCKET {
         return Some(("run_dir", format!("too long for the socket in it ({MAX_SOCKET} bytes in all)")));
+    }
+    if let Some(socket) = &config.ubus_socket {
+        if !socket.is_absolute() {
+            return Some(("ubus_socket", "not an absolute path".into()));
+        }
+        if socket.as_os_str().len() > MAX_SOCKET {
+            return Some(("ubus_socket", format!("longer than {MAX_SOCKET} bytes")));
+        }
     }
     if !config.root.is_dir() {
         return Some(("root", format!("{} is not a folder", config.root.display())));
@@ -68,7 +77,8 @@ fn device(config: &Config) -> Option<Problem> {
 
 fn acs(config: &Config) -> Option<Problem> {
     let acs = &config.acs;
-    if let Err(reason) = Url::of_acs(&acs.url) {
+    let by_dhcp = acs.url.is_empty() && acs.dhcp_discovery != Policy::Off;
+    if let (Err(reason), false) = (Url::of_acs(&acs.url), by_dhcp) {
         return Some(("acs.url", reason.into()));
     }
     if acs.fallback_urls.len() > MAX_FALLBACK_URLS {

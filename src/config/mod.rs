@@ -15,9 +15,12 @@ pub use commands::{COMMAND_WORDS, Commands, has_word};
 pub use secret::Secret;
 pub use transfer::{MAX_TRUSTED_KEYS, Transfer, seconds};
 
+use crate::cwmp::discovery::Policy;
 use crate::model::schema::Platform;
 use crate::net::client::Timeouts;
 use crate::net::connection_request::Algorithm;
+use crate::sys::host::is_live;
+use crate::sys::ubus::{Place, SOCKET};
 use reader::{Section, Wrong};
 use std::fmt;
 use std::net::SocketAddr;
@@ -43,6 +46,9 @@ pub struct Config {
     pub root: PathBuf,
     /// Overlays of the data model; a missing folder is empty; `/etc/cwmpd/datamodel.d`.
     pub overlay_dir: PathBuf,
+    /// Where ubusd listens, on openwrt. When it is not given: `/var/run/ubus/ubus.sock` when `root` is `/`, and
+    /// the recorded answers below any other `root`.
+    pub ubus_socket: Option<PathBuf>,
     /// `[log]`
     pub log: LogSettings,
     /// `[device]`
@@ -66,6 +72,7 @@ impl Config {
             run_dir,
             root,
             overlay_dir,
+            ubus_socket,
             log,
             device,
             acs,
@@ -78,6 +85,7 @@ impl Config {
         from.get("run_dir", run_dir);
         from.get("root", root);
         from.get("overlay_dir", overlay_dir);
+        from.get("ubus_socket", ubus_socket);
         from.table("log", &mut |table| log.read(table));
         from.table("device", &mut |table| device.read(table));
         from.table("acs", &mut |table| acs.read(table));
@@ -95,6 +103,7 @@ impl Default for Config {
             run_dir: "/var/run/cwmpd".into(),
             root: "/".into(),
             overlay_dir: "/etc/cwmpd/datamodel.d".into(),
+            ubus_socket: None,
             log: LogSettings::default(),
             device: Device::default(),
             acs: Acs::default(),
@@ -178,7 +187,8 @@ impl Device {
 /// `[acs]`
 #[derive(Clone, PartialEq, Debug)]
 pub struct Acs {
-    /// http or https, at most 2048 characters, without user and password (T-37). Required.
+    /// http or https, at most 2048 characters, without user and password (T-37). Required, unless DHCP may tell
+    /// of it.
     pub url: String,
     /// At most 256 characters; empty (default) means the name made of the device's identity (S-14).
     pub username: String,
@@ -219,6 +229,9 @@ pub struct Acs {
     pub fallback_urls: Vec<String>,
     /// Failed sessions in a row before the next of them is tried, 1 to 1000; 3.
     pub fallback_after: u32,
+    /// `"off"` (default); `"fill"`: what DHCP says of the ACS is taken where nothing is set; `"prefer"`: also in
+    /// place of `url` above. What the ACS has set stays (DH-5).
+    pub dhcp_discovery: Policy,
 }
 
 impl Acs {
@@ -245,6 +258,7 @@ impl Acs {
             confirm_timeout,
             fallback_urls,
             fallback_after,
+            dhcp_discovery,
         } = self;
         from.get("url", url);
         from.get("username", username);
@@ -266,6 +280,7 @@ impl Acs {
         from.get("confirm_timeout", confirm_timeout);
         from.get("fallback_urls", fallback_urls);
         from.get("fallback_after", fallback_after);
+        from.get("dhcp_discovery", dhcp_discovery);
     }
 }
 
@@ -295,6 +310,7 @@ impl Default for Acs {
             confirm_timeout: 300,
             fallback_urls: Vec::new(),
             fallback_after: 3,
+            dhcp_discovery: Policy::Off,
         }
     }
 }
@@ -455,6 +471,15 @@ impl Config {
     /// The control socket of the daemon.
     pub fn socket(&self) -> PathBuf {
         self.run_dir.join("cwmpd.sock")
+    }
+
+    /// Who answers calls of ubus.
+    pub fn ubus(&self) -> Place {
+        match &self.ubus_socket {
+            Some(socket) => Place::Socket(socket.clone()),
+            None if is_live(&self.root) => Place::Socket(SOCKET.into()),
+            None => Place::Recorded(self.root.clone()),
+        }
     }
 
     /// The first values that the file gives to parameters of ManagementServer.

@@ -3,6 +3,7 @@
 
 use super::{LogTarget, Secret};
 use crate::config::Listen;
+use crate::cwmp::discovery::Policy;
 use crate::model::schema::Platform;
 use crate::net::connection_request::Algorithm;
 use std::path::PathBuf;
@@ -187,6 +188,17 @@ impl Value for log::LevelFilter {
         use log::LevelFilter::{Debug, Error, Info, Off, Trace, Warn};
         one_of(value, &["off", "error", "warn", "info", "debug", "trace"])
             .map(|at| [Off, Error, Warn, Info, Debug, Trace][at])
+    }
+}
+
+impl Value for Policy {
+    fn read(value: &Spanned<DeValue<'_>>) -> Result<Policy, String> {
+        match String::read(value)?.as_str() {
+            "off" => Ok(Policy::Off),
+            "fill" => Ok(Policy::Fill),
+            "prefer" => Ok(Policy::Prefer),
+            text => Err(format!("`{text}` is not one of `off`, `fill`, `prefer`")),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! a clock; time comes in as [`crate::sys::clock::Now`], the tree behind the [`session::Host`] trait.
 
 mod asking;
+pub mod discovery;
 pub mod events;
 pub(crate) mod fields;
 mod host;

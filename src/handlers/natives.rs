@@ -6,6 +6,8 @@ pub const NAMES: &[&str] = &[
     // The agent itself.
     "agent",
     "firmware",
+    "gateway",
+    "statistics",
     // The machine.
     "certificate",
     "cpu",

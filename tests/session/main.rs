@@ -12,6 +12,7 @@ mod compression;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod delayed_reboot;
+mod discovery;
 mod fallback;
 mod firmware_rows;
 mod heartbeat;
@@ -27,6 +28,7 @@ mod requests;
 mod restart;
 mod retry;
 mod shell;
+mod statistics;
 mod stop;
 mod throttle;
 mod tls;

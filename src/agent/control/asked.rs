@@ -41,6 +41,7 @@ impl TryFrom<Asked> for Request {
             "confirm" => asked.key.take().map(|key| Request::Confirm { key }),
             "cancel" => asked.key.take().map(|key| Request::Cancel { key }),
             "inform" => Some(Request::Inform),
+            "leases" => Some(Request::Leases),
             "status" => Some(Request::Status),
             _ => return Err("there is no such `op`".into()),
         };

@@ -8,7 +8,9 @@ use super::{
 use super::{unix_socket, usb, user_interface, users, vendor_file};
 use crate::handlers::agent::{self, AgentFacts};
 use crate::handlers::firmware::Firmware;
+use crate::handlers::gateway::Gateway;
 use crate::handlers::reading::{ReadOnly, Reading};
+use crate::handlers::statistics::Statistics;
 use crate::model::handler::Handler;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,6 +24,7 @@ pub fn providers(
     let shared = || Rc::clone(&processes);
     let readings: Vec<(&'static str, Box<dyn Reading>)> = vec![
         ("cpu", Box::new(cpu::Cpu::default())),
+        ("gateway", Box::new(Gateway { facts: Rc::clone(facts) })),
         ("dns", Box::new(dns::Dns::new(shared()))),
         ("kernel_fault", Box::new(fault::KernelFaults)),
         ("led", Box::new(led::Leds)),
@@ -46,6 +49,7 @@ pub fn providers(
         ("certificate", Box::new(certificate::Certificates::new(Rc::clone(facts)))),
         ("firmware", Box::new(Firmware::new(Rc::clone(facts)))),
         ("hostname", Box::new(hostname::Hostname)),
+        ("statistics", Box::new(Statistics { sampler: facts.borrow().sampler.clone() })),
     ];
     for (name, reading) in readings {
         all.push((name, Box::new(ReadOnly(reading))));

@@ -74,12 +74,14 @@ fn read(root: &Path, package: &str, path: &str) -> Result<Option<Vec<u8>>, Probl
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(failed(&e)),
         };
-        let mut held = match lock(file, FlockArg::LockSharedNonblock, READ_TIMEOUT) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut held = match lock(file, FlockArg::LockSharedNonblock, left) {
             Ok(held) => held,
             Err((file, _)) => Held::Without(file),
         };
-        // One that was replaced while it was waited for may be half of something.
-        if held.file().metadata().is_ok_and(|m| m.nlink() == 0) && Instant::now() < deadline {
+        // One that was replaced while it was waited for may be half of something. Where others save without
+        // end it was opened just now, and nobody has waited.
+        if held.file().metadata().is_ok_and(|m| m.nlink() == 0) && !left.is_zero() {
             continue;
         }
         return whole(held.file()).map(Some).map_err(|e| failed(&e));
@@ -104,7 +106,9 @@ fn rewrite(root: &Path, package: &str, change: Change<'_>) -> Result<(), Problem
     // Where a link leads: the link stays.
     let path = fs::canonicalize(&path).map_err(failed)?;
     let deadline = Instant::now() + LOCK_TIMEOUT;
-    while Instant::now() < deadline {
+    // Somebody may save again and again; at least once it is tried.
+    let mut first = true;
+    while std::mem::take(&mut first) || Instant::now() < deadline {
         let file = open(&path, true).map_err(failed)?;
         let left = deadline.saturating_duration_since(Instant::now());
         let mut held = lock(file, FlockArg::LockExclusiveNonblock, left).map_err(|(_, e)| failed(e))?;
