@@ -36,7 +36,8 @@ impl Engine {
     }
 
     pub(super) fn listen(&mut self) {
-        if let Some(bells) = self.rings.listen(&self.core.config.root) {
+        let config = &self.core.config;
+        if let Some(bells) = self.rings.listen(&config.root, &config.ubus()) {
             self.mailbox.send(Task::Bells(bells));
         }
     }

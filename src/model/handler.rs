@@ -357,6 +357,8 @@ pub struct Fields {
     text: String,
     /// For each wanted parameter where its text lies, `None` when not filled.
     spans: Vec<Option<Span>>,
+    /// Something was not filled because its source failed.
+    doubtful: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -372,6 +374,7 @@ impl Fields {
     pub fn reset(&mut self, wanted: usize) {
         self.text.clear();
         self.spans.clear();
+        self.doubtful = false;
         self.spans.resize(wanted, None);
     }
 
@@ -405,6 +408,17 @@ impl Fields {
         }
         self.text.push('\u{1e}');
         self.spans[index] = Some(Span { from, to: self.text.len() as u32, refers: true });
+    }
+
+    /// Something of the row is not filled because its source failed: it reads neutral, and that is no change
+    /// of which anybody is told.
+    pub fn doubt(&mut self) {
+        self.doubtful = true;
+    }
+
+    /// Whether [`Fields::doubt`] was called.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     /// The text put for a parameter; `None` when nothing was, or when it is a reference.

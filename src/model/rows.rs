@@ -200,7 +200,7 @@ impl Tree {
         };
         let trouble = match handler.get(&ctx, &row, &want, fields) {
             Ok(()) if fields.len() > MAX_ROW => "more than 1 MiB for one row".to_owned(),
-            Ok(()) => return true,
+            Ok(()) => return !fields.is_doubtful(),
             Err(failure) => failure.text,
         };
         let complained = &mut self.buffers.complained;

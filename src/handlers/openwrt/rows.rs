@@ -79,6 +79,7 @@ impl Handler for Rows {
         out: &mut Fields,
     ) -> Result<(), Failure> {
         let mut sources = self.0.borrow_mut();
+        sources.begin_row();
         for (index, want) in want.iter().enumerate() {
             let Some(given) = values::read(&mut sources, ctx, row, want.arg) else {
                 continue;
@@ -104,6 +105,9 @@ impl Handler for Rows {
                     }
                 }
             }
+        }
+        if sources.is_doubtful() {
+            out.doubt();
         }
         Ok(())
     }
