@@ -51,14 +51,15 @@ impl Ear {
 
     /// Reads what there is to hear; `true` when the engine is to be told, and the bells are used up.
     pub fn turn(&mut self, now: Instant) -> bool {
-        let Some(bells) = &mut self.bells else { return self.hear(Heard::Nothing, now) };
         if self.rest.is_some_and(|until| now < until) {
-            if bells.impatient().is_some() && bells.hear_services() == Heard::Ring {
+            // Only so that nobody waits for us.
+            let impatient = self.bells.as_mut().filter(|bells| bells.impatient().is_some());
+            if impatient.is_some_and(|bells| bells.hear_services() == Heard::Ring) {
                 self.first.get_or_insert(now);
             }
             return false;
         }
-        let heard = bells.heard();
+        let heard = self.bells.as_mut().map_or(Heard::Nothing, |bells| bells.heard());
         self.hear(heard, now)
     }
 
@@ -166,9 +167,9 @@ impl Rings {
         Some(if told { Cause::Told } else { Cause::Time })
     }
 
-    /// A sweep was made.
-    pub fn swept(&mut self, now: Duration) {
-        self.by_time = (self.wanted.sweep || self.deaf).then(|| now + EVERY);
+    /// A sweep was made; `doubtful` when some row could not be compared.
+    pub fn swept(&mut self, now: Duration, doubtful: bool) {
+        self.by_time = (self.wanted.sweep || self.deaf || doubtful).then(|| now + EVERY);
     }
 
     /// Takes over which bells are wanted; whether they are others than before.
@@ -260,7 +261,7 @@ mod tests {
         let mut rings = Rings::new();
         assert_eq!(rings.take(ms(50_000)), Some(Cause::Told), "the first one is due at the start");
         rings.want(Wanted { sweep, ..Wanted::default() });
-        rings.swept(ms(50_000));
+        rings.swept(ms(50_000), false);
         rings
     }
 
@@ -297,17 +298,27 @@ mod tests {
         assert_eq!(rings.next(), None);
     }
 
+    /// A source that failed may be well again without a word.
+    #[test]
+    fn what_could_not_be_compared_is_compared_again() {
+        let mut rings = wanting(false);
+        rings.swept(ms(60_000), true);
+        assert_eq!(rings.take(ms(70_000)), Some(Cause::Time));
+        rings.swept(ms(70_000), false);
+        assert_eq!(rings.next(), None);
+    }
+
     #[test]
     fn what_has_no_bell_is_compared_by_time() {
         let mut rings = wanting(true);
         assert_eq!(rings.next(), Some(ms(60_000)));
         assert_eq!(rings.take(ms(60_000)), Some(Cause::Time));
-        rings.swept(ms(60_000));
+        rings.swept(ms(60_000), false);
         rings.at_once(ms(60_400));
         assert_eq!(rings.next(), Some(ms(61_000)));
         assert_eq!(rings.take(ms(61_000)), Some(Cause::Told));
         rings.want(Wanted::default());
-        rings.swept(ms(61_000));
+        rings.swept(ms(61_000), false);
         assert_eq!(rings.next(), None);
     }
 
@@ -320,16 +331,16 @@ mod tests {
         let root = std::env::temp_dir();
         let place = Place::Recorded(root.clone());
         assert!(rings.listen(&root, &place).is_some_and(|b| b.is_none()));
-        rings.swept(ms(60_000));
+        rings.swept(ms(60_000), false);
         assert_eq!(rings.next(), Some(ms(70_000)));
         assert!(rings.want(Wanted { files: ["/etc/1".to_owned()].into(), ..Wanted::default() }));
         assert!(rings.listen(&root, &place).is_some_and(|b| b.is_some()));
         assert!(rings.listen(&root, &place).is_none(), "they are there");
         rings.heard(ms(61_000));
         assert!(rings.listen(&root, &place).is_some_and(|b| b.is_some()), "used up");
-        rings.swept(ms(61_000));
+        rings.swept(ms(61_000), false);
         rings.take(ms(61_000));
-        rings.swept(ms(61_000));
+        rings.swept(ms(61_000), false);
         assert_eq!(rings.next(), None);
     }
 }

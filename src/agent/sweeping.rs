@@ -23,7 +23,7 @@ impl Engine {
                 self.rings.at_once(now.mono);
             }
         }
-        self.rings.swept(now.mono);
+        self.rings.swept(now.mono, self.core.tree.is_doubtful());
     }
 
     /// What to listen to: what is watched, and the address by which the ACS is reached.

@@ -148,8 +148,14 @@ impl Tree {
             whole &= self.ask_row(plan.object, group, place, fields);
         }
         let base = path.len();
+        self.watch.doubtful.clear();
         for cell in &plan.cells {
             text.clear();
+            if let Origin::Field(group, index) = cell.origin
+                && fields.get(group as usize).is_some_and(|fields| fields.is_doubtful(index as usize))
+            {
+                self.watch.doubtful.push(cell.param);
+            }
             let value = self.value_of(cell, place, path, &fields, &mut text);
             let param = self.served.schema.param(cell.param);
             path.push_str(param.name());
@@ -200,7 +206,7 @@ impl Tree {
         };
         let trouble = match handler.get(&ctx, &row, &want, fields) {
             Ok(()) if fields.len() > MAX_ROW => "more than 1 MiB for one row".to_owned(),
-            Ok(()) => return !fields.is_doubtful(),
+            Ok(()) => return true,
             Err(failure) => failure.text,
         };
         let complained = &mut self.buffers.complained;

@@ -80,10 +80,10 @@ impl Handler for Provider {
         out: &mut Fields,
     ) -> Result<(), Failure> {
         let mut sources = self.sources.borrow_mut();
-        sources.begin_row();
+        sources.begin_reading();
         let filled = (self.spec.fill)(&mut sources, ctx, row, want, out);
         if sources.is_doubtful() {
-            out.doubt();
+            (0..want.len()).for_each(|index| out.doubt(index));
         }
         filled
     }

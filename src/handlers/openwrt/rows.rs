@@ -79,11 +79,13 @@ impl Handler for Rows {
         out: &mut Fields,
     ) -> Result<(), Failure> {
         let mut sources = self.0.borrow_mut();
-        sources.begin_row();
         for (index, want) in want.iter().enumerate() {
-            let Some(given) = values::read(&mut sources, ctx, row, want.arg) else {
-                continue;
-            };
+            sources.begin_reading();
+            let given = values::read(&mut sources, ctx, row, want.arg);
+            if sources.is_doubtful() {
+                out.doubt(index);
+            }
+            let Some(given) = given else { continue };
             if let Some((objects, outer)) = given.refers {
                 for key in given.found.items() {
                     let keys: Vec<&str> = outer.iter().map(String::as_str).chain([key.as_str()]).collect();
@@ -105,9 +107,6 @@ impl Handler for Rows {
                     }
                 }
             }
-        }
-        if sources.is_doubtful() {
-            out.doubt();
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ pub struct Sources {
     epoch: u32,
     packages: Vec<(String, Result<Option<Rc<Package>>, Failure>)>,
     answers: Vec<(String, Option<Rc<Answer>>, Doubt)>,
-    /// Something that was read since [`Sources::begin_row`] is missing only because its source failed.
+    /// Something that was read since [`Sources::begin_reading`] is missing only because its source failed.
     doubt: Doubt,
     /// Objects that failed, and until when they are left alone.
     down: Vec<(String, Instant)>,
@@ -134,13 +134,13 @@ impl Sources {
         answer
     }
 
-    /// A row is read from here on.
-    pub(super) fn begin_row(&mut self) {
+    /// A value, or a row, is read from here on.
+    pub(super) fn begin_reading(&mut self) {
         self.doubt = false;
     }
 
-    /// Whether something of the row reads neutral only because its source failed: nobody knows whether it
-    /// has changed.
+    /// Whether something of it is missing only because its source failed: nobody knows whether it has
+    /// changed.
     pub(super) fn is_doubtful(&self) -> bool {
         self.doubt
     }
@@ -178,7 +178,9 @@ impl Sources {
             return;
         }
         if problem.is_bus() {
-            // What does not cost time is tried again at once; else the connection itself waits.
+            // What does not cost time is tried again at once, else the connection itself waits; who is on
+            // the bus that comes again are others.
+            self.down.clear();
             return self.note("ubus", Some(&problem.to_string()));
         }
         self.down.push((object.to_owned(), Instant::now() + HOLD));
