@@ -90,7 +90,7 @@ fn watch(name: &str, notification: u8) -> Attributes {
 }
 
 /// The methods: what a script reads, and what it is told when it asks for the impossible.
-// Proves: S-21
+// Proves: S-21, V-26
 #[test]
 fn the_object_and_its_methods() {
     let acs = Acs::start(Options::default());

@@ -235,9 +235,9 @@ pub fn key(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, number: u32) -> 
 /// 9001: something that it is to be made with has no value.
 pub fn add(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>) -> Result<Plan, Failure> {
     let sections = sections(row)?;
-    let mut eyes = Eyes { sources, ctx, row, own: "" };
-    let gone = || denied("what the row lies in has no value");
     let name = row.key();
+    let mut eyes = Eyes { sources, ctx, row, own: name };
+    let gone = || denied("what the row lies in has no value");
     let mut edits = vec![Edit::Make { kind: sections.kind.to_owned(), name: name.to_owned() }];
     let tests = eyes.tests(sections.conditions).ok_or_else(gone)?;
     edits.extend(meet(name, &tests));

@@ -4,7 +4,7 @@
 //! # What fails
 //! A package that is not understood and an object that does not answer have no values; the rest of the tree
 //! answers, and `status` names them until they are well again. An object that failed is left alone for the
-//! RPC and for [`HOLD`] more.
+//! RPC and for [`HOLD`] more; without ubusd nobody is asked any more in the RPC.
 
 use crate::handlers::agent::AgentFacts;
 use crate::model::handler::{Ctx, Failure};
@@ -28,16 +28,21 @@ type Doubt = bool;
 /// The sources as the handlers have them: all live in the engine's thread.
 pub type Shared = Rc<RefCell<Sources>>;
 
+/// A package as it was read: `None` when there is none.
+type Read = Result<Option<Rc<Package>>, Failure>;
+
 /// See the module.
 pub struct Sources {
     ubus: Option<Ubus>,
     epoch: u32,
-    packages: Vec<(String, Result<Option<Rc<Package>>, Failure>)>,
+    packages: Vec<(String, Read)>,
     answers: Vec<(String, Option<Rc<Answer>>, Doubt)>,
     /// Something that was read since [`Sources::begin_reading`] is missing only because its source failed.
     doubt: Doubt,
     /// Objects that failed, and until when they are left alone.
     down: Vec<(String, Instant)>,
+    /// The bus itself failed in this RPC.
+    off: bool,
     /// Edits and reloads, see [`super::plan`].
     pub(super) writes: super::plan::Writes,
     /// What is not well: source, and why.
@@ -62,6 +67,7 @@ impl Sources {
             answers: Vec::new(),
             doubt: false,
             down: Vec::new(),
+            off: false,
             writes: super::plan::Writes::new(run_dir),
             troubles: Vec::new(),
             facts,
@@ -73,6 +79,7 @@ impl Sources {
     fn turn(&mut self, ctx: &Ctx<'_>) {
         if std::mem::replace(&mut self.epoch, ctx.epoch) != ctx.epoch {
             self.forget();
+            self.off = false;
         }
     }
 
@@ -86,7 +93,7 @@ impl Sources {
     ///
     /// # Errors
     /// It is not understood, or cannot be read.
-    pub fn package(&mut self, ctx: &Ctx<'_>, name: &str) -> Result<Option<Rc<Package>>, Failure> {
+    pub fn package(&mut self, ctx: &Ctx<'_>, name: &str) -> Read {
         self.turn(ctx);
         if let Some((_, known)) = self.packages.iter().find(|p| p.0 == name) {
             return known.clone();
@@ -147,6 +154,9 @@ impl Sources {
 
     fn ask(&mut self, object: &str, method: &str, args: &[(&str, &str)]) -> Result<Answer, Doubt> {
         let ubus = self.ubus.as_mut().ok_or(false)?;
+        if self.off {
+            return Err(true);
+        }
         if !self.down.is_empty() {
             let now = Instant::now();
             self.down.retain(|(_, until)| *until > now);
@@ -178,9 +188,9 @@ impl Sources {
             return;
         }
         if problem.is_bus() {
-            // What does not cost time is tried again at once, else the connection itself waits; who is on
-            // the bus that comes again are others.
+            // Who is on the bus that comes again are others.
             self.down.clear();
+            self.off = true;
             return self.note("ubus", Some(&problem.to_string()));
         }
         self.down.push((object.to_owned(), Instant::now() + HOLD));

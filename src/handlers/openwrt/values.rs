@@ -125,7 +125,7 @@ impl Eyes<'_, '_> {
             Place::Uci(uci) => self.uci(&uci),
             Place::Ubus(call) => self.ubus(&call),
             Place::File(path) => self.file(path),
-            Place::Const(value) => Some(Found::One(value.to_owned())),
+            Place::Const(value) => self.text(value).map(|text| Found::One(text.into_owned())),
         };
         let mut refers = None;
         for filter in one.filters.iter().flatten() {

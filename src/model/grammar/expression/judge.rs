@@ -55,7 +55,7 @@ pub fn judge_table(text: &str, depth: usize) -> Result<(), String> {
             Extra::From(uci) => own.section(uci.section)?,
             Extra::New(options) => {
                 super::split(options, " ")
-                    .try_for_each(|o| judge.text(o.split_once('=').map_or("", |o| o.1)))?;
+                    .try_for_each(|o| own.text(o.split_once('=').map_or("", |o| o.1)))?;
             }
             Extra::Name(_) => {}
         }
@@ -85,8 +85,7 @@ impl Judge {
         match one.place {
             Place::Uci(uci) => self.section(uci.section)?,
             Place::Ubus(call) => self.call(&call)?,
-            Place::File(path) => self.text(path)?,
-            Place::Const(_) => {}
+            Place::File(text) | Place::Const(text) => self.text(text)?,
         }
         let mut count = 0;
         for filter in one.filters.iter() {
