@@ -7,6 +7,7 @@
 
 use crate::model::tree::Bells as Wanted;
 use crate::sys::bells::Bells;
+use crate::sys::ubus::{HOLD, Place};
 use crate::sys::watch::Heard;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -39,7 +40,8 @@ impl Ear {
 
     /// What to poll for reading.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.bells.iter().filter(|_| self.rest.is_none()).flat_map(|b| b.fds())
+        let all = self.bells.iter().filter(|_| self.rest.is_none()).flat_map(|b| b.fds());
+        all.chain(self.bells.iter().filter(|_| self.rest.is_some()).filter_map(|b| b.impatient()))
     }
 
     /// When it wants its turn.
@@ -50,9 +52,14 @@ impl Ear {
     /// Reads what there is to hear; `true` when the engine is to be told, and the bells are used up.
     pub fn turn(&mut self, now: Instant) -> bool {
         if self.rest.is_some_and(|until| now < until) {
+            // Only so that nobody waits for us.
+            let impatient = self.bells.as_mut().filter(|bells| bells.impatient().is_some());
+            if impatient.is_some_and(|bells| bells.hear_services() == Heard::Ring) {
+                self.first.get_or_insert(now);
+            }
             return false;
         }
-        let heard = self.bells.as_ref().map_or(Heard::Nothing, |b| b.heard());
+        let heard = self.bells.as_mut().map_or(Heard::Nothing, |bells| bells.heard());
         self.hear(heard, now)
     }
 
@@ -107,6 +114,8 @@ pub struct Rings {
     spent: bool,
     /// They cannot be had: all is compared by time.
     deaf: bool,
+    /// The bus is not tried before this: it let us wait in vain.
+    held: Option<Instant>,
 }
 
 impl Rings {
@@ -158,34 +167,49 @@ impl Rings {
         Some(if told { Cause::Told } else { Cause::Time })
     }
 
-    /// A sweep was made.
-    pub fn swept(&mut self, now: Duration) {
-        self.by_time = (self.wanted.sweep || self.deaf).then(|| now + EVERY);
+    /// A sweep was made; `doubtful` when some row could not be compared.
+    pub fn swept(&mut self, now: Duration, doubtful: bool) {
+        self.by_time = (self.wanted.sweep || self.deaf || doubtful).then(|| now + EVERY);
     }
 
     /// Takes over which bells are wanted; whether they are others than before.
     pub fn want(&mut self, wanted: Wanted) -> bool {
-        let other = (self.wanted.kernel, &self.wanted.files) != (wanted.kernel, &wanted.files);
+        let other = (self.wanted.kernel, self.wanted.ubus, &self.wanted.files)
+            != (wanted.kernel, wanted.ubus, &wanted.files);
         self.wanted = wanted;
         self.spent |= other;
         other
     }
 
-    /// Bells for the reactor, when it needs new ones.
-    pub fn listen(&mut self, root: &Path) -> Option<Option<Box<Bells>>> {
+    /// Bells for the reactor, when it needs new ones; services tell at `ubus`, when they do.
+    pub fn listen(&mut self, root: &Path, ubus: &Place) -> Option<Option<Box<Bells>>> {
         if !std::mem::take(&mut self.spent) {
             return None;
         }
         let files = self.wanted.files.iter().map(String::as_str);
-        match Bells::listen(root, self.wanted.kernel, files) {
+        let services = match ubus {
+            Place::Socket(socket)
+                if self.wanted.ubus != 0 && self.held.is_none_or(|until| Instant::now() >= until) =>
+            {
+                Some((socket.as_path(), self.wanted.ubus))
+            }
+            _ => None,
+        };
+        match Bells::listen(root, self.wanted.kernel, files, services) {
             Ok(bells) => {
                 log::debug!(
-                    "listening for changes: kernel {:#x}, {} files",
+                    "listening for changes: kernel {:#x}, {} files, services {:#x}",
                     self.wanted.kernel,
-                    self.wanted.files.len()
+                    self.wanted.files.len(),
+                    self.wanted.ubus
                 );
-                self.deaf = false;
-                Some(bells.map(Box::new))
+                // Recorded answers tell of nothing; a bus that is not there is tried with each sweep.
+                self.deaf = self.wanted.ubus != 0 && !bells.hears_services();
+                self.spent = self.deaf && matches!(ubus, Place::Socket(_));
+                if bells.is_bus_silent() {
+                    self.held = Some(Instant::now() + HOLD);
+                }
+                Some((!bells.is_empty()).then(|| Box::new(bells)))
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.deaf, true) {
@@ -237,7 +261,7 @@ mod tests {
         let mut rings = Rings::new();
         assert_eq!(rings.take(ms(50_000)), Some(Cause::Told), "the first one is due at the start");
         rings.want(Wanted { sweep, ..Wanted::default() });
-        rings.swept(ms(50_000));
+        rings.swept(ms(50_000), false);
         rings
     }
 
@@ -274,17 +298,27 @@ mod tests {
         assert_eq!(rings.next(), None);
     }
 
+    /// A source that failed may be well again without a word.
+    #[test]
+    fn what_could_not_be_compared_is_compared_again() {
+        let mut rings = wanting(false);
+        rings.swept(ms(60_000), true);
+        assert_eq!(rings.take(ms(70_000)), Some(Cause::Time));
+        rings.swept(ms(70_000), false);
+        assert_eq!(rings.next(), None);
+    }
+
     #[test]
     fn what_has_no_bell_is_compared_by_time() {
         let mut rings = wanting(true);
         assert_eq!(rings.next(), Some(ms(60_000)));
         assert_eq!(rings.take(ms(60_000)), Some(Cause::Time));
-        rings.swept(ms(60_000));
+        rings.swept(ms(60_000), false);
         rings.at_once(ms(60_400));
         assert_eq!(rings.next(), Some(ms(61_000)));
         assert_eq!(rings.take(ms(61_000)), Some(Cause::Told));
         rings.want(Wanted::default());
-        rings.swept(ms(61_000));
+        rings.swept(ms(61_000), false);
         assert_eq!(rings.next(), None);
     }
 
@@ -295,17 +329,18 @@ mod tests {
         let files = (0..=crate::sys::watch::MAX_FILES).map(|n| format!("/etc/{n}")).collect();
         assert!(rings.want(Wanted { files, ..Wanted::default() }));
         let root = std::env::temp_dir();
-        assert!(rings.listen(&root).is_some_and(|b| b.is_none()));
-        rings.swept(ms(60_000));
+        let place = Place::Recorded(root.clone());
+        assert!(rings.listen(&root, &place).is_some_and(|b| b.is_none()));
+        rings.swept(ms(60_000), false);
         assert_eq!(rings.next(), Some(ms(70_000)));
         assert!(rings.want(Wanted { files: ["/etc/1".to_owned()].into(), ..Wanted::default() }));
-        assert!(rings.listen(&root).is_some_and(|b| b.is_some()));
-        assert!(rings.listen(&root).is_none(), "they are there");
+        assert!(rings.listen(&root, &place).is_some_and(|b| b.is_some()));
+        assert!(rings.listen(&root, &place).is_none(), "they are there");
         rings.heard(ms(61_000));
-        assert!(rings.listen(&root).is_some_and(|b| b.is_some()), "used up");
-        rings.swept(ms(61_000));
+        assert!(rings.listen(&root, &place).is_some_and(|b| b.is_some()), "used up");
+        rings.swept(ms(61_000), false);
         rings.take(ms(61_000));
-        rings.swept(ms(61_000));
+        rings.swept(ms(61_000), false);
         assert_eq!(rings.next(), None);
     }
 }

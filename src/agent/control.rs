@@ -93,7 +93,11 @@ pub enum Request {
         key: String,
     },
     /// Starts a session with the ACS as soon as can be.
-    Inform,
+    Inform {
+        /// A vendor's event that it tells (V-26); empty for none.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        event: String,
+    },
     /// Something was handed over by a DHCP client or server, and lies in `run_dir`.
     Leases,
     /// How it goes; answered by [`Line::Status`].
@@ -113,7 +117,7 @@ impl fmt::Debug for Request {
             Request::RequestDownload { .. } => "requestdownload",
             Request::Confirm { .. } => "confirm",
             Request::Cancel { .. } => "cancel",
-            Request::Inform => "inform",
+            Request::Inform { .. } => "inform",
             Request::Leases => "leases",
             Request::Status => "status",
         })
@@ -400,7 +404,8 @@ mod tests {
             (r#"{"op":"del","path":"Device.X.1."}"#, Request::Del { path: "Device.X.1.".into() }),
             (r#"{"op":"names","path":""}"#, Request::Names { path: String::new(), next_level: false }),
             (r#"{"op":"get","paths":["[[[[\\\"[{"]}"#, Request::Get { paths: vec!["[[[[\\\"[{".into()] }),
-            (r#"{"op":"inform"}"#, Request::Inform),
+            (r#"{"op":"inform"}"#, Request::Inform { event: String::new() }),
+            (r#"{"op":"inform","event":"X 00D09E A"}"#, Request::Inform { event: "X 00D09E A".into() }),
             (r#"{"op":"status"}"#, Request::Status),
             (r#"{"op":"cancel","key":"k"}"#, Request::Cancel { key: "k".into() }),
             (r##"{"op":"confirm","key":"#3"}"##, Request::Confirm { key: "#3".into() }),

@@ -4,6 +4,7 @@
 
 use super::Message;
 use super::control::{Line, Request, StatusReport};
+use super::ubus::Back;
 use crate::net::transfer::Meter;
 use nix::sys::stat::{Mode, umask};
 use std::io::{self, Read, Write};
@@ -149,35 +150,18 @@ fn serve(stream: &UnixStream, engine: &Sender<Message>, snapshot: &Snapshot) -> 
         Err(error) => return Line::Error { error }.write(&mut out),
     };
     if matches!(request, Request::Status) {
-        let look = || snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-        let (mut made, mut report, mut meter) = look();
-        if report.version.is_empty() {
+        let report = live(snapshot).or_else(|| {
             // Nothing was published yet: the engine answers its first message when it has.
             let (reply, begun) = sync_channel(1);
-            let _ = engine.send(Message::Control(Request::Status, reply));
+            let _ = engine.send(Message::Control(Request::Status, ReplyTo::Shell(reply)));
             let _ = begun.recv();
-            (made, report, meter) = look();
-        }
-        // The engine may have slept for hours since.
-        let since = made.elapsed().as_secs();
-        report.uptime = report.uptime.saturating_add(since);
-        if let Some(next) = &mut report.next_session {
-            next.seconds = next.seconds.saturating_sub(since);
-        }
-        if let Some((number, meter)) = meter
-            && let Some(transfer) = report.transfers.iter_mut().find(|t| t.number == number)
-        {
-            let amounts = meter.read();
-            transfer.bytes = amounts.done;
-            transfer.total = amounts.expected.unwrap_or(transfer.total);
-        }
-        for transfer in &mut report.transfers {
-            transfer.seconds = transfer.seconds.saturating_sub(since);
-        }
-        Line::Status { status: Box::new(report) }.write(&mut out)?;
+            live(snapshot)
+        });
+        Line::Status { status: Box::new(report.unwrap_or_default()) }.write(&mut out)?;
         return Line::ok().write(&mut out);
     }
     let (reply, answers) = sync_channel(1);
+    let reply = ReplyTo::Shell(reply);
     let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the engine has stopped");
     engine.send(Message::Control(request, reply.clone())).map_err(|_| gone())?;
     loop {
@@ -191,8 +175,49 @@ fn serve(stream: &UnixStream, engine: &Sender<Message>, snapshot: &Snapshot) -> 
     }
 }
 
+/// The last snapshot as of now; `None` before the first.
+pub fn live(snapshot: &Snapshot) -> Option<StatusReport> {
+    let (made, mut report, meter) = snapshot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+    if report.version.is_empty() {
+        return None;
+    }
+    // The engine may have slept for hours since.
+    let since = made.elapsed().as_secs();
+    report.uptime = report.uptime.saturating_add(since);
+    if let Some(next) = &mut report.next_session {
+        next.seconds = next.seconds.saturating_sub(since);
+    }
+    if let Some((number, meter)) = meter
+        && let Some(transfer) = report.transfers.iter_mut().find(|t| t.number == number)
+    {
+        let amounts = meter.read();
+        transfer.bytes = amounts.done;
+        transfer.total = amounts.expected.unwrap_or(transfer.total);
+    }
+    for transfer in &mut report.transfers {
+        transfer.seconds = transfer.seconds.saturating_sub(since);
+    }
+    Some(report)
+}
+
 /// Where a reply goes.
-pub type ReplyTo = SyncSender<Reply>;
+#[derive(Clone)]
+pub enum ReplyTo {
+    /// To the thread of a connection.
+    Shell(SyncSender<Reply>),
+    /// To the reactor, for a call on the bus of this number.
+    Bus(Back, u32),
+}
+
+impl ReplyTo {
+    /// Hands it over; it never waits, and who does not wait for it any more does not get it.
+    pub fn send(&self, reply: Reply) {
+        match self {
+            ReplyTo::Shell(shell) => drop(shell.try_send(reply)),
+            ReplyTo::Bus(back, call) => back.send(*call, reply),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -60,6 +60,8 @@ pub struct Engine {
     pub began: Now,
     pub notes: Vec<String>,
     pub overlay_problems: Vec<String>,
+    /// Why the agent's object is not on the bus.
+    pub bus_problem: Option<String>,
     pub compression: Compression,
     pub(super) following: Following,
     /// Answers to shells that were begun, by number.
@@ -101,6 +103,7 @@ pub fn run(parts: Parts) {
         began: clock::now(),
         notes: opening.notes,
         overlay_problems: opening.overlay_problems,
+        bus_problem: None,
         compression: Compression::default(),
         following: Following::default(),
         walks: Vec::new(),
@@ -155,6 +158,7 @@ impl Engine {
                     return Ended::Stop;
                 }
                 Ok(Message::ConnectionRequest) => self.called(),
+                Ok(Message::Bus(problem)) => self.bus_problem = problem,
                 Ok(Message::Rung) => self.rings.heard(clock::now().mono),
                 Ok(Message::Reload) => self.reload(),
                 Ok(Message::Wire(id, event)) => self.heard(id, event),
@@ -169,11 +173,11 @@ impl Engine {
                         // Who asks how it goes right afterwards sees what came of it.
                         self.publish();
                     }
-                    let _ = reply.try_send(answer);
+                    reply.send(answer);
                 }
                 Ok(Message::ControlMore(number, reply)) => {
                     let answer = serving::more(self, number);
-                    let _ = reply.try_send(answer);
+                    reply.send(answer);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -184,7 +188,7 @@ impl Engine {
     fn turn(&mut self) -> Option<Duration> {
         if !self.is_rendering() {
             for (request, reply) in std::mem::take(&mut self.waiting) {
-                let _ = reply.try_send(serving::answer(self, request));
+                reply.send(serving::answer(self, request));
             }
         }
         let now = clock::now();
@@ -428,6 +432,7 @@ impl Engine {
                 }
             }
         }
+        self.mailbox.send(Task::Ended(Box::new(self.last.clone().unwrap_or_default())));
         self.settings_changed();
         // Changes made by others while the session ran wait for a new one (C-21).
         self.rings.at_once(now.mono);

@@ -30,10 +30,13 @@ mod status;
 mod sweeping;
 mod transfers;
 mod trial;
+mod ubus;
 mod wire;
 
 use crate::config::Config;
+use crate::model::schema::Platform;
 use crate::state::journal::{Journal, Locked};
+use crate::sys::ubus::Place;
 use control::{Request, StatusReport};
 use control_server::{Control, ReplyTo, Snapshot};
 use reactor::{End, Reactor};
@@ -55,6 +58,8 @@ pub(crate) enum Message {
     ConnectionRequest,
     /// Something that is watched may have changed.
     Rung,
+    /// Why the agent's object is not on the bus; `None` when it is.
+    Bus(Option<String>),
     /// SIGTERM or SIGINT.
     Stop,
     /// SIGHUP.
@@ -113,6 +118,9 @@ pub fn run(config: Config, config_path: PathBuf) -> Result<(), RunError> {
     let (engine_sender, inbox) = channel();
     let (mut reactor, mailbox) =
         Reactor::new(&signals, engine_sender.clone(), control).map_err(io_error("reactor"))?;
+    if let (Platform::OpenWrt, Place::Socket(path)) = (config.platform, config.ubus()) {
+        reactor.publish(path, snapshot.clone(), &mailbox);
+    }
 
     let parts = engine::Parts { config, config_path, journal, inbox, own: engine_sender, mailbox, snapshot };
     let engine = thread::Builder::new()

@@ -1,10 +1,12 @@
 //! The reactor: the main thread's poll loop over signals, the connection-request port, the control
-//! socket and the bells of what is watched. It never waits for the engine, so a connection request is answered at once whatever the
+//! socket, the bus and the bells of what is watched. It never waits for the engine, so a connection request is answered at once whatever the
 //! engine does.
 
 use super::Message;
 use super::bells::Ear;
-use super::control_server::Control;
+use super::control::SessionReport;
+use super::control_server::{Control, Snapshot};
+use super::ubus::Bus;
 use crate::net::connection_request::{Listener, Settings};
 use crate::sys::bells::Bells;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -12,6 +14,8 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -27,6 +31,8 @@ pub enum Task {
     Settings(Settings),
     /// Listen to these bells from now on.
     Bells(Option<Box<Bells>>),
+    /// A session has ended so.
+    Ended(Box<SessionReport>),
     /// The engine has stopped.
     Quit,
 }
@@ -34,7 +40,7 @@ pub enum Task {
 /// How other threads reach the reactor.
 pub struct Mailbox {
     tasks: Sender<Task>,
-    bell: OwnedFd,
+    bell: Arc<OwnedFd>,
 }
 
 impl Mailbox {
@@ -56,6 +62,8 @@ pub struct Reactor {
     listener: Option<Box<Listener>>,
     control: Control,
     ear: Ear,
+    /// The agent's object, on a platform that has the bus.
+    bus: Option<Bus>,
     stopping: Option<Instant>,
 }
 
@@ -96,9 +104,14 @@ impl Reactor {
         let (bell, ring) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)?;
         let (sender, tasks) = channel();
         let signals = SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        let (listener, ear) = (None, Ear::default());
-        let reactor = Reactor { engine, tasks, bell, signals, listener, control, ear, stopping: None };
-        Ok((reactor, Mailbox { tasks: sender, bell: ring }))
+        let (listener, ear, bus) = (None, Ear::default(), None);
+        let reactor = Reactor { engine, tasks, bell, signals, listener, control, ear, bus, stopping: None };
+        Ok((reactor, Mailbox { tasks: sender, bell: Arc::new(ring) }))
+    }
+
+    /// Puts the agent's object on the bus at this socket, as soon as there is one.
+    pub fn publish(&mut self, socket: PathBuf, snapshot: Snapshot, mailbox: &Mailbox) {
+        self.bus = Some(Bus::new(socket, snapshot, Arc::downgrade(&mailbox.bell)));
     }
 
     /// Runs until the engine has stopped or is overdue.
@@ -113,6 +126,9 @@ impl Reactor {
                 return Ok(end);
             }
             self.control.turn(&self.engine);
+            if let Some(bus) = &mut self.bus {
+                bus.turn(Instant::now(), &self.engine);
+            }
             if self.ear.turn(Instant::now()) {
                 let _ = self.engine.send(Message::Rung);
             }
@@ -135,7 +151,10 @@ impl Reactor {
             listener.interests(&mut peers);
             until = [until, listener.deadline()].into_iter().flatten().min();
         }
-        until = [until, self.ear.deadline()].into_iter().flatten().min();
+        until = [until, self.ear.deadline(), self.bus.as_ref().and_then(Bus::deadline)]
+            .into_iter()
+            .flatten()
+            .min();
         let mut fds = vec![
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.bell.as_fd(), PollFlags::POLLIN),
@@ -147,6 +166,7 @@ impl Reactor {
             let again = Instant::now() + Duration::from_millis(100);
             until = Some(until.map_or(again, |at| at.min(again)));
         }
+        fds.extend(self.bus.iter().filter_map(Bus::interest).map(|(fd, flags)| PollFd::new(fd, flags)));
         fds.extend(self.ear.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         fds.extend(peers.iter().map(|(fd, write)| {
             PollFd::new(*fd, if *write { PollFlags::POLLOUT } else { PollFlags::POLLIN })
@@ -171,6 +191,8 @@ impl Reactor {
                 let _ = self.engine.send(Message::Reload);
             } else if self.stopping.is_none() {
                 self.stopping = Some(Instant::now());
+                // Nobody shall call it any more.
+                self.bus = None;
                 let _ = self.engine.send(Message::Stop);
             }
         }
@@ -188,6 +210,11 @@ impl Reactor {
                     }
                 }
                 Ok(Task::Bells(bells)) => self.ear.set(bells),
+                Ok(Task::Ended(report)) => {
+                    if let Some(bus) = &mut self.bus {
+                        bus.session_ended(&report);
+                    }
+                }
                 Ok(Task::Quit) => return Some(End::Clean),
                 Err(std::sync::mpsc::TryRecvError::Empty) => return None,
                 Err(std::sync::mpsc::TryRecvError::Disconnected) => return Some(End::Broken),

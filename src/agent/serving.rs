@@ -3,6 +3,8 @@
 use super::control::{Failure, Line, Request};
 use super::control_server::{CONNECTIONS, Reply};
 use super::engine::Engine;
+use super::ubus::MAX_CALLS;
+use crate::cwmp::events;
 use crate::model::fault::{Code, Fault};
 use crate::model::path::{Path, Segment};
 use crate::model::request::ParameterValue;
@@ -35,14 +37,21 @@ pub fn answer(engine: &mut Engine, request: Request) -> Reply {
             Reply::Last([line.unwrap_or_default(), done()].concat())
         }),
         // A session now, asked for by a person.
-        Request::Inform if !engine.core.settings.enable_cwmp => {
+        Request::Inform { .. } if !engine.core.settings.enable_cwmp => {
             Err(Fault::new(Code::REQUEST_DENIED, "EnableCWMP is false: no session is begun (C-30)"))
         }
-        Request::Inform if engine.core.settings.url.is_empty() => Err(Fault::new(
+        Request::Inform { .. } if engine.core.settings.url.is_empty() => Err(Fault::new(
             Code::REQUEST_DENIED,
             "there is no ACS: acs.url is empty, and DHCP has told of none",
         )),
-        Request::Inform => {
+        Request::Inform { event } if !event.is_empty() && !events::is_of_vendor(&event) => {
+            Err(Fault::new(Code::INVALID_ARGUMENTS, "the event is none of a vendor's, `X OUI NAME` (V-26)"))
+        }
+        Request::Inform { event } => {
+            if !event.is_empty() {
+                engine.core.queue.add(&event, "");
+                engine.core.keep_records();
+            }
             engine.kick();
             Ok(Reply::Last(done()))
         }
@@ -87,7 +96,7 @@ fn walk(engine: &mut Engine, mut selection: Selection) -> Reply {
         }
     }
     // A shell that went away leaves its walk behind: the oldest makes room.
-    if engine.walks.len() >= CONNECTIONS {
+    if engine.walks.len() >= CONNECTIONS + MAX_CALLS {
         engine.walks.remove(0);
     }
     engine.walk_number = engine.walk_number.wrapping_add(1);

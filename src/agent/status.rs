@@ -88,6 +88,7 @@ pub fn report(engine: &Engine) -> StatusReport {
             .iter()
             .cloned()
             .chain(core.facts.borrow().troubles.iter().cloned())
+            .chain(engine.bus_problem.clone())
             .chain(engine.compression.note(core.fallback.asked()))
             .collect(),
     }

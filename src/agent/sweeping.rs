@@ -23,7 +23,7 @@ impl Engine {
                 self.rings.at_once(now.mono);
             }
         }
-        self.rings.swept(now.mono);
+        self.rings.swept(now.mono, self.core.tree.is_doubtful());
     }
 
     /// What to listen to: what is watched, and the address by which the ACS is reached.
@@ -36,7 +36,8 @@ impl Engine {
     }
 
     pub(super) fn listen(&mut self) {
-        if let Some(bells) = self.rings.listen(&self.core.config.root) {
+        let config = &self.core.config;
+        if let Some(bells) = self.rings.listen(&config.root, &config.ubus()) {
             self.mailbox.send(Task::Bells(bells));
         }
     }

@@ -14,7 +14,8 @@ cwmpd, a TR-069 (CWMP) agent
     cwmpd run                      the daemon, in the foreground
     cwmpd check                    is the configuration right, are the overlays?
     cwmpd status                   how it goes, and why a session failed
-    cwmpd inform                   start a session with the ACS now
+    cwmpd inform [EVENT]           start a session with the ACS now; to tell it
+                                   an event of one's own: \"X 00D09E Name\"
     cwmpd names [PATH]             one full path a line, objects with their final dot
     cwmpd get PATH...              path=value, one a line
     cwmpd set PATH=VALUE...        all of it or nothing
@@ -173,7 +174,11 @@ fn word(first: &str, rest: Vec<String>, extra: &Extra) -> Result<Word, lexopt::E
         },
         "dhcp-options" => alone(Word::DhcpOptions)?,
         "status" => alone(Word::Ask(Request::Status))?,
-        "inform" => alone(Word::Ask(Request::Inform))?,
+        "inform" => match &rest[..] {
+            [] => Word::Ask(Request::Inform { event: String::new() }),
+            [event] => Word::Ask(Request::Inform { event: event.clone() }),
+            _ => return Err("inform takes one event, in quotes".into()),
+        },
         "names" if rest.is_empty() => Word::Ask(Request::Names { path: String::new(), next_level }),
         "names" => Word::Ask(Request::Names { path: one()?, next_level }),
         "add" => Word::Ask(Request::Add { path: one()? }),
@@ -258,7 +263,7 @@ mod tests {
         assert_eq!(request("add A."), Ok(Request::Add { path: text("A.") }));
         assert_eq!(request("del A.1."), Ok(Request::Del { path: text("A.1.") }));
         assert_eq!(request("--json status"), Ok(Request::Status));
-        assert_eq!(request("inform --config x"), Ok(Request::Inform));
+        assert_eq!(request("inform --config x"), Ok(Request::Inform { event: String::new() }));
         assert_eq!(request("transfers confirm k"), Ok(Request::Confirm { key: text("k") }));
         assert_eq!(request("transfers cancel #3"), Ok(Request::Cancel { key: text("#3") }));
         let (file_type, username) = (text("X"), text("u"));

@@ -104,6 +104,20 @@ fn is_multiple(code: &str) -> bool {
     code.starts_with("M ")
 }
 
+/// Whether it is an event of a vendor's: `X`, the OUI, and a name (V-26), 64 characters in all.
+pub fn is_of_vendor(code: &str) -> bool {
+    let Some((oui, name)) = code.strip_prefix("X ").and_then(|rest| rest.split_once(' ')) else {
+        return false;
+    };
+    let hex = |b: u8| b.is_ascii_digit() || (b'A'..=b'F').contains(&b);
+    let visible = |c: char| !c.is_control();
+    code.chars().count() <= 64
+        && oui.len() == 6
+        && oui.bytes().all(hex)
+        && !name.trim().is_empty()
+        && name.chars().all(visible)
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     event: Event,

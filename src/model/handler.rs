@@ -357,6 +357,8 @@ pub struct Fields {
     text: String,
     /// For each wanted parameter where its text lies, `None` when not filled.
     spans: Vec<Option<Span>>,
+    /// What was not filled because its source failed.
+    doubts: Vec<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -372,6 +374,7 @@ impl Fields {
     pub fn reset(&mut self, wanted: usize) {
         self.text.clear();
         self.spans.clear();
+        self.doubts.clear();
         self.spans.resize(wanted, None);
     }
 
@@ -405,6 +408,17 @@ impl Fields {
         }
         self.text.push('\u{1e}');
         self.spans[index] = Some(Span { from, to: self.text.len() as u32, refers: true });
+    }
+
+    /// The wanted parameter `index` is not filled only because its source failed: it reads neutral, and that
+    /// is no change of which anybody is told.
+    pub fn doubt(&mut self, index: usize) {
+        self.doubts.push(index as u32);
+    }
+
+    /// Whether [`Fields::doubt`] was said of a parameter.
+    pub fn is_doubtful(&self, index: usize) -> bool {
+        self.doubts.contains(&(index as u32))
     }
 
     /// The text put for a parameter; `None` when nothing was, or when it is a reference.

@@ -148,8 +148,14 @@ impl Tree {
             whole &= self.ask_row(plan.object, group, place, fields);
         }
         let base = path.len();
+        self.watch.doubtful.clear();
         for cell in &plan.cells {
             text.clear();
+            if let Origin::Field(group, index) = cell.origin
+                && fields.get(group as usize).is_some_and(|fields| fields.is_doubtful(index as usize))
+            {
+                self.watch.doubtful.push(cell.param);
+            }
             let value = self.value_of(cell, place, path, &fields, &mut text);
             let param = self.served.schema.param(cell.param);
             path.push_str(param.name());

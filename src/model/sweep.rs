@@ -29,12 +29,16 @@ pub(super) struct Watch {
     /// Records of rows of volatile tables.
     pub volatile: Volatile,
     salt: [u8; SALT],
+    /// What of the row that was read last reads neutral only because its source failed.
+    pub doubtful: Vec<ParamId>,
+    /// Something could not be compared for that: nobody will tell when its source is well again.
+    doubt: bool,
 }
 
 impl Watch {
     pub fn new(served: &Served) -> Watch {
         let forced = served.marked(flag::FORCE_ENABLED | flag::FORCE_DEFAULT);
-        Watch { forced, volatile: Volatile::new(), salt: [0; SALT] }
+        Watch { forced, volatile: Volatile::new(), salt: [0; SALT], doubtful: Vec::new(), doubt: false }
     }
 
     /// Forgets all at and below a row that was deleted.
@@ -210,6 +214,13 @@ impl Tree {
             }
             at += 1;
         });
+        let doubtful = std::mem::take(&mut self.watch.doubtful);
+        if !doubtful.is_empty() {
+            self.watch.doubt = true;
+            let Walk { watched, differs, fresh, .. } = walk;
+            differs.retain(|at| watched.get(*at).is_some_and(|w| !doubtful.contains(&w.param)));
+            fresh.retain(|(param, _)| !doubtful.contains(param));
+        }
         let mut go_on = true;
         if whole {
             let base = path.len();
@@ -240,6 +251,7 @@ impl Tree {
     /// Compares every actively watched parameter with what was last reported (N-3): whether one differs.
     /// One that was never reported counts as known from now on.
     pub fn sweep(&mut self) -> bool {
+        self.watch.doubt = false;
         let mut active = false;
         let edits = self.compare(2, &mut |_, _| {
             active = true;
@@ -247,6 +259,11 @@ impl Tree {
         });
         self.write_edits(edits);
         active
+    }
+
+    /// Whether the last sweep could not compare all: it is to be made again soon.
+    pub fn is_doubtful(&self) -> bool {
+        self.watch.doubt
     }
 
     /// Whether some watched parameter, passive ones too, differs from what was last reported.

@@ -1,10 +1,11 @@
 //! What rings when something outside the agent changes: the kernel's network by netlink, files by
-//! inotify. A bell says that something changed, not what.
+//! inotify, services by ubus. A bell says that something changed, not what.
 //!
 //! With a root other than `/` only files below that root are watched, and nothing of the host.
 
 use super::host;
 use super::netlink::events::Events;
+use super::ubus::{self, Listener, Problem};
 use super::watch::{Heard, Watch};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,36 +16,72 @@ use std::path::Path;
 pub struct Bells {
     kernel: Option<Events>,
     files: Option<Watch>,
+    services: Option<Listener>,
+    silent: bool,
 }
 
 impl Bells {
-    /// Listens to these topics ([`super::netlink::events::topic`]) and files (see [`Watch::new`]); `None`
-    /// when there is nothing to listen to.
+    /// Listens to these topics of the kernel ([`super::netlink::events::topic`]), to files (see
+    /// [`Watch::new`]), and at the socket of ubus to these topics ([`ubus::listener::topic`]).
     ///
     /// # Errors
-    /// One of them cannot be listened to.
+    /// Kernel or files cannot be listened to. A bus that cannot is left out: see [`Bells::hears_services`].
     pub fn listen<'a>(
         root: &Path,
         topics: u8,
         files: impl IntoIterator<Item = &'a str>,
-    ) -> io::Result<Option<Bells>> {
+        services: Option<(&Path, u8)>,
+    ) -> io::Result<Bells> {
         let mut files = files.into_iter().peekable();
         let kernel = (topics != 0 && host::is_live(root)).then(|| Events::listen(topics)).transpose()?;
         let files = files.peek().is_some().then(|| Watch::new(root, files)).transpose()?;
-        Ok((kernel.is_some() || files.is_some()).then_some(Bells { kernel, files }))
+        let services = services.map(|(socket, topics)| {
+            let heard = Listener::listen(socket, topics, ubus::DEADLINE);
+            heard.inspect_err(|problem| log::debug!("services cannot be listened to: {problem}"))
+        });
+        let silent = matches!(services, Some(Err(Problem::Silent)));
+        Ok(Bells { kernel, files, services: services.and_then(Result::ok), silent })
+    }
+
+    /// Whether there is anything to listen to.
+    pub fn is_empty(&self) -> bool {
+        self.kernel.is_none() && self.files.is_none() && self.services.is_none()
+    }
+
+    /// Whether the bus is among them.
+    pub fn hears_services(&self) -> bool {
+        self.services.is_some()
+    }
+
+    /// Whether ubusd let us wait in vain.
+    pub fn is_bus_silent(&self) -> bool {
+        self.silent
     }
 
     /// What to poll for reading.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.kernel.iter().map(AsFd::as_fd).chain(self.files.iter().map(AsFd::as_fd))
+        let services = self.services.iter().map(AsFd::as_fd);
+        self.kernel.iter().map(AsFd::as_fd).chain(self.files.iter().map(AsFd::as_fd)).chain(services)
+    }
+
+    /// What to poll even while nobody wants to hear: somebody there waits until they are heard.
+    pub fn impatient(&self) -> Option<BorrowedFd<'_>> {
+        self.services.as_ref().filter(|services| services.is_waited_for()).map(AsFd::as_fd)
     }
 
     /// Reads what is there.
-    pub fn heard(&self) -> Heard {
+    pub fn heard(&mut self) -> Heard {
         let files = self.files.as_ref().map_or(Heard::Nothing, Watch::heard);
-        match &self.kernel {
-            Some(kernel) if kernel.heard() => Heard::Ring,
-            _ => files,
+        let kernel = self.kernel.as_ref().is_some_and(Events::heard);
+        match (self.hear_services(), files) {
+            _ if kernel => Heard::Ring,
+            (Heard::Ring, _) | (_, Heard::Ring) => Heard::Ring,
+            (Heard::Nothing, heard) | (heard, _) => heard,
         }
+    }
+
+    /// Reads what is there of the bus alone, so that nobody waits for us.
+    pub fn hear_services(&mut self) -> Heard {
+        self.services.as_mut().map_or(Heard::Nothing, Listener::heard)
     }
 }

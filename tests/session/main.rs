@@ -8,6 +8,7 @@ mod address;
 mod alias;
 mod attributes;
 mod boot;
+mod bus;
 mod compression;
 #[path = "../daemon/mod.rs"]
 mod daemon;
@@ -34,6 +35,8 @@ mod throttle;
 mod tls;
 mod transport;
 mod trial;
+#[path = "../ubusd/mod.rs"]
+mod ubusd;
 mod values;
 mod versions;
 mod wire_rules;

@@ -72,9 +72,18 @@ impl Shared {
 impl Ubusd {
     /// Listens at a path.
     pub fn start(path: &Path) -> Ubusd {
+        Ubusd::start_with(path, &[])
+    }
+
+    /// The same, with objects that are there before anybody is greeted.
+    pub fn start_with(path: &Path, objects: &[&str]) -> Ubusd {
         let _ = std::fs::remove_file(path);
+        let mut world = World::default();
+        for object in objects {
+            world.add(object, None);
+        }
+        let world = Arc::new(Shared { world: Mutex::new(world), changed: Condvar::new() });
         let listener = UnixListener::bind(path).expect("a socket");
-        let world = Arc::new(Shared { world: Mutex::new(World::default()), changed: Condvar::new() });
         let over = Arc::new(AtomicBool::new(false));
         let (shared, ends) = (world.clone(), over.clone());
         let door = std::thread::spawn(move || {
@@ -159,6 +168,29 @@ impl Ubusd {
         });
         let answer = found.expect("an answer");
         (answer.data, answer.status.expect("a status"))
+    }
+
+    /// Makes so many calls before it waits for the first answer: status and what was said of each.
+    #[track_caller]
+    pub fn calls_at_once(&self, object: &str, method: &str, args: &str, count: usize) -> Vec<(u32, String)> {
+        self.wait_object(object);
+        let args = table(args);
+        let callers: Vec<u16> = {
+            let mut world = self.world.lock();
+            (0..count).map(|_| world.call(object, method, &args)).collect()
+        };
+        let mut said = Vec::new();
+        self.wait_for("answers", |world| {
+            let all = world.answers.iter().filter(|a| callers.contains(&a.caller));
+            said = all.filter_map(|a| Some((a.status?, a.data.concat()))).collect();
+            said.len() == count
+        });
+        said
+    }
+
+    /// Says that an object has come, as ubusd does when a client adds one.
+    pub fn announce(&self, object: &str) {
+        self.world.lock().announce(object);
     }
 
     /// Tells an event.

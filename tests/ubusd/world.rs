@@ -113,6 +113,11 @@ impl World {
         }
     }
 
+    pub fn announce(&mut self, path: &str) {
+        let number = self.objects.iter().find(|o| o.path == path).expect("an object").number;
+        self.told(path, number, true);
+    }
+
     pub fn remove(&mut self, path: &str) {
         let Some(at) = self.objects.iter().position(|o| o.path == path) else { return };
         let gone = self.objects.remove(at);

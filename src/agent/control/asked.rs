@@ -20,6 +20,7 @@ pub(super) struct Asked {
     username: Option<String>,
     password: Option<String>,
     key: Option<String>,
+    event: Option<String>,
 }
 
 impl TryFrom<Asked> for Request {
@@ -40,7 +41,7 @@ impl TryFrom<Asked> for Request {
             "requestdownload" => asked.download(),
             "confirm" => asked.key.take().map(|key| Request::Confirm { key }),
             "cancel" => asked.key.take().map(|key| Request::Cancel { key }),
-            "inform" => Some(Request::Inform),
+            "inform" => Some(Request::Inform { event: asked.event.take().unwrap_or_default() }),
             "leases" => Some(Request::Leases),
             "status" => Some(Request::Status),
             _ => return Err("there is no such `op`".into()),
@@ -73,7 +74,8 @@ impl Asked {
 
     /// Whether anything is left.
     fn has_more(&self) -> bool {
-        let texts = [&self.path, &self.file_type, &self.url, &self.username, &self.password, &self.key];
+        let texts =
+            [&self.path, &self.file_type, &self.url, &self.username, &self.password, &self.key, &self.event];
         texts.iter().any(|text| text.is_some())
             || self.paths.is_some()
             || self.values.is_some()

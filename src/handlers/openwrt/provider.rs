@@ -86,7 +86,13 @@ impl Handler for Provider {
         want: &[Want<'_>],
         out: &mut Fields,
     ) -> Result<(), Failure> {
-        (self.spec.fill)(&mut self.sources.borrow_mut(), ctx, row, want, out)
+        let mut sources = self.sources.borrow_mut();
+        sources.begin_reading();
+        let filled = (self.spec.fill)(&mut sources, ctx, row, want, out);
+        if sources.is_doubtful() {
+            (0..want.len()).for_each(|index| out.doubt(index));
+        }
+        filled
     }
 
     fn check(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {

@@ -80,9 +80,12 @@ impl Handler for Rows {
     ) -> Result<(), Failure> {
         let mut sources = self.0.borrow_mut();
         for (index, want) in want.iter().enumerate() {
-            let Some(given) = values::read(&mut sources, ctx, row, want.arg) else {
-                continue;
-            };
+            sources.begin_reading();
+            let given = values::read(&mut sources, ctx, row, want.arg);
+            if sources.is_doubtful() {
+                out.doubt(index);
+            }
+            let Some(given) = given else { continue };
             if let Some((objects, outer)) = given.refers {
                 let most = if want.param.kind().row.list { usize::MAX } else { 1 };
                 for key in given.found.items().iter().take(most) {

@@ -24,6 +24,9 @@ pub const MAX_ANSWERS: usize = 1 << 20;
 /// The most sources that are told of as not well.
 const MAX_TROUBLES: usize = 16;
 
+/// Whether what is missing is missing only because its source failed.
+type Doubt = bool;
+
 /// The sources as the handlers have them: all live in the engine's thread.
 pub type Shared = Rc<RefCell<Sources>>;
 
@@ -35,7 +38,9 @@ pub struct Sources {
     ubus: Option<Ubus>,
     epoch: u32,
     packages: Vec<(String, Read)>,
-    answers: Vec<(String, Option<Rc<Answer>>)>,
+    answers: Vec<(String, Option<Rc<Answer>>, Doubt)>,
+    /// Something that was read since [`Sources::begin_reading`] is missing only because its source failed.
+    doubt: Doubt,
     /// Objects that failed, and until when they are left alone.
     down: Vec<(String, Instant)>,
     /// The bus itself failed in this RPC.
@@ -65,6 +70,7 @@ impl Sources {
             epoch: 0,
             packages: Vec::new(),
             answers: Vec::new(),
+            doubt: false,
             down: Vec::new(),
             off: false,
             writes: super::plan::Writes::new(run_dir),
@@ -127,27 +133,46 @@ impl Sources {
         self.turn(ctx);
         let mut question = [object, "\0", method].concat();
         args.iter().for_each(|(name, value)| question.extend(["\0", name, "\0", value]));
-        if let Some((_, known)) = self.answers.iter().find(|a| a.0 == question) {
+        if let Some((_, known, doubt)) = self.answers.iter().find(|a| a.0 == question) {
+            self.doubt |= doubt;
             return known.clone();
         }
-        let answer = self.ask(object, method, args).map(Rc::new);
+        let (answer, doubt) = match self.ask(object, method, args) {
+            Ok(answer) => (Some(Rc::new(answer)), false),
+            Err(doubt) => (None, doubt),
+        };
+        self.doubt |= doubt;
         let size = |a: &Option<Rc<Answer>>| a.as_ref().map_or(0, |a| a.bytes().len());
         while !self.answers.is_empty()
             && self.answers.iter().map(|a| size(&a.1)).sum::<usize>() + size(&answer) > MAX_ANSWERS
         {
             self.answers.remove(0);
         }
-        self.answers.push((question, answer.clone()));
+        self.answers.push((question, answer.clone(), doubt));
         answer
     }
 
-    fn ask(&mut self, object: &str, method: &str, args: &[(&str, &str)]) -> Option<Answer> {
-        let ubus = self.ubus.as_mut().filter(|_| !self.off)?;
+    /// A value, or a row, is read from here on.
+    pub(super) fn begin_reading(&mut self) {
+        self.doubt = false;
+    }
+
+    /// Whether something of it is missing only because its source failed: nobody knows whether it has
+    /// changed.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubt
+    }
+
+    fn ask(&mut self, object: &str, method: &str, args: &[(&str, &str)]) -> Result<Answer, Doubt> {
+        let ubus = self.ubus.as_mut().ok_or(false)?;
+        if self.off {
+            return Err(true);
+        }
         if !self.down.is_empty() {
             let now = Instant::now();
             self.down.retain(|(_, until)| *until > now);
             if self.down.iter().any(|(name, _)| name == object) {
-                return None;
+                return Err(true);
             }
         }
         self.calls = self.calls.wrapping_add(1);
@@ -158,11 +183,12 @@ impl Sources {
             Ok(answer) => {
                 self.note("ubus", None);
                 self.note(&name, None);
-                Some(answer)
+                Ok(answer)
             }
             Err(problem) => {
+                let fresh = ubus.is_fresh();
                 self.failed(object, method, &name, &problem);
-                None
+                Err(problem.is_failure() || (problem == Problem::NoObject && fresh))
             }
         }
     }
@@ -173,6 +199,8 @@ impl Sources {
             return;
         }
         if problem.is_bus() {
+            // Who is on the bus that comes again are others.
+            self.down.clear();
             self.off = true;
             return self.note("ubus", Some(&problem.to_string()));
         }

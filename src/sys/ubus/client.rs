@@ -30,6 +30,12 @@ impl Ubus {
         Ubus { place, client: None, held: None }
     }
 
+    /// Whether the connection was made just now: services that were there before ubusd was started again may
+    /// not be there yet.
+    pub fn is_fresh(&self) -> bool {
+        self.client.as_ref().is_some_and(|client| client.made.elapsed() < HOLD)
+    }
+
     /// Who answers.
     pub fn place(&self) -> &Place {
         &self.place
@@ -129,13 +135,14 @@ pub(super) struct Client {
     known: Vec<Object>,
     /// Somebody told something while an answer was waited for.
     rang: bool,
+    made: Instant,
 }
 
 impl Client {
     /// Connects and waits for ubusd's greeting.
     pub fn connect(path: &Path, until: Instant) -> Result<Client, Problem> {
-        let mut client =
-            Client { stream: Stream::connect(path)?, sequence: 0, known: Vec::new(), rang: false };
+        let (stream, made) = (Stream::connect(path)?, Instant::now());
+        let mut client = Client { stream, sequence: 0, known: Vec::new(), rang: false, made };
         match client.wait(until)? {
             Some(message) if message.kind == kind::HELLO && message.peer != 0 => Ok(client),
             Some(_) => Err(Problem::Broken("no greeting")),
