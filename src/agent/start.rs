@@ -137,6 +137,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     core.tree.judge_with(move |tree, name, value| judge(tree, name, value, &refused.borrow()));
     take_first_values(core);
     core.follow_leases();
+    core.follow_statistics(clock::now());
     door.path = random_path_kept(core);
     // A daemon that was restarted may have no session for a day, and can be called all the same.
     core.local = core.local.or_else(|| core.journal.borrow().text(LOCAL)?.parse().ok());

@@ -13,6 +13,7 @@ pub mod probe;
 pub mod reading;
 #[cfg(test)]
 mod root_tests;
+pub mod statistics;
 #[cfg(test)]
 mod tests;
 

@@ -1,10 +1,16 @@
 //! Whole routers in folders: what the platform `openwrt` makes of each, how much of TR-181 that is, and what
 //! changes do to their files. See `README.md` beside this.
 
+mod bus;
 mod changes;
 mod counts;
+#[allow(dead_code)] // a part of it is used here
+#[path = "../daemon/mod.rs"]
+mod daemon;
 mod diff;
 mod router;
+#[path = "../ubusd/mod.rs"]
+mod ubusd;
 
 use router::{MASKS, Router, folder, routers};
 use std::fs;

@@ -4,7 +4,7 @@
 //! # What fails
 //! A package that is not understood and an object that does not answer have no values; the rest of the tree
 //! answers, and `status` names them until they are well again. An object that failed is left alone for the
-//! RPC and for [`HOLD`] more.
+//! RPC and for [`HOLD`] more; without ubusd nobody is asked any more in the RPC.
 
 use super::network::naming::Netifd;
 use crate::handlers::agent::AgentFacts;
@@ -27,14 +27,19 @@ const MAX_TROUBLES: usize = 16;
 /// The sources as the handlers have them: all live in the engine's thread.
 pub type Shared = Rc<RefCell<Sources>>;
 
+/// A package as it was read: `None` when there is none.
+type Read = Result<Option<Rc<Package>>, Failure>;
+
 /// See the module.
 pub struct Sources {
     ubus: Option<Ubus>,
     epoch: u32,
-    packages: Vec<(String, Result<Option<Rc<Package>>, Failure>)>,
+    packages: Vec<(String, Read)>,
     answers: Vec<(String, Option<Rc<Answer>>)>,
     /// Objects that failed, and until when they are left alone.
     down: Vec<(String, Instant)>,
+    /// The bus itself failed in this RPC.
+    off: bool,
     /// Edits and reloads, see [`super::plan`].
     pub(super) writes: super::plan::Writes,
     /// What is not well: source, and why.
@@ -61,6 +66,7 @@ impl Sources {
             packages: Vec::new(),
             answers: Vec::new(),
             down: Vec::new(),
+            off: false,
             writes: super::plan::Writes::new(run_dir),
             troubles: Vec::new(),
             facts,
@@ -78,6 +84,7 @@ impl Sources {
     fn turn(&mut self, ctx: &Ctx<'_>) {
         if std::mem::replace(&mut self.epoch, ctx.epoch) != ctx.epoch {
             self.forget();
+            self.off = false;
         }
     }
 
@@ -91,7 +98,7 @@ impl Sources {
     ///
     /// # Errors
     /// It is not understood, or cannot be read.
-    pub fn package(&mut self, ctx: &Ctx<'_>, name: &str) -> Result<Option<Rc<Package>>, Failure> {
+    pub fn package(&mut self, ctx: &Ctx<'_>, name: &str) -> Read {
         self.turn(ctx);
         if let Some((_, known)) = self.packages.iter().find(|p| p.0 == name) {
             return known.clone();
@@ -135,11 +142,11 @@ impl Sources {
     }
 
     fn ask(&mut self, object: &str, method: &str, args: &[(&str, &str)]) -> Option<Answer> {
-        let ubus = self.ubus.as_mut()?;
+        let ubus = self.ubus.as_mut().filter(|_| !self.off)?;
         if !self.down.is_empty() {
             let now = Instant::now();
             self.down.retain(|(_, until)| *until > now);
-            if self.down.iter().any(|(name, _)| name == object || name.is_empty()) {
+            if self.down.iter().any(|(name, _)| name == object) {
                 return None;
             }
         }
@@ -165,8 +172,11 @@ impl Sources {
             log::debug!("ubus {object} {method}: {problem}");
             return;
         }
-        let (down, name) = if problem.is_bus() { ("", "ubus") } else { (object, name) };
-        self.down.push((down.to_owned(), Instant::now() + HOLD));
+        if problem.is_bus() {
+            self.off = true;
+            return self.note("ubus", Some(&problem.to_string()));
+        }
+        self.down.push((object.to_owned(), Instant::now() + HOLD));
         self.note(name, Some(&format!("{method}: {problem}")));
     }
 

@@ -27,8 +27,6 @@ pub const READ_TIMEOUT: Duration = Duration::from_millis(500);
 pub const RENAME_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two attempts to get the lock.
 const PAUSE: Duration = Duration::from_millis(5);
-/// So often a file is taken up again that somebody else has replaced meanwhile.
-const MAX_ATTEMPTS: u32 = 16;
 
 /// A package with what is pending on top of it, as `uci show` tells it; `None` when there is no such file.
 ///
@@ -69,23 +67,25 @@ pub fn revert(root: &Path, package: &str, saved: &[u8]) -> Result<(), Problem> {
 /// Reads a file, locked; `None` when there is none.
 fn read(root: &Path, package: &str, path: &str) -> Result<Option<Vec<u8>>, Problem> {
     let failed = |e: &io::Error| Problem { file: path.to_owned(), ..Problem::system(package, e) };
-    for _ in 0..MAX_ATTEMPTS {
+    let deadline = Instant::now() + READ_TIMEOUT;
+    loop {
         let file = match open(&host::below(root, path), false) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(failed(&e)),
         };
-        let mut held = match lock(file, FlockArg::LockSharedNonblock, READ_TIMEOUT) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut held = match lock(file, FlockArg::LockSharedNonblock, left) {
             Ok(held) => held,
             Err((file, _)) => Held::Without(file),
         };
-        // One that was replaced while it was waited for may be half of something.
-        if held.file().metadata().is_ok_and(|m| m.nlink() == 0) {
+        // One that was replaced while it was waited for may be half of something. Where others save without
+        // end it was opened just now, and nobody has waited.
+        if held.file().metadata().is_ok_and(|m| m.nlink() == 0) && !left.is_zero() {
             continue;
         }
         return whole(held.file()).map(Some).map_err(|e| failed(&e));
     }
-    Err(Problem::of(package, Cause::Busy, "it is replaced again and again"))
 }
 
 /// What a change makes of the bytes of a file and of what is pending for it.
@@ -106,7 +106,9 @@ fn rewrite(root: &Path, package: &str, change: Change<'_>) -> Result<(), Problem
     // Where a link leads: the link stays.
     let path = fs::canonicalize(&path).map_err(failed)?;
     let deadline = Instant::now() + LOCK_TIMEOUT;
-    for _ in 0..MAX_ATTEMPTS {
+    // Somebody may save again and again; at least once it is tried.
+    let mut first = true;
+    while std::mem::take(&mut first) || Instant::now() < deadline {
         let file = open(&path, true).map_err(failed)?;
         let left = deadline.saturating_duration_since(Instant::now());
         let mut held = lock(file, FlockArg::LockExclusiveNonblock, left).map_err(|(_, e)| failed(e))?;

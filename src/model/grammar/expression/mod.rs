@@ -201,8 +201,8 @@ pub fn each_place_of_table<'a>(text: &'a str, give: &mut dyn FnMut(&Place<'a>)) 
 fn places_of<'a>(one: &Alternative<'a>, give: &mut dyn FnMut(&Place<'a>)) {
     give(&one.place);
     match one.place {
-        Place::Uci(Uci { section: Section::Key(text, _), .. }) | Place::File(text) => {
-            inner_places(text, give)
+        Place::Uci(Uci { section: Section::Key(text, _), .. }) | Place::File(text) | Place::Const(text) => {
+            inner_places(text, give);
         }
         Place::Uci(Uci { section: Section::First(_, text) | Section::All(_, text), .. }) => {
             inner_places(text, give);
@@ -210,7 +210,7 @@ fn places_of<'a>(one: &Alternative<'a>, give: &mut dyn FnMut(&Place<'a>)) {
         Place::Ubus(call) => {
             [call.object, call.arguments, call.path].into_iter().for_each(|text| inner_places(text, give));
         }
-        Place::Uci(_) | Place::Const(_) => {}
+        Place::Uci(_) => {}
     }
 }
 
