@@ -66,7 +66,8 @@ impl Core {
         for wrong in leases.wrong.iter().filter(|w| !self.discovery.seen.wrong.contains(w)) {
             log::warn!("{wrong}");
         }
-        let said = leases.leases.iter().find(|l| !l.offer.gateway.oui.is_empty()).map(|l| l.offer.gateway.clone());
+        let said =
+            leases.leases.iter().find(|l| !l.offer.gateway.oui.is_empty()).map(|l| l.offer.gateway.clone());
         {
             let mut facts = self.facts.borrow_mut();
             facts.gateway = said.unwrap_or_default();
