@@ -1,7 +1,7 @@
 //! The command line as typed data.
 
 use crate::agent::control::Request;
-use crate::config::DEFAULT_FILE;
+use crate::config::default_file;
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::io::Read;
@@ -36,7 +36,7 @@ cwmpd, a TR-069 (CWMP) agent
 
 A PATH may be partial: `cwmpd get Device.DeviceInfo.` shows all that is below.
 
-    --config FILE   instead of /etc/cwmpd/cwmpd.toml
+    --config FILE   instead of /etc/cwmpd/cwmpd.toml or, where that is not, /etc/config/cwmpd
     --json          one JSON object a line
     --next-level    with names: only what lies directly below
     --follow        with transfers: until none is left that waits or runs
@@ -98,14 +98,14 @@ struct Extra {
 /// Parses the arguments behind the program's name.
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
-    let mut config = PathBuf::from(DEFAULT_FILE);
+    let mut config = None;
     let (mut json, mut extra) = (false, Extra::default());
     let mut words = Vec::new();
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Parsed::Help),
             Short('V') | Long("version") => return Ok(Parsed::Version),
-            Short('c') | Long("config") => config = parser.value()?.into(),
+            Short('c') | Long("config") => config = Some(PathBuf::from(parser.value()?)),
             Long("json") => json = true,
             Long("next-level") => extra.next_level = true,
             Long("follow") => extra.follow = true,
@@ -130,6 +130,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
     if named && !matches!(word, Word::Ask(Request::Transfer { .. })) {
         return Err("--username and --password-file go with download and upload only".into());
     }
+    let config = config.unwrap_or_else(default_file);
     Ok(Parsed::Word(Arguments { word, config, json }))
 }
 

@@ -102,6 +102,10 @@ fn run(file: &std::path::Path) -> Exit {
             return Exit::Configuration;
         }
     };
+    if !config.enabled {
+        complain(&format!("{}: `enabled` says that nothing is to be done", file.display()));
+        return Exit::Ok;
+    }
     crate::logging::set(&config.log);
     for warning in config.warnings() {
         log::warn!("{}: {warning}", file.display());

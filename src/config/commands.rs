@@ -1,6 +1,6 @@
 //! `[commands]`: what the platform does for the agent, as argument vectors.
 
-use super::line_of;
+use super::document::Document;
 use super::reader::Section;
 use crate::model::schema::Platform;
 use crate::sys::command;
@@ -138,10 +138,10 @@ impl Commands {
     }
 
     /// Puts in the platform's commands where the file has none; an empty vector in the file stays.
-    pub(super) fn fill(&mut self, platform: Platform, text: &str) {
+    pub(super) fn fill(&mut self, platform: Platform, document: &Document<'_>) {
         for (spec, argv) in SPECS.iter().zip(self.all()) {
             let words = if platform == Platform::OpenWrt { spec.openwrt } else { spec.linux };
-            if !words.is_empty() && line_of(text, spec.key).is_none() {
+            if !words.is_empty() && document.at(spec.key).is_none() {
                 *argv = words.iter().map(|w| (*w).to_owned()).collect();
             }
         }

@@ -1,10 +1,12 @@
-//! The configuration file: one TOML file, read whole and judged before anything is started.
+//! The configuration file: one file, of TOML or of UCI (`/etc/config/cwmpd`), read whole and judged before
+//! anything is started.
 //!
 //! Only `acs.url` is required. Every key has its field below under the same name, with its default.
 //! What is wrong is one [`Error`] with file, line and reason; what is merely unwise is a warning
 //! ([`Config::warnings`]).
 
 mod commands;
+mod document;
 mod judge;
 mod reader;
 mod secret;
@@ -12,6 +14,7 @@ mod transfer;
 
 pub use crate::sys::command::expand;
 pub use commands::{COMMAND_WORDS, Commands, has_word};
+pub use document::default_file;
 pub use secret::Secret;
 pub use transfer::{MAX_TRUSTED_KEYS, Transfer, seconds};
 
@@ -21,14 +24,14 @@ use crate::net::client::Timeouts;
 use crate::net::connection_request::Algorithm;
 use crate::sys::host::is_live;
 use crate::sys::ubus::{Place, SOCKET};
+use document::Document;
 use reader::{Section, Wrong};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use toml::de::DeTable;
 
-/// Where the file lies when `--config` does not say.
-pub const DEFAULT_FILE: &str = "/etc/cwmpd/cwmpd.toml";
+/// Where OpenWrt keeps what must survive: its `/var` is in memory.
+const OPENWRT_STATE: &str = "/etc/cwmpd/state";
 
 /// The largest configuration file that is read, bytes.
 const MAX_FILE: u64 = 256 * 1024;
@@ -36,9 +39,11 @@ const MAX_FILE: u64 = 256 * 1024;
 /// The whole configuration.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Config {
-    /// `"linux"` (default) or `"openwrt"`.
+    /// Whether `cwmpd run` is to do anything; true.
+    pub enabled: bool,
+    /// `"linux"` (default) or `"openwrt"` (default in a file of UCI).
     pub platform: Platform,
-    /// What must survive a power cut; `/var/lib/cwmpd`.
+    /// What must survive a power cut; `/var/lib/cwmpd`, on OpenWrt `/etc/cwmpd/state`.
     pub state_dir: PathBuf,
     /// What must not: control socket and boot marker; on tmpfs; `/var/run/cwmpd`.
     pub run_dir: PathBuf,
@@ -67,6 +72,7 @@ impl Config {
     fn read(&mut self, from: &mut Section<'_, '_>) {
         // All of them: a field that is not read does not compile.
         let Config {
+            enabled,
             platform,
             state_dir,
             run_dir,
@@ -80,6 +86,7 @@ impl Config {
             commands,
             transfer,
         } = self;
+        from.get("enabled", enabled);
         from.get("platform", platform);
         from.get("state_dir", state_dir);
         from.get("run_dir", run_dir);
@@ -98,6 +105,7 @@ impl Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            enabled: true,
             platform: Platform::Linux,
             state_dir: "/var/lib/cwmpd".into(),
             run_dir: "/var/run/cwmpd".into(),
@@ -403,15 +411,6 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Error {
-    /// What the TOML reader says, on one line.
-    fn toml(text: &str, file: &Path, error: &toml::de::Error) -> Error {
-        Error {
-            file: file.to_path_buf(),
-            line: error.span().map(|s| line_at(text, s.start)),
-            reason: error.message().lines().collect::<Vec<_>>().join(" "),
-        }
-    }
-
     /// What reading a table says.
     fn within(text: &str, file: &Path, wrong: Wrong) -> Error {
         Error { file: file.to_path_buf(), line: Some(line_at(text, wrong.at)), reason: wrong.reason }
@@ -432,17 +431,20 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong.
     pub fn parse(text: &str, file: &Path) -> Result<Config, Error> {
-        let document = DeTable::parse(text).map_err(|e| Error::toml(text, file, &e))?;
-        let mut config = Config::default();
-        let mut top = Section::new(document.get_ref());
+        let document = Document::parse(text, file)?;
+        let mut config = Config { platform: document.platform(), ..Config::default() };
+        let mut top = document.top();
         config.read(&mut top);
         top.end().map_err(|wrong| Error::within(text, file, wrong))?;
-        config.commands.fill(config.platform, text);
+        config.commands.fill(config.platform, &document);
+        if config.platform == Platform::OpenWrt && document.at("state_dir").is_none() {
+            config.state_dir = OPENWRT_STATE.into();
+        }
         match judge::judge(&config) {
             None => Ok(config),
             Some((key, reason)) => Err(Error {
                 file: file.to_path_buf(),
-                line: line_of(text, key),
+                line: document.at(key).map(|at| line_at(text, at)),
                 reason: format!("{key}: {reason}"),
             }),
         }
@@ -452,12 +454,12 @@ impl Config {
     /// asked how it is also while its file is being edited.
     ///
     /// # Errors
-    /// The file cannot be read, or is not TOML.
+    /// The file cannot be read, or is neither TOML nor UCI.
     pub fn socket_of(file: &Path) -> Result<PathBuf, Error> {
         let text = read(file)?;
-        let document = DeTable::parse(&text).map_err(|e| Error::toml(&text, file, &e))?;
+        let document = Document::parse(&text, file)?;
         let mut config = Config::default();
-        let mut top = Section::new(document.get_ref());
+        let mut top = document.top();
         top.get("run_dir", &mut config.run_dir);
         top.so_far().map_err(|wrong| Error::within(&text, file, wrong))?;
         Ok(config.socket())
@@ -520,24 +522,6 @@ fn read(file: &Path) -> Result<String, Error> {
 
 fn line_at(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|b| *b == b'\n').count()
-}
-
-/// The line where `table.key` or `key` is given; `None` when it is not.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let document = DeTable::parse(text).ok()?;
-    let mut table = document.get_ref();
-    let (first, rest) = match key.split_once('.') {
-        Some((first, rest)) => (first, Some(rest)),
-        None => (key, None),
-    };
-    let name = |table: &DeTable<'_>, word: &str| {
-        table.keys().find(|k| k.get_ref().as_ref() == word).map(|k| k.span().start)
-    };
-    let Some(rest) = rest else {
-        return name(table, first).map(|at| line_at(text, at));
-    };
-    table = table.get(first)?.get_ref().as_table()?;
-    name(table, rest).map(|at| line_at(text, at))
 }
 
 #[cfg(test)]

@@ -37,10 +37,9 @@ fn only_the_url_is_required() {
     assert_eq!(error.to_string(), "/etc/cwmpd/cwmpd.toml: acs.url: no URL is given");
 }
 
-#[test]
-fn every_key_of_the_file() {
-    let config = parse(
-        r#"
+/// Every key there is, each with a value that is not its default.
+const EVERY_KEY: &str = r#"
+enabled = false
 platform = "openwrt"
 state_dir = "/s"
 run_dir = "/r"
@@ -97,9 +96,11 @@ save_timeout = 1
 boot_timeout = 2
 health_timeout = 0
 idle_bytes_per_second = 0
-"#,
-    )
-    .unwrap();
+"#;
+
+#[test]
+fn every_key_of_the_file() {
+    let config = parse(EVERY_KEY).unwrap();
     assert_eq!(config.platform, Platform::OpenWrt);
     assert_eq!(config.log, LogSettings { target: LogTarget::Syslog, level: log::LevelFilter::Debug });
     assert_eq!(config.device.product_class.as_deref(), Some(""));
@@ -269,3 +270,5 @@ fn a_certificate_needs_its_key() {
     assert!(with("acs", &format!("ca_file = {file:?}")).is_ok());
     std::fs::remove_file(file).unwrap();
 }
+
+mod uci;

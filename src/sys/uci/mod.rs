@@ -16,6 +16,7 @@ mod file;
 mod keys;
 mod package;
 mod problem;
+mod said;
 mod undo;
 mod words;
 
@@ -23,8 +24,9 @@ pub use commit::{commit, load, revert};
 pub use edit::Edit;
 pub use file::{Held, MAX_FILE, MAX_ITEMS, MAX_OPTIONS, MAX_SECTIONS, MAX_VALUE};
 pub use keys::align;
-pub use package::{Package, Section};
+pub use package::{Package, Section, truth};
 pub use problem::{Cause, Problem};
+pub use said::{Said, said};
 pub use undo::{judge, undo_of};
 
 /// The file of a package, below the root.

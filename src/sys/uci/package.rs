@@ -117,11 +117,7 @@ impl<'a> Section<'a> {
 
     /// The truth of an option; `None` when it is not there or says neither.
     pub fn flag(&self, option: &str) -> Option<bool> {
-        match self.get(option)? {
-            "1" | "on" | "yes" | "true" | "enabled" => Some(true),
-            "0" | "off" | "no" | "false" | "disabled" => Some(false),
-            _ => None,
-        }
+        self.get(option).and_then(truth)
     }
 
     /// What an option holds.
@@ -132,5 +128,14 @@ impl<'a> Section<'a> {
     /// Its options, in order.
     pub fn options(&self) -> impl Iterator<Item = (&'a str, &'a Held)> + use<'a> {
         self.part.options.iter().map(|(name, held)| (name.as_str(), held))
+    }
+}
+
+/// What a word says that is a truth or its opposite.
+pub fn truth(word: &str) -> Option<bool> {
+    match word {
+        "1" | "on" | "yes" | "true" | "enabled" => Some(true),
+        "0" | "off" | "no" | "false" | "disabled" => Some(false),
+        _ => None,
     }
 }
