@@ -13,6 +13,8 @@ pub struct Replacement {
     temporary: PathBuf,
     /// `None` once it stands in its place.
     out: Option<BufWriter<File>>,
+    /// Nothing was written since it was made durable.
+    synced: bool,
 }
 
 impl Replacement {
@@ -29,7 +31,7 @@ impl Replacement {
         }
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&temporary)?;
         let out = Some(BufWriter::new(file));
-        let made = Replacement { target: path.to_path_buf(), temporary, out };
+        let made = Replacement { target: path.to_path_buf(), temporary, out, synced: false };
         made.file()?.set_permissions(Permissions::from_mode(mode))?;
         Ok(made)
     }
@@ -60,7 +62,11 @@ impl Replacement {
     /// Not everything is on disk.
     pub fn sync(&mut self) -> io::Result<()> {
         self.flush()?;
-        self.file()?.sync_all()
+        if !self.synced {
+            self.file()?.sync_all()?;
+        }
+        self.synced = true;
+        Ok(())
     }
 
     /// Makes it durable and puts it in its place; returns the file, open for reading and writing.
@@ -79,6 +85,7 @@ impl Replacement {
 
 impl Write for Replacement {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.synced = false;
         match &mut self.out {
             Some(out) => out.write(bytes),
             None => Err(io::Error::other("already in its place")),

@@ -6,18 +6,25 @@ use super::sources::{Shared, Sources};
 use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 use crate::sys::uci;
 
+/// How a provider lists, see [`Handler::list`].
+pub type List = fn(&mut Sources, &Ctx<'_>, &Row<'_>, &mut Keys) -> Result<(), Failure>;
+/// How a provider fills, see [`Handler::get`].
+pub type Fill = fn(&mut Sources, &Ctx<'_>, &Row<'_>, &[Want<'_>], &mut Fields) -> Result<(), Failure>;
+/// How a provider plans, see [`Spec::plan`].
+pub type Plans = fn(&mut Sources, &Ctx<'_>, &Row<'_>, &Change<'_>) -> Result<Plan, (usize, Failure)>;
+
 /// What a native provider does.
 pub struct Spec {
     /// Its name in `datamodel/*.toml`.
     pub name: &'static str,
     /// The keys of its table, see [`Handler::list`].
-    pub list: fn(&mut Sources, &Ctx<'_>, &Row<'_>, &mut Keys) -> Result<(), Failure>,
+    pub list: List,
     /// The values of a row, see [`Handler::get`].
-    pub fill: fn(&mut Sources, &Ctx<'_>, &Row<'_>, &[Want<'_>], &mut Fields) -> Result<(), Failure>,
+    pub fill: Fill,
     /// What a change means for the files: edits by package. It is asked when the change is judged (then the
     /// failure is about the value of this index), when it is staged, and when it is made: each time of the
     /// files as they are, and in the same way.
-    pub plan: fn(&mut Sources, &Ctx<'_>, &Row<'_>, &Change<'_>) -> Result<Plan, (usize, Failure)>,
+    pub plan: Plans,
     /// The key of a row that is to be added under this number, see [`Handler::add_key`].
     pub key: fn(&mut Sources, &Ctx<'_>, &Row<'_>, u32) -> Result<String, Failure>,
     /// The packages that tell of changes.

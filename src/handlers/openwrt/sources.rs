@@ -27,11 +27,14 @@ const MAX_TROUBLES: usize = 16;
 /// The sources as the handlers have them: all live in the engine's thread.
 pub type Shared = Rc<RefCell<Sources>>;
 
+/// A package as it was read: `None` when there is none.
+type Read = Result<Option<Rc<Package>>, Failure>;
+
 /// See the module.
 pub struct Sources {
     ubus: Option<Ubus>,
     epoch: u32,
-    packages: Vec<(String, Result<Option<Rc<Package>>, Failure>)>,
+    packages: Vec<(String, Read)>,
     answers: Vec<(String, Option<Rc<Answer>>)>,
     /// Objects that failed, and until when they are left alone.
     down: Vec<(String, Instant)>,
@@ -95,7 +98,7 @@ impl Sources {
     ///
     /// # Errors
     /// It is not understood, or cannot be read.
-    pub fn package(&mut self, ctx: &Ctx<'_>, name: &str) -> Result<Option<Rc<Package>>, Failure> {
+    pub fn package(&mut self, ctx: &Ctx<'_>, name: &str) -> Read {
         self.turn(ctx);
         if let Some((_, known)) = self.packages.iter().find(|p| p.0 == name) {
             return known.clone();

@@ -186,6 +186,7 @@ fn what_is_wrong_is_said() {
         ("uci a.b.c || ubs x y z", "`ubs` is none of uci, ubus, file, const"),
         ("uci a.(const b.c", "`a.(const b.c` is not of the form package.section.option"),
         ("uci a.(uci b.(uci c.(uci d.(uci e.f.g).h).i).j).k", "parentheses deeper than 3"),
+        ("ubus a b c=1 d=2 e=3 f=4 g=5 h", "more than 4 arguments"),
         ("file x", "`x` is no path from the root"),
         (
             "uci a.b.c | upper | upper | upper | upper | upper | upper | upper | upper | upper",
