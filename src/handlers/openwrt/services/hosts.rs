@@ -51,11 +51,7 @@ fn fill(
 type Client = (&'static str, (String, String));
 
 /// The rows of leases that are a host's.
-fn clients(
-    sources: &mut Sources,
-    ctx: &Ctx<'_>,
-    mac: &str,
-) -> Result<Vec<Client>, Failure> {
+fn clients(sources: &mut Sources, ctx: &Ctx<'_>, mac: &str) -> Result<Vec<Client>, Failure> {
     let package = sources.package(ctx, "dhcp")?.unwrap_or_default();
     let leases = leases::read(sources, ctx);
     let dump = lan::dump(sources, ctx);
