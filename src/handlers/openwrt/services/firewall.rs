@@ -265,7 +265,13 @@ pub const SPECS: &[Spec] =
     &[Spec { name: "firewall", list, fill, plan, key: fresh_key, packages: &["firewall"], objects: &[] }];
 
 fn list(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
-    let Some(view) = view(row) else { return Ok(()) };
+    let Some(view) = view(row) else {
+        // The rules of all zones are one chain.
+        if row.object.name() == "Chain" && sources.package(ctx, "firewall")?.is_some() {
+            out.push("rule");
+        }
+        return Ok(());
+    };
     if let Some(package) = sources.package(ctx, view.package)? {
         out.extend(fields::rows(view, &package).iter().map(fields::key));
     }
