@@ -39,7 +39,8 @@ pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
     let with = view
         .devices
         .iter()
-        .filter(|d| is(view, d, Layer::Ip) && !d.is_loopback() && conf.join(&d.name).exists());
+        .filter(|d| is(view, d, Layer::Ip) && !d.is_loopback() && view.key(Layer::Ip, d).is_some())
+        .filter(|d| conf.join(&d.name).exists());
     out.extend(with.map(|d| d.name.clone()));
 }
 

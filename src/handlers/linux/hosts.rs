@@ -93,7 +93,6 @@ pub fn gather(view: &View, known: &[Neighbour], learned: &[Neighbour]) -> Vec<Ho
 
 /// Adds the names and addresses of leases; a line is time, MAC, address, name (`*` for none), client id.
 fn leases(view: &View, hosts: &mut BTreeMap<Mac, Host>) {
-    let is_set = !host::is_live(&view.root) || clock::now().clock_set;
     let now = host::now(&view.root);
     for file in LEASE_FILES {
         // Everybody may write to /tmp: what lies there need not be a file.
@@ -113,7 +112,7 @@ fn leases(view: &View, hosts: &mut BTreeMap<Mac, Host>) {
                 continue;
             };
             // 0 is a lease without end.
-            let is_over = until != 0 && is_set && until < now;
+            let is_over = until != 0 && clock::believed(now) && until < now;
             if is_over || hosts.len() >= MAX_HOSTS && !hosts.contains_key(&mac) {
                 continue;
             }
@@ -192,6 +191,25 @@ fn all_ethernet(view: &View, host: &Host) -> bool {
         return false;
     };
     ports(view, bridge).next().is_some() && ports(view, bridge).all(|p| is(view, p, Layer::Ethernet))
+}
+
+/// `SourceAddress` of a client of DHCPv6, whose key is its DUID: the link local address of the host whose MAC
+/// address the DUID was made of (types 1 and 3 of RFC 8415).
+pub fn fill_source(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+    let duid = row.key();
+    let is_made = matches!(duid.get(..4), Some("0001" | "0003"));
+    let tail = duid.len().checked_sub(12).and_then(|from| duid.get(from..)).filter(|_| is_made);
+    let mac = tail.and_then(|t| u64::from_str_radix(t, 16).ok());
+    let of = |host: &&Host| host.mac.0.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+    let Some(host) = view.hosts.iter().find(|host| Some(of(host)) == mac) else {
+        return;
+    };
+    let local = |a: &&IpAddr| matches!(a, IpAddr::V6(a) if a.is_unicast_link_local());
+    for (at, _) in want.iter().enumerate() {
+        if let Some(address) = host.addresses.iter().find(local) {
+            out.put(at, address);
+        }
+    }
 }
 
 /// The keys of `Device.Hosts.Host.{i}.IPv4Address.{i}.`

@@ -188,9 +188,14 @@ pub fn below<'v>(
     let named = view.names.as_ref().and_then(|n| n.find(layer, key));
     match layer {
         Layer::Ip => top(view, device).into_iter().for_each(each),
-        Layer::Ppp | Layer::Gre | Layer::Vxlan if named.is_some() => {
+        Layer::Ppp if named.is_some() => {
             let lower = named.and_then(|n| view.device(&n.lower));
             lower.and_then(|d| top(view, d)).into_iter().for_each(each);
+        }
+        // The packets of a tunnel are sent by an interface.
+        Layer::Gre | Layer::Vxlan => {
+            let lower = named.and_then(|n| view.names.as_ref()?.ip(&n.lower, false));
+            lower.map(|n| Place::new(Layer::Ip, &n.key)).into_iter().for_each(each);
         }
         Layer::Ppp => pppoe(view).and_then(|d| top(view, d)).into_iter().for_each(each),
         Layer::Vlan => view.at(device.lower).and_then(|d| top(view, d)).into_iter().for_each(each),
@@ -201,7 +206,7 @@ pub fn below<'v>(
         }
         Layer::Port => base(view, device).into_iter().for_each(each),
         Layer::Ssid => Place::of(view, Layer::Radio, device).into_iter().for_each(each),
-        Layer::Ethernet | Layer::Radio | Layer::Gre | Layer::Vxlan | Layer::Map => {}
+        Layer::Ethernet | Layer::Radio | Layer::Map => {}
     }
 }
 

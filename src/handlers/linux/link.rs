@@ -5,7 +5,7 @@ use super::layers::{Layer, below, is, ports, pppoe};
 use super::network::{Device, View};
 use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::kernel_file;
-use crate::sys::netlink::link::link_flag;
+use crate::sys::netlink::link::{Stats, link_flag};
 
 /// Up and down of a device.
 pub const UP: Knob = Knob { told: true, ..Knob::new("Enable", "sys/class/net/{}/flags", Form::Up) };
@@ -212,7 +212,27 @@ pub fn fill_stats(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Field
     let Some(device) = view.device_of(row) else {
         return;
     };
-    let s = &device.stats;
+    put_stats(&device.stats, want, out);
+}
+
+/// `Device.WiFi.Radio.{i}.Stats.`: the sums of the radio's devices.
+pub fn fill_radio_stats(view: &View, row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
+    let named = view.named(row).map(|n| n.device.as_str());
+    // Named by a platform, a radio is that of one of its devices.
+    let phy = match (named, &view.names) {
+        (Some(name), _) => view.device(name).map_or(name, |d| &d.phy),
+        (None, Some(_)) => return,
+        (None, None) => row.key(),
+    };
+    let mut mine = view.devices.iter().filter(|d| !phy.is_empty() && d.phy == phy).peekable();
+    if mine.peek().is_none() {
+        return;
+    }
+    let sum = mine.fold(Stats::default(), |sum, device| sum.plus(&device.stats));
+    put_stats(&sum, want, out);
+}
+
+fn put_stats(s: &Stats, want: &[Want<'_>], out: &mut Fields) {
     for (at, w) in want.iter().enumerate() {
         let name = w.param.name();
         let count = match name {

@@ -2,8 +2,8 @@
 
 use super::network::Network;
 use super::{
-    certificate, cpu, dns, fault, hostname, led, logrotate, memory, process, sensor, ssh, syslog, system,
-    time,
+    certificate, cpu, dns, fault, hostname, led, logrotate, memory, process, sensor, sfp, ssh, syslog,
+    system, time,
 };
 use super::{unix_socket, usb, user_interface, users, vendor_file};
 use crate::handlers::agent::{self, AgentFacts};
@@ -33,6 +33,7 @@ pub fn providers(
         ("process", Box::new(process::ProcessTable { processes: shared() })),
         ("process_fault", Box::new(fault::ProcessFaults)),
         ("sensor", Box::new(sensor::Sensors::default())),
+        ("sfp", Box::new(sfp::Transceivers)),
         ("ssh", Box::new(ssh::Ssh::new(shared()))),
         ("syslog", Box::new(syslog::Syslog::new(shared()))),
         ("system", Box::new(system::System)),

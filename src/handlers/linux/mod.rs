@@ -31,6 +31,7 @@ pub mod recorded;
 pub mod rmon;
 pub mod route;
 pub mod sensor;
+pub mod sfp;
 pub mod sockets;
 pub mod ssh;
 pub mod syslog;
@@ -95,6 +96,7 @@ pub static NETWORK: &[Spec] = specs! {
     "ethernet_lag" DEVICES, link::list_lags, link::fill_lag, link::KNOBS, All;
     "ethernet_rmon" DEVICES, rmon::list, rmon::fill, &[], Counters(&["Name", "Interface"]);
     "link_stats" DEVICES, link::list_nothing, link::fill_stats, &[], Counters(&[]);
+    "radio_stats" DEVICES, link::list_nothing, link::fill_radio_stats, &[], Counters(&[]);
     "wifi_radio" DEVICES | ROUTES, link::list_radios, link::fill_radio, &[], All;
     "wifi_ssid" DEVICES | ROUTES, link::list_ssids, link::fill_ssid, link::KNOBS, All;
     "bridge" DEVICES, bridge::list, bridge::fill, bridge::KNOBS, But(&["Standard"]);
@@ -119,6 +121,7 @@ pub static NETWORK: &[Spec] = specs! {
     "hosts" HOSTS, hosts::list, hosts::fill, &[], Also;
     "hosts_ipv4" HOSTS, hosts::list_ipv4, hosts::fill_address, &[], Also;
     "hosts_ipv6" HOSTS, hosts::list_ipv6, hosts::fill_address, &[], Also;
+    "host_of_duid" HOSTS, link::list_nothing, hosts::fill_source, &[], Also;
     "interface_stack" DEVICES, layers::list, layers::fill, &[], All;
     "qos_queue" QUEUES, queue::list, queue::fill, &[], All;
     "qos_queue_stats" QUEUES, queue::list, queue::fill_stats, &[], Counters(&["Queue", "Status", "Interface"]);

@@ -39,6 +39,8 @@ pub trait Namer {
 const TABLES: &[(&str, Layer)] = &[
     ("Device.IP.Interface.{i}.", Layer::Ip),
     ("Device.PPP.Interface.{i}.", Layer::Ppp),
+    // The same interfaces of netifd, as modems.
+    ("Device.Cellular.Interface.{i}.", Layer::Ip),
     ("Device.WiFi.SSID.{i}.", Layer::Ssid),
     ("Device.WiFi.Radio.{i}.", Layer::Radio),
     ("Device.GRE.Tunnel.{i}.", Layer::Gre),

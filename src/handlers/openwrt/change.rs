@@ -174,10 +174,20 @@ fn meet<'t>(section: &'t str, tests: &'t [Ready<'_>]) -> impl Iterator<Item = Ed
 /// The name of a section that has to be there for a value: the same whenever it is asked for, so that the
 /// undo of one that is yet to be made knows it.
 fn name_of(package: &Package, kind: &str, tests: &[Ready<'_>]) -> String {
+    let all = tests.iter().map(|t| (t.condition.name, t.values.first().map_or("", String::as_str)));
+    name_for(package, kind, all)
+}
+
+/// The same for somebody who says himself by which options the section is to be known.
+pub fn name_for<'a>(
+    package: &Package,
+    kind: &str,
+    options: impl Iterator<Item = (&'a str, &'a str)>,
+) -> String {
     let mut crc = Crc::default();
-    for test in tests {
-        crc.update(test.condition.name.as_bytes());
-        test.values.first().inspect(|value| crc.update(value.as_bytes()));
+    for (name, value) in options {
+        crc.update(name.as_bytes());
+        crc.update(value.as_bytes());
     }
     let start = format!("cwmpd_{}_{:06x}", in_name(kind), crc.value() & 0x00ff_ffff);
     free(package, &start, "")

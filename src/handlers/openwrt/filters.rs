@@ -95,8 +95,12 @@ pub fn read(filter: Filter<'_>, found: Option<Found>, now: &dyn Fn() -> i64) -> 
             (!items.is_empty()).then_some(Found::Many(items))
         }
         (Filter::Join(with), Some(found)) => {
-            let with = percent_decoded(with);
-            Some(Found::One(found.items().join(if with.is_empty() { " " } else { &with })))
+            let with = match with {
+                "" => " ".into(),
+                "\"\"" => "".into(),
+                with => percent_decoded(with),
+            };
+            Some(Found::One(found.items().join(&with)))
         }
         (filter, Some(found)) => found.each(&|text| read_one(filter, text, now)),
     }

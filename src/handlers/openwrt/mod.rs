@@ -5,12 +5,14 @@
 //! value is: [`values`] reads it, [`filters`] makes of it what the row says, [`change`] turns a change into edits
 //! of packages, and [`plan`] writes them. [`provider`] does the same for native providers, which plan their changes and never write.
 
+mod access;
 pub mod change;
 pub mod filters;
 pub mod network;
 pub mod plan;
 pub mod provider;
 pub mod rows;
+pub mod services;
 pub mod sources;
 pub mod system;
 #[cfg(test)]
@@ -23,7 +25,24 @@ use sources::Shared;
 use std::rc::Rc;
 
 /// The native providers of this platform, by subject.
-const SPECS: &[&[Spec]] = &[network::SPECS, system::SPECS];
+const SPECS: &[&[Spec]] = &[
+    access::SPECS,
+    network::SPECS,
+    system::SPECS,
+    services::access::SPECS,
+    services::conntrack::SPECS,
+    services::ddns::SPECS,
+    services::dns::SPECS,
+    services::firewall::SPECS,
+    services::hosts::SPECS,
+    services::ipsec::SPECS,
+    services::leases::SPECS,
+    services::leases6::SPECS,
+    services::mdns::SPECS,
+    services::options::SPECS,
+    services::pool::SPECS,
+    services::requests::SPECS,
+];
 
 /// Every native provider of this platform by its name in `datamodel/*.toml`.
 pub fn providers(sources: &Shared) -> Vec<(&'static str, Box<dyn Handler>)> {

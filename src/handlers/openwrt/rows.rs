@@ -84,7 +84,8 @@ impl Handler for Rows {
                 continue;
             };
             if let Some((objects, outer)) = given.refers {
-                for key in given.found.items() {
+                let most = if want.param.kind().row.list { usize::MAX } else { 1 };
+                for key in given.found.items().iter().take(most) {
                     let keys: Vec<&str> = outer.iter().map(String::as_str).chain([key.as_str()]).collect();
                     objects.iter().for_each(|object| out.refer(index, object, &keys));
                 }

@@ -74,6 +74,26 @@ pub struct Stats {
     pub rx_missed_errors: u64,
 }
 
+impl Stats {
+    /// The sums of both.
+    pub fn plus(self, other: &Stats) -> Stats {
+        Stats {
+            rx_packets: self.rx_packets.wrapping_add(other.rx_packets),
+            tx_packets: self.tx_packets.wrapping_add(other.tx_packets),
+            rx_bytes: self.rx_bytes.wrapping_add(other.rx_bytes),
+            tx_bytes: self.tx_bytes.wrapping_add(other.tx_bytes),
+            rx_errors: self.rx_errors.wrapping_add(other.rx_errors),
+            tx_errors: self.tx_errors.wrapping_add(other.tx_errors),
+            rx_dropped: self.rx_dropped.wrapping_add(other.rx_dropped),
+            tx_dropped: self.tx_dropped.wrapping_add(other.tx_dropped),
+            multicast: self.multicast.wrapping_add(other.multicast),
+            collisions: self.collisions.wrapping_add(other.collisions),
+            rx_crc_errors: self.rx_crc_errors.wrapping_add(other.rx_crc_errors),
+            rx_missed_errors: self.rx_missed_errors.wrapping_add(other.rx_missed_errors),
+        }
+    }
+}
+
 /// One VLAN of a bridge port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PortVlan {

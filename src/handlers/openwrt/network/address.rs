@@ -85,29 +85,23 @@ fn all<'v>(
     form: &Form,
 ) -> Vec<Own<'v>> {
     let mut all: Vec<Own<'v>> = Vec::new();
+    // What the section says comes first: the kernel may still have what it said before.
+    for (text, address, bits) in section.map_or(Vec::new(), |section| said(section, form)) {
+        let key = format!("{address}/{bits}");
+        all.push(Own { key, address: Some(address), bits, kernel: None, item: Some(text), noted: None });
+    }
     let kernel = view.and_then(|view| view.addresses_at(row)).map(|(_, own)| own);
     for own in kernel.into_iter().flatten().filter(|a| a.local.is_ipv6() == form.six) {
-        let key = format!("{}/{}", own.local, own.prefix);
-        all.push(Own {
-            key,
-            address: Some(own.local),
-            bits: own.prefix,
-            kernel: Some(own),
-            item: None,
-            noted: None,
-        });
-    }
-    let Some(section) = section else { return all };
-    for (text, address, bits) in said(section, form) {
-        match all.iter_mut().find(|own| own.address == Some(address)) {
-            Some(own) => own.item = Some(text),
+        match all.iter_mut().find(|known| known.address == Some(own.local)) {
+            Some(known) => known.kernel = Some(own),
             None => {
-                let key = format!("{address}/{bits}");
-                let item = Some(text);
-                all.push(Own { key, address: Some(address), bits, kernel: None, item, noted: None });
+                let key = format!("{}/{}", own.local, own.prefix);
+                let (address, bits) = (Some(own.local), own.prefix);
+                all.push(Own { key, address, bits, kernel: Some(own), item: None, noted: None });
             }
         }
     }
+    let Some(section) = section else { return all };
     let notes = note::all(section, form.note);
     for (key, fields) in &notes {
         let address = fields.first().and_then(|a| a.parse().ok());

@@ -75,7 +75,7 @@ pub fn fill(
     })
 }
 
-/// What an interface stands on, from the kernel; of one that is down, what it would.
+/// What an interface stands on: the device of its section; of one without, what the kernel says.
 fn lower(view: &View, row: &Row<'_>, section: &Section<'_>, at: usize, out: &mut Fields) {
     let key = row.key();
     let is_ip = row.object.path().starts_with("Device.IP.");
@@ -83,14 +83,11 @@ fn lower(view: &View, row: &Row<'_>, section: &Section<'_>, at: usize, out: &mut
         return out.refer(at, "Device.PPP.Interface.{i}.", &[key]);
     }
     let layer = if is_ip { Layer::Ip } else { Layer::Ppp };
-    match view.device_of(row) {
-        Some(device) => layers::below(view, layer, key, device, &mut |place| place.refer(out, at)),
-        None => {
-            let device = device_name(section).and_then(|name| view.device(name));
-            if let Some(place) = device.and_then(|device| layers::top(view, device)) {
-                place.refer(out, at);
-            }
-        }
+    let said = device_name(section).and_then(|name| view.device(name));
+    match (said.and_then(|device| layers::top(view, device)), view.device_of(row)) {
+        (Some(place), _) => place.refer(out, at),
+        (None, Some(device)) => layers::below(view, layer, key, device, &mut |place| place.refer(out, at)),
+        _ => {}
     }
 }
 
@@ -162,30 +159,34 @@ pub fn plan(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change
     let section = package.section(row.key()).ok_or_else(|| denied(0, "the interface is gone"))?;
     let (key, proto) = (row.key(), section.get("proto").unwrap_or(""));
     let mut edits = Vec::new();
+    // What is set of the device is for the one that the interface stands on then.
+    let mut lower = device_name(&section).unwrap_or("").to_owned();
+    for (at, one) in sets.iter().enumerate().filter(|(_, one)| one.param.name() == "LowerLayers") {
+        lower = lower_device(sources, ctx, at, one)?;
+        edits.push(set(key, "device", lower.clone()));
+    }
     for (at, one) in sets.iter().enumerate() {
-        let device =
-            || device_name(&section).ok_or_else(|| denied(at, "the interface has no device of its own"));
-        match one.param.name() {
-            "LowerLayers" => {
-                let device = lower_device(sources, ctx, at, one)?;
-                edits.push(set(key, "device", device));
-            }
-            "MaxMTUSize" if OWN_MTU.contains(&proto) => edits.push(set(key, "mtu", one.value)),
-            "MaxMTUSize" => {
-                let device = device_key(&package, device()?, &mut edits);
-                edits.push(set(&device, "mtu", one.value));
+        let on = one.value == "true";
+        let (option, value) = match one.param.name() {
+            "LowerLayers" => continue,
+            "MaxMTUSize" if OWN_MTU.contains(&proto) => {
+                edits.push(set(key, "mtu", one.value));
+                continue;
             }
             "IPv6Enable" if PPP.contains(&proto) => {
-                edits.push(set(key, "ipv6", if one.value == "true" { "auto" } else { "0" }));
+                edits.push(set(key, "ipv6", if on { "auto" } else { "0" }));
+                continue;
             }
-            "IPv6Enable" => {
-                let device = device_key(&package, device()?, &mut edits);
-                edits.push(set(&device, "ipv6", if one.value == "true" { "1" } else { "0" }));
-            }
+            "MaxMTUSize" => ("mtu", one.value),
+            "IPv6Enable" => ("ipv6", if on { "1" } else { "0" }),
             _ => return Err(denied(at, "read only on this platform")),
+        };
+        if lower.is_empty() {
+            return Err(denied(at, "the interface has no device of its own"));
         }
+        let device = device_key(&package, &lower, &mut edits);
+        edits.push(set(&device, option, value));
     }
-    edits.dedup();
     Ok(planned(edits))
 }
 
@@ -211,6 +212,7 @@ pub fn fill_ppp(
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "ConnectionTrigger" => out.put(at, trigger(&section)),
+            "IdleDisconnectTime" => out.put(at, section.get("demand").unwrap_or("0")),
             "LCPEcho" => out.put(at, keepalive(&section).1),
             "LCPEchoRetry" => out.put(at, keepalive(&section).0),
             "SessionID" => {
@@ -263,6 +265,7 @@ pub fn plan_ppp(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, change: &Ch
                     edits.push(set(key, "demand", "300"));
                 }
             }
+            ("IdleDisconnectTime", value) => edits.push(set(key, "demand", value)),
             ("LCPEcho", _) => seconds = number()?,
             ("LCPEchoRetry", _) => failures = number()?,
             _ => return Err(denied(at, "read only on this platform")),

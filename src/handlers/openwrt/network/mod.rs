@@ -17,6 +17,7 @@ pub mod route;
 pub mod tunnel;
 pub mod vlan;
 
+use super::change;
 use super::plan::Plan;
 use super::provider::{Spec, adds_nothing, lists_nothing};
 use super::sources::Sources;
@@ -240,12 +241,9 @@ pub fn device_key(package: &Package, name: &str, edits: &mut Vec<Edit>) -> Strin
     if let Some(section) = device(package, name) {
         return section.key().into_owned();
     }
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let mut section: String = "cwmpd_device_".chars().chain(name.chars().map(plain)).collect();
-    while package.section(&section).is_some() {
-        section.push('_');
-    }
-    edits.push(Edit::Make { kind: "device".into(), name: section.clone() });
-    edits.push(set(&section, "name", name));
+    // The name that a row with `@device[name=…]` gives it.
+    let section = change::name_for(package, "device", [("name", name)].into_iter());
+    let made = [Edit::Make { kind: "device".into(), name: section.clone() }, set(&section, "name", name)];
+    edits.extend(made.into_iter().filter(|edit| !edits.contains(edit)).collect::<Vec<_>>());
     section
 }

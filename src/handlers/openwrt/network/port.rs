@@ -10,7 +10,7 @@ use super::interface::lower_device;
 use super::{Planned, add_item, denied, edit, look, note, planned, read, remove_item, wrong};
 use crate::handlers::linux::bridge as kernel;
 use crate::handlers::linux::layers;
-use crate::handlers::linux::network::{View, part};
+use crate::handlers::linux::network::{Device, View, part};
 use crate::model::handler::{Change, Ctx, Failure, Fields, Keys, Row, Want};
 use crate::sys::uci::{Edit, Package, Section};
 use std::rc::Rc;
@@ -59,7 +59,10 @@ pub fn fill(
     let package = read(sources, ctx);
     let section = package.as_ref().and_then(|p| bridge(p, parent(row)));
     look(sources, ctx, part::DEVICES, &mut |view| {
-        let is_there = view.device_of(row).is_some();
+        // A device of this name may be somewhere else as yet.
+        let is_in =
+            |d: &&Device| d.name == parent(row) || view.at(d.master).is_some_and(|m| m.name == parent(row));
+        let is_there = view.device_of(row).filter(is_in).is_some();
         if is_there {
             kernel::fill_port(view, row, want, out);
         }
@@ -76,6 +79,7 @@ pub fn fill(
                 "Status" if !is_there => out.put(at, if device.is_empty() { "Down" } else { "NotPresent" }),
                 "Name" if !is_there => out.put(at, device),
                 "ManagementPort" if !is_there => out.put(at, device == parent(row)),
+                "TPID" if !is_there => out.put(at, 0x8100),
                 "PortState" if !is_there => out.put(at, "Disabled"),
                 "LowerLayers" if !is_there && !device.is_empty() => {
                     if let Some(place) = view.device(device).and_then(|d| layers::base(view, d)) {
@@ -245,18 +249,32 @@ struct Member {
     vlan: String,
     port: String,
     tagged: bool,
+    /// What comes without a tag is for this VLAN.
+    pvid: bool,
     on: bool,
 }
 
 impl Member {
     fn noted(fields: &[&str]) -> Member {
         let field = |n: usize| fields.get(n).copied().unwrap_or("");
-        Member { vlan: field(0).into(), port: field(1).into(), tagged: field(2) != "u", on: field(3) == "1" }
+        let (vlan, port) = (field(0).to_owned(), field(1).to_owned());
+        Member {
+            vlan,
+            port,
+            tagged: !field(2).contains('u'),
+            pvid: field(2).contains('*'),
+            on: field(3) == "1",
+        }
     }
 
     fn fields(&self) -> [&str; 4] {
-        let (tag, on) = (if self.tagged { "t" } else { "u" }, if self.on { "1" } else { "0" });
-        [&self.vlan, &self.port, tag, on]
+        let tag = match (self.tagged, self.pvid) {
+            (true, false) => "t",
+            (true, true) => "t*",
+            (false, false) => "u",
+            (false, true) => "u*",
+        };
+        [&self.vlan, &self.port, tag, if self.on { "1" } else { "0" }]
     }
 }
 
@@ -326,7 +344,7 @@ pub fn fill_member(
                 let Some(tagged) = said.or(of_kernel.map(|v| !v.untagged)) else { return };
                 let port = view.device(device).map_or(device, |d| view.port_key(d));
                 let vlan = key_of(package.as_deref(), name, id);
-                Member { vlan: vlan.to_owned(), port: port.to_owned(), tagged, on: true }
+                Member { vlan: vlan.to_owned(), port: port.to_owned(), tagged, pvid: false, on: true }
             }
         };
         for (at, w) in want.iter().enumerate() {
@@ -378,7 +396,8 @@ pub fn plan_member(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, change: 
             let (id, device) = key.split_once('/')?;
             let tagged = said(&package, parent(row), id, device)?;
             let port = view.device(device).map_or(device, |d| view.port_key(d)).to_owned();
-            Some(Member { vlan: key_of(Some(&package), parent(row), id).to_owned(), port, tagged, on: true })
+            let vlan = key_of(Some(&package), parent(row), id).to_owned();
+            Some(Member { vlan, port, tagged, pvid: false, on: true })
         };
         if let Some(old) = noted.or_else(natural) {
             result = change_member(&package, &section, view, row, old, change);
@@ -427,9 +446,10 @@ fn change_member(
     let item = before.as_ref().and_then(|(vlan, device)| {
         vlan.words(PORTS).into_iter().map(Item::read).find(|item| item.port == device)
     });
-    let pvid = item.as_ref().is_some_and(|item| item.pvid);
-    let after =
-        place(&new).filter(|_| new.on).map(|(vlan, device)| (vlan, Item::text(&device, new.tagged, pvid)));
+    new.pvid = item.as_ref().map_or(new.pvid, |item| item.pvid);
+    let after = place(&new)
+        .filter(|_| new.on)
+        .map(|(vlan, device)| (vlan, Item::text(&device, new.tagged, new.pvid)));
     let same = matches!((&before, &item, &after), (Some((a, _)), Some(i), Some((b, text))) if a.key() == b.key() && i.text == text);
     if !same {
         if let (Some((vlan, _)), Some(item)) = (&before, &item) {

@@ -4,8 +4,8 @@
 //! the kernel's keys and cannot be changed.
 
 use super::super::sources::Sources;
+use super::naming;
 use super::{NETWORK, Planned, denied, drop, edit, look, planned, read, set, wrong};
-use crate::handlers::linux::layers::Layer;
 use crate::handlers::linux::naming::Names;
 use crate::handlers::linux::network::{View, Way, mask4, part, prefix_text};
 use crate::handlers::linux::route;
@@ -148,7 +148,7 @@ fn fill(
                     let interface = section.get("interface").unwrap_or("");
                     out.refer(at, "Device.IP.Interface.{i}.", &[interface]);
                 }
-                ("Origin", _, Some(way)) if ours.is_none() => out.put(at, origin(view, way)),
+                ("Origin", None, Some(way)) => out.put(at, origin(package.as_deref(), view, way)),
                 (name, _, Some(way)) if six => route::fill_ipv6_one(view, way, name, at, out),
                 (name, _, Some(way)) => route::fill_ipv4_one(view, way, name, at, out),
                 (name, Some(section), None) => configured(section, six, name, at, out),
@@ -158,20 +158,22 @@ fn fill(
     })
 }
 
-/// Who made a route: netifd installs all of its own as static, so the interface's protocol says it.
-fn origin(view: &View, way: &Way) -> &'static str {
+/// Who made a route: netifd installs all of its own as static, so the protocol of the interface says it.
+fn origin(package: Option<&Package>, view: &View, way: &Way) -> &'static str {
     const BY_NETIFD: u8 = 4;
     let known = route::origin(way);
     if way.protocol != BY_NETIFD || way.gateway.is_none() {
         return known;
     }
     let device = view.at(way.link).map_or("", |device| &device.name);
-    let names = view.names.as_ref();
-    let is_ppp = names.is_some_and(|n| n.0.iter().any(|n| n.device == device && n.layer == Layer::Ppp));
-    let is_six = names.and_then(|n| n.ip(device, true)).is_some_and(|n| n.six);
-    match way.destination.is_ipv6() {
-        true if is_six => "DHCPv6",
-        false if is_ppp => "IPCP",
+    let six = way.destination.is_ipv6();
+    let interface = view.names.as_ref().and_then(|names| names.ip(device, six));
+    let section = interface.and_then(|named| package?.section(&named.key));
+    match (section.and_then(|s| s.get("proto")), six) {
+        (Some("dhcp"), false) => "DHCPv4",
+        (Some("dhcpv6"), true) => "DHCPv6",
+        (Some(proto), false) if naming::PPP.contains(&proto) => "IPCP",
+        (Some("qmi" | "mbim" | "ncm" | "modemmanager" | "wwan"), _) => "3GPP-NAS",
         _ => known,
     }
 }

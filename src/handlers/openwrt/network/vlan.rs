@@ -54,11 +54,13 @@ pub fn fill(
         if is_there {
             link::fill_vlan(view, row, want, out);
         }
+        if let Some(at) = want.iter().position(|w| w.param.name() == "VLANPriority") {
+            out.put(at, section.as_ref().and_then(priority).map_or(-1, i32::from));
+        }
         let Some(section) = &section else { return };
         for (at, w) in want.iter().enumerate() {
             match w.param.name() {
                 "Enable" => out.put(at, section.flag("enabled").unwrap_or(true)),
-                "VLANPriority" => out.put(at, priority(section).map_or(-1, i32::from)),
                 "Status" if !is_there => out.put(at, "NotPresent"),
                 "Name" if !is_there => out.put(at, row.key()),
                 "VLANID" if !is_there => {
