@@ -6,7 +6,9 @@ mod dsl;
 mod htmode;
 mod qos;
 mod radio;
+mod radio_change;
 mod security;
+mod security_change;
 mod station;
 #[cfg(test)]
 mod tests;
@@ -23,7 +25,7 @@ pub const SPECS: &[Spec] = &[
         name: "openwrt_radio",
         list: lists_nothing,
         fill: radio::fill,
-        plan: radio::plan,
+        plan: radio_change::plan,
         key: adds_nothing,
         packages: &["wireless"],
         objects: &["*"],
@@ -41,7 +43,7 @@ pub const SPECS: &[Spec] = &[
         name: "openwrt_wifi_security",
         list: lists_nothing,
         fill: security::fill,
-        plan: security::plan,
+        plan: security_change::plan,
         key: adds_nothing,
         packages: &["wireless"],
         objects: &[],

@@ -2,11 +2,9 @@
 //! its access points), in the words of the standard.
 
 use super::air::{iwinfo, results, wireless};
-use super::htmode::{Band, Family, Mode, Side, Spoken, speak, standards};
-use super::{Edits, bad, gone};
-use crate::handlers::openwrt::plan::Plan;
+use super::htmode::{Band, Family, Mode, Side, Spoken, standards};
 use crate::handlers::openwrt::sources::Sources;
-use crate::model::handler::{Change, Ctx, Failure, Fields, Row, Set, Want};
+use crate::model::handler::{Ctx, Failure, Fields, Row, Want};
 use crate::sys::ubus::{Answer, Value};
 use crate::sys::uci::{Package, Section};
 use std::rc::Rc;
@@ -17,15 +15,15 @@ const DTIM: u32 = 2;
 const BEACON: u32 = 100;
 
 /// A radio with what iwinfo says of it.
-struct Radio {
+pub(super) struct Radio {
     package: Rc<Package>,
     key: String,
     info: Option<Rc<Answer>>,
-    channels: Option<Rc<Answer>>,
+    pub(super) channels: Option<Rc<Answer>>,
     powers: Option<Rc<Answer>>,
 }
 
-fn find(sources: &mut Sources, ctx: &Ctx<'_>, key: &str) -> Option<Radio> {
+pub(super) fn find(sources: &mut Sources, ctx: &Ctx<'_>, key: &str) -> Option<Radio> {
     let package = wireless(sources, ctx)?;
     package.section(key)?;
     let mut ask = |method| iwinfo(sources, ctx, method, key);
@@ -46,17 +44,17 @@ impl Radio {
         self.get(option)?.parse().ok()
     }
 
-    fn info(&self, name: &str) -> Option<Value<'_>> {
+    pub(super) fn info(&self, name: &str) -> Option<Value<'_>> {
         self.info.as_ref()?.root().get(name)
     }
 
     /// Its access points.
-    fn points(&self) -> impl Iterator<Item = Section<'_>> {
+    pub(super) fn points(&self) -> impl Iterator<Item = Section<'_>> {
         let mine = |s: &Section<'_>| s.get("device") == Some(&self.key) && s.get("mode") == Some("ap");
         self.package.of_kind("wifi-iface").filter(mine)
     }
 
-    fn bands(&self) -> Vec<Band> {
+    pub(super) fn bands(&self) -> Vec<Band> {
         let mut bands = Vec::new();
         for entry in results(&self.channels) {
             let band = entry.get("mhz").and_then(Value::number).and_then(Band::of);
@@ -65,19 +63,19 @@ impl Radio {
         bands
     }
 
-    fn band(&self) -> Option<Band> {
+    pub(super) fn band(&self) -> Option<Band> {
         Band::from_uci(self.get("band"), self.get("hwmode")).or_else(|| self.bands().first().copied())
     }
 
-    fn mode(&self) -> Mode {
+    pub(super) fn mode(&self) -> Mode {
         Mode::parse(self.get("htmode").unwrap_or(""))
     }
 
-    fn is_auto(&self) -> bool {
+    pub(super) fn is_auto(&self) -> bool {
         !self.get("channel").is_some_and(|c| c.parse::<u8>().is_ok_and(|c| c != 0))
     }
 
-    fn spoken(&self) -> Spoken {
+    pub(super) fn spoken(&self) -> Spoken {
         let least = match self.get("require_mode") {
             Some("n") => Family::Ht,
             Some("ac") => Family::Vht,
@@ -89,7 +87,7 @@ impl Radio {
     }
 
     /// The powers it can send with: dBm, and percent of the most.
-    fn steps(&self) -> Vec<(i64, i64)> {
+    pub(super) fn steps(&self) -> Vec<(i64, i64)> {
         let power = |e: Value<'_>| Some((e.get("dbm")?.number()?, e.get("mw")?.number()?));
         let all: Vec<(i64, i64)> = results(&self.powers).filter_map(power).collect();
         let most = all.iter().map(|p| p.1).max().unwrap_or(0).max(1);
@@ -139,7 +137,7 @@ impl Radio {
         }
     }
 
-    fn beacon(&self) -> u32 {
+    pub(super) fn beacon(&self) -> u32 {
         self.number("beacon_int").unwrap_or(BEACON)
     }
 
@@ -273,185 +271,4 @@ fn value(radio: &Radio, name: &str) -> Option<String> {
 
 fn rates(all: &[u32]) -> Option<String> {
     (!all.is_empty()).then(|| all.iter().map(|r| mbps(*r)).collect::<Vec<_>>().join(","))
-}
-
-/// What a change of a radio means for `wireless`.
-///
-/// # Errors
-/// A value that the radio or UCI cannot have.
-pub fn plan(
-    sources: &mut Sources,
-    ctx: &Ctx<'_>,
-    row: &Row<'_>,
-    change: &Change<'_>,
-) -> Result<Plan, (usize, Failure)> {
-    let Change::Set(sets) = change else {
-        return Ok(Plan::new());
-    };
-    let radio = find(sources, ctx, row.key()).ok_or((0, gone()))?;
-    let mut edits = Edits::new("wireless", row.key());
-    let mut mode = radio.mode();
-    let mut band = radio.band();
-    // What others depend on goes first.
-    for order in [&["OperatingFrequencyBand"][..], &["OperatingStandards"], &[]] {
-        for (at, set) in sets.iter().enumerate() {
-            let early = ["OperatingFrequencyBand", "OperatingStandards"];
-            let now = if order.is_empty() {
-                !early.contains(&set.param.name())
-            } else {
-                order.contains(&set.param.name())
-            };
-            if now {
-                one(&radio, set, sets, (&mut band, &mut mode), &mut edits).map_err(|f| (at, f))?;
-            }
-        }
-    }
-    if mode != radio.mode() {
-        let known = || radio.info("htmodes").into_iter().flat_map(Value::fields);
-        let listed = mode.listed();
-        if mode.family != Family::Legacy
-            && known().next().is_some()
-            && !known().any(|m| m.1.text() == Some(&listed))
-        {
-            let about = ["OperatingChannelBandwidth", "OperatingStandards"];
-            let at = sets.iter().position(|s| about.contains(&s.param.name())).unwrap_or(0);
-            return Err((at, bad(format!("the radio has no {listed}"))));
-        }
-        edits.set("htmode", mode.to_string());
-    }
-    Ok(edits.plan)
-}
-
-/// What one value means; band and mode are those that the values before it made.
-fn one(
-    radio: &Radio,
-    set: &Set<'_>,
-    sets: &[Set<'_>],
-    (band, mode): (&mut Option<Band>, &mut Mode),
-    edits: &mut Edits<'_>,
-) -> Result<(), Failure> {
-    let value = set.value;
-    match set.param.name() {
-        "OperatingFrequencyBand" => {
-            let new = Band::parse(value).filter(|b| radio.bands().contains(b));
-            let new = new.ok_or_else(|| bad("the radio is not made for this band"))?;
-            if *band != Some(new) {
-                edits.set("hwmode", "");
-                edits.set("band", new.uci());
-            }
-            *band = Some(new);
-        }
-        "OperatingStandards" => {
-            let wanted: Vec<&str> = value.split(',').filter(|w| !w.is_empty()).collect();
-            let say = band.and_then(|b| speak(b, &wanted));
-            let say =
-                say.ok_or_else(|| bad("these standards cannot be had together, or not in this band"))?;
-            *mode = mode.within(say.most);
-            if say.slow != radio.spoken().slow && *band == Some(Band::Two) {
-                edits.set("legacy_rates", if say.slow { "1" } else { "0" });
-            }
-            let require = match say.least {
-                Family::Ht => "n",
-                Family::Vht => "ac",
-                _ => "",
-            };
-            edits.set("require_mode", require);
-        }
-        "OperatingChannelBandwidth" => {
-            *mode = mode.with_bandwidth(value).ok_or_else(|| bad("not with these standards"))?;
-        }
-        "ExtensionChannel" => {
-            let side = match value {
-                "AboveControlChannel" => Side::Above,
-                "BelowControlChannel" => Side::Below,
-                _ => Side::Auto,
-            };
-            if side != Side::Auto && (mode.family, mode.width) != (Family::Ht, 40) {
-                return Err(bad("only 40 MHz of 802.11n have a side"));
-            }
-            mode.side = side;
-        }
-        "Channel" => {
-            let auto = sets.iter().find(|s| s.param.name() == "AutoChannelEnable");
-            if auto.is_some_and(|a| a.value == "true") {
-                return Err(bad("the radio is to choose its channel itself"));
-            }
-            let known = || {
-                results(&radio.channels).filter(|c| c.get("restricted").and_then(Value::flag) != Some(true))
-            };
-            let mut numbers = known().filter_map(|c| c.get("channel").and_then(Value::number));
-            if known().next().is_some() && !numbers.any(|n| n.to_string() == value) {
-                return Err(bad("none of PossibleChannels"));
-            }
-            edits.set("channel", value);
-        }
-        "AutoChannelEnable" if value == "true" => {
-            if !radio.is_auto() {
-                edits.set("channel", "auto");
-            }
-        }
-        "AutoChannelEnable" => {
-            if radio.is_auto() && !sets.iter().any(|s| s.param.name() == "Channel") {
-                let now = radio.info("channel").and_then(Value::number);
-                let now = now.ok_or_else(|| bad("a channel must be given: none is in use"))?;
-                edits.set("channel", now.to_string());
-            }
-        }
-        "TransmitPower" => edits.set("txpower", power(radio, value)?),
-        "RegulatoryDomain" => {
-            edits.set("country", value.get(..2).unwrap_or(""));
-            let third = match value.as_bytes().get(2) {
-                Some(b'O') => "0x4f",
-                Some(b'I') => "0x49",
-                _ => "",
-            };
-            edits.set("country3", third);
-        }
-        "BasicDataTransmitRates" => edits.list("basic_rate", kbps(value)?),
-        "OperationalDataTransmitRates" => edits.list("supported_rates", kbps(value)?),
-        // What hostapd takes, in units of 1.024 ms.
-        "BeaconPeriod" if !value.parse::<u32>().is_ok_and(|b| (15..=65535).contains(&b)) => {
-            return Err(bad("15 to 65535 milliseconds"));
-        }
-        "BeaconPeriod" => edits.set("beacon_int", value),
-        "DTIMPeriod" => {
-            let beacon = sets.iter().find(|s| s.param.name() == "BeaconPeriod");
-            let beacon = beacon.and_then(|b| b.value.parse().ok()).unwrap_or_else(|| radio.beacon()).max(1);
-            let beacons = value.parse::<u32>().ok().filter(|ms| ms % beacon == 0).map(|ms| ms / beacon);
-            let beacons = beacons.filter(|n| (1..=255).contains(n));
-            let beacons = beacons.ok_or_else(|| bad("no multiple of BeaconPeriod, 1 to 255 of it"))?;
-            each_point(radio, "dtim_period", &beacons.to_string(), edits);
-        }
-        "PreambleType" => each_point(radio, "short_preamble", if value == "long" { "0" } else { "1" }, edits),
-        "EnableRRM" => each_point(radio, "ieee80211k", if value == "true" { "1" } else { "0" }, edits),
-        _ => {}
-    }
-    Ok(())
-}
-
-/// dBm of a percentage; nothing of -1.
-fn power(radio: &Radio, value: &str) -> Result<String, Failure> {
-    if value == "-1" {
-        return Ok(String::new());
-    }
-    let step = radio.steps().into_iter().filter(|s| s.1.to_string() == value).max_by_key(|s| s.0);
-    step.map(|s| s.0.to_string()).ok_or_else(|| bad("none of TransmitPowerSupported"))
-}
-
-/// Sets what stands at each access point of the radio.
-fn each_point(radio: &Radio, option: &str, text: &str, edits: &mut Edits<'_>) {
-    for point in radio.points() {
-        edits.set_in(&point.key(), option, text);
-    }
-}
-
-/// Mbps as UCI has them.
-fn kbps(value: &str) -> Result<Vec<String>, Failure> {
-    let one = |word: &str| {
-        let (whole, tenth) = word.split_once('.').unwrap_or((word, "0"));
-        let (whole, tenth): (u32, u32) = (whole.parse().ok()?, tenth.parse().ok()?);
-        (tenth < 10 && (1..=54).contains(&whole)).then(|| (whole * 1000 + tenth * 100).to_string())
-    };
-    let words = value.split(',').map(str::trim).filter(|w| !w.is_empty());
-    words.map(|w| one(w).ok_or_else(|| bad(format!("`{w}` is no rate in Mbps")))).collect()
 }

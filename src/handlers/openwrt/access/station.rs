@@ -17,7 +17,8 @@ pub fn list(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys)
     let Some(name) = row.keys.first().and_then(|key| ifname(sources, ctx, key)) else {
         return Ok(());
     };
-    let mac = |text: &str| Mac::read(text).map(|m| m.to_string());
+    // As hostapd writes them.
+    let mac = |text: &str| Mac::read(text).map(|m| m.to_string().to_ascii_lowercase());
     match hostapd(sources, ctx, "get_clients", &name) {
         Some(answer) => {
             let clients = answer.root().get("clients").into_iter().flat_map(Value::fields);
@@ -70,7 +71,7 @@ pub fn fill(
     let freq = known.as_ref().and_then(|a| a.root().get("freq")?.number());
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
-            "MACAddress" => out.put(at, mac),
+            "MACAddress" => out.put(at, mac.to_ascii_uppercase()),
             "OperatingStandard" => out.put(at, standard(client, entry, freq)),
             "AuthenticationState" => out.put(at, flag(client, entry, "authorized")),
             "Active" => out.put(at, true),

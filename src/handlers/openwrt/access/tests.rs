@@ -1,9 +1,12 @@
 //! Tables of the natives of this subject: what each makes of files and answers, odd ones too.
 
 use super::SPECS;
+use crate::handlers::linux::layers::Layer;
+use crate::handlers::openwrt::network::naming;
 use crate::handlers::openwrt::provider::Provider;
 use crate::handlers::openwrt::sources::Sources;
 use crate::handlers::probe::{self, Folder};
+use crate::model::handler::Ctx;
 use crate::sys::ubus::Place;
 
 /// A provider over a folder.
@@ -95,9 +98,12 @@ fn sections_without_names() {
     );
     let key = section.key();
     let listed = probe::list(&mut provider, f.root(), STATIONS, &[&key]);
-    assert_eq!(listed, ["02:00:00:00:00:0A", "02:00:00:00:00:0B"]);
+    assert_eq!(listed, ["02:00:00:00:00:0a", "02:00:00:00:00:0b"]);
     let names = ["Status", "Name"];
     assert_eq!(line(&f, "openwrt_wifi_iface", "Device.WiFi.SSID.{i}.", &[&key], &names), "Up|wlan0");
+    let ctx = Ctx { epoch: 1, root: f.root() };
+    let names = naming::names(&mut provider.sources.borrow_mut(), &ctx);
+    assert_eq!(names.on(Layer::Ssid, "wlan0").map(|n| n.key.as_str()), Some(&*key), "the kernel's side");
 }
 
 #[test]

@@ -39,6 +39,14 @@ pub fn names(sources: &mut Sources, ctx: &Ctx<'_>) -> Names {
     }
     if let Some(answer) = sources.answer(ctx, "network.wireless", "status", &[]) {
         radios(&mut all, answer.root());
+        let wireless = sources.readable(ctx, "wireless");
+        // netifd calls a section without a name as libuci does; its row has a key of its own.
+        for one in all.iter_mut().filter(|n| n.layer == Layer::Ssid) {
+            let section = wireless.as_ref().and_then(|w| w.section(&one.key));
+            if let Some(section) = section.filter(|s| s.name().is_none()) {
+                one.key = section.key().into_owned();
+            }
+        }
     }
     if let Some(package) = &package {
         for section in package.of_kind("device") {
