@@ -145,7 +145,9 @@ impl Bus {
 
     fn serve(&mut self, now: Instant, engine: &Sender<Message>) -> Result<(), Problem> {
         for _ in 0..MAX_TURN {
-            let Some(call) = self.object.as_mut().map(Published::next).transpose()?.flatten() else { break };
+            let Some(call) = self.object.as_mut().map(Published::next_call).transpose()?.flatten() else {
+                break;
+            };
             self.called(call, engine)?;
         }
         while let Ok((number, reply)) = self.replies.try_recv() {
