@@ -258,3 +258,29 @@ impl Bus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// A day without ubusd: the waits grow to an hour, and the engine is told once.
+    #[test]
+    fn a_bus_that_is_not_there_wakes_nobody() {
+        let (_, bell) = nix::unistd::pipe().unwrap();
+        let snapshot: Snapshot = Arc::new(Mutex::new((Instant::now(), Default::default(), None)));
+        let (engine, inbox) = channel();
+        let mut bus = Bus::new("/nowhere/ubus.sock".into(), snapshot, Arc::downgrade(&Arc::new(bell)));
+        let start = Instant::now();
+        let (mut now, mut turns) = (start, 0);
+        while now < start + Duration::from_secs(86_400) {
+            bus.turn(now, &engine);
+            turns += 1;
+            let next = bus.deadline().unwrap();
+            assert!(next > now && next <= now + LONGEST);
+            now = next;
+        }
+        assert!((24..60).contains(&turns), "{turns}");
+        assert!(matches!(inbox.try_recv(), Ok(Message::Bus(Some(_)))) && inbox.try_recv().is_err());
+    }
+}
