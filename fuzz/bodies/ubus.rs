@@ -75,7 +75,7 @@ pub fn ubus_messages(data: &[u8]) {
     let mut calls = 0;
     // Each turn reads something, or finds the end.
     for _ in 0..=sent {
-        match object.next() {
+        match object.next_call() {
             Ok(Some(call)) => {
                 calls += 1;
                 assert!(METHODS.iter().any(|(name, _)| *name == call.method));

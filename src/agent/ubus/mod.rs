@@ -145,7 +145,9 @@ impl Bus {
 
     fn serve(&mut self, now: Instant, engine: &Sender<Message>) -> Result<(), Problem> {
         for _ in 0..MAX_TURN {
-            let Some(call) = self.object.as_mut().map(Published::next).transpose()?.flatten() else { break };
+            let Some(call) = self.object.as_mut().map(Published::next_call).transpose()?.flatten() else {
+                break;
+            };
             self.called(call, engine)?;
         }
         while let Ok((number, reply)) = self.replies.try_recv() {
@@ -254,5 +256,31 @@ impl Bus {
             // A connection that broke is found by the next turn.
             let _ = object.send_event(SESSION, &event);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// A day without ubusd: the waits grow to an hour, and the engine is told once.
+    #[test]
+    fn a_bus_that_is_not_there_wakes_nobody() {
+        let (_, bell) = nix::unistd::pipe().unwrap();
+        let snapshot: Snapshot = Arc::new(Mutex::new((Instant::now(), Default::default(), None)));
+        let (engine, inbox) = channel();
+        let mut bus = Bus::new("/nowhere/ubus.sock".into(), snapshot, Arc::downgrade(&Arc::new(bell)));
+        let start = Instant::now();
+        let (mut now, mut turns) = (start, 0);
+        while now < start + Duration::from_secs(86_400) {
+            bus.turn(now, &engine);
+            turns += 1;
+            let next = bus.deadline().unwrap();
+            assert!(next > now && next <= now + LONGEST);
+            now = next;
+        }
+        assert!((24..60).contains(&turns), "{turns}");
+        assert!(matches!(inbox.try_recv(), Ok(Message::Bus(Some(_)))) && inbox.try_recv().is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Calls: somebody asks, and waits for the answer with a deadline.
 
-use super::message::{Draft, EVENTS, Message, attribute, kind};
+use super::message::{Draft, Message, attribute, kind};
 use super::stream::Stream;
 use super::{Answer, Args, Place, Problem, Writer, json, recorded};
 use nix::errno::Errno;
@@ -75,22 +75,6 @@ impl Ubus {
             Err(Problem::NoObject) => Ok(Vec::new()),
             Err(problem) => Err(problem),
         }
-    }
-
-    /// Tells everybody who listens for events of this name. With recorded answers nobody does.
-    ///
-    /// # Errors
-    /// [`Problem`]
-    pub fn send_event(&mut self, name: &str, data: &Answer, deadline: Duration) -> Result<(), Problem> {
-        if let Place::Recorded(_) = &self.place {
-            return Ok(());
-        }
-        let until = Instant::now() + deadline;
-        let mut event = Writer::default();
-        event.text("id", name);
-        event.whole("data", data);
-        let event = event.finish()?;
-        self.with(until, &mut |client| client.invoke(EVENTS, "send", &event, until).map(drop))
     }
 
     /// Does something with the connection, and closes it when it is of no more use.

@@ -1,4 +1,4 @@
-//! An object of our own: others call its methods. Nothing here waits: [`Published::next`] does what can be
+//! An object of our own: others call its methods. Nothing here waits: [`Published::next_call`] does what can be
 //! done with what has come.
 
 use super::message::{Draft, EVENTS, Message, attribute, kind};
@@ -99,7 +99,7 @@ impl Published {
     ///
     /// # Errors
     /// [`Problem`]: the connection is of no more use, or ubusd does not take the object.
-    pub fn next(&mut self) -> Result<Option<Invocation>, Problem> {
+    pub fn next_call(&mut self) -> Result<Option<Invocation>, Problem> {
         self.stream.flush()?;
         for _ in 0..MAX_READ {
             let Some(message) = self.stream.next()? else { return Ok(None) };

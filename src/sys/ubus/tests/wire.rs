@@ -318,7 +318,7 @@ fn an_object_in_bytes() {
     let mut calls = Vec::new();
     let end = loop {
         assert!(std::time::Instant::now() < until);
-        match object.next() {
+        match object.next_call() {
             Ok(Some(call)) => {
                 let mut answer = Writer::default();
                 answer.text("value", "1234567");
