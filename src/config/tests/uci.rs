@@ -78,7 +78,7 @@ fn the_form_is_told_by_the_first_word() {
         format!("config acs\n{url}\n"),
         format!("\n# [acs]\n \t config acs 'acs'\n\t{url}"),
         format!("package cwmpd\n\nconfig\tacs\n{url}\n"),
-        format!("c acs\no url http://a/\n"),
+        "c acs\no url http://a/\n".to_owned(),
     ] {
         // Whatever the file is called.
         let config = Config::parse(&uci, Path::new("/tmp/x.toml")).expect(&uci);
