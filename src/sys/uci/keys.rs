@@ -229,6 +229,11 @@ fn between(had: &[&str], now: &[&str], order: &[usize], found: &mut [Option<usiz
     }
 }
 
+/// How many sections hold the same as a key says.
+pub(super) fn count(parts: &[Part], key: &str) -> usize {
+    (0..parts.len()).filter(|at| content(&self::key(parts, *at)) == content(key)).count()
+}
+
 /// What makes two keys the same whatever their places: a name, or type and print.
 fn content(key: &str) -> (&str, &str) {
     match Key::parse(key) {
