@@ -20,7 +20,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// So long a writer waits for the lock, and begins anew where somebody else replaced the file meanwhile.
-pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 /// So long a reader does; then it reads without, since files are replaced whole.
 pub const READ_TIMEOUT: Duration = Duration::from_millis(500);
 /// So long a rename of somebody else's may be on its way; what lies there longer is the rest of a crash.
@@ -36,7 +36,7 @@ pub fn load(root: &Path, package: &str) -> Result<Option<Package>, Problem> {
     if !is_package(package) {
         return Err(Problem::of(package, Cause::Gone, "no name of a package"));
     }
-    let Some(bytes) = read(root, package, &super::path(package))? else {
+    let Some(bytes) = read(root, package, &place(root, package))? else {
         return Ok(None);
     };
     let pending = read(root, package, &super::pending_path(package))?.unwrap_or_default();
@@ -62,6 +62,15 @@ pub fn commit(root: &Path, package: &str, edits: &[Edit]) -> Result<(), Problem>
 /// The file is as it was: as [`commit`], or what was saved is damaged.
 pub fn revert(root: &Path, package: &str, saved: &[u8]) -> Result<(), Problem> {
     rewrite(root, package, &|bytes, _| undo::put_back(package, bytes, saved))
+}
+
+/// Which file is the package's: one in memory takes the place of that in `/etc/config`, where libuci knows such.
+fn place(root: &Path, package: &str) -> String {
+    let volatile = format!("/var/run/uci/{package}");
+    match host::metadata(root, &volatile) {
+        Some(_) => volatile,
+        None => super::path(package),
+    }
 }
 
 /// Reads a file, locked; `None` when there is none.
@@ -102,7 +111,7 @@ fn rewrite(root: &Path, package: &str, change: Change<'_>) -> Result<(), Problem
         }
         _ => Problem::system(package, &e),
     };
-    let path = host::below(root, &super::path(package));
+    let path = host::below(root, &place(root, package));
     // Where a link leads: the link stays.
     let path = fs::canonicalize(&path).map_err(failed)?;
     let deadline = Instant::now() + LOCK_TIMEOUT;

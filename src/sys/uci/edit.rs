@@ -393,7 +393,7 @@ pub(super) fn quoted(value: &str) -> Vec<u8> {
 }
 
 /// Which section of a file each edit means; `None` where it is none, or made by an edit before.
-pub(super) fn targets(package: &Package, edits: &[Edit]) -> Result<Vec<Option<usize>>, Problem> {
+fn targets(package: &Package, file: &File, edits: &[Edit]) -> Result<Vec<Option<usize>>, Problem> {
     let name = package.name.as_str();
     let mut targets = Vec::new();
     for edit in edits {
@@ -406,7 +406,11 @@ pub(super) fn targets(package: &Package, edits: &[Edit]) -> Result<Vec<Option<us
         };
         let part = package.find(edit.section(), false).and_then(|at| package.parts.get(at));
         let Some(part) = part else {
-            targets.push(None);
+            // Somebody has removed or renamed it, and may think better of it.
+            match file.parts.iter().any(|p| !p.anonymous && p.name == edit.section()) {
+                true => return Err(pending()),
+                false => targets.push(None),
+            }
             continue;
         };
         let touched = |what: &str| part.pending.iter().any(|p| p == what);
@@ -430,7 +434,7 @@ pub(super) fn apply(
     before: &mut dyn FnMut(&Editor, &[&Edit], Option<usize>),
 ) -> Result<Editor, Problem> {
     let mut editor = Editor::new(&super::path(&package.name), package.bytes.clone())?;
-    let mut targets = targets(package, edits)?;
+    let mut targets = targets(package, &editor.file, edits)?;
     for (at, edit) in edits.iter().enumerate() {
         let of_it = |n: usize| match (targets[at], targets[n]) {
             (None, None) => edits[n].section() == edit.section(),

@@ -11,6 +11,7 @@ use super::keys;
 use super::package::Package;
 use super::problem::{Cause, Problem};
 use crate::sys::order;
+use std::borrow::Cow;
 
 /// So many bytes before and behind a change tell its place.
 const CONTEXT: usize = 96;
@@ -61,6 +62,11 @@ pub fn undo_of(package: &Package, edits: &[Edit]) -> Vec<u8> {
     let mut saved = vec![FORM];
     if let Ok(now) = done {
         saving.close(&now);
+        let anonymous = |(at, _): &&(usize, usize)| now.file.parts.get(*at).is_some_and(|p| p.anonymous);
+        let kinds = saving.sections.iter().filter(anonymous).map(|(at, _)| now.file.parts[*at].kind.as_str());
+        for kind in order::set(kinds) {
+            write_keys(&mut saved, &keys::anonymous(&now.file.parts, kind));
+        }
         for (mut back, hunk, section) in saving.all {
             if let (Back::Option { sections, alike, .. }, Some((at, old))) =
                 (&mut back, saving.sections.get(section))
@@ -209,12 +215,17 @@ pub(super) fn put_back(name: &str, bytes: Vec<u8>, saved: &[u8]) -> Result<Vec<u
     if reader.byte().is_none_or(|form| form != FORM) {
         return Err(damaged());
     }
-    while !reader.0.is_empty() {
-        all.push(reader.entry().ok_or_else(damaged)?);
+    let mut had: Vec<String> = Vec::new();
+    while let Some(tag) = reader.byte() {
+        match tag {
+            b'k' => had.extend(reader.keys().ok_or_else(damaged)?),
+            tag => all.push(reader.entry(tag).ok_or_else(damaged)?),
+        }
     }
     let mut editor = Editor::new(&super::path(name), bytes)?;
     // Where the sections are whose options are put back: found before anything changes.
-    let mut places: Vec<Option<usize>> = all.iter().map(|(back, _)| back.place(&editor.file.parts)).collect();
+    let mut places: Vec<Option<usize>> =
+        all.iter().map(|(back, _)| back.place(&editor.file.parts, &had)).collect();
     for (n, (back, hunk)) in all.iter().enumerate().rev() {
         let Some(meant) = back.meant(&editor.file.parts, places[n]) else {
             continue;
@@ -278,16 +289,25 @@ impl Meant {
 
 impl Back {
     /// Where the section is whose option is to be put back; `None` as well when it is as it was before.
-    fn place(&self, parts: &[Part]) -> Option<usize> {
+    fn place(&self, parts: &[Part], had: &[String]) -> Option<usize> {
         let Back::Option { sections: [old, new], alike, .. } = self else {
             return None;
         };
         let stands = |key: &str| (0..parts.len()).any(|at| keys::key(parts, at) == key);
         let is_back = old != new && (stands(old) || keys::count(parts, old) >= *alike);
-        match !stands(new) && is_back {
-            true => None,
-            false => keys::find(parts, new, false),
+        let Some(at) = had.iter().position(|key| key == new).filter(|_| !stands(new)) else {
+            return keys::find(parts, new, false);
+        };
+        if is_back {
+            return None;
         }
+        // It was changed: what it is now tell its neighbours, too.
+        let now: Vec<Cow<'_, str>> = (0..parts.len()).map(|at| keys::key(parts, at)).collect();
+        let [had, now] = [
+            had.iter().map(String::as_str).collect::<Vec<_>>(),
+            now.iter().map(|key| key.as_ref()).collect::<Vec<_>>(),
+        ];
+        keys::align(&had, &now).get(at).copied().flatten()
     }
 
     /// What is to be done in a file of these sections; `None` when nothing is.
@@ -429,6 +449,13 @@ fn write(out: &mut Vec<u8>, back: &Back, hunk: &Hunk) {
     [&hunk.ahead, &hunk.old, &hunk.new, &hunk.behind].iter().for_each(|t| text(out, t));
 }
 
+/// Writes the keys of the anonymous sections of a type.
+fn write_keys(out: &mut Vec<u8>, keys: &[String]) {
+    out.push(b'k');
+    number(out, keys.len());
+    keys.iter().for_each(|key| text(out, key.as_bytes()));
+}
+
 fn write_held(out: &mut Vec<u8>, held: Option<&Held>) {
     let (count, items) = match held {
         None => (0, &[][..]),
@@ -492,8 +519,16 @@ impl Reader<'_> {
         })
     }
 
-    fn entry(&mut self) -> Option<(Back, Hunk)> {
-        let back = match self.byte()? {
+    fn keys(&mut self) -> Option<Vec<String>> {
+        let mut keys = Vec::new();
+        for _ in 0..self.number()? {
+            keys.push(self.text()?);
+        }
+        Some(keys)
+    }
+
+    fn entry(&mut self, tag: u8) -> Option<(Back, Hunk)> {
+        let back = match tag {
             b'o' => {
                 let sections = [self.text()?, self.text()?];
                 let (option, before, after) = (self.text()?, self.held()?, self.held()?);
