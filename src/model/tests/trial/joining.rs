@@ -236,8 +236,8 @@ fn the_rows_that_carry_the_session() {
     for id in 0..schema.params.len() as u16 {
         let param = schema.param(id);
         let source = param.source(Platform::Linux).map(|s| s.kind);
-        if param.has(flag::UPLINK) && param.is_writable(Platform::Linux) && source != Some(SourceKind::Alias)
-        {
+        let own = source.is_some_and(|kind| kind != SourceKind::Alias);
+        if param.has(flag::UPLINK) && param.is_writable(Platform::Linux) && own {
             assert!(param.has(flag::AFTER_SESSION));
             marked.push(format!("{}{}", param.object().path(), param.name()));
         }
