@@ -58,6 +58,8 @@ const BITS: &[&[u8]] = &[
     b"'''",
     b"\x7f",
     b"\x1b[2J",
+    b"\x81\0\0\x08",
+    b"\0\0\0\x04",
 ];
 
 fn mutated(numbers: &mut Numbers, seeds: &[Vec<u8>]) -> Vec<u8> {
@@ -146,6 +148,8 @@ targets! {
     config 8_000;
     dhcp 40_000;
     image 4_000;
+    ubus_table 40_000;
+    ubus_messages 4_000;
 }
 
 /// Each target has a test here, a file for the fuzzer, and a place in its manifest.

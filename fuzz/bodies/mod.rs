@@ -11,6 +11,7 @@ mod image;
 mod local;
 mod model;
 mod tree;
+mod ubus;
 mod xml;
 
 pub use authentication::{connection_request, digest_answer, digest_challenge, request_head};
@@ -19,4 +20,5 @@ pub use image::image;
 pub use local::{config, control, dhcp, exec_answer, journal, records};
 pub use model::{overlay, path, value};
 pub use tree::tree;
+pub use ubus::{ubus_messages, ubus_table};
 pub use xml::envelope;

@@ -8,7 +8,7 @@ use super::engine::Engine;
 use super::host::Core;
 use super::leases::{self, Leases};
 use super::start;
-use crate::cwmp::discovery::{Policy, takes};
+use crate::cwmp::discovery::{Identity, Policy, takes};
 use crate::handlers::gateway;
 use crate::state::journal::Batch;
 use crate::sys::clock::Now;
@@ -70,14 +70,14 @@ impl Core {
             leases.leases.iter().find(|l| !l.offer.gateway.oui.is_empty()).map(|l| l.offer.gateway.clone());
         {
             let mut facts = self.facts.borrow_mut();
-            facts.gateway = said.unwrap_or_default();
-            let device = |d: &leases::Managed| gateway::Device {
-                mac: d.mac.clone(),
-                oui: d.identity.oui.clone(),
-                serial_number: d.identity.serial_number.clone(),
-                product_class: d.identity.product_class.clone(),
+            let device = |mac: &str, identity: &Identity| gateway::Device {
+                mac: mac.to_owned(),
+                oui: identity.oui.clone(),
+                serial_number: identity.serial_number.clone(),
+                product_class: identity.product_class.clone(),
             };
-            facts.devices = leases.devices.iter().map(device).collect();
+            facts.gateway = device("", &said.unwrap_or_default());
+            facts.devices = leases.devices.iter().map(|d| device(&d.mac, &d.identity)).collect();
         }
         self.discovery.seen = leases;
         self.take_offer();

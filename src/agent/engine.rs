@@ -192,11 +192,12 @@ impl Engine {
             self.put_back_failed(now);
         }
         // What becomes due while a session runs waits for its end.
-        let mut next = [None; 6];
+        let mut next = [None; 7];
         if self.session.is_none() {
             next[0] = self.core.reboots.next(now);
         }
         next[5] = self.transfers_turn(now);
+        next[6] = self.statistics_turn(now);
         if self.core.settings.enable_cwmp {
             let due = self.core.schedule.take_due(now);
             if due.heartbeat {
@@ -442,7 +443,9 @@ impl Engine {
     /// Reads ManagementServer again and acts on what changed.
     pub fn settings_changed(&mut self) {
         let fresh = Settings::read(&mut self.core.tree);
-        self.core.reboots.follow(fresh.delay_reboot, fresh.schedule_reboot, clock::now());
+        let now = clock::now();
+        self.core.reboots.follow(fresh.delay_reboot, fresh.schedule_reboot, now);
+        self.core.follow_statistics(now);
         if fresh == self.core.settings && start::bootstrapped(&self.core) {
             return;
         }

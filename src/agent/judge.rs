@@ -1,6 +1,7 @@
 //! What the agent's own parameters may be set to, beyond what their types say.
 
 use super::refused::Refused;
+use super::statistics;
 use crate::cwmp::events;
 use crate::model::path::Path;
 use crate::model::tree::Tree;
@@ -13,6 +14,9 @@ use crate::sys::clock;
 /// # Errors
 /// Why it cannot be (9007).
 pub fn judge(tree: &mut Tree, parameter: &str, value: &str, refused: &Refused) -> Result<(), String> {
+    if let Some(name) = parameter.strip_prefix("Device.PeriodicStatistics.SampleSet.{i}.") {
+        return statistics::judge(name, value);
+    }
     match parameter.strip_prefix("Device.ManagementServer.") {
         Some("URL") if refused.left(value, clock::now()).is_some() => {
             let left = refused.left(value, clock::now()).unwrap_or(0);

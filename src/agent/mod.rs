@@ -25,6 +25,7 @@ mod refused;
 mod serving;
 mod settings;
 mod start;
+mod statistics;
 mod status;
 mod sweeping;
 mod transfers;

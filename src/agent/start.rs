@@ -73,7 +73,12 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         config_file: Some(config_path.to_owned()),
         ..AgentFacts::default()
     }));
-    let handlers = handlers::all(&config.root, facts.clone());
+    let around = handlers::Around {
+        platform: config.platform,
+        ubus: config.ubus(),
+        run_dir: Some(config.run_dir.clone()),
+    };
+    let handlers = handlers::all(around, facts.clone());
     let (tree, said) = Tree::open(schema, config.platform, config.root.clone(), journal.clone(), handlers);
     for note in &said {
         log::warn!("{note}");
@@ -132,6 +137,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     core.tree.judge_with(move |tree, name, value| judge(tree, name, value, &refused.borrow()));
     take_first_values(core);
     core.follow_leases();
+    core.follow_statistics(clock::now());
     door.path = random_path_kept(core);
     // A daemon that was restarted may have no session for a day, and can be called all the same.
     core.local = core.local.or_else(|| core.journal.borrow().text(LOCAL)?.parse().ok());
@@ -312,6 +318,7 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
         run_dir: old.run_dir.clone(),
         root: old.root.clone(),
         overlay_dir: old.overlay_dir.clone(),
+        ubus_socket: old.ubus_socket.clone(),
         transfer: Transfer {
             // Files lie there that transfers go on with.
             download_dir: old.transfer.download_dir.clone(),

@@ -83,7 +83,13 @@ pub fn report(engine: &Engine) -> StatusReport {
         served: (objects as u32, parameters as u32),
         state_problem: core.journal.borrow().health(),
         overlay_problems: engine.overlay_problems.clone(),
-        notes: engine.notes.iter().cloned().chain(engine.compression.note(core.fallback.asked())).collect(),
+        notes: engine
+            .notes
+            .iter()
+            .cloned()
+            .chain(core.facts.borrow().troubles.iter().cloned())
+            .chain(engine.compression.note(core.fallback.asked()))
+            .collect(),
     }
 }
 

@@ -29,6 +29,14 @@ fn folders(config: &Config) -> Option<Problem> {
     if config.socket().as_os_str().len() > MAX_SOCKET {
         return Some(("run_dir", format!("too long for the socket in it ({MAX_SOCKET} bytes in all)")));
     }
+    if let Some(socket) = &config.ubus_socket {
+        if !socket.is_absolute() {
+            return Some(("ubus_socket", "not an absolute path".into()));
+        }
+        if socket.as_os_str().len() > MAX_SOCKET {
+            return Some(("ubus_socket", format!("longer than {MAX_SOCKET} bytes")));
+        }
+    }
     if !config.root.is_dir() {
         return Some(("root", format!("{} is not a folder", config.root.display())));
     }

@@ -22,6 +22,8 @@ use crate::cwmp::discovery::Policy;
 use crate::model::schema::Platform;
 use crate::net::client::Timeouts;
 use crate::net::connection_request::Algorithm;
+use crate::sys::host::is_live;
+use crate::sys::ubus::{Place, SOCKET};
 use document::Document;
 use reader::{Section, Wrong};
 use std::fmt;
@@ -49,6 +51,9 @@ pub struct Config {
     pub root: PathBuf,
     /// Overlays of the data model; a missing folder is empty; `/etc/cwmpd/datamodel.d`.
     pub overlay_dir: PathBuf,
+    /// Where ubusd listens, on openwrt. When it is not given: `/var/run/ubus/ubus.sock` when `root` is `/`, and
+    /// the recorded answers below any other `root`.
+    pub ubus_socket: Option<PathBuf>,
     /// `[log]`
     pub log: LogSettings,
     /// `[device]`
@@ -73,6 +78,7 @@ impl Config {
             run_dir,
             root,
             overlay_dir,
+            ubus_socket,
             log,
             device,
             acs,
@@ -86,6 +92,7 @@ impl Config {
         from.get("run_dir", run_dir);
         from.get("root", root);
         from.get("overlay_dir", overlay_dir);
+        from.get("ubus_socket", ubus_socket);
         from.table("log", &mut |table| log.read(table));
         from.table("device", &mut |table| device.read(table));
         from.table("acs", &mut |table| acs.read(table));
@@ -104,6 +111,7 @@ impl Default for Config {
             run_dir: "/var/run/cwmpd".into(),
             root: "/".into(),
             overlay_dir: "/etc/cwmpd/datamodel.d".into(),
+            ubus_socket: None,
             log: LogSettings::default(),
             device: Device::default(),
             acs: Acs::default(),
@@ -465,6 +473,15 @@ impl Config {
     /// The control socket of the daemon.
     pub fn socket(&self) -> PathBuf {
         self.run_dir.join("cwmpd.sock")
+    }
+
+    /// Who answers calls of ubus.
+    pub fn ubus(&self) -> Place {
+        match &self.ubus_socket {
+            Some(socket) => Place::Socket(socket.clone()),
+            None if is_live(&self.root) => Place::Socket(SOCKET.into()),
+            None => Place::Recorded(self.root.clone()),
+        }
     }
 
     /// The first values that the file gives to parameters of ManagementServer.

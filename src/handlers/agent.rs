@@ -1,8 +1,8 @@
 //! Provider `agent`: what the agent knows of itself and no file of the platform tells.
 
 use super::reading::{ReadOnly, Reading};
+use super::statistics::sampler::Sampler;
 use super::{firmware, gateway};
-use crate::cwmp::discovery::Identity;
 use crate::model::handler::{Bell, Ctx, Fields, Handler, Keys, Row, Want};
 use crate::sys::clock;
 use serde::{Deserialize, Serialize};
@@ -36,10 +36,14 @@ pub struct AgentFacts {
     /// Status of the FirmwareImage that a transfer is filling, or failed to fill: one of the standard's
     /// words. It shows where there is a bank to spare.
     pub image_status: Option<&'static str>,
-    /// Who the gateway of this device is; empty while it has not said so (F-5).
-    pub gateway: Identity,
+    /// Who the gateway of this device is; empty while it has not said so (F-5); it has no MAC address here.
+    pub gateway: gateway::Device,
     /// The devices that said to this gateway who they are (F-4), by MAC address.
     pub devices: Vec<gateway::Device>,
+    /// Sources of the platform that are not well, and why.
+    pub troubles: Vec<String>,
+    /// What is sampled for Device.PeriodicStatistics.
+    pub sampler: Rc<RefCell<Sampler>>,
     /// `log_read` is configured: the system's log is a VendorLogFile.
     pub has_log: bool,
 }

@@ -90,7 +90,7 @@ fn new_values(sets: &[Set<'_>], members: &[usize]) -> (Map<String, Value>, Map<S
     let (mut values, mut refers) = (Map::new(), Map::new());
     for set in members.iter().filter_map(|i| sets.get(*i)) {
         values.insert(set.param.name().to_owned(), set.value.into());
-        if let Some(keys) = set.refers {
+        if let Some(keys) = set.refers.filter(|_| !set.param.kind().row.list) {
             refers.insert(set.param.name().to_owned(), keys.into());
         }
     }

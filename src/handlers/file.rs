@@ -87,6 +87,11 @@ fn bell(root: &Path, path: String) -> Bell {
     }
 }
 
+/// The bell of a file whose name has places for keys. What leads elsewhere reads nothing, and never will.
+pub(super) fn bell_of(ctx: &Ctx<'_>, row: &Row<'_>, pattern: &str) -> Bell {
+    expand(pattern, row).map_or(Bell::None, |path| bell(ctx.root, path))
+}
+
 /// What a file held before a change.
 #[derive(Debug, PartialEq)]
 enum Old {

@@ -64,7 +64,6 @@ impl Reading for Gateway {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cwmp::discovery::Identity;
     use crate::handlers::probe;
     use crate::handlers::reading::ReadOnly;
     use std::path::Path;
@@ -88,7 +87,12 @@ mod tests {
             product_class: "Phone".into(),
         };
         facts.borrow_mut().devices = vec![device("a", "1"), device("b", "2"), device("c", "1")];
-        facts.borrow_mut().gateway = Identity::new("00d09f", "G", "GW").unwrap();
+        facts.borrow_mut().gateway = Device {
+            oui: "00D09F".into(),
+            serial_number: "G".into(),
+            product_class: "GW".into(),
+            ..Device::default()
+        };
         assert_eq!(read(&mut gateway, "Device.GatewayInfo.", &[]), ["00D09F", "G", "GW"]);
         let table = "Device.ManagementServer.ManageableDevice.{i}.";
         assert_eq!(probe::list(&mut gateway, Path::new("/"), table, &[]), ["a", "b"]);

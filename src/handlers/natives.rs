@@ -7,6 +7,7 @@ pub const NAMES: &[&str] = &[
     "agent",
     "firmware",
     "gateway",
+    "statistics",
     // The machine.
     "certificate",
     "cpu",

@@ -8,10 +8,16 @@ use crate::model::tree::{Item, Tree};
 use crate::state::journal::Journal;
 use crate::sys::host;
 use std::collections::BTreeMap;
+use std::path::Path;
+
+pub fn around(root: &Path, platform: Platform) -> Around {
+    Around { platform, ubus: ubus::Place::Recorded(root.to_owned()), run_dir: None }
+}
 
 fn tree(root: &Path, platform: Platform) -> Tree {
     let journal = Rc::new(RefCell::new(Journal::in_memory()));
-    let (tree, notes) = Tree::open(builtin(), platform, root.to_owned(), journal, all(root, Rc::default()));
+    let (tree, notes) =
+        Tree::open(builtin(), platform, root.to_owned(), journal, all(around(root, platform), Rc::default()));
     assert!(notes.iter().all(|n| !n.contains("nobody serves")), "{notes:?}");
     tree
 }
@@ -306,7 +312,7 @@ Proto = { type = "string", uci = "network.{1}.proto" }
 "#;
     let schema = schema_from(&[("t.toml", rows)], &[]).unwrap();
     let journal = Rc::new(RefCell::new(Journal::in_memory()));
-    let all = all(f.root(), Rc::default());
+    let all = all(around(f.root(), Platform::OpenWrt), Rc::default());
     let (mut tree, _) = Tree::open(schema, Platform::Linux, f.root().to_owned(), journal, all);
     let mut watch = |name: &str| {
         let set = |notification| SetAttributes { name: name.into(), notification, access_list: None };
@@ -324,12 +330,12 @@ Proto = { type = "string", uci = "network.{1}.proto" }
         // A link into procfs tells no more than what it leads to.
         ("Device.Knob", "sweep"),
         ("Device.Proc", "sweep"),
-        ("Device.Uci", "/etc/config/system"),
+        ("Device.Uci", "/etc/config/system /tmp/.uci/system"),
         ("Device.PartNumberOfEntries", "/etc/parts/"),
         ("Device.DeepNumberOfEntries", "/etc/parts/ sweep"),
-        ("Device.LanNumberOfEntries", "/etc/config/network"),
+        ("Device.LanNumberOfEntries", "/etc/config/network /tmp/.uci/network"),
         ("Device.Part.1.Text", "/etc/parts/ /etc/parts/a/x"),
-        ("Device.Lan.1.Proto", "/etc/config/network"),
+        ("Device.Lan.1.Proto", "/etc/config/network /tmp/.uci/network"),
     ] {
         assert_eq!(watch(name), want, "{name}");
     }

@@ -74,7 +74,7 @@ impl Bench {
         let (schema, problems) = overlay::load(builtin(), &root.root().join("overlays"));
         assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
         let journal = Rc::new(RefCell::new(Journal::in_memory()));
-        let handlers = all(root.root(), Rc::default());
+        let handlers = all(root_tests::around(root.root(), Platform::Linux), Rc::default());
         let (mut tree, notes) =
             Tree::open(schema, Platform::Linux, root.root().to_owned(), journal, handlers);
         assert_eq!(notes, [""; 0]);
@@ -217,7 +217,7 @@ fn the_examples_of_the_documentation_work() {
     let (schema, problems) = overlay::load(builtin(), &root.root().join("overlays"));
     assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
     let journal = Rc::new(RefCell::new(Journal::in_memory()));
-    let handlers = all(root.root(), Rc::default());
+    let handlers = all(root_tests::around(root.root(), Platform::Linux), Rc::default());
     let (tree, _) = Tree::open(schema, Platform::Linux, root.root().to_owned(), journal, handlers);
     let mut b = Bench { root, tree };
     assert_eq!(b.read("Device.X_ACME_Led."), ["Led.1.Alias=cpe-1", "Led.1.Name=Power", "Led.1.Brightness=0"]);

@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 pub struct Bells {
     /// Bits of [`crate::sys::netlink::events::topic`].
     pub kernel: u8,
+    /// Bits of [`crate::sys::ubus::listener::topic`].
+    pub ubus: u8,
     /// Paths below the root; a folder with all its names ends with a slash.
     pub files: BTreeSet<String>,
     /// Something is watched of which nobody tells: it must be compared now and then.
@@ -26,6 +28,7 @@ impl Bells {
         match bell {
             Bell::Kernel(0) => {}
             Bell::Kernel(topics) if live => self.kernel |= topics,
+            Bell::Ubus(topics) => self.ubus |= topics,
             Bell::File(path) if self.files.len() < MAX_FILES || self.files.contains(&path) => {
                 self.files.insert(path);
             }

@@ -16,6 +16,8 @@
 use super::fault::Code;
 use super::index::{MAX_INSTANCES, MAX_KEY};
 use super::schema::{Object, Param};
+use crate::sys::netlink::events::topic;
+use crate::sys::ubus;
 use std::path::Path;
 
 /// What a handler may know of the present call.
@@ -65,7 +67,8 @@ pub struct Set<'a> {
     pub arg: &'a str,
     /// The new value.
     pub value: &'a str,
-    /// For a path reference that is not empty, the key of each `{i}` of the row pointed at.
+    /// For a path reference that is not empty, the key of each `{i}` of the row pointed at; for a list of
+    /// them those of each row, one row's behind the other's.
     pub refers: Option<&'a [String]>,
 }
 
@@ -217,12 +220,26 @@ pub enum Bell {
     Kernel(u8),
     /// The file tells, or the folder with all names in it when the path ends with a slash.
     File(String),
+    /// Objects of ubus tell: bits of [`crate::sys::ubus::listener::topic`]. See [`Bell::of_ubus`].
+    Ubus(u8),
     /// Nobody tells: it is compared now and then.
     None,
     /// Nobody tells, and looking is dear: another process is asked, or there is hardly ever the same
     /// value twice, so that every look would make a session. Active notification of such a parameter is
     /// refused where the standard allows it (R-SPA-6).
     Dear,
+}
+
+impl Bell {
+    /// By which bell a change of what this object of ubus answers becomes known.
+    pub fn of_ubus(object: &str) -> Bell {
+        match ubus::listener::topic::of(object) {
+            // netifd waits for an answer from everybody who listens to its devices; the kernel does not.
+            0 if object == "network.device" => Bell::Kernel(topic::LINK | topic::ADDRESS),
+            0 => Bell::None,
+            topics => Bell::Ubus(topics),
+        }
+    }
 }
 
 /// A place where values live.
@@ -269,6 +286,15 @@ pub trait Handler {
     /// It could not be made; the transaction is undone.
     fn commit(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<(), Failure>;
 
+    /// All changes of a transaction were given to `commit`: what was only gathered there is written.
+    ///
+    /// # Errors
+    /// It could not be written; the transaction is undone.
+    fn flush(&mut self, ctx: &Ctx<'_>) -> Result<(), Failure> {
+        let _ = ctx;
+        Ok(())
+    }
+
     /// Puts back what the change touched. Idempotent, and possible in a new process.
     ///
     /// # Errors
@@ -303,6 +329,19 @@ pub trait Handler {
     fn bells(&self, ctx: &Ctx<'_>, row: &Row<'_>, want: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
         let _ = (ctx, row, want);
         ring(Bell::None);
+    }
+
+    /// Which of the keys that a table has now goes on each of those that it had: for keys that say what is in
+    /// a row, and change with it. It is asked when the keys differ; the row keeps its number, and a key that
+    /// nothing goes on is forgotten. `None`: keys stay what they are.
+    fn align(&self, had: &[&str], now: &[&str]) -> Option<Vec<Option<usize>>> {
+        let _ = (had, now);
+        None
+    }
+
+    /// Whether something that was committed takes effect when the session has ended: the ACS is told so.
+    fn waits(&self) -> bool {
+        false
     }
 
     /// The session has ended: services that the committed changes need are reloaded now.

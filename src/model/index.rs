@@ -283,6 +283,7 @@ impl Index {
     }
 }
 
+mod aligning;
 pub mod record;
 
 /// The record of a list that is not in the journal.
@@ -514,7 +515,16 @@ impl Tree {
                 keys.left_out()
             );
         }
-        let assigned = self.with_record(&key, |known| assign(known, &keys));
+        let aligned = handler.and_then(|h| self.aligned(&key, h, &keys));
+        let assigned = match aligned {
+            Some(known) => {
+                let new = assign(&known, &keys);
+                let record = new.record.unwrap_or(known);
+                let differs = self.with_record(&key, |old| old != record);
+                Assigned { record: Some(record).filter(|_| differs), ..new }
+            }
+            None => self.with_record(&key, |known| assign(known, &keys)),
+        };
         if assigned.doubles > 0 {
             log::warn!("{path}: {} instances left out: their keys are there twice", assigned.doubles);
         }

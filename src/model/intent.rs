@@ -13,7 +13,7 @@ pub struct NewValue {
     pub param: ParamId,
     /// Canonical.
     pub value: String,
-    /// For a reference that is not empty, the keys of the row it points at.
+    /// For a reference that is not empty, the keys of the row it points at; for a list those of all rows.
     pub refers: Option<Vec<String>>,
 }
 

@@ -117,10 +117,9 @@ pub enum SourceKind {
     File = 2,
     /// A child process that speaks the exec protocol; `arg` is its argument vector, split at spaces.
     Exec = 3,
-    /// `arg` is `package.section.option`.
-    Uci = 4,
-    /// `arg` is `object method path.to.field`.
-    Ubus = 5,
+    /// Options of UCI, fields of answers of ubus, and what is made of them; `arg` is an expression
+    /// (`grammar::expression`).
+    Expression = 4,
     /// Rust; `arg` is the provider's name, one of `handlers::natives::NAMES`.
     Native = 6,
     /// `…NumberOfEntries`: the tree counts; `arg` is empty.

@@ -244,8 +244,5 @@ impl std::ops::Deref for Tables {
 
 /// Whether a handler, and not the tree itself, serves this kind of source.
 pub fn is_handled(kind: SourceKind) -> bool {
-    matches!(
-        kind,
-        SourceKind::File | SourceKind::Exec | SourceKind::Uci | SourceKind::Ubus | SourceKind::Native
-    )
+    matches!(kind, SourceKind::File | SourceKind::Exec | SourceKind::Expression | SourceKind::Native)
 }

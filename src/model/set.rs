@@ -36,7 +36,7 @@ pub(super) struct Checked {
     pub refers: Option<Vec<String>>,
 }
 
-/// References in their canonical form, and the keys of the row where there is one reference.
+/// References in their canonical form, and the keys of the rows, one row's behind the other's.
 type References = (String, Option<Vec<String>>);
 
 /// New values by parameter and row.
@@ -211,11 +211,11 @@ impl Tree {
     }
 
     /// R-SPV-17: each reference names a row that exists, of a table that it may point into. Gives the
-    /// references in their canonical form, and the keys of the row where there is one reference.
+    /// references in their canonical form, and the keys of the rows.
     fn check_references(&mut self, param: ParamId, value: &str) -> Result<References, (Code, String)> {
         let refused = |why: &str| (Code::INVALID_VALUE, why.to_owned());
         let mut paths: Vec<String> = Vec::new();
-        let mut keys = None;
+        let mut keys = Vec::new();
         let list = self.served.schema.param(param).kind().row.list;
         // An Alias may hold what parts the items of a list.
         let items: Vec<Cow<'_, str>> = if list { items(value).collect() } else { vec![value.trim().into()] };
@@ -235,13 +235,13 @@ impl Tree {
             }
             let place =
                 self.locate(target.object, &target.numbers).ok_or_else(|| refused("there is no such row"))?;
-            keys = Some(self.keys_of(&place));
+            keys.extend(self.keys_of(&place));
             let mut path = String::new();
             self.served.write_path(target.object, place.numbers(), &mut path);
             path.pop();
             paths.push(path);
         }
-        Ok((paths.join(","), keys.filter(|_| !list)))
+        Ok((paths.join(","), Some(keys)))
     }
 
     /// The keys of a row.

@@ -183,13 +183,22 @@ impl Tree {
         Ok(())
     }
 
-    /// Commits changes up to the first that fails: which one, and why.
+    /// Commits changes up to the first that fails: which one (the last when it was not one alone), and why.
     pub(super) fn commit_in_order(&mut self, list: &[Planned]) -> Result<(), (usize, String)> {
         for (at, planned) in list.iter().enumerate() {
             let done = self.with(planned, |h, ctx, row, change| h.commit(ctx, row, change));
             if let Some(Err(failure)) = done {
                 return Err((at, format!("{}: {}", self.place_of(planned), failure.text)));
             }
+        }
+        let ctx = Ctx { epoch: self.epoch, root: &self.root };
+        for (at, planned) in list.iter().enumerate() {
+            if list.iter().skip(at + 1).any(|later| later.handler == planned.handler) {
+                continue;
+            }
+            let Some(handler) = self.handlers.get_mut(planned.handler as usize) else { continue };
+            // What a part of it has written is taken back with the whole.
+            handler.flush(&ctx).map_err(|failure| (list.len() - 1, failure.text))?;
         }
         Ok(())
     }
@@ -247,10 +256,14 @@ impl Tree {
         if !now.is_empty() {
             batch.delete(INTENT);
         }
-        let status = if later.is_empty() { Status::Applied } else { Status::AtSessionEnd };
+        let waits = |p: &Planned| self.handlers.get(p.handler as usize).is_some_and(|h| h.waits());
+        let status = match later.is_empty() && !(self.session != 0 && now.iter().any(waits)) {
+            true => Status::Applied,
+            false => Status::AtSessionEnd,
+        };
         let promises = self.promised.len();
         let overlay = overlay(&later);
-        if status == Status::AtSessionEnd && !trial {
+        if !later.is_empty() && !trial {
             self.promised.push(later);
             batch.put(PROMISED, intent::encode_groups(&self.served, &self.promised));
         }
@@ -325,7 +338,16 @@ impl Tree {
         let mut changed = false;
         for value in values {
             if let Some(left) = without(&value.value, path).filter(|_| self.is_reference(value.param)) {
-                (value.value, value.refers) = (left, None);
+                // The keys of the others stay: each has as many as it has, when all are of one table.
+                let items: Vec<&str> = value.value.split(',').collect();
+                if let Some(keys) =
+                    value.refers.take().filter(|k| !left.is_empty() && k.len() % items.len() == 0)
+                {
+                    let of_each = keys.chunks((keys.len() / items.len()).max(1)).zip(&items);
+                    let stays = of_each.filter(|(_, item)| left.split(',').any(|l| l == **item));
+                    value.refers = Some(stays.flat_map(|(keys, _)| keys.to_vec()).collect());
+                }
+                value.value = left;
                 changed = true;
             }
         }
@@ -427,6 +449,10 @@ impl Tree {
             self.write(batch);
         }
         self.find_trial(notes);
+        // What the last process left for the end of its session, and what was put back just now.
+        if self.handlers.iter().any(|h| h.waits()) {
+            self.reload_services();
+        }
         self.new_epoch();
     }
 }

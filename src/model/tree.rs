@@ -56,7 +56,7 @@ pub enum Writer<'a> {
 
 /// The agent's handlers: which serves a source.
 pub struct Handlers {
-    /// By kind, for everything but native (`File`, `Exec`, `Uci`, `Ubus`).
+    /// By kind, for everything but native (`File`, `Exec`, `Expression`).
     pub by_kind: Vec<(SourceKind, Box<dyn Handler>)>,
     /// By provider name (`handlers::natives::NAMES`).
     pub natives: Vec<(&'static str, Box<dyn Handler>)>,

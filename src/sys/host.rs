@@ -5,6 +5,7 @@
 //!
 //! * `.cwmpd/uname`: lines `sysname=Linux`, `release=6.1.0`, `version=#1 SMP`, `machine=mips`;
 //!   what is missing is empty.
+//! * `.cwmpd/time`: when it was recorded, seconds since 1970; the wall clock when it is missing.
 //! * `.cwmpd/statvfs`: one line for a mount point, `/overlay 8192 4096`: its total and its free
 //!   space in KiB.
 //!
@@ -160,6 +161,12 @@ pub fn modified(root: &Path, path: &str) -> Option<i64> {
 /// The wall clock in seconds since 1970.
 pub fn wall() -> i64 {
     seconds(SystemTime::now()).unwrap_or(0)
+}
+
+/// The wall clock, or when the recording below the root was made (`.cwmpd/time`, seconds since 1970).
+pub fn now(root: &Path) -> i64 {
+    let recorded = if is_live(root) { None } else { number(root, "/.cwmpd/time") };
+    recorded.unwrap_or_else(wall)
 }
 
 fn seconds(time: SystemTime) -> Option<i64> {

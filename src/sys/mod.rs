@@ -12,6 +12,7 @@ pub mod kernel_file;
 pub mod netlink;
 pub mod order;
 pub mod spawn;
+pub mod ubus;
 pub mod uci;
 pub mod watch;
 pub mod x509;

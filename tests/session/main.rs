@@ -28,6 +28,7 @@ mod requests;
 mod restart;
 mod retry;
 mod shell;
+mod statistics;
 mod stop;
 mod throttle;
 mod tls;

@@ -228,8 +228,12 @@ fn compare_kind(ours: &KindSpec, row: &Standard<'_>, writable: bool, found: &mut
         None if row.one("enumRef").is_some() => {}
         None => found.same("enumeration", ours.words.as_slice(), &[]),
     }
-    let refers =
-        row.constraints.iter().find_map(|c| c.strip_prefix("pathRef(")?.split_once("=").map(|(_, t)| t));
+    // What refers to a parameter, and weakly, is any path: nothing that has to be there.
+    let refers = row
+        .constraints
+        .iter()
+        .filter(|c| **c != "pathRef(weak)=~parameter")
+        .find_map(|c| c.strip_prefix("pathRef(")?.split_once("=").map(|(_, t)| t));
     found.same("reference", ours.format == Format::Reference, refers.is_some());
     if let Some(theirs) = refers {
         compare_targets(ours, theirs, found);

@@ -10,6 +10,7 @@ use crate::handlers::agent::{self, AgentFacts};
 use crate::handlers::firmware::Firmware;
 use crate::handlers::gateway::Gateway;
 use crate::handlers::reading::{ReadOnly, Reading};
+use crate::handlers::statistics::Statistics;
 use crate::model::handler::Handler;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -48,6 +49,7 @@ pub fn providers(
         ("certificate", Box::new(certificate::Certificates::new(Rc::clone(facts)))),
         ("firmware", Box::new(Firmware::new(Rc::clone(facts)))),
         ("hostname", Box::new(hostname::Hostname)),
+        ("statistics", Box::new(Statistics { sampler: facts.borrow().sampler.clone() })),
     ];
     for (name, reading) in readings {
         all.push((name, Box::new(ReadOnly(reading))));

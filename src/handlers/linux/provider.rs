@@ -264,6 +264,12 @@ mod tests {
             "Device.ManagementServer.ManageableDevice.{i}.ManufacturerOUI",
             "Device.ManagementServer.ManageableDevice.{i}.SerialNumber",
             "Device.ManagementServer.ManageableDevice.{i}.ProductClass",
+            // Each time a sample is taken, and no more often.
+            "Device.PeriodicStatistics.SampleSet.{i}.SampleSeconds",
+            "Device.PeriodicStatistics.SampleSet.{i}.Parameter.{i}.SampleSeconds",
+            "Device.PeriodicStatistics.SampleSet.{i}.Parameter.{i}.SuspectData",
+            "Device.PeriodicStatistics.SampleSet.{i}.Parameter.{i}.Values",
+            "Device.PeriodicStatistics.SampleSet.{i}.Parameter.{i}.ValuesIfHistogram",
         ];
         assert_eq!(cheap, stands_still);
     }

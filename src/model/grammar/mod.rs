@@ -9,6 +9,7 @@
 //! # Errors
 //! Nothing stops at the first mistake: each is one [`Problem`] with file, line and reason.
 
+pub mod expression;
 mod pack;
 mod reader;
 mod tables;

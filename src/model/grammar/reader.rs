@@ -2,6 +2,7 @@
 
 use super::super::kind::forms;
 use super::super::schema::{Base, PLATFORMS, SourceKind, flag};
+use super::expression::{self, is_expression};
 use super::{At, KindSpec, MAX_PATH, MAX_TEXT, ObjectSpec, Options, PREFIX, ParamSpec, Place, Problem};
 use crate::sys::order;
 use std::ops::Range;
@@ -18,8 +19,8 @@ const SOURCES: &[(&str, SourceKind)] = &[
     ("store", SourceKind::Store),
     ("file", SourceKind::File),
     ("exec", SourceKind::Exec),
-    ("uci", SourceKind::Uci),
-    ("ubus", SourceKind::Ubus),
+    ("uci", SourceKind::Expression),
+    ("ubus", SourceKind::Expression),
     ("native", SourceKind::Native),
 ];
 
@@ -121,6 +122,13 @@ impl Reader<'_> {
         spec.places = places(&sides);
         spec.creatable = access(&sides);
         spec.why = whys(&sides);
+        for (place, create) in spec.places.iter().zip(spec.creatable) {
+            if let (Place::At(SourceKind::Expression, text), true) = (place, create)
+                && !expression::can_grow(text)
+            {
+                self.wrong(key.span(), format!("rows of {} are no sections, so none are added", spec.path));
+            }
+        }
         for (key, value) in in_order(table) {
             let word: &str = key.get_ref();
             match word {
@@ -233,6 +241,13 @@ impl Reader<'_> {
         if places.iter().zip(write).any(|(place, write)| write && is_const(place)) {
             self.wrong(span.clone(), format!("{name} is writable, and a const cannot be written"));
         }
+        for (place, write) in places.iter().zip(write) {
+            if let (Place::At(SourceKind::Expression, text), true) = (place, write)
+                && let Err(why) = expression::judge_write(text)
+            {
+                self.wrong(span.clone(), format!("{name} is writable: {why}"));
+            }
+        }
         Some(ParamSpec { name, at: self.at(&span), kind, places, write, why: whys(&sides), flags })
     }
 
@@ -248,6 +263,13 @@ impl Reader<'_> {
                 DeValue::String(text) => {
                     let (word, arg) = text.split_once(' ').unwrap_or((text, ""));
                     side.place = match SOURCES.iter().find(|(n, _)| *n == word) {
+                        // What is said in words can be several places, and filters behind them.
+                        Some((_, SourceKind::Const | SourceKind::File)) if is_expression(text) => {
+                            self.place(SourceKind::Expression, text, value.span(), site)
+                        }
+                        Some((_, SourceKind::Expression)) => {
+                            self.place(SourceKind::Expression, text, value.span(), site)
+                        }
                         Some((_, kind)) => self.place(*kind, arg, value.span(), site),
                         None => {
                             self.wrong(value.span(), format!("`{word}` is no source"));
@@ -282,6 +304,8 @@ impl Reader<'_> {
                     self.wrong(key.span(), format!("`{word}` is a second source"));
                     continue;
                 }
+                // The argument of `uci` and `ubus` is the rest of an expression.
+                let arg = if *kind == SourceKind::Expression { format!("{word} {arg}") } else { arg };
                 side.place = self.place(*kind, &arg, value.span(), site);
             } else if word == site.access {
                 side.access = self.boolean(value, word);
@@ -305,11 +329,11 @@ impl Reader<'_> {
         if arg.len() > MAX_TEXT {
             return Some(format!("a source longer than {MAX_TEXT} bytes"));
         }
-        let word = SOURCES.iter().find(|s| s.1 == kind).map_or("", |s| s.0);
+        let word = match kind {
+            SourceKind::Expression => arg.split(' ').next().unwrap_or(""),
+            _ => SOURCES.iter().find(|s| s.1 == kind).map_or("", |s| s.0),
+        };
         match site.table {
-            Some(true) if kind == SourceKind::Ubus => {
-                return Some("a table cannot be listed from `ubus`".into());
-            }
             Some(false) if !matches!(kind, SourceKind::Native | SourceKind::Exec) => {
                 return Some(format!(
                     "`{word}` is for parameters and tables; an object's row is native or exec"
@@ -319,6 +343,13 @@ impl Reader<'_> {
         }
         match kind {
             SourceKind::Const | SourceKind::Store => return None,
+            SourceKind::Expression => {
+                let judged = match site.table {
+                    Some(_) => expression::judge_table(arg, site.depth),
+                    None => expression::judge(arg, site.depth),
+                };
+                return judged.err();
+            }
             SourceKind::Native if self.options.overlay => {
                 return Some("an overlay cannot name a native provider".into());
             }

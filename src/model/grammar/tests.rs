@@ -172,7 +172,7 @@ fn wrong_sections() {
         ("\n[\"Device.X.\"\n", "f.toml:2: "),
         ("[\"Device.X.\"]\n\n[\"Device.X.\"]\n", "f.toml:3: duplicate key"),
         ("\n[\"Device.X.{i}.\"]\n", "f.toml:2: the table Device.X.{i}. has no source"),
-        ("[\"Device.X.{i}.\"]\nubus = \"a b\"\n", "f.toml:2: a table cannot be listed from `ubus`"),
+        ("[\"Device.X.{i}.\"]\nubus = \"a b\"\n", "f.toml:2: `a b` has no path behind object and method"),
         ("[\"Device.X.{i}.\"]\nfile = \"/x\"\n", "f.toml:2: a table's file names its instances by one `*`"),
         (
             "[\"Device.X.{i}.\"]\nfile = \"/{1}/*\"\n",
@@ -328,7 +328,10 @@ fn rows_become_tables() {
     assert_eq!(source("Device.IP.Interface.{i}.Alias", Platform::Linux), Some(SourceKind::Alias));
     assert_eq!(source("Device.IP.Interface.{i}.Name", Platform::OpenWrt), Some(SourceKind::Native));
     assert_eq!(source("Device.IP.Interface.{i}.X_CWMPD_Key", Platform::Linux), None);
-    assert_eq!(source("Device.IP.Interface.{i}.X_CWMPD_Key", Platform::OpenWrt), Some(SourceKind::Uci));
+    assert_eq!(
+        source("Device.IP.Interface.{i}.X_CWMPD_Key", Platform::OpenWrt),
+        Some(SourceKind::Expression)
+    );
 
     let enable = interface.param("Enable").unwrap();
     assert!(!enable.is_writable(Platform::Linux) && enable.is_writable(Platform::OpenWrt));

@@ -311,22 +311,22 @@ Other = { type = "string" }
     let files: std::collections::BTreeSet<String> = ["/etc/a".to_owned(), "/etc/b/".to_owned()].into();
     assert_eq!(tree.bells(), Bells { files: files.clone(), ..Bells::default() });
     watch(&mut tree, "Device.PortNumberOfEntries", 2);
-    assert_eq!(tree.bells(), Bells { kernel: topic::LINK, files: files.clone(), sweep: false });
+    assert_eq!(tree.bells(), Bells { kernel: topic::LINK, files: files.clone(), sweep: false, ubus: 0 });
     watch(&mut tree, "Device.PortNumberOfEntries", 0);
     // A row comes and goes: its table rings too, also while it is gone.
     watch(&mut tree, "Device.Port.2.Alias", 2);
     watch(&mut tree, "Device.Port.2.Link", 2);
     let all = topic::LINK | topic::ROUTE | topic::ADDRESS;
-    assert_eq!(tree.bells(), Bells { kernel: all, files: files.clone(), sweep: false });
+    assert_eq!(tree.bells(), Bells { kernel: all, files: files.clone(), sweep: false, ubus: 0 });
     b.one.borrow_mut().keys.insert("Device.Port.{i}.".into(), texts(&["eth0"]));
     tree.begin_rpc();
-    assert_eq!(tree.bells(), Bells { kernel: topic::LINK, files: files.clone(), sweep: false });
+    assert_eq!(tree.bells(), Bells { kernel: topic::LINK, files: files.clone(), sweep: false, ubus: 0 });
     watch(&mut tree, "Device.Port.1.Other", 2);
     assert!(tree.bells().sweep, "nobody tells of it");
     watch(&mut tree, "Device.Port.1.Other", 0);
     // With a root of its own nothing of the host is heard.
     drop(tree);
-    assert_eq!(open("/none").bells(), Bells { kernel: 0, files, sweep: true });
+    assert_eq!(open("/none").bells(), Bells { kernel: 0, files, sweep: true, ubus: 0 });
 }
 
 /// The whole tree in one request: one batch, whatever its size, and the same after a power cut.

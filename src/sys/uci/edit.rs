@@ -336,10 +336,14 @@ impl Editor {
                 continue;
             }
             let mut end = self.line_end(last.span().end);
+            let mut start = line_start(&self.file.bytes, head.line);
             if first + len < all.len() && self.file.bytes.get(end) == Some(&b'\n') {
                 end += 1;
+            } else if end == self.file.bytes.len() && self.file.bytes[..start].ends_with(b"\n\n") {
+                // The last one takes the empty line that parts it from the one before.
+                start -= 1;
             }
-            ranges.push(line_start(&self.file.bytes, head.line)..end);
+            ranges.push(start..end);
         }
         ranges
     }

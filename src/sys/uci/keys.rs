@@ -112,9 +112,9 @@ fn likeness(a: &str, b: &str) -> usize {
     a.as_bytes().chunks_exact(3).map(of).sum()
 }
 
-/// Whether a likeness says that half of a section is left at the least.
+/// Whether a likeness says that more than half of a section is left.
 fn is_most(likeness: usize, a: &str, b: &str) -> bool {
-    likeness > 0 && 2 * likeness * 3 >= 4 * a.len().max(b.len())
+    2 * likeness * 3 > 4 * a.len().max(b.len())
 }
 
 /// Which of the sections of a type (their prints; none of those with names) a place and a print mean: the one

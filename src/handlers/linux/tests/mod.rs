@@ -402,7 +402,8 @@ fn what_is_writable_has_a_knob() {
                 };
                 let Some(spec) = super::NETWORK.iter().find(|s| s.name == source.arg) else {
                     assert!(
-                        !param.is_writable(platform) || ["firmware", "hostname"].contains(&source.arg),
+                        !param.is_writable(platform)
+                            || ["firmware", "hostname", "statistics"].contains(&source.arg),
                         "{}{}",
                         schema.object(id).path(),
                         param.name()

@@ -1,0 +1,197 @@
+//! What the handlers of the platform share: packages and answers, each read once in an RPC; edits that wait
+//! to be written; packages whose services wait to be reloaded.
+//!
+//! # What fails
+//! A package that is not understood and an object that does not answer have no values; the rest of the tree
+//! answers, and `status` names them until they are well again. An object that failed is left alone for the
+//! RPC and for [`HOLD`] more.
+
+use crate::handlers::agent::AgentFacts;
+use crate::model::handler::{Ctx, Failure};
+use crate::sys::ubus::{self, Answer, Args, Problem, Ubus};
+use crate::sys::uci::{self, Package};
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// How long an object that did not answer is left alone.
+pub const HOLD: Duration = Duration::from_secs(30);
+/// The most bytes of answers that are kept in an RPC; the oldest go.
+pub const MAX_ANSWERS: usize = 1 << 20;
+/// The most sources that are told of as not well.
+const MAX_TROUBLES: usize = 16;
+
+/// The sources as the handlers have them: all live in the engine's thread.
+pub type Shared = Rc<RefCell<Sources>>;
+
+/// See the module.
+pub struct Sources {
+    ubus: Option<Ubus>,
+    epoch: u32,
+    packages: Vec<(String, Result<Option<Rc<Package>>, Failure>)>,
+    answers: Vec<(String, Option<Rc<Answer>>)>,
+    /// Objects that failed, and until when they are left alone.
+    down: Vec<(String, Instant)>,
+    /// Edits and reloads, see [`super::plan`].
+    pub(super) writes: super::plan::Writes,
+    /// What is not well: source, and why.
+    troubles: Vec<(String, String)>,
+    facts: Rc<RefCell<AgentFacts>>,
+    /// How many calls of ubus were made.
+    calls: u32,
+}
+
+impl Sources {
+    /// Reads nothing yet. `place` is where ubus answers, on a platform that has it; in `run_dir` it is noted
+    /// which services are to be reloaded, so that a start after a crash does it.
+    pub fn new(
+        place: Option<ubus::Place>,
+        run_dir: Option<PathBuf>,
+        facts: Rc<RefCell<AgentFacts>>,
+    ) -> Shared {
+        Rc::new(RefCell::new(Sources {
+            ubus: place.map(Ubus::new),
+            epoch: 0,
+            packages: Vec::new(),
+            answers: Vec::new(),
+            down: Vec::new(),
+            writes: super::plan::Writes::new(run_dir),
+            troubles: Vec::new(),
+            facts,
+            calls: 0,
+        }))
+    }
+
+    /// Forgets what an earlier RPC read.
+    fn turn(&mut self, ctx: &Ctx<'_>) {
+        if std::mem::replace(&mut self.epoch, ctx.epoch) != ctx.epoch {
+            self.forget();
+        }
+    }
+
+    /// Forgets what was read.
+    pub fn forget(&mut self) {
+        self.packages = Vec::new();
+        self.answers = Vec::new();
+    }
+
+    /// A package, with what is pending; `None` when there is no such file.
+    ///
+    /// # Errors
+    /// It is not understood, or cannot be read.
+    pub fn package(&mut self, ctx: &Ctx<'_>, name: &str) -> Result<Option<Rc<Package>>, Failure> {
+        self.turn(ctx);
+        if let Some((_, known)) = self.packages.iter().find(|p| p.0 == name) {
+            return known.clone();
+        }
+        let found = uci::load(ctx.root, name).map(|p| p.map(Rc::new));
+        let found = found.map_err(|problem| Failure::internal(problem.to_string()));
+        self.note(&["uci ", name].concat(), found.as_ref().err().map(|f| f.text.as_str()));
+        self.packages.push((name.to_owned(), found.clone()));
+        found
+    }
+
+    /// As [`Sources::package`]; one that cannot be read has nothing.
+    pub fn readable(&mut self, ctx: &Ctx<'_>, name: &str) -> Option<Rc<Package>> {
+        self.package(ctx, name).ok().flatten()
+    }
+
+    /// What an object answers; `None` when it is not there or does not. Each argument is sent as the type
+    /// that the method names for it.
+    pub fn answer(
+        &mut self,
+        ctx: &Ctx<'_>,
+        object: &str,
+        method: &str,
+        args: &[(&str, &str)],
+    ) -> Option<Rc<Answer>> {
+        self.turn(ctx);
+        let mut question = [object, "\0", method].concat();
+        args.iter().for_each(|(name, value)| question.extend(["\0", name, "\0", value]));
+        if let Some((_, known)) = self.answers.iter().find(|a| a.0 == question) {
+            return known.clone();
+        }
+        let answer = self.ask(object, method, args).map(Rc::new);
+        let size = |a: &Option<Rc<Answer>>| a.as_ref().map_or(0, |a| a.bytes().len());
+        while !self.answers.is_empty()
+            && self.answers.iter().map(|a| size(&a.1)).sum::<usize>() + size(&answer) > MAX_ANSWERS
+        {
+            self.answers.remove(0);
+        }
+        self.answers.push((question, answer.clone()));
+        answer
+    }
+
+    fn ask(&mut self, object: &str, method: &str, args: &[(&str, &str)]) -> Option<Answer> {
+        let ubus = self.ubus.as_mut()?;
+        if !self.down.is_empty() {
+            let now = Instant::now();
+            self.down.retain(|(_, until)| *until > now);
+            if self.down.iter().any(|(name, _)| name == object || name.is_empty()) {
+                return None;
+            }
+        }
+        self.calls = self.calls.wrapping_add(1);
+        let words = if args.is_empty() { Args::None } else { Args::Words(args) };
+        let answered = ubus.call(object, method, words, ubus::DEADLINE);
+        let name = ["ubus ", object].concat();
+        match answered {
+            Ok(answer) => {
+                self.note("ubus", None);
+                self.note(&name, None);
+                Some(answer)
+            }
+            Err(problem) => {
+                self.failed(object, method, &name, &problem);
+                None
+            }
+        }
+    }
+
+    fn failed(&mut self, object: &str, method: &str, name: &str, problem: &Problem) {
+        if !problem.is_failure() {
+            log::debug!("ubus {object} {method}: {problem}");
+            return;
+        }
+        let (down, name) = if problem.is_bus() { ("", "ubus") } else { (object, name) };
+        self.down.push((down.to_owned(), Instant::now() + HOLD));
+        self.note(name, Some(&format!("{method}: {problem}")));
+    }
+
+    /// Asks an object for something that changes the machine.
+    ///
+    /// # Errors
+    /// What it said, or that it said nothing.
+    pub fn call(&mut self, object: &str, method: &str, args: &Answer) -> Result<(), Problem> {
+        let Some(ubus) = self.ubus.as_mut() else {
+            return Ok(());
+        };
+        if matches!(ubus.place(), ubus::Place::Recorded(_)) {
+            return Ok(());
+        }
+        ubus.call(object, method, Args::Table(args), ubus::DEADLINE).map(drop)
+    }
+
+    /// Notes whether a source is well; `status` tells of those that are not.
+    pub(super) fn note(&mut self, source: &str, why: Option<&str>) {
+        let known = self.troubles.iter().position(|t| t.0 == source);
+        match (known, why) {
+            (None, None) => return,
+            (Some(at), None) => drop(self.troubles.remove(at)),
+            (Some(at), Some(why)) if self.troubles[at].1 == why => return, // at: just found
+            (Some(at), Some(why)) => self.troubles[at].1 = why.to_owned(),
+            (None, Some(_)) if self.troubles.len() >= MAX_TROUBLES => return,
+            (None, Some(why)) => {
+                log::warn!("{source}: {why}");
+                self.troubles.push((source.to_owned(), why.to_owned()));
+            }
+        }
+        self.facts.borrow_mut().troubles = self.troubles.iter().map(|(s, w)| format!("{s}: {w}")).collect();
+    }
+
+    /// How many calls of ubus were made so far.
+    pub fn calls(&self) -> u32 {
+        self.calls
+    }
+}
