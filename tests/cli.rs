@@ -321,3 +321,30 @@ fn verify_says_what_the_agent_would_say() {
     assert_eq!(output.status.code(), Some(3));
     assert!(err(&output).contains("plain.img is no public key"), "{}", err(&output));
 }
+
+/// UCI's form, by the same words; one that is switched off does nothing and is no failure.
+#[test]
+fn a_file_of_uci_is_a_configuration() {
+    let scratch = Scratch::new("uci");
+    let dir = scratch.0.display();
+    let file = scratch.0.join("cwmpd");
+    let text = |enabled: &str| {
+        format!(
+            "config cwmpd 'cwmpd'\n\toption enabled '{enabled}'\n\toption state_dir '{dir}/state'\n\
+             \toption run_dir '{dir}'\n\toption overlay_dir '{dir}/overlays'\n\n\
+             config acs 'acs'\n\toption url 'http://127.0.0.1:7547/'\n"
+        )
+    };
+    std::fs::write(&file, text("0")).unwrap();
+    let checked = cwmpd(&file, &["--json", "check"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", err(&checked));
+    let run = cwmpd(&file, &["run"]);
+    assert_eq!((run.status.code(), out(&run).as_str()), (Some(0), ""));
+    assert!(err(&run).contains("`enabled`"), "{}", err(&run));
+    assert!(!scratch.0.join("state").exists(), "nothing was begun");
+    assert_eq!(cwmpd(&file, &["status"]).status.code(), Some(4), "the socket's place is read from it");
+    std::fs::write(&file, text("perhaps")).unwrap();
+    let wrong = cwmpd(&file, &["run"]);
+    assert_eq!(wrong.status.code(), Some(3));
+    assert!(err(&wrong).contains(&format!("{}:2: ", file.display())), "{}", err(&wrong));
+}

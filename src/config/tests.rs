@@ -41,6 +41,7 @@ fn only_the_url_is_required() {
 const EVERY_KEY: &str = r#"
 enabled = false
 platform = "openwrt"
+ubus_socket = "/run/u"
 state_dir = "/s"
 run_dir = "/r"
 root = "/"
