@@ -6,6 +6,7 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A file that is written beside the one it will replace; forgotten when dropped.
 pub struct Replacement {
@@ -13,6 +14,8 @@ pub struct Replacement {
     temporary: PathBuf,
     /// `None` once it stands in its place.
     out: Option<BufWriter<File>>,
+    /// Nothing was written since it was made durable.
+    synced: bool,
 }
 
 impl Replacement {
@@ -22,14 +25,38 @@ impl Replacement {
     /// # Errors
     /// The folder is not there or cannot be written.
     pub fn create(path: &Path, mode: u32) -> io::Result<Replacement> {
-        let temporary = temporary(path)?;
+        let temporary = temporary(path, "new")?;
         match std::fs::remove_file(&temporary) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
+        Replacement::begin(path, temporary, mode)
+    }
+
+    /// As [`Replacement::create`], for a file that others replace as well: the new one's name is nobody
+    /// else's. What was left by a process that is no more is removed.
+    ///
+    /// # Errors
+    /// The folder is not there or cannot be written.
+    pub fn create_unique(path: &Path, mode: u32) -> io::Result<Replacement> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let all = temporary(path, "cwmpd-")?;
+        let begins = all.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for entry in std::fs::read_dir(folder(path))?.flatten() {
+            let name = entry.file_name();
+            let rest = name.to_str().and_then(|name| name.strip_prefix(&begins)?.split('.').next());
+            if rest.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        let unique = format!("cwmpd-{}.{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Replacement::begin(path, temporary(path, &unique)?, mode)
+    }
+
+    fn begin(path: &Path, temporary: PathBuf, mode: u32) -> io::Result<Replacement> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&temporary)?;
         let out = Some(BufWriter::new(file));
-        let made = Replacement { target: path.to_path_buf(), temporary, out };
+        let made = Replacement { target: path.to_path_buf(), temporary, out, synced: false };
         made.file()?.set_permissions(Permissions::from_mode(mode))?;
         Ok(made)
     }
@@ -60,7 +87,11 @@ impl Replacement {
     /// Not everything is on disk.
     pub fn sync(&mut self) -> io::Result<()> {
         self.flush()?;
-        self.file()?.sync_all()
+        if !self.synced {
+            self.file()?.sync_all()?;
+        }
+        self.synced = true;
+        Ok(())
     }
 
     /// Makes it durable and puts it in its place; returns the file, open for reading and writing.
@@ -79,6 +110,7 @@ impl Replacement {
 
 impl Write for Replacement {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.synced = false;
         match &mut self.out {
             Some(out) => out.write(bytes),
             None => Err(io::Error::other("already in its place")),
@@ -156,14 +188,15 @@ pub fn folder(path: &Path) -> &Path {
     }
 }
 
-/// `.NAME.new` beside the file: hidden, so that programs which read a whole folder skip it.
-fn temporary(path: &Path) -> io::Result<PathBuf> {
+/// `.NAME.` and an end, beside the file: hidden, so that programs which read a whole folder skip it.
+fn temporary(path: &Path, end: &str) -> io::Result<PathBuf> {
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
     let mut hidden = OsString::from(".");
     hidden.push(name);
-    hidden.push(".new");
+    hidden.push(".");
+    hidden.push(end);
     Ok(path.with_file_name(hidden))
 }
 

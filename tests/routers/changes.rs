@@ -163,10 +163,13 @@ impl Case {
                 return String::new();
             }
             "fail" => {
+                // It becomes a link to a name so long that none beside it can be longer: no other file can be
+                // made there to take its place.
                 let path = self.root.join(rest);
-                let name = path.file_name().expect("a file").to_string_lossy().into_owned();
-                // What is written beside it to take its place cannot be made.
-                fs::create_dir(path.with_file_name(format!(".{name}.new"))).expect("a folder");
+                let long = path.with_file_name("x".repeat(250));
+                fs::rename(&path, &long).expect("a file");
+                std::os::unix::fs::symlink(long.file_name().expect("a name"), &path).expect("a link");
+                self.files = self.all();
                 return String::new();
             }
             _ => panic!("no command: {command}"),

@@ -60,7 +60,7 @@ impl Reading for Sensors {
                 "Name" => out.put(i, &sensor.name),
                 "Status" => out.put(i, if sensor.answers(ctx.root) { "Enabled" } else { "Error" }),
                 // Read just now.
-                "LastUpdate" if sensor.answers(ctx.root) => out.put(i, clock::utc(host::wall())),
+                "LastUpdate" if sensor.answers(ctx.root) => out.put(i, clock::utc(host::now(ctx.root))),
                 name => sensor.value(ctx.root, name, i, out),
             }
         }

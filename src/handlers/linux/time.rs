@@ -93,7 +93,7 @@ impl Reading for Time {
                         (true, true) => "Synchronized",
                     },
                 ),
-                "CurrentLocalTime" => out.put(i, clock::local(host::wall(), ctx.root)),
+                "CurrentLocalTime" => out.put(i, clock::local(host::now(ctx.root), ctx.root)),
                 "LocalTimeZone" => out.put(i, zone(ctx.root)),
                 "Servers" => out.put(i, config.servers.join(",")),
                 "IBurst" => out.put(i, config.iburst),
@@ -121,7 +121,7 @@ impl Client {
         let Some(up) = host::uptime(root) else {
             return false;
         };
-        let booted = host::wall().saturating_sub_unsigned(up.as_secs());
+        let booted = host::now(root).saturating_sub_unsigned(up.as_secs());
         self.marks.iter().any(|m| host::modified(root, m).is_some_and(|changed| changed >= booted))
     }
 

@@ -16,11 +16,11 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// So long a writer waits for the lock.
-pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// So long a writer waits for the lock, and begins anew where somebody else replaced the file meanwhile.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 /// So long a reader does; then it reads without, since files are replaced whole.
 pub const READ_TIMEOUT: Duration = Duration::from_millis(500);
 /// So long a rename of somebody else's may be on its way; what lies there longer is the rest of a crash.
@@ -36,7 +36,7 @@ pub fn load(root: &Path, package: &str) -> Result<Option<Package>, Problem> {
     if !is_package(package) {
         return Err(Problem::of(package, Cause::Gone, "no name of a package"));
     }
-    let Some(bytes) = read(root, package, &super::path(package))? else {
+    let Some(bytes) = read(root, package, &place(root, package))? else {
         return Ok(None);
     };
     let pending = read(root, package, &super::pending_path(package))?.unwrap_or_default();
@@ -62,6 +62,15 @@ pub fn commit(root: &Path, package: &str, edits: &[Edit]) -> Result<(), Problem>
 /// The file is as it was: as [`commit`], or what was saved is damaged.
 pub fn revert(root: &Path, package: &str, saved: &[u8]) -> Result<(), Problem> {
     rewrite(root, package, &|bytes, _| undo::put_back(package, bytes, saved))
+}
+
+/// Which file is the package's: one in memory takes the place of that in `/etc/config`, where libuci knows such.
+fn place(root: &Path, package: &str) -> String {
+    let volatile = format!("/var/run/uci/{package}");
+    match host::metadata(root, &volatile) {
+        Some(_) => volatile,
+        None => super::path(package),
+    }
 }
 
 /// Reads a file, locked; `None` when there is none.
@@ -102,7 +111,7 @@ fn rewrite(root: &Path, package: &str, change: Change<'_>) -> Result<(), Problem
         }
         _ => Problem::system(package, &e),
     };
-    let path = host::below(root, &super::path(package));
+    let path = host::below(root, &place(root, package));
     // Where a link leads: the link stays.
     let path = fs::canonicalize(&path).map_err(failed)?;
     let deadline = Instant::now() + LOCK_TIMEOUT;
@@ -122,10 +131,15 @@ fn rewrite(root: &Path, package: &str, change: Change<'_>) -> Result<(), Problem
         if new == old {
             return Ok(());
         }
-        let new_file = replace(&path, &held, &new).map_err(failed)?;
+        let written = write(&path, &held, &new).map_err(failed)?;
+        settle(&path, package);
+        if !is_at(held.file(), &path) {
+            continue;
+        }
+        let new_file = written.commit_locked().map_err(failed)?;
         inherit(&mut held, &new);
-        // Somebody may have read the file before, by another file that it was: then this change is to be
-        // made in theirs.
+        // Somebody who read the file that it was before may have renamed theirs over it: then this change is
+        // to be made in that one.
         settle(&path, package);
         if is_at(new_file.get(), &path) {
             return Ok(());
@@ -225,21 +239,33 @@ fn is_renaming(path: &Path, package: &str) -> bool {
         .any(|e| e.file_name().to_str().is_some_and(|n| n.starts_with(&begins)) && is_fresh(&e))
 }
 
-/// Puts a new file in the place of the old one, with its owner and mode; the new one is locked before anybody
-/// can see it.
-fn replace(path: &PathBuf, old: &Held, new: &[u8]) -> io::Result<Held> {
+/// A new file that is on disk, to be put in the place of the old one.
+struct Written {
+    file: Replacement,
+    lock: Held,
+}
+
+impl Written {
+    /// Renames it; it stays locked until what is returned is dropped.
+    fn commit_locked(self) -> io::Result<Held> {
+        self.file.commit()?;
+        Ok(self.lock)
+    }
+}
+
+/// Writes a new file, with owner and mode of the old one, and locks it before anybody can see it.
+fn write(path: &Path, old: &Held, new: &[u8]) -> io::Result<Written> {
     let present = old.get().metadata()?;
-    let mut file = Replacement::create(path, present.mode() & 0o7777)?;
+    let mut file = Replacement::create_unique(path, present.mode() & 0o7777)?;
     // Only root may give a file away; for anybody else it was their own already.
     let _ = file.give(present.uid(), present.gid());
     file.write_all(new)?;
     file.sync()?;
-    let held = match lock(file.reopened()?, FlockArg::LockExclusiveNonblock, Duration::ZERO) {
+    let lock = match lock(file.reopened()?, FlockArg::LockExclusiveNonblock, Duration::ZERO) {
         Ok(held) => held,
         Err((file, _)) => Held::Without(file),
     };
-    file.commit()?;
-    Ok(held)
+    Ok(Written { file, lock })
 }
 
 /// Gives the file that lost its name the new text, for those who have it open and wait for the lock. Until it

@@ -166,7 +166,9 @@ impl Editor {
         };
         if of.iter().all(|at| all[*at].act == act) {
             return match (act, others.last().or(Some(first)), values) {
-                (Act::Option, Some(last), [value, ..]) => self.splice(vec![value_of(&all[*last], value)]),
+                (Act::Option, Some(last), [value, ..]) => {
+                    self.splice(vec![self.value_of(&all[*last], value)])
+                }
                 _ => self.splice(self.items(&of, option, values)),
             };
         }
@@ -174,7 +176,7 @@ impl Editor {
         self.splice(self.without(others))?;
         if let (Some(at), Some(value)) = (self.statements(section, option).first(), values.first()) {
             let statement = &self.file.statements[*at];
-            let splices = vec![(statement.keyword.clone(), word.into()), value_of(statement, value)];
+            let splices = vec![(statement.keyword.clone(), word.into()), self.value_of(statement, value)];
             self.splice(splices)?;
         }
         match values {
@@ -202,7 +204,7 @@ impl Editor {
             old[head..].iter().rev().zip(items[head..].iter().rev()).take_while(|(a, b)| a == b).count();
         let (left, new) = (&of[head..of.len() - tail], &items[head..items.len() - tail]);
         let mut splices: Vec<_> =
-            left.iter().zip(new).map(|(at, item)| value_of(&self.file.statements[*at], item)).collect();
+            left.iter().zip(new).map(|(at, item)| self.value_of(&self.file.statements[*at], item)).collect();
         splices.extend(self.without(left.get(new.len()..).unwrap_or_default()));
         if let Some(more @ [_, ..]) = new.get(left.len()..) {
             let before = of[..head + left.len()].last();
@@ -213,6 +215,22 @@ impl Editor {
             splices.push(insert);
         }
         splices
+    }
+
+    /// Another value for a statement, in its place.
+    fn value_of(&self, statement: &Statement, value: &str) -> (Range<usize>, Vec<u8>) {
+        let mut range = statement.second.span.clone();
+        let mut text = quoted(value);
+        if range.is_empty() {
+            // An option without one.
+            range = statement.first.span.end..statement.first.span.end;
+            text.insert(0, b' ');
+        }
+        // What touched a bare word ended the line, and is not to come alive.
+        if self.file.bytes.get(range.end) == Some(&b';') {
+            text.extend_from_slice(b" #");
+        }
+        (range, text)
     }
 
     /// New statements behind one.
@@ -369,25 +387,13 @@ pub(super) fn line_start(bytes: &[u8], at: usize) -> usize {
     before.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1)
 }
 
-/// Another value for a statement, in its place.
-fn value_of(statement: &Statement, value: &str) -> (Range<usize>, Vec<u8>) {
-    match statement.second.span.is_empty() {
-        // An option without one.
-        true => {
-            let at = statement.first.span.end;
-            (at..at, [b" ".as_slice(), &quoted(value)].concat())
-        }
-        false => (statement.second.span.clone(), quoted(value)),
-    }
-}
-
 /// A value in single quotes, as libuci writes it.
 pub(super) fn quoted(value: &str) -> Vec<u8> {
     format!("'{}'", value.replace('\'', "'\\''")).into_bytes()
 }
 
 /// Which section of a file each edit means; `None` where it is none, or made by an edit before.
-pub(super) fn targets(package: &Package, edits: &[Edit]) -> Result<Vec<Option<usize>>, Problem> {
+fn targets(package: &Package, file: &File, edits: &[Edit]) -> Result<Vec<Option<usize>>, Problem> {
     let name = package.name.as_str();
     let mut targets = Vec::new();
     for edit in edits {
@@ -400,7 +406,11 @@ pub(super) fn targets(package: &Package, edits: &[Edit]) -> Result<Vec<Option<us
         };
         let part = package.find(edit.section(), false).and_then(|at| package.parts.get(at));
         let Some(part) = part else {
-            targets.push(None);
+            // Somebody has removed or renamed it, and may think better of it.
+            match file.parts.iter().any(|p| !p.anonymous && p.name == edit.section()) {
+                true => return Err(pending()),
+                false => targets.push(None),
+            }
             continue;
         };
         let touched = |what: &str| part.pending.iter().any(|p| p == what);
@@ -416,22 +426,33 @@ pub(super) fn targets(package: &Package, edits: &[Edit]) -> Result<Vec<Option<us
     Ok(targets)
 }
 
-/// Does the edits in the file, one after another. `before` sees each, the section it means and the file as it
-/// is then.
+/// Does the edits in the file, one after another, those of one option at once. `before` sees them, the section
+/// that they mean and the file as it is then.
 pub(super) fn apply(
     package: &Package,
     edits: &[Edit],
-    before: &mut dyn FnMut(&Editor, &Edit, Option<usize>),
+    before: &mut dyn FnMut(&Editor, &[&Edit], Option<usize>),
 ) -> Result<Editor, Problem> {
     let mut editor = Editor::new(&super::path(&package.name), package.bytes.clone())?;
-    let mut targets = targets(package, edits)?;
+    let mut targets = targets(package, &editor.file, edits)?;
     for (at, edit) in edits.iter().enumerate() {
+        let of_it = |n: usize| match (targets[at], targets[n]) {
+            (None, None) => edits[n].section() == edit.section(),
+            (this, other) => this == other,
+        };
+        // Of a section that goes as well nothing else is changed: its way back is to be what it was.
+        let goes = |n: usize| of_it(n) && matches!(edits[n], Edit::Drop { .. });
+        let same = |n: usize| edit.option().is_some() && edits[n].option() == edit.option() && of_it(n);
+        if (at + 1..edits.len()).any(goes) || (0..at).any(same) {
+            continue;
+        }
+        let all: Vec<&Edit> = (at..edits.len()).filter(|n| *n == at || same(*n)).map(|n| &edits[n]).collect();
         // One that was made by an edit before has a name.
         let named = || editor.file.parts.iter().position(|p| !p.anonymous && p.name == edit.section());
         let target = targets[at].or_else(named);
-        before(&editor, edit, target);
+        before(&editor, &all, target);
         let mut meant = editor.file.parts.clone();
-        editor.edit(edit, target, &mut meant)?;
+        editor.edit(&all, target, &mut meant)?;
         if let (Edit::Drop { .. }, Some(gone)) = (edit, target) {
             for other in &mut targets[at..] {
                 *other = other.filter(|o| *o != gone).map(|o| o - usize::from(o > gone));
@@ -445,10 +466,18 @@ pub(super) fn apply(
     Ok(editor)
 }
 
+/// What an option holds after several edits of it.
+pub(super) fn outcome(edits: &[&Edit], held: Option<&Held>) -> Option<Held> {
+    edits.iter().fold(held.cloned(), |held, edit| edit.outcome(held.as_ref()))
+}
+
 impl Editor {
-    /// Does one edit, in the bytes and in what is meant by them.
-    fn edit(&mut self, edit: &Edit, target: Option<usize>, meant: &mut Vec<Part>) -> Result<(), Problem> {
+    /// Does an edit, or several of one option, in the bytes and in what is meant by them.
+    fn edit(&mut self, edits: &[&Edit], target: Option<usize>, meant: &mut Vec<Part>) -> Result<(), Problem> {
         let wrong = |cause, text| Problem { cause, file: self.name.clone(), line: 0, text };
+        let Some(edit) = edits.first() else {
+            return Ok(());
+        };
         match (edit, target) {
             (Edit::Make { kind, .. }, Some(target)) => match &meant[target].kind == kind {
                 true => Ok(()),
@@ -472,7 +501,7 @@ impl Editor {
             }
             (_, Some(target)) => {
                 let option = edit.option().unwrap_or_default();
-                let held = edit.outcome(meant[target].get(option));
+                let held = outcome(edits, meant[target].get(option));
                 meant[target].put(option, held.clone());
                 self.put(target, option, held.as_ref())
             }

@@ -97,7 +97,9 @@ pub(super) struct Statement {
 impl Statement {
     /// From its keyword to the end of its last word.
     pub fn span(&self) -> Range<usize> {
-        self.keyword.start..self.keyword.end.max(self.first.span.end).max(self.second.span.end)
+        // A word that is not there may have been looked for on the next line.
+        let last = if self.second.span.is_empty() { &self.first } else { &self.second };
+        self.keyword.start..last.span.end
     }
 }
 

@@ -178,7 +178,7 @@ pub fn align(had: &[&str], now: &[&str]) -> Vec<Option<usize>> {
     let mut pairs = Vec::new();
     if left.len().saturating_mul(free.len()) <= MAX_PAIRS {
         for (old, new) in left.iter().flat_map(|old| free.iter().map(|new| (*old, *new))) {
-            let (Some(a), Some(b)) = (anonymous(had[old]), anonymous(now[new])) else {
+            let (Some(a), Some(b)) = (kind_and_print(had[old]), kind_and_print(now[new])) else {
                 continue;
             };
             let score = likeness(a.1, b.1);
@@ -199,7 +199,7 @@ pub fn align(had: &[&str], now: &[&str]) -> Vec<Option<usize>> {
 
 /// Pairs what is left between two neighbours that were found, where as many are left of the old as of the new.
 fn between(had: &[&str], now: &[&str], order: &[usize], found: &mut [Option<usize>], taken: &[bool]) {
-    let kind = |key: &str| anonymous(key).map(|a| a.0.to_owned());
+    let kind = |key: &str| kind_and_print(key).map(|a| a.0.to_owned());
     // Of each gap: its type, the section before it now, and what is left of the old and of the new in it.
     let mut gaps: BTreeMap<(String, Option<usize>), (Vec<usize>, Vec<usize>)> = BTreeMap::new();
     let mut before: BTreeMap<String, usize> = BTreeMap::new();
@@ -229,6 +229,17 @@ fn between(had: &[&str], now: &[&str], order: &[usize], found: &mut [Option<usiz
     }
 }
 
+/// The keys of the anonymous sections of a type, in order.
+pub(super) fn anonymous(parts: &[Part], kind: &str) -> Vec<String> {
+    let of_it = |at: &usize| parts[*at].anonymous && parts[*at].kind == kind;
+    (0..parts.len()).filter(of_it).map(|at| key(parts, at).into_owned()).collect()
+}
+
+/// How many sections hold the same as a key says.
+pub(super) fn count(parts: &[Part], key: &str) -> usize {
+    (0..parts.len()).filter(|at| content(&self::key(parts, *at)) == content(key)).count()
+}
+
 /// What makes two keys the same whatever their places: a name, or type and print.
 fn content(key: &str) -> (&str, &str) {
     match Key::parse(key) {
@@ -239,7 +250,7 @@ fn content(key: &str) -> (&str, &str) {
 }
 
 /// Type and print of an anonymous section's key.
-fn anonymous(key: &str) -> Option<(&str, &str)> {
+fn kind_and_print(key: &str) -> Option<(&str, &str)> {
     Some(content(key)).filter(|(kind, _)| !kind.is_empty())
 }
 

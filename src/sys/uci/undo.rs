@@ -11,6 +11,7 @@ use super::keys;
 use super::package::Package;
 use super::problem::{Cause, Problem};
 use crate::sys::order;
+use std::borrow::Cow;
 
 /// So many bytes before and behind a change tell its place.
 const CONTEXT: usize = 96;
@@ -32,8 +33,18 @@ struct Hunk {
 /// What an edit meant, for its way back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Back {
-    /// An option: what it held and what it holds; of an item the edit that takes it back.
-    Option { section: String, option: String, before: Option<Held>, after: Option<Held>, item: Option<Edit> },
+    /// An option: what it held and what it holds; of items the edits that take them back.
+    Option {
+        /// The section's key before and after all edits.
+        sections: [String; 2],
+        /// How many held the same before, itself included.
+        alike: usize,
+        option: String,
+        before: Option<Held>,
+        after: Option<Held>,
+        /// Empty when the whole was set.
+        items: Vec<Edit>,
+    },
     /// A section was made.
     Made { kind: String, name: String },
     /// A section was dropped: its text, the sections around it, and how many were like it, itself included.
@@ -43,28 +54,78 @@ enum Back {
 /// Bytes that [`super::revert`] needs to put the edits back, in this process or another. Of edits that cannot
 /// be done nothing is kept: they are not to be committed.
 pub fn undo_of(package: &Package, edits: &[Edit]) -> Vec<u8> {
-    let mut all: Vec<(Back, Hunk)> = Vec::new();
-    let mut open: Option<(Back, Vec<u8>, Option<usize>)> = None;
-    let mut close = |open: &mut Option<(Back, Vec<u8>, Option<usize>)>, now: &Editor| {
-        let Some((mut back, old, target)) = open.take() else {
-            return;
-        };
-        if let (Back::Option { section, .. }, Some(target)) = (&mut back, target) {
-            *section = keys::key(&now.file.parts, target).into_owned();
-        }
-        all.extend(Hunk::between(&old, &now.file.bytes).map(|hunk| (back, hunk)));
-    };
-    let done = edit::apply(package, edits, &mut |now, edit, target| {
-        close(&mut open, now);
-        open = back(now, edit, target).map(|back| (back, now.file.bytes.clone(), target));
+    let mut saving = Saving::default();
+    let done = edit::apply(package, edits, &mut |now, edits, target| {
+        saving.close(now);
+        saving.begin(now, edits, target);
     });
-    match done {
-        Ok(now) => close(&mut open, &now),
-        Err(_) => return vec![FORM],
-    }
     let mut saved = vec![FORM];
-    all.iter().for_each(|(back, hunk)| write(&mut saved, back, hunk));
+    if let Ok(now) = done {
+        saving.close(&now);
+        let anonymous = |(at, _): &&(usize, usize)| now.file.parts.get(*at).is_some_and(|p| p.anonymous);
+        let kinds = saving.sections.iter().filter(anonymous).map(|(at, _)| now.file.parts[*at].kind.as_str());
+        for kind in order::set(kinds) {
+            write_keys(&mut saved, &keys::anonymous(&now.file.parts, kind));
+        }
+        for (mut back, hunk, section) in saving.all {
+            if let (Back::Option { sections, alike, .. }, Some((at, old))) =
+                (&mut back, saving.sections.get(section))
+            {
+                let before = keys::key(&saving.parts, *old);
+                *alike = keys::count(&saving.parts, &before);
+                *sections = [before.into_owned(), keys::key(&now.file.parts, *at).into_owned()];
+            }
+            write(&mut saved, &back, &hunk);
+        }
+    }
     saved
+}
+
+/// What is kept while edits are made.
+#[derive(Default)]
+struct Saving {
+    all: Vec<(Back, Hunk, usize)>,
+    /// What is being done: its way back, the bytes before, and which of `sections` it changes.
+    open: Option<(Back, Vec<u8>, usize)>,
+    /// Of each section whose options change: where it stands at the moment, and where it stood before.
+    sections: Vec<(usize, usize)>,
+    /// The sections before, with those that are made since.
+    parts: Vec<Part>,
+    /// Of each section that there is at the moment, where it stood before.
+    origin: Vec<usize>,
+}
+
+impl Saving {
+    fn begin(&mut self, now: &Editor, edits: &[&Edit], target: Option<usize>) {
+        if self.parts.is_empty() {
+            self.parts.clone_from(&now.file.parts);
+            self.origin = (0..self.parts.len()).collect();
+        }
+        for made in now.file.parts.iter().skip(self.origin.len()) {
+            self.origin.push(self.parts.len());
+            self.parts.push(made.clone());
+        }
+        let mut section = usize::MAX;
+        if let Some(target) = target {
+            if let Some(Edit::Drop { .. }) = edits.first() {
+                self.sections.iter_mut().for_each(|(at, _)| *at -= usize::from(*at > target));
+                self.origin.remove(target);
+            } else {
+                let known = self.sections.iter().position(|(at, _)| *at == target);
+                section = known.unwrap_or_else(|| {
+                    self.sections.push((target, self.origin[target]));
+                    self.sections.len() - 1
+                });
+            }
+        }
+        self.open = back(now, edits, target).map(|back| (back, now.file.bytes.clone(), section));
+    }
+
+    fn close(&mut self, now: &Editor) {
+        if let Some((back, old, section)) = self.open.take() {
+            self.all.extend(Hunk::between(&old, &now.file.bytes).map(|hunk| (back, hunk, section)));
+        }
+    }
 }
 
 /// Whether these edits could be made in a package as it was read.
@@ -75,9 +136,9 @@ pub fn judge(package: &Package, edits: &[Edit]) -> Result<(), Problem> {
     edit::apply(package, edits, &mut |_, _, _| {}).map(drop)
 }
 
-fn back(now: &Editor, edit: &Edit, target: Option<usize>) -> Option<Back> {
+fn back(now: &Editor, edits: &[&Edit], target: Option<usize>) -> Option<Back> {
     let part = target.and_then(|t| now.file.parts.get(t));
-    match (edit, part) {
+    match (edits.first()?, part) {
         (Edit::Make { kind, name }, None) => Some(Back::Made { kind: kind.clone(), name: name.clone() }),
         (Edit::Make { .. }, Some(_)) | (_, None) => None,
         (Edit::Drop { .. }, Some(part)) => {
@@ -92,16 +153,25 @@ fn back(now: &Editor, edit: &Edit, target: Option<usize>) -> Option<Back> {
             let alike = parts.iter().filter(|p| edit::same(p, part)).count();
             Some(Back::Dropped { text, before, behind, alike })
         }
-        (_, Some(part)) => {
+        (edit, Some(part)) => {
             let option = edit.option()?.to_owned();
             let before = part.get(&option).cloned();
-            let after = edit.outcome(before.as_ref());
-            let item = match edit.clone() {
+            let after = edit::outcome(edits, before.as_ref());
+            let item = |edit: &&Edit| match (*edit).clone() {
                 Edit::AddItem { section, option, item } => Some(Edit::RemoveItem { section, option, item }),
                 Edit::RemoveItem { section, option, item } => Some(Edit::AddItem { section, option, item }),
                 _ => None,
             };
-            Some(Back::Option { section: String::new(), option, before, after, item })
+            // The last one first; with another edit among them it was the whole.
+            let items: Option<Vec<Edit>> = edits.iter().rev().map(item).collect();
+            Some(Back::Option {
+                sections: Default::default(),
+                alike: 0,
+                option,
+                before,
+                after,
+                items: items.unwrap_or_default(),
+            })
         }
     }
 }
@@ -145,22 +215,40 @@ pub(super) fn put_back(name: &str, bytes: Vec<u8>, saved: &[u8]) -> Result<Vec<u
     if reader.byte().is_none_or(|form| form != FORM) {
         return Err(damaged());
     }
-    while !reader.0.is_empty() {
-        all.push(reader.entry().ok_or_else(damaged)?);
+    let mut had: Vec<String> = Vec::new();
+    while let Some(tag) = reader.byte() {
+        match tag {
+            b'k' => had.extend(reader.keys().ok_or_else(damaged)?),
+            tag => all.push(reader.entry(tag).ok_or_else(damaged)?),
+        }
     }
     let mut editor = Editor::new(&super::path(name), bytes)?;
-    for (back, hunk) in all.iter().rev() {
-        let Some(meant) = back.meant(&editor.file.parts) else {
+    // Where the sections are whose options are put back: found before anything changes.
+    let mut places: Vec<Option<usize>> =
+        all.iter().map(|(back, _)| back.place(&editor.file.parts, &had)).collect();
+    for (n, (back, hunk)) in all.iter().enumerate().rev() {
+        let Some(meant) = back.meant(&editor.file.parts, places[n]) else {
             continue;
         };
         let mut whole = None;
         hunk.undone(&editor.file.bytes, |old| {
-            whole = Editor::new(&super::path(name), old).ok().filter(|e| back.is_done(&meant, &e.file.parts));
+            whole = Editor::new(&super::path(name), old).ok().filter(|e| meant.is_done(&e.file.parts));
             whole.is_some()
         });
+        let before = editor.file.parts.len();
         match whole {
             Some(whole) => editor = whole,
-            None => back.redo(&mut editor, meant)?,
+            None => back.redo(&mut editor, &meant)?,
+        }
+        let now = &editor.file.parts;
+        let moved = meant.parts().iter().zip(now).take_while(|(a, b)| edit::same(a, b)).count();
+        for place in &mut places {
+            *place = match *place {
+                Some(at) if now.len() > before && at >= moved => Some(at + 1),
+                Some(at) if now.len() < before && Some(at) > meant.dropped() => Some(at - 1),
+                Some(at) if now.len() < before && Some(at) == meant.dropped() => None,
+                same => same,
+            };
         }
     }
     Ok(editor.file.bytes)
@@ -173,16 +261,67 @@ enum Meant {
     Insert { part: Box<Part>, parts: Vec<Part> },
 }
 
-impl Back {
-    /// What is to be done in a file of these sections; `None` when nothing is.
-    fn meant(&self, parts: &[Part]) -> Option<Meant> {
+impl Meant {
+    /// The sections that there shall be; without one that is to be inserted.
+    fn parts(&self) -> &[Part] {
         match self {
-            Back::Option { section, option, before, after, item } => {
-                let at = keys::find(parts, section, false)?;
+            Meant::Put { parts, .. } | Meant::Drop { parts, .. } | Meant::Insert { parts, .. } => parts,
+        }
+    }
+
+    fn dropped(&self) -> Option<usize> {
+        match self {
+            Meant::Drop { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+
+    /// Whether a file of these sections is what is meant.
+    fn is_done(&self, parts: &[Part]) -> bool {
+        let Meant::Insert { part, parts: others } = self else {
+            return edit::alike(self.parts(), parts);
+        };
+        let at = others.iter().zip(parts).take_while(|(a, b)| edit::same(a, b)).count();
+        let rest = parts.get(at + 1..).unwrap_or_default();
+        parts.get(at).is_some_and(|p| edit::same(p, part)) && edit::alike(&others[at..], rest)
+    }
+}
+
+impl Back {
+    /// Where the section is whose option is to be put back; `None` as well when it is as it was before.
+    fn place(&self, parts: &[Part], had: &[String]) -> Option<usize> {
+        let Back::Option { sections: [old, new], alike, .. } = self else {
+            return None;
+        };
+        let stands = |key: &str| (0..parts.len()).any(|at| keys::key(parts, at) == key);
+        let is_back = old != new && (stands(old) || keys::count(parts, old) >= *alike);
+        let Some(at) = had.iter().position(|key| key == new).filter(|_| !stands(new)) else {
+            return keys::find(parts, new, false);
+        };
+        if is_back {
+            return None;
+        }
+        // It was changed: what it is now tell its neighbours, too.
+        let now: Vec<Cow<'_, str>> = (0..parts.len()).map(|at| keys::key(parts, at)).collect();
+        let [had, now] = [
+            had.iter().map(String::as_str).collect::<Vec<_>>(),
+            now.iter().map(|key| key.as_ref()).collect::<Vec<_>>(),
+        ];
+        keys::align(&had, &now).get(at).copied().flatten()
+    }
+
+    /// What is to be done in a file of these sections; `None` when nothing is.
+    fn meant(&self, parts: &[Part], place: Option<usize>) -> Option<Meant> {
+        match self {
+            Back::Option { option, before, after, items, .. } => {
+                let at = place?;
                 let now = parts.get(at)?.get(option);
-                let held = match item {
-                    Some(item) if now != after.as_ref() => item.outcome(now),
-                    _ => before.clone(),
+                if now == before.as_ref() {
+                    return None;
+                }
+                let held = match items.is_empty() || now == after.as_ref() {
+                    true => before.clone(),
+                    false => edit::outcome(&items.iter().collect::<Vec<_>>(), now),
                 };
                 if held.as_ref() == now {
                     return None;
@@ -208,23 +347,11 @@ impl Back {
         }
     }
 
-    /// Whether a file of these sections is what is meant.
-    fn is_done(&self, meant: &Meant, parts: &[Part]) -> bool {
-        match meant {
-            Meant::Put { parts: meant, .. } | Meant::Drop { parts: meant, .. } => edit::alike(meant, parts),
-            Meant::Insert { part, parts: others } => {
-                let at = others.iter().zip(parts).take_while(|(a, b)| edit::same(a, b)).count();
-                let rest = parts.get(at + 1..).unwrap_or_default();
-                parts.get(at).is_some_and(|p| edit::same(p, part)) && edit::alike(&others[at..], rest)
-            }
-        }
-    }
-
     /// Puts it back in a file that somebody else has changed.
-    fn redo(&self, editor: &mut Editor, meant: Meant) -> Result<(), Problem> {
+    fn redo(&self, editor: &mut Editor, meant: &Meant) -> Result<(), Problem> {
         match (self, meant) {
             (Back::Option { option, .. }, Meant::Put { at, held, .. }) => {
-                editor.put(at, option, held.as_ref())
+                editor.put(*at, option, held.as_ref())
             }
             (Back::Dropped { text, before, behind, .. }, _) => {
                 let find = |key: &str| keys::find(&editor.file.parts, key, false).filter(|_| !key.is_empty());
@@ -241,7 +368,7 @@ impl Back {
                 }
                 editor.splice(vec![(at..at, text)])
             }
-            (_, Meant::Drop { at, .. }) => editor.drop_section(at),
+            (_, Meant::Drop { at, .. }) => editor.drop_section(*at),
             _ => Ok(()),
         }
     }
@@ -275,8 +402,11 @@ impl Hunk {
         levels.into_iter().any(|(ahead, behind)| {
             let before = self.ahead.get(self.ahead.len() - ahead..).unwrap_or_default();
             let found = [before, &self.new, self.behind.get(..behind).unwrap_or_default()].concat();
-            let is_at =
-                |at: &usize| !found.is_empty() && text.get(*at..).is_some_and(|t| t.starts_with(&found));
+            // Nothing is everywhere.
+            let is_at = |at: &usize| {
+                let here = text.get(*at..).is_some_and(|t| t.starts_with(&found));
+                here && (!found.is_empty() || *at == self.at)
+            };
             let mut places: Vec<usize> = (0..=text.len()).filter(is_at).map(|at| at + ahead).collect();
             order::sort_by(&mut places, |a, b| a.abs_diff(self.at).cmp(&b.abs_diff(self.at)));
             places.into_iter().take(MAX_PLACES).any(|at| {
@@ -290,15 +420,20 @@ impl Hunk {
 /// Writes an entry: numbers in four bytes, texts behind their length.
 fn write(out: &mut Vec<u8>, back: &Back, hunk: &Hunk) {
     match back {
-        Back::Option { section, option, before, after, item } => {
-            let (tag, item) = match item {
-                Some(Edit::RemoveItem { item, .. }) => (b'+', item.as_str()),
-                Some(Edit::AddItem { item, .. }) => (b'-', item.as_str()),
-                _ => (b'=', ""),
-            };
-            out.push(tag);
-            [section.as_str(), option, item].iter().for_each(|t| text(out, t.as_bytes()));
+        Back::Option { sections: [old, new], alike, option, before, after, items } => {
+            out.push(b'o');
+            [old, new, option].iter().for_each(|t| text(out, t.as_bytes()));
             [before, after].iter().for_each(|held| write_held(out, held.as_ref()));
+            number(out, *alike);
+            number(out, items.len());
+            for edit in items {
+                match edit {
+                    Edit::AddItem { item, .. } => text(out, format!("+{item}").as_bytes()),
+                    Edit::RemoveItem { item, .. } => text(out, format!("-{item}").as_bytes()),
+                    // Nothing else is among them.
+                    _ => text(out, b""),
+                }
+            }
         }
         Back::Made { kind, name } => {
             out.push(b'm');
@@ -312,6 +447,13 @@ fn write(out: &mut Vec<u8>, back: &Back, hunk: &Hunk) {
     }
     number(out, hunk.at);
     [&hunk.ahead, &hunk.old, &hunk.new, &hunk.behind].iter().for_each(|t| text(out, t));
+}
+
+/// Writes the keys of the anonymous sections of a type.
+fn write_keys(out: &mut Vec<u8>, keys: &[String]) {
+    out.push(b'k');
+    number(out, keys.len());
+    keys.iter().for_each(|key| text(out, key.as_bytes()));
 }
 
 fn write_held(out: &mut Vec<u8>, held: Option<&Held>) {
@@ -377,18 +519,31 @@ impl Reader<'_> {
         })
     }
 
-    fn entry(&mut self) -> Option<(Back, Hunk)> {
-        let back = match self.byte()? {
-            tag @ (b'+' | b'-' | b'=') => {
-                let (section, option, item) = (self.text()?, self.text()?, self.text()?);
-                let (before, after) = (self.held()?, self.held()?);
-                let (s, o) = (String::new(), String::new());
-                let item = match tag {
-                    b'+' => Some(Edit::RemoveItem { section: s, option: o, item }),
-                    b'-' => Some(Edit::AddItem { section: s, option: o, item }),
-                    _ => None,
-                };
-                Back::Option { section, option, before, after, item }
+    fn keys(&mut self) -> Option<Vec<String>> {
+        let mut keys = Vec::new();
+        for _ in 0..self.number()? {
+            keys.push(self.text()?);
+        }
+        Some(keys)
+    }
+
+    fn entry(&mut self, tag: u8) -> Option<(Back, Hunk)> {
+        let back = match tag {
+            b'o' => {
+                let sections = [self.text()?, self.text()?];
+                let (option, before, after) = (self.text()?, self.held()?, self.held()?);
+                let alike = self.number()?;
+                let mut items = Vec::new();
+                for _ in 0..self.number()? {
+                    let text = self.text()?;
+                    let (section, option) = (String::new(), String::new());
+                    items.push(match (text.strip_prefix('+'), text.strip_prefix('-')) {
+                        (Some(item), _) => Edit::AddItem { section, option, item: item.to_owned() },
+                        (_, Some(item)) => Edit::RemoveItem { section, option, item: item.to_owned() },
+                        _ => return None,
+                    });
+                }
+                Back::Option { sections, alike, option, before, after, items }
             }
             b'm' => Back::Made { kind: self.text()?, name: self.text()? },
             b'd' => Back::Dropped {

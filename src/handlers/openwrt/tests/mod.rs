@@ -92,6 +92,19 @@ impl Bench {
         self.tree.set_creating(&list, writer)
     }
 
+    /// From now on a package can be read and not written: where its link leads to, its name is so long that
+    /// no other beside it can be longer.
+    fn bar(&self, package: &str) {
+        let (folder, long) = (self.root.root().join("etc"), "x".repeat(250));
+        std::fs::rename(folder.join("config").join(package), folder.join(&long)).unwrap();
+        std::os::unix::fs::symlink(format!("../{long}"), folder.join("config").join(package)).unwrap();
+    }
+
+    fn unbar(&self, package: &str) {
+        let folder = self.root.root().join("etc");
+        std::fs::rename(folder.join("x".repeat(250)), folder.join("config").join(package)).unwrap();
+    }
+
     fn config(&self, package: &str) -> String {
         self.root.text(&format!("etc/config/{package}"))
     }

@@ -138,13 +138,12 @@ fn a_value_that_cannot_be_is_named_and_nothing_is_staged() {
 #[test]
 fn packages_are_written_together_or_not_at_all() {
     let mut b = bench();
-    // A folder where the new file would be made.
-    std::fs::create_dir(b.root.root().join("etc/config/.wireless.new")).unwrap();
+    b.bar("wireless");
     let values = [("Device.G.Host", "new"), ("Device.I.1.Mtu", "1400"), ("Device.T.1.Ssid", "x")];
     let fault = b.set(&values).unwrap_err();
     assert_eq!(fault.code.0, 9002, "{fault}");
     assert_eq!((b.config("system"), b.config("network")), (SYSTEM.to_owned(), NETWORK.to_owned()));
-    std::fs::remove_dir(b.root.root().join("etc/config/.wireless.new")).unwrap();
+    b.unbar("wireless");
     b.set(&values).unwrap();
     assert!(b.config("system").contains("'new'") || b.config("system").contains(" new"));
 }
@@ -186,7 +185,7 @@ fn a_set_makes_a_row_with_its_values() {
     // One that cannot be: nothing of it is left.
     let (wireless, firewall) = (b.config("wireless"), b.config("firewall"));
     assert_eq!(code(b.set(&[("Device.T.[other].Ssid", "x"), ("Device.T.[other].Mode", "y")])), 9007);
-    std::fs::create_dir(b.root.root().join("etc/config/.firewall.new")).unwrap();
+    b.bar("firewall");
     let values = [("Device.T.[other].Ssid", "x"), ("Device.T.[other].Guest", "1")];
     assert_eq!(b.set(&values).unwrap_err().code.0, 9002);
     assert_eq!((b.config("wireless"), b.config("firewall")), (wireless, firewall));
