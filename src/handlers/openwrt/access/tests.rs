@@ -197,7 +197,7 @@ fn stations_with_numbers_beyond_reason() {
         ["SNR", "Retransmissions", "OperatingStandard", "LastDataDownlinkRate", "AuthenticationState"];
     let get = |mac| line(&f, "openwrt_station", STATIONS, &["a", mac], &names);
     assert_eq!(get("02:00:00:00:00:0A"), "0|1|g|-|false");
-    assert_eq!(get("02:00:00:00:00:0B"), "20|100|be|6000|false");
+    assert_eq!(get("02:00:00:00:00:0b"), "20|100|be|6000|false");
     assert_eq!(get("02:00:00:00:00:0C"), "-|-|-|-|-", "nobody");
     let sums = ["RetransCount", "FailedRetransCount"];
     let got = line(&f, "openwrt_wifi_iface", "Device.WiFi.SSID.{i}.Stats.", &["a"], &sums);
