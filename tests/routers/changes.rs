@@ -9,8 +9,8 @@
 //! status 1
 //! etc/config/wireless
 //! @@ config wifi-iface 'default_radio0'
-//! -	option ssid 'Home'
-//! +	option ssid 'New'
+//! -    option ssid 'Home'
+//! +    option ssid 'New'
 //! > end
 //! ```
 //!
@@ -194,7 +194,7 @@ impl Case {
                 let _ = write!(out, "{path}{made}\n{}", diff::lines(old.map_or("", String::as_str), text));
             }
         }
-        self.files.keys().filter(|p| !now.contains_key(*p)).for_each(|p| drop(writeln!(out, "{p} (gone)")));
+        self.files.keys().filter(|p| !now.contains_key(*p)).for_each(|p| out.push_str(&format!("{p} (gone)\n")));
         self.files = now;
     }
 

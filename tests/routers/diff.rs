@@ -18,8 +18,8 @@ pub fn lines(old: &str, new: &str) -> String {
         if let Some(section) = b[..head + y].iter().rev().find(|l| l.starts_with("config ")) {
             let _ = writeln!(out, "@@ {section}");
         }
-        left[x..to].iter().for_each(|line| drop(writeln!(out, "-{line}")));
-        right[y..until].iter().for_each(|line| drop(writeln!(out, "+{line}")));
+        left[x..to].iter().for_each(|line| out.push_str(&format!("-{line}\n")));
+        right[y..until].iter().for_each(|line| out.push_str(&format!("+{line}\n")));
     };
     for (to, until) in keep {
         hunk(x, to, y, until);

@@ -63,7 +63,10 @@ impl Change {
                 part.options.truncate(MAX_OPTIONS);
                 Some(())
             }
-            (b'-', None) => Some(drop(parts.remove(at?))),
+            (b'-', None) => {
+                parts.remove(at?);
+                Some(())
+            }
             (b'-', Some(option)) => remove(parts.get_mut(at?)?, &option, &value),
             (b'@', None) => {
                 let part = parts.get_mut(at?)?;
@@ -142,7 +145,10 @@ fn remove(part: &mut Part, option: &str, nth: &str) -> Option<()> {
             let n = digit.map(|_| digits(nth.trim_start()) as usize)?;
             (n < items.len()).then(|| drop(items.remove(n)))
         }
-        _ => Some(drop(part.options.remove(at))),
+        _ => {
+            part.options.remove(at);
+            Some(())
+        }
     }
 }
 

@@ -426,12 +426,15 @@ fn targets(package: &Package, file: &File, edits: &[Edit]) -> Result<Vec<Option<
     Ok(targets)
 }
 
+/// Called with the file as it is, edits of one option, and the section that they mean.
+pub(super) type Before<'b> = &'b mut dyn FnMut(&Editor, &[&Edit], Option<usize>);
+
 /// Does the edits in the file, one after another, those of one option at once. `before` sees them, the section
 /// that they mean and the file as it is then.
 pub(super) fn apply(
     package: &Package,
     edits: &[Edit],
-    before: &mut dyn FnMut(&Editor, &[&Edit], Option<usize>),
+    before: Before<'_>,
 ) -> Result<Editor, Problem> {
     let mut editor = Editor::new(&super::path(&package.name), package.bytes.clone())?;
     let mut targets = targets(package, &editor.file, edits)?;

@@ -197,11 +197,13 @@ pub fn align(had: &[&str], now: &[&str]) -> Vec<Option<usize>> {
     found
 }
 
+/// Of each gap: its type, the section before it now, and what is left of the old and of the new in it.
+type Gaps = BTreeMap<(String, Option<usize>), (Vec<usize>, Vec<usize>)>;
+
 /// Pairs what is left between two neighbours that were found, where as many are left of the old as of the new.
 fn between(had: &[&str], now: &[&str], order: &[usize], found: &mut [Option<usize>], taken: &[bool]) {
     let kind = |key: &str| kind_and_print(key).map(|a| a.0.to_owned());
-    // Of each gap: its type, the section before it now, and what is left of the old and of the new in it.
-    let mut gaps: BTreeMap<(String, Option<usize>), (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+    let mut gaps: Gaps = BTreeMap::new();
     let mut before: BTreeMap<String, usize> = BTreeMap::new();
     for old in order {
         let Some(kind) = kind(had[*old]) else { continue };
