@@ -12,6 +12,7 @@ mod local;
 mod model;
 mod tree;
 mod ubus;
+mod uci;
 mod xml;
 
 pub use authentication::{connection_request, digest_answer, digest_challenge, request_head};
@@ -21,4 +22,5 @@ pub use local::{config, control, dhcp, exec_answer, journal, records};
 pub use model::{overlay, path, value};
 pub use tree::tree;
 pub use ubus::{ubus_messages, ubus_table};
+pub use uci::uci;
 pub use xml::envelope;

@@ -6,7 +6,7 @@
 //! somebody else is about to rename, or from a file that has lost its name.
 
 use super::edit::{self, Edit};
-use super::file::{File, MAX_FILE, is_package};
+use super::file::{MAX_FILE, is_package};
 use super::package::Package;
 use super::problem::{Cause, Problem};
 use super::undo;
@@ -49,11 +49,7 @@ pub fn load(root: &Path, package: &str) -> Result<Option<Package>, Problem> {
 /// The file is as it was: it cannot be locked, read, understood or replaced; a section is not there any more;
 /// a value cannot be written; somebody has a pending change of the same option.
 pub fn commit(root: &Path, package: &str, edits: &[Edit]) -> Result<(), Problem> {
-    rewrite(root, package, &|bytes, pending| {
-        let file = File::parse(&super::path(package), bytes)?;
-        let present = Package::over(package, file, pending);
-        edit::apply(&present, edits, &mut |_, _, _| {}).map(|editor| editor.file.bytes)
-    })
+    rewrite(root, package, &|bytes, pending| edit::edited(&Package::parse(package, bytes, pending)?, edits))
 }
 
 /// Puts back what [`super::undo_of`] saved, and nothing else; a second time has no effect.

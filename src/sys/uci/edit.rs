@@ -428,6 +428,13 @@ fn targets(package: &Package, file: &File, edits: &[Edit]) -> Result<Vec<Option<
 
 /// Called with the file as it is, edits of one option, and the section that they mean.
 pub(super) type Before<'b> = &'b mut dyn FnMut(&Editor, &[&Edit], Option<usize>);
+/// The bytes of a package's file with these edits made.
+///
+/// # Errors
+/// As [`super::commit`], as far as the package tells.
+pub fn edited(package: &Package, edits: &[Edit]) -> Result<Vec<u8>, Problem> {
+    apply(package, edits, &mut |_, _, _| {}).map(|editor| editor.file.bytes)
+}
 
 /// Does the edits in the file, one after another, those of one option at once. `before` sees them, the section
 /// that they mean and the file as it is then.

@@ -21,13 +21,13 @@ mod undo;
 mod words;
 
 pub use commit::{commit, load, revert};
-pub use edit::Edit;
+pub use edit::{Edit, edited};
 pub use file::{Held, MAX_FILE, MAX_ITEMS, MAX_OPTIONS, MAX_SECTIONS, MAX_VALUE};
 pub use keys::align;
 pub use package::{Package, Section, truth};
 pub use problem::{Cause, Problem};
 pub use said::{Said, said};
-pub use undo::{judge, undo_of};
+pub use undo::{judge, put_back, undo_of};
 
 /// The file of a package, below the root.
 pub fn path(package: &str) -> String {

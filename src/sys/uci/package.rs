@@ -29,14 +29,9 @@ impl Package {
     /// # Errors
     /// The file is not understood.
     pub fn parse(name: &str, bytes: Vec<u8>, pending: &[u8]) -> Result<Package, Problem> {
-        Ok(Package::over(name, File::parse(&super::path(name), bytes)?, pending))
-    }
-
-    /// What is pending put on top of a file.
-    pub(super) fn over(name: &str, file: File, pending: &[u8]) -> Package {
-        let File { bytes, mut parts, .. } = file;
+        let File { bytes, mut parts, .. } = File::parse(&super::path(name), bytes)?;
         delta::apply(name, pending, &mut parts);
-        Package { name: name.to_owned(), bytes, parts }
+        Ok(Package { name: name.to_owned(), bytes, parts })
     }
 
     /// Its name.

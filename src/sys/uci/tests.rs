@@ -7,6 +7,7 @@ mod reading;
 mod undoing;
 mod writing;
 
+use super::edited as uci_edited;
 use super::*;
 
 /// A package with nothing pending.
@@ -37,8 +38,7 @@ fn told(package: &Package) -> Vec<String> {
 
 /// The text after edits.
 fn edited(package: &Package, edits: &[Edit]) -> Result<String, Problem> {
-    let editor = edit::apply(package, edits, &mut |_, _, _| {})?;
-    Ok(String::from_utf8(editor.file.bytes).expect("text stays text"))
+    uci_edited(package, edits).map(|bytes| String::from_utf8(bytes).expect("text stays text"))
 }
 
 /// The text after what was saved is put back.

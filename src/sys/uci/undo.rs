@@ -133,7 +133,7 @@ impl Saving {
 /// # Errors
 /// As [`super::commit`], as far as the package tells.
 pub fn judge(package: &Package, edits: &[Edit]) -> Result<(), Problem> {
-    edit::apply(package, edits, &mut |_, _, _| {}).map(drop)
+    edit::edited(package, edits).map(drop)
 }
 
 fn back(now: &Editor, edits: &[&Edit], target: Option<usize>) -> Option<Back> {
@@ -207,8 +207,11 @@ fn written(part: &Part) -> Vec<u8> {
     text
 }
 
-/// The bytes of the file with everything put back.
-pub(super) fn put_back(name: &str, bytes: Vec<u8>, saved: &[u8]) -> Result<Vec<u8>, Problem> {
+/// The bytes of a package's file with everything put back that [`undo_of`] saved.
+///
+/// # Errors
+/// As [`super::revert`], as far as the bytes tell.
+pub fn put_back(name: &str, bytes: Vec<u8>, saved: &[u8]) -> Result<Vec<u8>, Problem> {
     let damaged = || Problem::of(name, Cause::Damaged, "what was saved for the way back is damaged");
     let mut all = Vec::new();
     let mut reader = Reader(saved);
