@@ -71,6 +71,9 @@ mod tests {
     fn every_name_has_its_provider() {
         let mut have: Vec<&str> =
             super::super::providers(&Rc::default()).iter().map(|(name, _)| *name).collect();
+        // The other platform's are listed in the same place.
+        let sources = crate::handlers::openwrt::sources::Sources::new(None, None, Rc::default());
+        have.extend(crate::handlers::openwrt::providers(&sources).iter().map(|(name, _)| *name));
         let mut names = NAMES.to_vec();
         have.sort_unstable();
         names.sort_unstable();

@@ -122,13 +122,16 @@ fn all<'v>(
     all
 }
 
+/// Who looks at addresses of an interface, and at its section.
+type See<'s> = dyn FnMut(&View, Vec<Own<'_>>, Option<&Section<'_>>) + 's;
+
 /// Shows somebody the addresses of a row's interface.
 fn with_all(
     sources: &mut Sources,
     ctx: &Ctx<'_>,
     row: &Row<'_>,
     form: &Form,
-    see: &mut dyn FnMut(&View, Vec<Own<'_>>, Option<&Section<'_>>),
+    see: &mut See<'_>,
 ) -> Result<(), Failure> {
     let package = read(sources, ctx);
     let interface = row.keys.first().copied().unwrap_or("");
@@ -361,4 +364,65 @@ fn write(
     let fields = fields.as_ref().map(|f| f.each_ref().map(String::as_str));
     edits.extend(note::put(section, form.note, &own.key, fields.as_ref().map(|f| f.as_slice())));
     planned(edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::uci::Package;
+
+    #[test]
+    fn masks() {
+        for (text, bits) in [
+            ("255.255.255.0", Some(24)),
+            ("0.0.0.0", Some(0)),
+            ("255.255.255.255", Some(32)),
+            ("23", Some(23)),
+            ("33", None),
+            ("255.0.255.0", None),
+            ("0.255.0.0", None),
+            ("", None),
+        ] {
+            assert_eq!(mask_bits(text), bits, "{text}");
+        }
+    }
+
+    /// What a section says of addresses, and the keys of the rows.
+    fn rows(text: &str, form: &Form) -> Vec<String> {
+        let package = Package::parse("network", text.into(), b"").unwrap();
+        let section = package.section("lan").unwrap();
+        let schema = crate::model::builtin::builtin();
+        let object = schema.find_object("Device.IP.Interface.{i}.IPv4Address.{i}.").unwrap();
+        let row = Row { object, arg: "", keys: &["lan"], numbers: &[1] };
+        let show = |own: Own<'_>| {
+            let address = own.address.map_or(String::new(), |a| a.to_string());
+            format!("{} {address}/{} {:?} {:?}", own.key, own.bits, own.item, own.noted)
+        };
+        all(None, &row, Some(&section), form).into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn rows_of_a_section() {
+        let text = "config interface 'lan'\n\toption proto 'static'\n\toption netmask '255.255.254.0'\n\
+            \tlist ipaddr '192.168.1.1'\n\tlist ipaddr '10.0.0.1/8'\n\tlist ipaddr 'nonsense'\n\tlist ipaddr 'fd00::9'\n\
+            \tlist ip6addr 'fd00::1/64'\n\tlist ip6addr 'fd00::2'\n\tlist cwmpd_ipaddr 'a7,10.0.0.1,8,1'\n\tlist cwmpd_ipaddr 'a8,,24,0'\n";
+        assert_eq!(
+            rows(text, &V4),
+            [
+                "primary 192.168.1.1/23 Some(\"192.168.1.1\") None",
+                "a7 10.0.0.1/8 Some(\"10.0.0.1/8\") Some(true)",
+                "a8 /24 None Some(false)",
+            ]
+        );
+        assert_eq!(
+            rows(text, &V6),
+            [
+                "fd00::1/64 fd00::1/64 Some(\"fd00::1/64\") None",
+                "fd00::2/128 fd00::2/128 Some(\"fd00::2\") None",
+            ]
+        );
+        let text = "config interface 'lan'\n\toption proto 'wireguard'\n\tlist addresses '10.9.0.1/24'\n\tlist addresses 'fd00::9/64'\n";
+        assert_eq!(rows(text, &V4), ["primary 10.9.0.1/24 Some(\"10.9.0.1/24\") None"]);
+        assert_eq!(rows(text, &V6), ["fd00::9/64 fd00::9/64 Some(\"fd00::9/64\") None"]);
+    }
 }

@@ -465,3 +465,33 @@ fn change_member(
     edits.extend(note::put(section, note::MEMBER, key, keep.then_some(&new.fields()[..])));
     Ok(planned(edits))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_of_a_vlan() {
+        for (text, port, tagged, pvid) in [
+            ("lan1", "lan1", false, false),
+            ("lan1:t", "lan1", true, false),
+            ("lan1:u*", "lan1", false, true),
+            ("eth0.2:t*", "eth0.2", true, true),
+            ("", "", false, false),
+        ] {
+            let item = Item::read(text);
+            assert_eq!((item.port, item.tagged, item.pvid), (port, tagged, pvid), "{text}");
+        }
+        assert_eq!(Item::text("lan1", true, false), "lan1:t");
+        assert_eq!(Item::text("lan1", false, true), "lan1:u*");
+    }
+
+    #[test]
+    fn a_note_says_all_of_a_membership() {
+        for fields in [["v", "p", "t", "0"], ["v", "", "u*", "1"], ["", "", "t*", "0"], ["v", "p", "u", "1"]]
+        {
+            assert_eq!(Member::noted(&fields).fields(), fields);
+        }
+        assert_eq!(Member::noted(&[]).fields(), ["", "", "t", "0"]);
+    }
+}

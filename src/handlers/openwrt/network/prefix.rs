@@ -103,12 +103,10 @@ fn dump(sources: &mut Sources, ctx: &Ctx<'_>) -> Option<Rc<Answer>> {
     sources.answer(ctx, "network.interface", "dump", &[])
 }
 
-fn with_all(
-    sources: &mut Sources,
-    ctx: &Ctx<'_>,
-    row: &Row<'_>,
-    see: &mut dyn FnMut(&View, Option<&Answer>, Vec<Own>),
-) -> Result<(), Failure> {
+/// Who looks at the prefixes of an interface, and at netifd's dump.
+type See<'s> = dyn FnMut(&View, Option<&Answer>, Vec<Own>) + 's;
+
+fn with_all(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, see: &mut See<'_>) -> Result<(), Failure> {
     let (package, dump) = (read(sources, ctx), dump(sources, ctx));
     let interface = row.keys.first().copied().unwrap_or("");
     let section = package.as_ref().and_then(|p| p.section(interface));
@@ -137,7 +135,8 @@ pub fn fill(
     out: &mut Fields,
 ) -> Result<(), Failure> {
     if row.object.path().starts_with("Device.RouterAdvertisement.") {
-        return advertised(sources, ctx, row, out);
+        let at = want.iter().position(|w| w.param.name() == "Prefixes");
+        return at.map_or(Ok(()), |at| advertised(sources, ctx, row, at, out));
     }
     with_all(sources, ctx, row, &mut |view, dump, all| {
         let Some(own) = all.iter().find(|own| own.key == row.key()) else { return };
@@ -219,7 +218,13 @@ fn bits(dump: Option<&Answer>, own: &Own, at: usize, out: &mut Fields) {
 }
 
 /// The prefixes that odhcpd advertises on an interface: those that it has.
-fn advertised(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Fields) -> Result<(), Failure> {
+fn advertised(
+    sources: &mut Sources,
+    ctx: &Ctx<'_>,
+    row: &Row<'_>,
+    at: usize,
+    out: &mut Fields,
+) -> Result<(), Failure> {
     let Some(dhcp) = sources.readable(ctx, "dhcp") else { return Ok(()) };
     let Some(section) = dhcp.section(row.key()) else { return Ok(()) };
     let interface = section.get("interface").unwrap_or("");
@@ -229,7 +234,7 @@ fn advertised(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Fie
     let inner = Row { keys: &[interface], ..*row };
     with_all(sources, ctx, &inner, &mut |_, _, all| {
         for own in all.iter().filter(|own| matches!(own.origin, Origin::Child)).take(8) {
-            out.refer(0, TABLE, &[interface, &own.key]);
+            out.refer(at, TABLE, &[interface, &own.key]);
         }
     })
 }

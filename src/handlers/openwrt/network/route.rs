@@ -342,3 +342,37 @@ fn change_one(
         _ => Err(denied(at, "read only on this platform")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_of_routes() {
+        let said = |options: &[(&str, &str)], six: bool| {
+            let mut text = "config route 'r'\n".to_owned();
+            options.iter().for_each(|(name, value)| text.push_str(&format!("\toption {name} '{value}'\n")));
+            let package = Package::parse("network", text.into_bytes(), b"").unwrap();
+            let said = parse(&package.section("r").unwrap(), six)?;
+            let gateway = said.gateway.map_or("-".to_owned(), |g| g.to_string());
+            Some(format!("{}/{} {gateway} {} {}", said.target, said.bits, said.metric, said.kind))
+        };
+        for (options, six, want) in [
+            (
+                &[("target", "10.0.0.0"), ("netmask", "255.0.0.0"), ("gateway", "192.0.2.1")][..],
+                false,
+                Some("10.0.0.0/8 192.0.2.1 0 1"),
+            ),
+            (&[("target", "10.0.0.0/9"), ("metric", "7")], false, Some("10.0.0.0/9 - 7 1")),
+            (&[("target", "10.0.0.1"), ("type", "blackhole")], false, Some("10.0.0.1/32 - 0 6")),
+            (&[], false, Some("0.0.0.0/0 - 0 1")),
+            (&[], true, Some("::/0 - 0 1")),
+            (&[("target", "fd00::/8"), ("gateway", "fe80::1")], true, Some("fd00::/8 fe80::1 0 1")),
+            (&[("target", "fd00::/8")], false, None),
+            (&[("target", "10.0.0.0"), ("netmask", "x")], false, None),
+            (&[("target", "everywhere")], false, None),
+        ] {
+            assert_eq!(said(options, six).as_deref(), want, "{options:?}");
+        }
+    }
+}
