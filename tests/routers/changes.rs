@@ -209,7 +209,10 @@ impl Case {
                 let _ = write!(out, "{path}{made}\n{}", diff::lines(old.map_or("", String::as_str), text));
             }
         }
-        self.files.keys().filter(|p| !now.contains_key(*p)).for_each(|p| out.push_str(&format!("{p} (gone)\n")));
+        self.files
+            .keys()
+            .filter(|p| !now.contains_key(*p))
+            .for_each(|p| out.push_str(&format!("{p} (gone)\n")));
         self.files = now;
     }
 

@@ -438,11 +438,7 @@ pub fn edited(package: &Package, edits: &[Edit]) -> Result<Vec<u8>, Problem> {
 
 /// Does the edits in the file, one after another, those of one option at once. `before` sees them, the section
 /// that they mean and the file as it is then.
-pub(super) fn apply(
-    package: &Package,
-    edits: &[Edit],
-    before: Before<'_>,
-) -> Result<Editor, Problem> {
+pub(super) fn apply(package: &Package, edits: &[Edit], before: Before<'_>) -> Result<Editor, Problem> {
     let mut editor = Editor::new(&super::path(&package.name), package.bytes.clone())?;
     let mut targets = targets(package, &editor.file, edits)?;
     for (at, edit) in edits.iter().enumerate() {

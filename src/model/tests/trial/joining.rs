@@ -248,6 +248,7 @@ fn the_rows_that_carry_the_session() {
         marked,
         [
             "Device.Bridging.Bridge.{i}.Enable",
+            "Device.Bridging.Bridge.{i}.AgingTime",
             "Device.Bridging.Bridge.{i}.Port.{i}.PathCost",
             "Device.Bridging.Bridge.{i}.Port.{i}.Priority",
             "Device.Bridging.Bridge.{i}.STP.Enable",
@@ -264,6 +265,7 @@ fn the_rows_that_carry_the_session() {
             "Device.ManagementServer.URL",
             "Device.ManagementServer.Username",
             "Device.ManagementServer.Password",
+            "Device.USB.Interface.{i}.Enable",
             "Device.WiFi.SSID.{i}.Enable",
         ]
     );
