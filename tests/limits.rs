@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where peers, disks, scripts and administrators are read. Every `const MAX_…` below them is a limit.
-const ROOMS: [&str; 13] = [
+const ROOMS: [&str; 14] = [
     "src/soap",
     "src/net",
     "src/state",
@@ -21,6 +21,7 @@ const ROOMS: [&str; 13] = [
     "src/handlers/firmware.rs",
     "src/sys/child.rs",
     "src/sys/command.rs",
+    "src/sys/uci",
 ];
 
 fn here(path: &str) -> PathBuf {
