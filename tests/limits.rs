@@ -22,6 +22,7 @@ const ROOMS: [&str; 14] = [
     "src/sys/child.rs",
     "src/sys/command.rs",
     "src/sys/ubus",
+    "src/sys/uci",
 ];
 
 fn here(path: &str) -> PathBuf {

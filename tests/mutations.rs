@@ -150,7 +150,7 @@ targets! {
     image 4_000;
     ubus_table 40_000;
     ubus_messages 4_000;
-    uci 8_000;
+    uci 6_000;
 }
 
 /// Each target has a test here, a file for the fuzzer, and a place in its manifest.

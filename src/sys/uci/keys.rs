@@ -8,7 +8,7 @@
 use super::file::{Held, Part};
 use crate::sys::order;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most options that a print tells of.
 const MAX_PRINT: usize = 32;
@@ -231,10 +231,25 @@ fn between(had: &[&str], now: &[&str], order: &[usize], found: &mut [Option<usiz
     }
 }
 
-/// The keys of the anonymous sections of a type, in order.
-pub(super) fn anonymous(parts: &[Part], kind: &str) -> Vec<String> {
-    let of_it = |at: &usize| parts[*at].anonymous && parts[*at].kind == kind;
-    (0..parts.len()).filter(of_it).map(|at| key(parts, at).into_owned()).collect()
+/// So many neighbours on each side of a section help to find it again.
+const NEIGHBOURS: usize = 4;
+
+/// The keys of anonymous sections at these positions, and of their neighbours of the same type.
+pub(super) fn around(parts: &[Part], positions: impl Iterator<Item = usize>) -> Vec<String> {
+    let mut wanted = BTreeSet::new();
+    for at in positions.filter(|at| parts.get(*at).is_some_and(|p| p.anonymous)) {
+        let like = |n: &usize| parts[*n].anonymous && parts[*n].kind == parts[at].kind;
+        wanted.extend((0..=at).rev().filter(like).take(NEIGHBOURS + 1));
+        wanted.extend((at..parts.len()).filter(like).take(NEIGHBOURS + 1));
+    }
+    wanted.into_iter().map(|at| key(parts, at).into_owned()).collect()
+}
+
+/// A number for what all anonymous sections hold and how they stand.
+pub(super) fn fingerprint(parts: &[Part]) -> u64 {
+    let anonymous = (0..parts.len()).filter(|at| parts[*at].anonymous);
+    let bytes = anonymous.flat_map(|at| key(parts, at).into_owned().into_bytes().into_iter().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// How many sections hold the same as a key says.

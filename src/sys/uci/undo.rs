@@ -62,11 +62,14 @@ pub fn undo_of(package: &Package, edits: &[Edit]) -> Vec<u8> {
     let mut saved = vec![FORM];
     if let Ok(now) = done {
         saving.close(&now);
-        let anonymous = |(at, _): &&(usize, usize)| now.file.parts.get(*at).is_some_and(|p| p.anonymous);
-        let kinds = saving.sections.iter().filter(anonymous).map(|(at, _)| now.file.parts[*at].kind.as_str());
-        for kind in order::set(kinds) {
-            write_keys(&mut saved, &keys::anonymous(&now.file.parts, kind));
+        if saving.all.is_empty() {
+            return saved;
         }
+        let touched = saving.sections.iter().map(|(at, _)| *at);
+        // Where it cannot tell before from after it is not asked.
+        let before =
+            Some(keys::fingerprint(&saving.parts)).filter(|b| *b != keys::fingerprint(&now.file.parts));
+        write_keys(&mut saved, before.unwrap_or(0), &keys::around(&now.file.parts, touched));
         for (mut back, hunk, section) in saving.all {
             if let (Back::Option { sections, alike, .. }, Some((at, old))) =
                 (&mut back, saving.sections.get(section))
@@ -218,14 +221,19 @@ pub fn put_back(name: &str, bytes: Vec<u8>, saved: &[u8]) -> Result<Vec<u8>, Pro
     if reader.byte().is_none_or(|form| form != FORM) {
         return Err(damaged());
     }
+    let mut editor = Editor::new(&super::path(name), bytes)?;
     let mut had: Vec<String> = Vec::new();
-    while let Some(tag) = reader.byte() {
-        match tag {
-            b'k' => had.extend(reader.keys().ok_or_else(damaged)?),
-            tag => all.push(reader.entry(tag).ok_or_else(damaged)?),
+    if !reader.0.is_empty() {
+        let before = reader.long().ok_or_else(damaged)?;
+        had = reader.keys().ok_or_else(damaged)?;
+        while let Some(tag) = reader.byte() {
+            all.push(reader.entry(tag).ok_or_else(damaged)?);
+        }
+        // Those without names are as they were: what they are called now is no sign.
+        if keys::fingerprint(&editor.file.parts) == before {
+            all.retain(|(back, _)| !back.is_anonymous());
         }
     }
-    let mut editor = Editor::new(&super::path(name), bytes)?;
     // Where the sections are whose options are put back: found before anything changes.
     let mut places: Vec<Option<usize>> =
         all.iter().map(|(back, _)| back.place(&editor.file.parts, &had)).collect();
@@ -311,6 +319,15 @@ impl Back {
             now.iter().map(|key| key.as_ref()).collect::<Vec<_>>(),
         ];
         keys::align(&had, &now).get(at).copied().flatten()
+    }
+
+    /// Whether it is of a section without a name.
+    fn is_anonymous(&self) -> bool {
+        match self {
+            Back::Option { sections, .. } => sections[0].starts_with('@'),
+            Back::Made { .. } => false,
+            Back::Dropped { text, .. } => section_of(text).is_some_and(|part| part.anonymous),
+        }
     }
 
     /// What is to be done in a file of these sections; `None` when nothing is.
@@ -452,11 +469,11 @@ fn write(out: &mut Vec<u8>, back: &Back, hunk: &Hunk) {
     [&hunk.ahead, &hunk.old, &hunk.new, &hunk.behind].iter().for_each(|t| text(out, t));
 }
 
-/// Writes the keys of the anonymous sections of a type.
-fn write_keys(out: &mut Vec<u8>, keys: &[String]) {
-    out.push(b'k');
-    number(out, keys.len());
-    keys.iter().for_each(|key| text(out, key.as_bytes()));
+/// Writes by what the anonymous sections are known that were there before, and keys of those that are there now.
+fn write_keys(out: &mut Vec<u8>, before: u64, now: &[String]) {
+    out.extend_from_slice(&before.to_le_bytes());
+    number(out, now.len());
+    now.iter().for_each(|key| text(out, key.as_bytes()));
 }
 
 fn write_held(out: &mut Vec<u8>, held: Option<&Held>) {
@@ -494,6 +511,12 @@ impl Reader<'_> {
         let (number, rest) = self.0.split_first_chunk::<4>()?;
         self.0 = rest;
         Some(u32::from_le_bytes(*number) as usize)
+    }
+
+    fn long(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_first_chunk::<8>()?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(*number))
     }
 
     fn bytes(&mut self) -> Option<Vec<u8>> {
