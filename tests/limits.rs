@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where peers, disks, scripts and administrators are read. Every `const MAX_…` below them is a limit.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     "src/soap",
     "src/net",
     "src/state",
