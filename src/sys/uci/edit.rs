@@ -431,7 +431,7 @@ pub(super) type Before<'b> = &'b mut dyn FnMut(&Editor, &[&Edit], Option<usize>)
 /// The bytes of a package's file with these edits made.
 ///
 /// # Errors
-/// As [`super::commit`], as far as the package tells.
+/// As [`super::commit()`], as far as the package tells.
 pub fn edited(package: &Package, edits: &[Edit]) -> Result<Vec<u8>, Problem> {
     apply(package, edits, &mut |_, _, _| {}).map(|editor| editor.file.bytes)
 }

@@ -134,7 +134,7 @@ impl Saving {
 /// Whether these edits could be made in a package as it was read.
 ///
 /// # Errors
-/// As [`super::commit`], as far as the package tells.
+/// As [`super::commit()`], as far as the package tells.
 pub fn judge(package: &Package, edits: &[Edit]) -> Result<(), Problem> {
     edit::edited(package, edits).map(drop)
 }

@@ -2,7 +2,7 @@
 //! `datamodel/README.md` tells the grammar for those who write rows.
 //!
 //! Parsing takes no heap and is done each time a value is read: the row's text is the only form that is
-//! kept. `build.rs` and overlays judge the same texts with [`judge`], so at run time nothing is wrong.
+//! kept. `build.rs` and overlays judge the same texts with [`judge()`], so at run time nothing is wrong.
 
 mod filter;
 mod judge;
