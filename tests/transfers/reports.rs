@@ -125,7 +125,8 @@ fn x_21_until_the_response_is_seen() {
         let session = bed.acs.next_session(SOON);
         assert!(session.inform.codes().contains(&"7 TRANSFER COMPLETE"));
         bed.acs.wait_for("TransferComplete", SOON, |log| {
-            log.iter().filter(|m| m.body.contains("<cwmp:TransferComplete>")).count() == 1
+            // a dropped connection has it sent twice before this looks
+            log.iter().any(|m| m.body.contains("<cwmp:TransferComplete>"))
         });
         drop(session);
         bed.daemon.ask(&["inform"]);
