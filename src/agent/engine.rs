@@ -163,6 +163,7 @@ impl Engine {
                 Ok(Message::Reload) => self.reload(),
                 Ok(Message::Wire(id, event)) => self.heard(id, event),
                 Ok(Message::Transfer(run, event)) => self.core.transfer_heard(run, event),
+                Ok(Message::Diagnosis(run, ended)) => self.diagnosis_heard(run, ended),
                 Ok(Message::Control(request, reply)) if self.is_rendering() && request.changes() => {
                     self.waiting.push((request, reply));
                 }
@@ -202,6 +203,7 @@ impl Engine {
         }
         next[5] = self.transfers_turn(now);
         next[6] = self.statistics_turn(now);
+        self.diagnostics_turn(now);
         if self.core.settings.enable_cwmp {
             let due = self.core.schedule.take_due(now);
             if due.heartbeat {

@@ -3,6 +3,7 @@
 
 use super::acs::{Acs, KNOWN};
 use super::boot::{self, Marker};
+use super::diagnostics::Diagnostics;
 use super::discovery::Discovery;
 use super::door::Door;
 use super::fallback::{Fallback, Next};
@@ -103,6 +104,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         transfers: Transfers::default(),
         fallback: Fallback::default(),
         discovery: Discovery::default(),
+        diagnostics: Diagnostics::default(),
         config,
         journal,
         tree,
