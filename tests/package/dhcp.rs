@@ -1,0 +1,97 @@
+//! The scripts between OpenWrt's DHCP clients and server and the agent, with those that read them recorded.
+
+use crate::{Folder, good, openwrt};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What a device says of itself, to do harm.
+const EVIL: &str = "a\"b'; touch $(id) `id` \\";
+
+/// jshn as far as it is used; a string of the array is a line.
+const JSHN: &str = r#"
+json_init() { dump=; }
+json_add_array() { [ "$1" = env ]; }
+json_add_string() { dump="$dump<$1>$2
+"; }
+json_close_array() { :; }
+json_dump() { printf %s "$dump"; }
+"#;
+
+/// A program of this name that writes its words down, and what dnsmasq said.
+fn recorder(folder: &Folder, name: &str) -> PathBuf {
+    let text = "#!/bin/sh\nprintf '%s|' \"${0##*/}\" \"$@\" >>\"$CALLS\"\n\
+        echo \"$DNSMASQ_CPEWAN_OUI,$DNSMASQ_CPEWAN_SERIAL\" >>\"$CALLS\"\n";
+    folder.program(name, text)
+}
+
+/// Reads a script of the package as OpenWrt's do, with more commands behind, which have to run; what was called.
+fn read_by_others(
+    name: &str,
+    jailed: bool,
+    words: &[&str],
+    variables: &[(&str, &str)],
+    path: &str,
+) -> String {
+    let folder = Folder::new(name);
+    let jshn = folder.write("jshn.sh", JSHN);
+    recorder(&folder, "bin/ubus");
+    let agent = recorder(&folder, "bin/cwmpd");
+    let agent = if jailed { folder.path("nothing") } else { agent };
+    let script = fs::read_to_string(openwrt().join("files").join(path)).unwrap();
+    let script = script.replace("/usr/share/libubox/jshn.sh", jshn.to_str().unwrap());
+    let script = folder.write("script", &script.replace("/usr/sbin/cwmpd", agent.to_str().unwrap()));
+    let reader = folder.write("reader", "f=$1; shift\n. \"$f\" \"$@\"\necho went on >>\"$CALLS\"\n");
+    let search = format!("{}:{}", folder.path("bin").display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("sh");
+    command.arg(reader).arg(script).args(words).envs(variables.iter().copied());
+    command.env("PATH", search).env("CALLS", folder.path("calls")).current_dir(&folder.0);
+    assert_eq!(good(&mut command), "");
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 5, "nothing of it was run");
+    let calls = folder.read("calls");
+    calls.strip_suffix("went on\n").unwrap_or_else(|| panic!("the chain ends: {calls}")).to_owned()
+}
+
+/// dnsmasq in its jail has the bus and no agent; without a jail it has the agent.
+#[test]
+fn devices_are_told_of_out_of_the_jail() {
+    let said = [("DNSMASQ_CPEWAN_OUI", "00D09E"), ("DNSMASQ_CPEWAN_SERIAL", EVIL)];
+    let script = |jailed, words: &[&str], variables: &[(&str, &str)]| {
+        read_by_others("devices", jailed, words, variables, "usr/lib/cwmpd/dhcp-script")
+    };
+    let mac = "02:00:00:00:00:0a";
+    for what in ["add", "old"] {
+        assert_eq!(
+            script(true, &[what, mac, "192.0.2.9", "name"], &said),
+            format!(
+                "ubus|call|hotplug.dhcp|call|<>ACTION=cwmpd\n<>MACADDR={mac}\n\
+                 <>DNSMASQ_CPEWAN_OUI=00D09E\n<>DNSMASQ_CPEWAN_SERIAL={EVIL}\n<>DNSMASQ_CPEWAN_CLASS=|00D09E,{EVIL}\n"
+            )
+        );
+        let direct = format!("cwmpd|lease|device|add|{mac}|00D09E,{EVIL}\n");
+        assert_eq!(script(false, &[what, mac, "192.0.2.9"], &said), direct);
+        assert_eq!(script(true, &[what, mac, "192.0.2.9"], &[]), "", "nobody in particular");
+    }
+    // dnsmasq's own script tells of those.
+    for what in ["del", "arp-add", "tftp", "init", ""] {
+        assert_eq!(script(true, &[what, mac], &said), "", "{what}");
+    }
+}
+
+/// The other end, in the device's own surroundings.
+#[test]
+fn devices_are_told_of_by_hotplug() {
+    let script = |action: &str| {
+        let variables = [
+            ("ACTION", action),
+            ("MACADDR", "02:00:00:00:00:0a"),
+            ("DNSMASQ_CPEWAN_OUI", "00D09E"),
+            ("DNSMASQ_CPEWAN_SERIAL", EVIL),
+        ];
+        read_by_others("hotplug-dhcp", false, &[], &variables, "etc/hotplug.d/dhcp/95-cwmpd")
+    };
+    assert_eq!(script("cwmpd"), format!("cwmpd|lease|device|add|02:00:00:00:00:0a|00D09E,{EVIL}\n"));
+    assert!(script("remove").starts_with("cwmpd|lease|device|del|02:00:00:00:00:0a|"));
+    // dnsmasq's own word of the same lease, without what the device said.
+    assert_eq!((script("add"), script("update")), (String::new(), String::new()));
+}
