@@ -1,6 +1,6 @@
 //! The scripts between OpenWrt's DHCP clients and server and the agent, with those that read them recorded.
 
-use crate::{Folder, good, openwrt};
+use crate::{Folder, good, openwrt, run};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -94,4 +94,45 @@ fn devices_are_told_of_by_hotplug() {
     assert!(script("remove").starts_with("cwmpd|lease|device|del|02:00:00:00:00:0a|"));
     // dnsmasq's own word of the same lease, without what the device said.
     assert_eq!((script("add"), script("update")), (String::new(), String::new()));
+}
+
+/// `dhcp-setup` where others have changes pending for a file, or none; what it had `uci` do, and its exit code.
+fn setup(pending: &str, words: &[&str]) -> (String, Option<i32>) {
+    let folder = Folder::new("setup");
+    folder.program(
+        "bin/cwmpd",
+        "#!/bin/sh\nprintf '%s\\n' 'vendorid dslforum.org' '4:125 00000de9' 'dnsmasq tag:a,\"B c\"'\n",
+    );
+    folder.program(
+        "bin/uci",
+        "#!/bin/sh\n[ \"$1\" = -q ] && shift\ncase \"$*\" in\n\"changes $PENDING\") echo theirs ;;\n\
+         'show network') echo \"network.wan.proto='dhcp'\" ;;\n'get dhcp.@dnsmasq[0]') echo dnsmasq ;;\n\
+         get*.vendorid) [ -n \"$UNDO\" ] && echo dslforum.org ;;\nget*) exit 1 ;;\nchanges*) ;;\n\
+         *) echo \"$*\" >>\"$CALLS\" ;;\nesac\n",
+    );
+    let search = format!("{}:{}", folder.path("bin").display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("sh");
+    command.arg(openwrt().join("files/usr/lib/cwmpd/dhcp-setup")).args(words).env("PATH", search);
+    command.env("CALLS", folder.path("calls")).env("PENDING", pending).env("UNDO", words.concat());
+    let output = run(&mut command);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.contains("not committed"), !pending.is_empty(), "{said}");
+    (folder.read("calls"), output.status.code())
+}
+
+/// `uci commit` would make pending changes of others, which they may never have meant to.
+#[test]
+fn what_others_have_pending_is_not_committed() {
+    let network = "set network.wan.vendorid=dslforum.org\nset network.wan.reqopts=43 125\n\
+                   set network.wan.sendopts=125:00000de9\ncommit network\n";
+    let dhcp = "set dhcp.@dnsmasq[0].dhcpscript=/usr/lib/cwmpd/dhcp-script\n\
+                del_list dhcp.@dnsmasq[0].dhcp_option_force=tag:a,\"B c\"\n\
+                add_list dhcp.@dnsmasq[0].dhcp_option_force=tag:a,\"B c\"\ncommit dhcp\n";
+    assert_eq!(setup("", &[]), (format!("{network}{dhcp}"), Some(0)));
+    assert_eq!(setup("network", &[]), (dhcp.to_owned(), Some(1)), "the next boot tries again");
+    assert_eq!(setup("dhcp", &[]), (network.to_owned(), Some(1)));
+    // The package goes: what is taken back waits with the rest.
+    let (calls, code) = setup("network", &["undo"]);
+    assert!(calls.contains("delete network.wan.vendorid\n") && !calls.contains("commit network"), "{calls}");
+    assert!(calls.contains("commit dhcp\n") && code == Some(0), "{calls}");
 }
