@@ -15,6 +15,7 @@ impl Engine {
         // Listened first, looked then: what happens in between rings.
         self.listen();
         self.follow();
+        self.routes_changed();
         self.sweep();
         if cause == Cause::Told {
             let bells = self.bells();
@@ -29,7 +30,7 @@ impl Engine {
     /// What to listen to: what is watched, and the address by which the ACS is reached.
     pub(super) fn bells(&mut self) -> Bells {
         let mut bells = self.core.tree.bells();
-        if self.following.is_on() {
+        if self.following.is_on() || self.core.discovery.awaits_route(&self.core.config.acs) {
             bells.kernel |= topic::ADDRESS | topic::ROUTE;
         }
         bells
