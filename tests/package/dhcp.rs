@@ -136,3 +136,27 @@ fn what_others_have_pending_is_not_committed() {
     assert!(calls.contains("delete network.wan.vendorid\n") && !calls.contains("commit network"), "{calls}");
     assert!(calls.contains("commit dhcp\n") && code == Some(0), "{calls}");
 }
+
+/// What udhcpc's and odhcp6c's scripts hand over, and what they take back.
+#[test]
+fn leases_come_and_go() {
+    let four = |event: &str| {
+        let variables = [("INTERFACE", "wan"), ("interface", "eth1"), ("opt43", "$(touch x)")];
+        read_by_others("udhcpc", false, &[event], &variables, "etc/udhcpc.user.d/50-cwmpd")
+    };
+    let six = |event: &str| {
+        let variables = [("INTERFACE", "wan6"), ("OPTION_17", "`touch x`")];
+        read_by_others("odhcp6c", false, &["eth1", event], &variables, "etc/odhcp6c.user.d/50-cwmpd")
+    };
+    for event in ["bound", "renew"] {
+        assert_eq!(four(event), "cwmpd|lease|4|wan|eth1|,\n", "{event}");
+    }
+    assert_eq!(four("deconfig"), "cwmpd|lease|del|4|wan|,\n");
+    for event in ["bound", "informed", "updated", "rebound"] {
+        assert_eq!(six(event), "cwmpd|lease|6|wan6|eth1|,\n", "{event}");
+    }
+    for event in ["started", "stopped", "unbound"] {
+        assert_eq!(six(event), "cwmpd|lease|del|6|wan6|,\n", "{event}");
+    }
+    assert_eq!((four("leasefail"), four("nak"), six("ra-updated")), Default::default());
+}
