@@ -16,7 +16,10 @@ impl Engine {
         self.listen();
         self.follow();
         self.routes_changed();
-        self.sweep();
+        // As long as there is nobody to tell, it is only routes that can tell of an ACS by DHCP.
+        if !self.core.settings.url.is_empty() {
+            self.sweep();
+        }
         if cause == Cause::Told {
             let bells = self.bells();
             if self.rings.want(bells) {
