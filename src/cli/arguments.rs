@@ -28,8 +28,10 @@ cwmpd, a TR-069 (CWMP) agent
     cwmpd upload TYPE URL              cwmpd upload \"2 Vendor Log File\" https://host/place
     cwmpd request-download TYPE [NAME=VALUE...]
                                    asks the ACS for a download
-    cwmpd lease 4|6 INTERFACE      for a DHCP client's script: hands over what a provider said with
+    cwmpd lease 4|6 INTERFACE [DEVICE]
+                                   for a DHCP client's script: hands over what a provider said with
                                    a lease (opt43, opt125 or OPTION_17 of the environment)
+    cwmpd lease del 4|6 INTERFACE  the lease is no more
     cwmpd lease device add|del MAC for a DHCP server's script: DNSMASQ_CPEWAN_OUI, _SERIAL, _CLASS
     cwmpd dhcp-options             what DHCP clients and server are to say of this device
     cwmpd verify IMAGE [SIGNATURE] would the agent take this firmware image?
@@ -80,8 +82,10 @@ pub(super) enum Word {
 
 /// What is handed over; the values are in the environment.
 pub(super) enum Said {
-    /// A lease of this family on this interface.
-    Lease(u8, String),
+    /// A lease of this family on this interface, which the kernel calls `device`.
+    Lease { family: u8, interface: String, device: String },
+    /// It is no more.
+    Gone { family: u8, interface: String },
     /// The device of this MAC address is there, or gone.
     Device { there: bool, mac: String },
 }
@@ -161,15 +165,22 @@ fn word(first: &str, rest: Vec<String>, extra: &Extra) -> Result<Word, lexopt::E
             _ => return Err("verify takes an image, and perhaps its signature".into()),
         },
         "lease" => match rest.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            [family @ ("4" | "6"), interface] => {
-                Word::Lease(Said::Lease(if family == "4" { 4 } else { 6 }, interface.to_owned()))
+            [family @ ("4" | "6"), interface, ref device @ ..] if device.len() < 2 => {
+                let device = device.first().unwrap_or(&interface);
+                let family = if family == "4" { 4 } else { 6 };
+                Word::Lease(Said::Lease { family, interface: interface.into(), device: (*device).into() })
+            }
+            ["del", family @ ("4" | "6"), interface] => {
+                let family = if family == "4" { 4 } else { 6 };
+                Word::Lease(Said::Gone { family, interface: interface.into() })
             }
             ["device", what @ ("add" | "del"), mac] => {
                 Word::Lease(Said::Device { there: what == "add", mac: mac.to_owned() })
             }
             _ => {
                 return Err(
-                    "lease takes `4 INTERFACE`, `6 INTERFACE`, or `device add MAC`, `device del MAC`".into(),
+                    "lease takes `4|6 INTERFACE [DEVICE]`, `del 4|6 INTERFACE`, or `device add|del MAC`"
+                        .into(),
                 );
             }
         },
@@ -309,6 +320,8 @@ mod tests {
             "lease",
             "lease 5 wan",
             "lease 4",
+            "lease 4 wan eth1 x",
+            "lease del wan",
             "lease device old m",
             "dhcp-options x",
             "--config",

@@ -408,6 +408,26 @@ fn routes(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Way>, Strin
     Ok(all.into_iter().map(|route| Way { key: route_key(&route, devices), route }).collect())
 }
 
+/// The devices that carry the default routes in force, those with the smallest metric, each with whether the route is
+/// one of IPv6.
+///
+/// # Errors
+/// The kernel or a recorded file cannot be read.
+pub fn default_devices(root: &Path) -> Result<Vec<(bool, String)>, String> {
+    let live = root == Path::new("/");
+    let devices = devices(root, live)?;
+    let mut all: Vec<Route> = routes(root, live, &devices)?.into_iter().map(|way| way.route).collect();
+    all.retain(|r| r.prefix == 0 && r.kind == 1 && r.tos == 0);
+    let best = |six: bool| all.iter().filter(|r| r.destination.is_ipv6() == six).map(|r| r.metric).min();
+    let (best4, best6) = (best(false), best(true));
+    all.retain(|r| Some(r.metric) == if r.destination.is_ipv6() { best6 } else { best4 });
+    let named = |r: &Route| {
+        let device = devices.iter().find(|d| d.index == r.link)?;
+        Some((r.destination.is_ipv6(), device.name.clone()))
+    };
+    Ok(all.iter().filter_map(named).collect())
+}
+
 fn route_key(route: &Route, devices: &[Device]) -> String {
     use std::fmt::Write as _;
     let mut key = match route.kind {
