@@ -5,7 +5,8 @@
 //! for ours is spared that: the file that lost its name gets the new text as well. And nothing is read while
 //! somebody else is about to rename, or from a file that has lost its name.
 
-use super::edit::{self, Edit};
+use super::batch;
+use super::edit::Edit;
 use super::file::{MAX_FILE, is_package};
 use super::package::Package;
 use super::problem::{Cause, Problem};
@@ -49,7 +50,7 @@ pub fn load(root: &Path, package: &str) -> Result<Option<Package>, Problem> {
 /// The file is as it was: it cannot be locked, read, understood or replaced; a section is not there any more;
 /// a value cannot be written; somebody has a pending change of the same option.
 pub fn commit(root: &Path, package: &str, edits: &[Edit]) -> Result<(), Problem> {
-    rewrite(root, package, &|bytes, pending| edit::edited(&Package::parse(package, bytes, pending)?, edits))
+    rewrite(root, package, &|bytes, pending| batch::edited(&Package::parse(package, bytes, pending)?, edits))
 }
 
 /// Puts back what [`super::undo_of`] saved, and nothing else; a second time has no effect.
