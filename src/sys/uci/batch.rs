@@ -216,6 +216,9 @@ fn weave(
         if range.start < at && !text.is_empty() {
             return None;
         }
+        if range.start < at && range.end == bytes.len() {
+            last_empty_line(&mut done);
+        }
         let start = range.start.max(at);
         done.bytes.extend_from_slice(bytes.get(at..start)?);
         let from = done.bytes.len();
@@ -248,6 +251,17 @@ fn weave(
         done.changes.push(Change { step: *step, old: bytes.len()..bytes.len(), new: from..done.bytes.len() });
     }
     Some(done)
+}
+
+/// Of several sections that go at the end the first takes the empty line that parts it from the one before.
+fn last_empty_line(done: &mut Done) {
+    let len = done.bytes.len();
+    let first = done.changes.len() - done.changes.iter().rev().take_while(|c| c.new == (len..len)).count();
+    if let Some(change) = done.changes.get_mut(first).filter(|_| done.bytes.ends_with(b"\n\n")) {
+        change.old.start -= 1;
+        done.bytes.pop();
+        done.changes[first..].iter_mut().for_each(|c| c.new = len - 1..len - 1);
+    }
 }
 
 /// The bytes of a package's file with these edits made.

@@ -26,7 +26,7 @@ mod undo;
 mod words;
 
 pub use batch::edited;
-pub use commit::{commit, load, revert};
+pub use commit::{commit, commit_all, load, revert};
 pub use edit::Edit;
 pub use file::{Held, MAX_FILE, MAX_ITEMS, MAX_OPTIONS, MAX_SECTIONS, MAX_VALUE};
 pub use keys::align;

@@ -10,6 +10,8 @@ pub(in crate::sys::uci) struct Counts {
     pub files: usize,
     /// Prints of sections made.
     pub prints: usize,
+    /// Folders synced.
+    pub folders: usize,
 }
 
 thread_local!(static COUNTS: Cell<Counts> = Cell::default());
@@ -163,4 +165,22 @@ fn at_once_comes_to_the_same_as_one_after_another() {
         made += 1;
     }
     assert!(made > 1000 && (1..1000).contains(&left), "{made} {left}");
+}
+
+#[test]
+fn several_packages_need_one_sync_of_their_folder() {
+    let folder = crate::handlers::probe::Folder::new();
+    for name in ["a", "b", "c", "d", "e"] {
+        folder.file(&format!("etc/config/{name}"), "config a s\n");
+    }
+    let edits = [set("s", "x", "1")];
+    let all = ["a", "b", "c", "d", "e"].map(|name| (name, &edits[..]));
+    let (done, costs) = counted(|| commit_all(folder.root(), &all));
+    done.expect("they can be written");
+    // Each is read, read with its statements, and read again as it was written.
+    assert_eq!((costs.folders, costs.files), (1, 15), "{costs:?}");
+    assert_eq!(folder.text("etc/config/e"), "config a s\n\toption x '1'\n");
+    let (done, costs) = counted(|| commit_all(folder.root(), &all));
+    done.expect("nothing to do");
+    assert_eq!(costs.folders, 0, "what is there already is not written");
 }
