@@ -194,10 +194,8 @@ impl Sources {
         self.writes.waiting.extend(all.iter().map(|(name, _)| name.clone()));
         self.writes.mark();
         self.forget();
-        for (name, edits) in &all {
-            uci::commit(ctx.root, name, edits).map_err(|problem| failure(&problem))?;
-        }
-        Ok(())
+        let all: Vec<(&str, &[Edit])> = all.iter().map(|(name, edits)| (name.as_str(), &edits[..])).collect();
+        uci::commit_all(ctx.root, &all).map_err(|problem| failure(&problem))
     }
 
     /// Puts back what [`Sources::stage`] saved.

@@ -265,3 +265,17 @@ fn nothing_of_it_is_there() {
         assert!(list(&f, name, table, keys).is_empty(), "{table}");
     }
 }
+
+#[test]
+fn leases_are_read_once_in_an_rpc() {
+    use crate::model::handler::Ctx;
+    let f = router(&[("tmp/dhcp.leases", "0 02:00:00:00:00:01 192.168.1.20 one *\n")]);
+    let sources = Sources::new(Some(Place::Recorded(f.root().to_owned())), None, Rc::default());
+    let mut read = |epoch| {
+        let ctx = Ctx { epoch, root: f.root() };
+        super::leases::read(&mut sources.borrow_mut(), &ctx).len()
+    };
+    assert_eq!(read(1), 1);
+    f.file("tmp/dhcp.leases", "");
+    assert_eq!((read(1), read(2)), (1, 0), "as it was read in the RPC, and afresh in the next");
+}
