@@ -1,6 +1,7 @@
 //! Native providers: what rows cannot say by an expression. A [`Spec`] lists, reads, and plans changes; the
 //! provider judges, stages, writes and takes back what it planned.
 
+use super::fitting;
 use super::plan::Plan;
 use super::sources::{Shared, Sources};
 use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
@@ -97,8 +98,9 @@ impl Handler for Provider {
 
     fn check(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
         let mut sources = self.sources.borrow_mut();
-        let judged = (self.spec.plan)(&mut sources, ctx, row, change)
-            .and_then(|plan| sources.judge(ctx, &plan).map_err(|failure| (0, failure)));
+        let judged = (self.spec.plan)(&mut sources, ctx, row, change).and_then(|plan| {
+            sources.judge(ctx, &plan).map_err(|failure| (fitting::culprit(change, &plan), failure))
+        });
         bad.extend(judged.err());
     }
 

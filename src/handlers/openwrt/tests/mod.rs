@@ -1,6 +1,7 @@
 //! Rows of UCI and ubus through the whole tree, on a router in a folder.
 
 mod filters;
+mod fitting;
 mod reading;
 mod writing;
 
