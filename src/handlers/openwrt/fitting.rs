@@ -7,7 +7,7 @@
 //! * Control characters in any value, tabs and ends of lines included: behind one a line of another program's
 //!   configuration would begin. No option of the data model has a use for one.
 //! * In packages whose scripts give values to a shell's `eval`, or write commands of them ([`EVALUATED`]), what a
-//!   shell takes for more than a part of a word, and what a program would take for an option of its own.
+//!   shell takes for more than a part of a word; in `ddns` also what a program would take for an option of its own.
 //!
 //! What an option holds already may stay, and what an undo puts back is not looked at.
 //!
@@ -17,7 +17,7 @@
 //!   numbers, references) there is none.
 //! * Commas, quotes, braces or `#` that mean something in a daemon's own line (`dhcp_option` of dnsmasq, a text of
 //!   `swanctl.conf`): they reach as far as the line that the ACS is to say anyway.
-//! * A name that begins with `-` outside of [`EVALUATED`].
+//! * A name that begins with `-`, outside of `ddns`.
 //!
 //! What is written beside UCI looks for itself: `ssh_keys` for lines, `file` rows have a file each. Programs of
 //! `exec` get JSON.
@@ -40,7 +40,9 @@ fn unfit(package: &str, value: &str) -> Option<&'static str> {
         return Some("a control character cannot be written");
     }
     let evaluated = EVALUATED.contains(&package);
-    let odd = evaluated && (value.starts_with('-') || value.contains(|c| SHELL.contains(c)));
+    // A range of qos-scripts may begin so.
+    let option = package == "ddns" && value.starts_with('-');
+    let odd = option || evaluated && value.contains(|c| SHELL.contains(c));
     odd.then_some("blanks, quotes, or what else means something to a shell cannot be written here")
 }
 
