@@ -3,6 +3,7 @@
 mod filters;
 mod fitting;
 mod reading;
+mod uplink;
 mod writing;
 
 use crate::handlers::agent::AgentFacts;
