@@ -73,7 +73,13 @@ pub struct Provider {
 
 impl Handler for Provider {
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
-        (self.spec.list)(&mut self.sources.borrow_mut(), ctx, row, out)
+        let mut sources = self.sources.borrow_mut();
+        sources.begin_reading();
+        let listed = (self.spec.list)(&mut sources, ctx, row, out);
+        if sources.is_doubtful() {
+            out.doubt();
+        }
+        listed
     }
 
     fn align(&self, had: &[&str], now: &[&str]) -> Option<Vec<Option<usize>>> {

@@ -65,7 +65,12 @@ impl Rows {
 
 impl Handler for Rows {
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
-        values::keys(&mut self.0.borrow_mut(), ctx, row, row.arg, out);
+        let mut sources = self.0.borrow_mut();
+        sources.begin_reading();
+        values::keys(&mut sources, ctx, row, row.arg, out);
+        if sources.is_doubtful() {
+            out.doubt();
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Rows of UCI and ubus through the whole tree, on a router in a folder.
 
+mod failing;
 mod filters;
 mod fitting;
 mod reading;
