@@ -12,6 +12,8 @@ pub mod kernel_file;
 pub mod netlink;
 pub mod order;
 pub mod spawn;
+pub mod tar;
+pub mod trace;
 pub mod ubus;
 pub mod uci;
 pub mod watch;
