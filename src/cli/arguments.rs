@@ -1,5 +1,6 @@
 //! The command line as typed data.
 
+use super::snapshot::Question;
 use crate::agent::control::Request;
 use crate::config::default_file;
 use lexopt::prelude::*;
@@ -33,6 +34,10 @@ cwmpd, a TR-069 (CWMP) agent
     cwmpd lease device add|del MAC for a DHCP server's script: DNSMASQ_CPEWAN_OUI, _SERIAL, _CLASS
     cwmpd dhcp-options             what DHCP clients and server are to say of this device
     cwmpd verify IMAGE [SIGNATURE] would the agent take this firmware image?
+    cwmpd snapshot FILE            all that the tree reads of this device, secrets masked, in one file
+    cwmpd replay FILE get PATH...  the tree of a snapshot, on any machine
+    cwmpd replay FILE names [PATH]
+    cwmpd replay FILE unpack FOLDER    to be the `root` of an agent
 
 A PATH may be partial: `cwmpd get Device.DeviceInfo.` shows all that is below.
 
@@ -72,6 +77,10 @@ pub(super) enum Word {
     Lease(Said),
     /// The options that tell who the device is.
     DhcpOptions,
+    /// A router into a file.
+    Snapshot(PathBuf),
+    /// A router from a file.
+    Replay(PathBuf, Question),
     /// What moves, once or until nothing does.
     Transfers {
         follow: bool,
@@ -120,7 +129,8 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
         return Err("what shall be done?".into());
     };
     let word = word(&first, words.collect(), &extra)?;
-    if extra.next_level && !matches!(word, Word::Ask(Request::Names { .. })) {
+    let names = matches!(word, Word::Ask(Request::Names { .. }) | Word::Replay(_, Question::Names(..)));
+    if extra.next_level && !names {
         return Err("--next-level goes with names only".into());
     }
     if extra.follow && !matches!(word, Word::Transfers { .. }) {
@@ -172,6 +182,14 @@ fn word(first: &str, rest: Vec<String>, extra: &Extra) -> Result<Word, lexopt::E
                     "lease takes `4 INTERFACE`, `6 INTERFACE`, or `device add MAC`, `device del MAC`".into(),
                 );
             }
+        },
+        "snapshot" => Word::Snapshot(one()?.into()),
+        "replay" => match rest.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [file, "get", _, ..] => Word::Replay(file.into(), Question::Get(rest[2..].to_vec())),
+            [file, "names"] => Word::Replay(file.into(), Question::Names(String::new(), next_level)),
+            [file, "names", path] => Word::Replay(file.into(), Question::Names(path.to_owned(), next_level)),
+            [file, "unpack", folder] => Word::Replay(file.into(), Question::Unpack(folder.into())),
+            _ => return Err("replay takes FILE and `get PATH...`, `names [PATH]` or `unpack FOLDER`".into()),
         },
         "dhcp-options" => alone(Word::DhcpOptions)?,
         "status" => alone(Word::Ask(Request::Status))?,

@@ -1,0 +1,283 @@
+//! What a snapshot holds: all that the tree reads, without secrets.
+
+use super::masks::Masks;
+use crate::config::Config;
+use crate::handlers::linux::recording;
+use crate::model::schema::Platform;
+use crate::model::tree::Tree;
+use crate::sys::trace::{self, Seen, Trace};
+use crate::sys::uci::{self, Held, Package};
+use crate::sys::host;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// Of a file that was only looked at the size is kept, up to this one.
+const MAX_SIZE: u64 = 1 << 20;
+/// As many links are followed on one path.
+const MAX_LINKS: usize = 40;
+
+/// What an entry of the archive is.
+pub(super) enum Body {
+    File(Vec<u8>),
+    Folder,
+    Link(String),
+}
+
+/// All of it.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub entries: BTreeMap<String, Body>,
+    /// When files were changed, seconds since 1970.
+    pub times: BTreeMap<String, i64>,
+    /// When it was made.
+    pub now: i64,
+    pub answers: usize,
+    pub masked: usize,
+    /// What could not be had.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the whole tree, and keeps what it read.
+pub(super) fn gather(config: &Config) -> Gathered {
+    let root = &config.root;
+    trace::begin();
+    let mut tree = super::tree(root, config.platform, config.ubus());
+    read(&mut tree);
+    drop(tree);
+    let trace = trace::end();
+    let mut gathered = Gathered { now: host::now(root), ..Gathered::default() };
+    if trace.left_out > 0 {
+        gathered.warnings.push(format!("{} things did not fit", trace.left_out));
+    }
+    let mut masks = Masks::default();
+    masks.learn(config.acs.password.reveal());
+    masks.learn(config.connection_request.password.reveal());
+    let sources = sources(root, trace, &mut gathered);
+    learn(&sources, &mut masks);
+    keep(root, sources, &mut masks, &mut gathered);
+    machine(root, config.platform, &mut gathered);
+    gathered.masked = masks.count;
+    tidy(&mut gathered);
+    gathered
+}
+
+/// Every value, and every name: some sources are asked for one of them only.
+fn read(tree: &mut Tree) {
+    for names in [false, true] {
+        let selection = if names { tree.names("", false) } else { tree.values(&[String::new()]) };
+        if let Ok(mut selection) = selection {
+            while tree.next(&mut selection, &mut |_| {}) {}
+        }
+    }
+}
+
+/// What was read, by what is secret in it.
+struct Sources {
+    packages: Vec<(String, Package)>,
+    answers: BTreeMap<String, String>,
+    files: Vec<(String, Vec<u8>)>,
+    others: Vec<(String, PathBuf, Seen)>,
+}
+
+fn sources(root: &Path, trace: Trace, gathered: &mut Gathered) -> Sources {
+    let mut sources =
+        Sources { packages: Vec::new(), answers: trace.answers, files: Vec::new(), others: Vec::new() };
+    gathered.answers = sources.answers.len();
+    for (real, seen) in trace.seen {
+        let Some(path) = real.strip_prefix(root).ok().and_then(Path::to_str) else { continue };
+        // What stands for the kernel and the bus is written anew; what is pending is within its package.
+        if path.is_empty() || path.starts_with(".cwmpd/") || path.starts_with("tmp/.uci/") {
+            continue;
+        }
+        if let Ok(meta) = std::fs::metadata(&real) {
+            gathered.times.insert(path.to_owned(), meta.mtime());
+        }
+        let folder =
+            ["etc/config/", "var/run/uci/", "tmp/run/uci/"].iter().find_map(|f| path.strip_prefix(f));
+        match (folder, seen) {
+            (Some(name), Seen::File(_)) => match uci::load(root, name) {
+                Ok(Some(package)) => sources.packages.push((path.to_owned(), package)),
+                Ok(None) => {}
+                // What is not understood cannot be masked.
+                Err(problem) => gathered.warnings.push(format!("left out: {problem}")),
+            },
+            (_, Seen::File(bytes)) => sources.files.push((path.to_owned(), bytes)),
+            (_, seen) => sources.others.push((path.to_owned(), real, seen)),
+        }
+    }
+    sources
+}
+
+fn learn(sources: &Sources, masks: &mut Masks) {
+    sources.packages.iter().for_each(|(_, package)| masks.learn_package(package));
+    sources.answers.values().for_each(|json| drop(masks.json(json, true)));
+    sources.files.iter().for_each(|(path, bytes)| drop(masks.file(path, bytes, true)));
+    masks.count = 0;
+}
+
+fn keep(root: &Path, sources: Sources, masks: &mut Masks, gathered: &mut Gathered) {
+    for (path, package) in sources.packages {
+        gathered.entries.insert(path, Body::File(written(&package, masks)));
+    }
+    for (file, json) in sources.answers {
+        gathered.entries.insert(file, Body::File(masks.json(&json, false).into_bytes()));
+    }
+    for (path, bytes) in sources.files {
+        let masked = masks.file(&path, &bytes, false);
+        gathered.entries.insert(path, Body::File(masked));
+    }
+    for (path, real, seen) in sources.others {
+        let body = match seen {
+            Seen::Folder(names) => {
+                for name in names {
+                    let child = format!("{path}/{name}");
+                    if !gathered.entries.contains_key(&child) {
+                        let body =
+                            if real.join(&name).is_dir() { Body::Folder } else { Body::File(Vec::new()) };
+                        gathered.entries.insert(child, body);
+                    }
+                }
+                Body::Folder
+            }
+            Seen::Link(target) => match target_below(root, &path, &target) {
+                Some(target) => Body::Link(target),
+                None => continue,
+            },
+            _ => there(&path, &real),
+        };
+        let is_better = !matches!(gathered.entries.get(&path), Some(Body::File(b)) if !b.is_empty());
+        if is_better {
+            gathered.entries.insert(path, body);
+        }
+    }
+}
+
+/// What was looked at, and not read: its size tells, its text does not.
+fn there(path: &str, real: &Path) -> Body {
+    match std::fs::metadata(real) {
+        Ok(meta) if meta.is_dir() => Body::Folder,
+        Ok(meta) if !path.starts_with("proc/") && !path.starts_with("sys/") => {
+            Body::File(vec![0; meta.len().min(MAX_SIZE) as usize])
+        }
+        _ => Body::File(Vec::new()),
+    }
+}
+
+/// Where a link leads, told from its own folder, so that it leads nowhere else wherever it is unpacked.
+fn target_below(root: &Path, path: &str, target: &Path) -> Option<String> {
+    let depth = path.matches('/').count();
+    let inside = target.strip_prefix(root).ok().filter(|_| !host::is_live(root));
+    let target = match (target.is_absolute(), inside) {
+        (false, _) => target.to_owned(),
+        (true, Some(inside)) => Path::new(&"../".repeat(depth)).join(inside),
+        (true, None) => Path::new(&"../".repeat(depth)).join(target.strip_prefix("/").ok()?),
+    };
+    target.to_str().map(str::to_owned)
+}
+
+/// A package as libuci writes one, with what is pending, without comments and secrets.
+fn written(package: &Package, masks: &mut Masks) -> Vec<u8> {
+    let quoted = |value: &str| format!("'{}'", value.replace('\'', "'\\''"));
+    let mut out = String::new();
+    for section in package.sections() {
+        let name = section.name().map_or(String::new(), |name| [" ", &quoted(name)].concat());
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "\nconfig {}{name}", quoted(section.kind()));
+        for (option, held) in section.options() {
+            let (word, values) = match held {
+                Held::One(value) => ("option", std::slice::from_ref(value)),
+                Held::Many(items) => ("list", items.as_slice()),
+            };
+            for value in values {
+                let _ = writeln!(out, "\t{word} {option} {}", quoted(&masks.value(option, value)));
+            }
+        }
+    }
+    out.into_bytes()
+}
+
+/// What system calls say.
+fn machine(root: &Path, platform: Platform, gathered: &mut Gathered) {
+    let uname = host::uname(root);
+    let uname = format!(
+        "sysname={}\nrelease={}\nversion={}\nmachine={}\n",
+        uname.sysname, uname.release, uname.version, uname.machine
+    );
+    let mut space = String::new();
+    for mount in host::mounts(root) {
+        if let Some(s) = host::space(root, &mount.point) {
+            let _ = writeln!(space, "{} {} {}", mount.point, s.total, s.free);
+        }
+    }
+    let mut put = |name: &str, text: String| {
+        gathered.entries.insert(format!(".cwmpd/{name}"), Body::File(text.into_bytes()));
+    };
+    put("uname", uname);
+    put("statvfs", space);
+    put("time", format!("{}\n", gathered.now));
+    put("platform", format!("{}\n", if platform == Platform::OpenWrt { "openwrt" } else { "linux" }));
+    let mut warnings = Vec::new();
+    for (name, text) in recording::files(root, |warning| warnings.push(warning)) {
+        gathered.entries.insert([".cwmpd/", name].concat(), Body::File(text.into_bytes()));
+    }
+    gathered.warnings.extend(warnings);
+}
+
+/// Puts what lies below a link where the link leads, and leaves out what lies below a file.
+fn tidy(gathered: &mut Gathered) {
+    let links: BTreeMap<String, String> = gathered
+        .entries
+        .iter()
+        .filter_map(|(path, body)| match body {
+            Body::Link(target) => Some((path.clone(), target.clone())),
+            _ => None,
+        })
+        .collect();
+    let paths: Vec<String> = gathered.entries.keys().cloned().collect();
+    for path in paths {
+        let to = resolved(&path, &links);
+        if to.as_deref() != Some(path.as_str())
+            && let Some(body) = gathered.entries.remove(&path)
+            && let Some(to) = to
+        {
+            let time = gathered.times.get(&path).copied();
+            gathered.times.extend(time.map(|time| (to.clone(), time)));
+            gathered.entries.entry(to).or_insert(body);
+        }
+    }
+    let is_file = |path: &str| matches!(gathered.entries.get(path), Some(Body::File(_)));
+    let below_file = |path: &String| parents(path).any(is_file);
+    let lost: Vec<String> = gathered.entries.keys().filter(|path| below_file(path)).cloned().collect();
+    lost.iter().for_each(|path| drop(gathered.entries.remove(path)));
+}
+
+/// The folders that a path lies in, the outermost first.
+fn parents(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at])
+}
+
+/// A path with the links among its folders followed; `None` when they lead elsewhere or in a circle.
+fn resolved(path: &str, links: &BTreeMap<String, String>) -> Option<String> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Some((link, target)) = parents(&path).find_map(|p| links.get_key_value(p)) else {
+            return Some(path);
+        };
+        let rest = path.get(link.len() + 1..)?;
+        let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let joined = Path::new(folder).join(target).join(rest);
+        let mut names: Vec<&str> = Vec::new();
+        for part in joined.components() {
+            match part {
+                Component::Normal(name) => names.push(name.to_str()?),
+                Component::ParentDir => drop(names.pop()?),
+                Component::CurDir => {}
+                _ => return None,
+            }
+        }
+        path = names.join("/");
+    }
+    None
+}
