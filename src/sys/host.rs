@@ -161,6 +161,22 @@ pub fn metadata(root: &Path, path: &str) -> Option<fs::Metadata> {
     Some(found)
 }
 
+/// Whether there is something at a path that [`below`] has found, or that lies in what it has found.
+pub fn is_there(path: &Path) -> bool {
+    let found = path.exists();
+    if found {
+        trace::there(path);
+    }
+    found
+}
+
+/// Where a link leads, as it says; `None` when there is none.
+pub fn target(link: &Path) -> Option<PathBuf> {
+    let target = fs::read_link(link).ok()?;
+    trace::link(link, &target);
+    Some(target)
+}
+
 /// When a file was last changed, in seconds since 1970. Nothing that was recorded changed after the recording:
 /// what is later is when the recording was unpacked.
 pub fn modified(root: &Path, path: &str) -> Option<i64> {

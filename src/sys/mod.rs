@@ -16,5 +16,6 @@ pub mod tar;
 pub mod trace;
 pub mod ubus;
 pub mod uci;
+pub mod unpack;
 pub mod watch;
 pub mod x509;

@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
 }
 
 impl<'a> Iterator for Reader<'a> {
-    type Item = Result<Entry<'a>, &'static str>;
+    type Item = Result<Entry<'a>, String>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.entry();
@@ -151,7 +151,7 @@ impl<'a> Iterator for Reader<'a> {
             // Nothing behind it can be found: the end.
             self.bytes = &[0; BLOCK];
         }
-        entry.transpose()
+        entry.map_err(|wrong| format!("entry {}: {wrong}", self.count.max(1))).transpose()
     }
 }
 

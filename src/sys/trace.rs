@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The most that is noted, in bytes of files and answers: what is beyond is left out, and said.
-pub const MAX_BYTES: usize = 32 << 20;
+pub const MAX_BYTES: usize = 16 << 20;
 /// The most paths that are noted.
 pub const MAX_PATHS: usize = 32 << 10;
 
@@ -54,7 +54,11 @@ fn note(path: &Path, make: impl FnOnce() -> Seen) {
     TRACE.with_borrow_mut(|trace| {
         let Some(trace) = trace else { return };
         let seen = make();
-        let size = if let Seen::File(bytes) = &seen { bytes.len() } else { 0 };
+        let size = match &seen {
+            Seen::File(bytes) => bytes.len(),
+            Seen::Folder(names) => names.iter().map(String::len).sum(),
+            Seen::There | Seen::Link(_) => 0,
+        };
         // Of what is read twice the longer text counts: the other was cut.
         if trace.seen.get(path).is_some_and(|known| rank(known) >= rank(&seen)) {
             return;

@@ -7,7 +7,7 @@ use crate::model::schema::Platform;
 use crate::model::tree::Tree;
 use crate::sys::trace::{self, Seen, Trace};
 use crate::sys::uci::{self, Held, Package};
-use crate::sys::host;
+use crate::sys::{host, tar};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
@@ -15,12 +15,16 @@ use std::path::{Component, Path, PathBuf};
 
 /// Of a file that was only looked at the size is kept, up to this one.
 const MAX_SIZE: u64 = 1 << 20;
+/// The sum of such sizes; beyond it they are told as 0.
+const MAX_SIZES: u64 = 16 << 20;
 /// As many links are followed on one path.
 const MAX_LINKS: usize = 40;
 
 /// What an entry of the archive is.
 pub(super) enum Body {
     File(Vec<u8>),
+    /// A file of so many zero bytes: what it holds was not read.
+    Size(u64),
     Folder,
     Link(String),
 }
@@ -35,6 +39,8 @@ pub(super) struct Gathered {
     pub now: i64,
     pub answers: usize,
     pub masked: usize,
+    /// The sum of all [`Body::Size`].
+    sizes: u64,
     /// What could not be had.
     pub warnings: Vec<String>,
 }
@@ -51,7 +57,7 @@ pub(super) fn gather(config: &Config) -> Gathered {
     if trace.left_out > 0 {
         gathered.warnings.push(format!("{} things did not fit", trace.left_out));
     }
-    let mut masks = Masks::default();
+    let mut masks = Masks::new(root);
     masks.learn(config.acs.password.reveal());
     masks.learn(config.connection_request.password.reveal());
     let sources = sources(root, trace, &mut gathered);
@@ -78,12 +84,12 @@ struct Sources {
     packages: Vec<(String, Package)>,
     answers: BTreeMap<String, String>,
     files: Vec<(String, Vec<u8>)>,
-    others: Vec<(String, PathBuf, Seen)>,
+    others: BTreeMap<String, (PathBuf, Seen)>,
 }
 
 fn sources(root: &Path, trace: Trace, gathered: &mut Gathered) -> Sources {
     let mut sources =
-        Sources { packages: Vec::new(), answers: trace.answers, files: Vec::new(), others: Vec::new() };
+        Sources { packages: Vec::new(), answers: trace.answers, files: Vec::new(), others: BTreeMap::new() };
     gathered.answers = sources.answers.len();
     for (real, seen) in trace.seen {
         let Some(path) = real.strip_prefix(root).ok().and_then(Path::to_str) else { continue };
@@ -93,6 +99,9 @@ fn sources(root: &Path, trace: Trace, gathered: &mut Gathered) -> Sources {
         }
         if let Ok(meta) = std::fs::metadata(&real) {
             gathered.times.insert(path.to_owned(), meta.mtime());
+        }
+        if host::is_live(root) {
+            links(path, &mut sources.others);
         }
         let folder =
             ["etc/config/", "var/run/uci/", "tmp/run/uci/"].iter().find_map(|f| path.strip_prefix(f));
@@ -104,7 +113,7 @@ fn sources(root: &Path, trace: Trace, gathered: &mut Gathered) -> Sources {
                 Err(problem) => gathered.warnings.push(format!("left out: {problem}")),
             },
             (_, Seen::File(bytes)) => sources.files.push((path.to_owned(), bytes)),
-            (_, seen) => sources.others.push((path.to_owned(), real, seen)),
+            (_, seen) => drop(sources.others.insert(path.to_owned(), (real.clone(), seen))),
         }
     }
     sources
@@ -128,7 +137,7 @@ fn keep(root: &Path, sources: Sources, masks: &mut Masks, gathered: &mut Gathere
         let masked = masks.file(&path, &bytes, false);
         gathered.entries.insert(path, Body::File(masked));
     }
-    for (path, real, seen) in sources.others {
+    for (path, (real, seen)) in sources.others {
         let body = match seen {
             Seen::Folder(names) => {
                 for name in names {
@@ -145,7 +154,7 @@ fn keep(root: &Path, sources: Sources, masks: &mut Masks, gathered: &mut Gathere
                 Some(target) => Body::Link(target),
                 None => continue,
             },
-            _ => there(&path, &real),
+            _ => there(&path, &real, &mut gathered.sizes),
         };
         let is_better = !matches!(gathered.entries.get(&path), Some(Body::File(b)) if !b.is_empty());
         if is_better {
@@ -155,26 +164,61 @@ fn keep(root: &Path, sources: Sources, masks: &mut Masks, gathered: &mut Gathere
 }
 
 /// What was looked at, and not read: its size tells, its text does not.
-fn there(path: &str, real: &Path) -> Body {
+fn there(path: &str, real: &Path, sizes: &mut u64) -> Body {
     match std::fs::metadata(real) {
         Ok(meta) if meta.is_dir() => Body::Folder,
-        Ok(meta) if !path.starts_with("proc/") && !path.starts_with("sys/") => {
-            Body::File(vec![0; meta.len().min(MAX_SIZE) as usize])
+        Ok(meta) if !is_of_kernel(path) => {
+            let size = meta.len().min(MAX_SIZE);
+            *sizes += size;
+            Body::Size(if *sizes > MAX_SIZES { 0 } else { size })
         }
         _ => Body::File(Vec::new()),
     }
 }
 
-/// Where a link leads, told from its own folder, so that it leads nowhere else wherever it is unpacked.
+/// Whether the kernel makes what is in a file: its size tells nothing.
+fn is_of_kernel(path: &str) -> bool {
+    path.starts_with("proc/") || path.starts_with("sys/")
+}
+
+/// On a running system the kernel follows the links of a path: those among its folders are told here, as below
+/// any other root they were told when they were followed.
+fn links(path: &str, others: &mut BTreeMap<String, (PathBuf, Seen)>) {
+    for folder in parents(path).filter(|folder| !is_of_kernel(folder)) {
+        let real = Path::new("/").join(folder);
+        if !others.contains_key(folder)
+            && let Ok(target) = std::fs::read_link(&real)
+        {
+            others.insert(folder.to_owned(), (real, Seen::Link(target)));
+        }
+    }
+}
+
+/// Where a link leads, told from its own folder, so that it leads nowhere else wherever it is unpacked; `None`
+/// for what leads out of the root.
 fn target_below(root: &Path, path: &str, target: &Path) -> Option<String> {
     let depth = path.matches('/').count();
     let inside = target.strip_prefix(root).ok().filter(|_| !host::is_live(root));
-    let target = match (target.is_absolute(), inside) {
-        (false, _) => target.to_owned(),
-        (true, Some(inside)) => Path::new(&"../".repeat(depth)).join(inside),
-        (true, None) => Path::new(&"../".repeat(depth)).join(target.strip_prefix("/").ok()?),
+    let from_top = match (target.is_absolute(), inside) {
+        (false, _) => normal(&Path::new(path).parent()?.join(target))?,
+        (true, Some(inside)) => normal(inside)?,
+        (true, None) => normal(target.strip_prefix("/").ok()?)?,
     };
-    target.to_str().map(str::to_owned)
+    Some(["../".repeat(depth), from_top].concat()).filter(|target| !target.is_empty())
+}
+
+/// A path below the top with its `..` carried out; `None` when it climbs out.
+fn normal(path: &Path) -> Option<String> {
+    let mut names: Vec<&str> = Vec::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => names.push(name.to_str()?),
+            Component::ParentDir => drop(names.pop()?),
+            Component::CurDir => {}
+            _ => return None,
+        }
+    }
+    Some(names.join("/"))
 }
 
 /// A package as libuci writes one, with what is pending, without comments and secrets.
@@ -247,10 +291,18 @@ fn tidy(gathered: &mut Gathered) {
             gathered.entries.entry(to).or_insert(body);
         }
     }
-    let is_file = |path: &str| matches!(gathered.entries.get(path), Some(Body::File(_)));
+    let is_file = |path: &str| matches!(gathered.entries.get(path), Some(Body::File(_) | Body::Size(_)));
     let below_file = |path: &String| parents(path).any(is_file);
     let lost: Vec<String> = gathered.entries.keys().filter(|path| below_file(path)).cloned().collect();
     lost.iter().for_each(|path| drop(gathered.entries.remove(path)));
+    let mut lost = 0;
+    while gathered.entries.len() > tar::MAX_ENTRIES {
+        gathered.entries.pop_last();
+        lost += 1;
+    }
+    if lost > 0 {
+        gathered.warnings.push(format!("{lost} files did not fit"));
+    }
 }
 
 /// The folders that a path lies in, the outermost first.
@@ -267,17 +319,7 @@ fn resolved(path: &str, links: &BTreeMap<String, String>) -> Option<String> {
         };
         let rest = path.get(link.len() + 1..)?;
         let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let joined = Path::new(folder).join(target).join(rest);
-        let mut names: Vec<&str> = Vec::new();
-        for part in joined.components() {
-            match part {
-                Component::Normal(name) => names.push(name.to_str()?),
-                Component::ParentDir => drop(names.pop()?),
-                Component::CurDir => {}
-                _ => return None,
-            }
-        }
-        path = names.join("/");
+        path = normal(&Path::new(folder).join(target).join(rest))?;
     }
     None
 }

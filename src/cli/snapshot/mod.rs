@@ -6,7 +6,8 @@ mod gather;
 mod masks;
 mod replay;
 
-pub(super) use replay::replay;
+use replay::MAX_ARCHIVE;
+pub(super) use replay::{Access, replay};
 
 use super::{Exit, complain};
 use crate::config::Config;
@@ -19,8 +20,8 @@ use crate::state::journal::Journal;
 use crate::sys::file::Replacement;
 use crate::sys::{tar, ubus};
 use std::cell::RefCell;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, BufRead, Read, Write};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// What an archive says of the platform, below the root.
@@ -30,7 +31,9 @@ const PLATFORM: &str = ".cwmpd/platform";
 pub(super) enum Question {
     Get(Vec<String>),
     Names(String, bool),
-    Unpack(std::path::PathBuf),
+    Unpack(PathBuf),
+    /// The daemon on it, with this ACS.
+    Run(Access),
 }
 
 /// The tree of a root, with nothing kept of it.
@@ -56,9 +59,9 @@ pub(super) fn snapshot(config: &Path, file: &Path, out: &mut impl Write) -> io::
     };
     let gathered = gather::gather(&config);
     gathered.warnings.iter().for_each(|warning| complain(warning));
-    match write(file, &gathered) {
+    let (files, answers, masked) = (gathered.entries.len(), gathered.answers, gathered.masked);
+    match write(file, gathered) {
         Ok(()) => {
-            let (files, answers, masked) = (gathered.entries.len(), gathered.answers, gathered.masked);
             writeln!(out, "{files} files, {answers} of them answers of ubus; {masked} secrets masked")?;
             Ok(Exit::Ok)
         }
@@ -69,22 +72,70 @@ pub(super) fn snapshot(config: &Path, file: &Path, out: &mut impl Write) -> io::
     }
 }
 
-fn write(file: &Path, gathered: &gather::Gathered) -> io::Result<()> {
-    let mut archive = Vec::new();
-    for (path, body) in &gathered.entries {
-        let kind = match body {
+fn write(file: &Path, gathered: gather::Gathered) -> io::Result<()> {
+    let mut file = Replacement::create(file, 0o600)?;
+    let archive = Archive { gathered, piece: Vec::new(), at: 0, written: 0, ended: false };
+    io::copy(&mut Coding::Gzip.compressing(archive), &mut file)?;
+    file.commit().map(drop)
+}
+
+/// The archive, made while it is read: one entry of it is in memory.
+struct Archive {
+    gathered: gather::Gathered,
+    piece: Vec<u8>,
+    at: usize,
+    written: usize,
+    ended: bool,
+}
+
+impl Archive {
+    fn next(&mut self) -> io::Result<()> {
+        self.piece.clear();
+        self.at = 0;
+        let Some((path, body)) = self.gathered.entries.pop_first() else {
+            self.ended = true;
+            return tar::finish(&mut self.piece);
+        };
+        let zeros;
+        let kind = match &body {
             gather::Body::File(bytes) => tar::Kind::File(bytes),
+            gather::Body::Size(size) => {
+                zeros = vec![0; *size as usize];
+                tar::Kind::File(&zeros)
+            }
             gather::Body::Folder => tar::Kind::Folder,
             gather::Body::Link(target) => tar::Kind::Link(target),
         };
-        let modified = gathered.times.get(path).copied().unwrap_or(gathered.now);
-        match tar::write(&mut archive, &tar::Entry { path: path.clone(), kind, modified }) {
+        let modified = self.gathered.times.get(&path).copied().unwrap_or(self.gathered.now);
+        match tar::write(&mut self.piece, &tar::Entry { path: path.clone(), kind, modified }) {
             Err(e) if e.kind() == io::ErrorKind::InvalidInput => complain(&format!("left out: {path}: {e}")),
             done => done?,
         }
+        self.written += self.piece.len();
+        if self.written > MAX_ARCHIVE - 4096 {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "more than a replay takes"));
+        }
+        Ok(())
     }
-    tar::finish(&mut archive)?;
-    let mut file = Replacement::create(file, 0o600)?;
-    io::copy(&mut Coding::Gzip.compressing(archive.as_slice()), &mut file)?;
-    file.commit().map(drop)
+}
+
+impl BufRead for Archive {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.at >= self.piece.len() && !self.ended {
+            self.next()?;
+        }
+        Ok(self.piece.get(self.at..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.at += amount;
+    }
+}
+
+impl Read for Archive {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let amount = self.fill_buf()?.read(room)?;
+        self.consume(amount);
+        Ok(amount)
+    }
 }

@@ -4,21 +4,29 @@
 use super::{PLATFORM, Question};
 use crate::agent::control::{Failure, Line};
 use crate::cli::{Exit, complain, show};
+use crate::config::{Commands, Config};
 use crate::model::schema::Platform;
 use crate::model::tree::{Item, Tree};
 use crate::net::coding::{Coding, Limits};
-use crate::sys::{clock, host, tar, ubus};
-use std::collections::HashSet;
+use crate::sys::{clock, host, ubus, unpack};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// The most bytes of an archive, packed or not.
 pub const MAX_ARCHIVE: usize = 64 << 20;
 /// The most processor time that unpacking may take.
 const MAX_TIME: Duration = Duration::from_secs(20);
+
+/// The ACS that a replayed router is to call.
+#[derive(PartialEq, Eq, Debug)]
+pub(in crate::cli) struct Access {
+    pub url: String,
+    pub username: String,
+    pub password: String,
+}
 
 /// Answers from a snapshot.
 pub(in crate::cli) fn replay(
@@ -32,7 +40,7 @@ pub(in crate::cli) fn replay(
         Ok(Exit::Fault)
     };
     if let Question::Unpack(folder) = question {
-        return match unpack(file, folder) {
+        return match unpacked(file, folder) {
             Ok(()) => Ok(Exit::Ok),
             Err(e) => failed(e),
         };
@@ -42,20 +50,67 @@ pub(in crate::cli) fn replay(
         Err(e) => return failed(e.to_string()),
     };
     let root = folder.0.join("root");
-    if let Err(e) = unpack(file, &root) {
+    if let Err(e) = unpacked(file, &root) {
         return failed(e);
     }
     let platform = host::line(&root, PLATFORM);
     let platform = if platform.as_deref() == Some("openwrt") { Platform::OpenWrt } else { Platform::Linux };
+    if let Question::Run(access) = question {
+        return run(&folder.0, platform, access, out);
+    }
     let mut tree = super::tree(&root, platform, ubus::Place::Recorded(root.clone()));
     answer(&mut tree, question, json, out)
+}
+
+/// The daemon on a snapshot, until a signal ends it. All that it keeps goes with the folder.
+fn run(folder: &Path, platform: Platform, access: &Access, out: &mut impl Write) -> io::Result<Exit> {
+    let file = folder.join("cwmpd.toml");
+    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?;
+    new.write_all(configuration(folder, platform, access).as_bytes())?;
+    let config = match Config::load(&file) {
+        Ok(config) => config,
+        Err(e) => {
+            complain(&e.reason);
+            return Ok(Exit::Configuration);
+        }
+    };
+    crate::logging::set(&config.log);
+    // One line, for whoever starts it, to ask it as any daemon.
+    writeln!(out, "cwmpd --config {} get Device.", file.display())?;
+    out.flush()?;
+    match crate::agent::run(config, file) {
+        Ok(()) => Ok(Exit::Ok),
+        Err(e) => {
+            complain(&e.to_string());
+            Ok(Exit::Run)
+        }
+    }
+}
+
+/// A configuration that keeps to the folder: no command of the platform is the machine's that it runs on.
+fn configuration(folder: &Path, platform: Platform, access: &Access) -> String {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let place = |name: &str| quoted(&folder.join(name).to_string_lossy());
+    let platform = if platform == Platform::OpenWrt { "openwrt" } else { "linux" };
+    let commands: String = Commands::NAMES.iter().map(|name| [name, " = []\n"].concat()).collect();
+    format!(
+        "platform = \"{platform}\"\nroot = {}\nstate_dir = {}\nrun_dir = {}\noverlay_dir = {}\n\
+         [acs]\nurl = {}\nusername = {}\npassword = {}\n[commands]\n{commands}",
+        place("root"),
+        place("state"),
+        place("run"),
+        place("overlays"),
+        quoted(&access.url),
+        quoted(&access.username),
+        quoted(&access.password),
+    )
 }
 
 fn answer(tree: &mut Tree, question: &Question, json: bool, out: &mut impl Write) -> io::Result<Exit> {
     let selection = match question {
         Question::Get(paths) => tree.values(paths),
         Question::Names(path, next_level) => tree.names(path, *next_level),
-        Question::Unpack(_) => return Ok(Exit::Ok),
+        Question::Unpack(_) | Question::Run(_) => return Ok(Exit::Ok),
     };
     let mut selection = match selection {
         Ok(selection) => selection,
@@ -113,118 +168,77 @@ impl Drop for Private {
     }
 }
 
-/// Unpacks an archive into a folder that is not there yet.
+/// Unpacks an archive into a folder that is not there yet, and is not there afterwards when it fails.
 ///
 /// # Errors
-/// What is wrong with the archive or the folder; what was unpacked until then stays.
-fn unpack(file: &Path, folder: &Path) -> Result<(), String> {
+/// What is wrong with the archive or the folder.
+fn unpacked(file: &Path, folder: &Path) -> Result<(), String> {
     let packed = File::open(file).map_err(|e| e.to_string())?;
     let limits = Limits { size: MAX_ARCHIVE, time: MAX_TIME };
-    let bytes = Coding::Gzip.decompress(packed, limits).map_err(|e| format!("not a snapshot: {e}"))?;
-    DirBuilder::new().mode(0o700).create(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    let mut links = HashSet::new();
-    for entry in tar::Reader::new(&bytes) {
-        let entry = entry.map_err(|e| format!("not a snapshot: {e}"))?;
-        put(folder, &entry, &mut links).map_err(|e| format!("{}: {e}", show::plain(&entry.path, false)))?;
-    }
-    Ok(())
-}
-
-/// Puts one entry in its place.
-fn put(folder: &Path, entry: &tar::Entry<'_>, links: &mut HashSet<String>) -> io::Result<()> {
-    let refused = |text: &str| Err(io::Error::new(io::ErrorKind::InvalidData, text.to_owned()));
-    let within = |at: usize| links.contains(entry.path.get(..at).unwrap_or_default());
-    if entry.path.match_indices('/').any(|(at, _)| within(at)) {
-        return refused("it lies behind a link");
-    }
-    let path = folder.join(&entry.path);
-    let make = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
-    make(crate::sys::file::folder(&path))?;
-    match entry.kind {
-        tar::Kind::Folder => make(&path),
-        tar::Kind::Link(target) => {
-            if !is_inside(&entry.path, target) {
-                return refused("it leads elsewhere");
-            }
-            links.insert(entry.path.clone());
-            std::os::unix::fs::symlink(target, &path)
-        }
-        tar::Kind::File(bytes) => {
-            // A name that is there already is no file of ours, or was told twice.
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            file.write_all(bytes)?;
-            let modified = u64::try_from(entry.modified).unwrap_or(0);
-            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(modified))
-        }
-    }
-}
-
-/// Whether a link leads to somewhere below the top: upwards at its beginning only, and not too far.
-fn is_inside(path: &str, target: &str) -> bool {
-    let depth = path.matches('/').count();
-    let mut names = target.split('/').filter(|name| !matches!(*name, "" | ".")).peekable();
-    let mut ups = 0;
-    while names.next_if(|name| *name == "..").is_some() {
-        ups += 1;
-    }
-    !target.is_empty() && !target.starts_with('/') && ups <= depth && names.all(|name| name != "..")
+    let bytes = Coding::Gzip.decompress(packed, limits).map_err(|e| match e.kind() {
+        ErrorKind::FileTooLarge => format!("not a snapshot: more than {MAX_ARCHIVE} bytes, or too slow"),
+        _ => format!("not a snapshot: {e}"),
+    })?;
+    unpack::unpack(&bytes, folder).map_err(|e| format!("not a snapshot: {e}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::handlers::probe::Folder;
-
-    fn archive(f: &Folder, entries: &[(&str, tar::Kind<'_>)]) -> PathBuf {
-        let mut bytes = Vec::new();
-        for (path, kind) in entries {
-            let entry = tar::Entry { path: (*path).to_owned(), kind: kind.clone(), modified: 5 };
-            tar::write(&mut bytes, &entry).expect("it fits");
-        }
-        tar::finish(&mut bytes).expect("memory");
-        f.bytes("archive", &Coding::Gzip.compress(&bytes).expect("memory"));
-        f.root().join("archive")
-    }
+    use crate::sys::tar;
 
     #[test]
-    fn an_archive_is_unpacked_below_its_folder_and_nowhere_else() {
-        use tar::Kind::{File, Folder as Dir, Link};
+    fn what_is_no_snapshot_is_said() {
         let f = Folder::new();
-        let whole = archive(
-            &f,
-            &[("a/b", File(b"text")), ("proc/1", Dir), ("var", Link("tmp")), ("a/c", Link("../a/b"))],
-        );
         let to = f.root().join("out");
-        unpack(&whole, &to).expect("it is sound");
-        assert_eq!(fs::read_to_string(to.join("a/c")).expect("a link"), "text");
-        assert_eq!(host::modified(&to, "/a/b"), Some(5));
-        use std::os::unix::fs::MetadataExt;
-        assert_eq!(fs::metadata(&to).expect("a folder").mode() & 0o777, 0o700);
-        assert_eq!(fs::metadata(to.join("a/b")).expect("a file").mode() & 0o777, 0o600);
-        assert!(unpack(&whole, &to).is_err(), "a folder that is there");
-        for (n, bad) in [
-            vec![("l", Link("/etc"))],
-            vec![("l", Link("../x"))],
-            vec![("a/l", Link("../../x"))],
-            vec![("l", Link("a/../../x"))],
-            vec![("a/l", Link("../b/../../x"))],
-            vec![("l", Link("a")), ("l/x", File(b"1"))],
-            vec![("l", Link("a")), ("l/x/y", Dir)],
-            vec![("a", File(b"1")), ("a", File(b"2"))],
-            vec![("a", File(b"1")), ("a/b", File(b"2"))],
-        ]
-        .iter()
-        .enumerate()
-        {
-            let to = f.root().join(format!("bad{n}"));
-            assert!(unpack(&archive(&f, bad), &to).is_err(), "{bad:?}");
-            assert!(!f.root().join("x").exists() && !to.join("../x").exists());
+        let told = |bytes: &[u8]| {
+            f.bytes("archive", bytes);
+            let told = unpacked(&f.root().join("archive"), &to).expect_err("no snapshot");
+            assert!(!to.exists());
+            told
+        };
+        let mut good = Vec::new();
+        let entry = tar::Entry { path: "a".to_owned(), kind: tar::Kind::File(b"1"), modified: 5 };
+        tar::write(&mut good, &entry).expect("it fits");
+        tar::finish(&mut good).expect("memory");
+        let packed = Coding::Gzip.compress(&good).expect("memory");
+        for bytes in [&b""[..], b"\x1f\x8b nonsense", b"plain text", &packed[..packed.len() - 1], &good] {
+            assert!(told(bytes).starts_with("not a snapshot: "), "{bytes:?}");
         }
-        f.bytes("archive", b"\x1f\x8b nonsense");
-        assert!(unpack(&f.root().join("archive"), &f.root().join("none")).is_err());
-        assert!(!f.root().join("none").exists());
-        f.bytes("archive", &Coding::Gzip.compress(&vec![0; MAX_ARCHIVE + 1]).expect("memory"));
-        let told = unpack(&f.root().join("archive"), &f.root().join("none")).expect_err("a bomb");
-        assert!(told.contains("not a snapshot"), "{told}");
+        let mut broken = good.clone();
+        broken[0] = b'b';
+        let broken = Coding::Gzip.compress(&broken).expect("memory");
+        assert_eq!(told(&broken), "not a snapshot: entry 1: no archive, or a damaged one");
+        let bomb = Coding::Gzip.compress(&vec![0; MAX_ARCHIVE + 1]).expect("memory");
+        assert!(told(&bomb).contains("more than 67108864 bytes"), "{}", told(&bomb));
+        f.bytes("archive", &packed);
+        unpacked(&f.root().join("archive"), &to).expect("it is sound");
+        assert!(unpacked(&f.root().join("archive"), &to).is_err(), "a folder that is there");
+        assert!(to.join("a").exists(), "and stays");
+    }
+
+    /// No command of the machine is run for the router that is replayed on it.
+    #[test]
+    fn a_daemon_keeps_to_its_folder() {
+        let url = "http://127.0.0.1/a\"b".to_owned();
+        let access =
+            Access { url: url.clone(), username: "u".to_owned(), password: "p\\\"\u{e9}".to_owned() };
+        for platform in [Platform::OpenWrt, Platform::Linux] {
+            let folder = Path::new("/tmp/a \"b");
+            let text = configuration(folder, platform, &access);
+            let access = Access {
+                url: "http://127.0.0.1/".to_owned(),
+                ..Access { url: url.clone(), username: "u".to_owned(), password: "p\\\"\u{e9}".to_owned() }
+            };
+            assert!(Config::parse(&text, Path::new("x.toml")).is_err_and(|e| e.reason.contains("acs.url")));
+            let text = configuration(folder, platform, &access);
+            let config = Config::parse(&text, Path::new("x.toml")).expect("it is sound");
+            assert_eq!(config.commands, Commands::default());
+            assert_eq!((config.platform, config.acs.password.reveal()), (platform, "p\\\"\u{e9}"));
+            for place in [&config.root, &config.state_dir, &config.run_dir, &config.overlay_dir] {
+                assert!(place.starts_with(folder), "{}", place.display());
+            }
+        }
     }
 }
