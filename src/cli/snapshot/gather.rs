@@ -57,7 +57,7 @@ pub(super) fn gather(config: &Config) -> Gathered {
     if trace.left_out > 0 {
         gathered.warnings.push(format!("{} things did not fit", trace.left_out));
     }
-    let mut masks = Masks::new(root);
+    let mut masks = Masks::default();
     masks.learn(config.acs.password.reveal());
     masks.learn(config.connection_request.password.reveal());
     let sources = sources(root, trace, &mut gathered);

@@ -9,11 +9,9 @@ mod files;
 #[cfg(test)]
 mod tests;
 
-use crate::sys::host;
 use crate::sys::uci::Package;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
 /// What stands for a secret.
 pub const MASK: &str = "XXXXXXXX";
@@ -68,6 +66,8 @@ const PARTS: &[&str] = &[
     "param_opt",
     "ubus_rpc_session",
 ];
+/// Words that end as a key does.
+const NO_KEYS: &[&str] = &["rekey", "monkey", "hotkey", "pubkey", "publickey", "ikey", "okey"];
 /// Words beside which a key is none of them.
 const OPEN: &[&str] = &[
     "public",
@@ -85,6 +85,9 @@ const OPEN: &[&str] = &[
 ];
 /// Switches, such as `PasswordAuth`.
 const SWITCHES: &[&str] = &["on", "off", "yes", "no", "true", "false", "enabled", "disabled"];
+/// Folders below which files with keys lie.
+const TOPS: &[&str] =
+    &["etc", "var", "tmp", "usr", "lib", "root", "home", "overlay", "rom", "mnt", "run", "opt"];
 /// Words that are not looked for elsewhere, though somebody may have taken one for a password.
 const COMMON: &[&str] = &["default", "openwrt", "router", "wireless", "network", "internet"];
 
@@ -92,7 +95,10 @@ const COMMON: &[&str] = &["default", "openwrt", "router", "wireless", "network",
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).collect();
-    let bare = |word: &&str| WORDS.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit()));
+    let bare = |word: &&str| {
+        let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        WORDS.contains(&word) || word.ends_with("key") && !NO_KEYS.contains(&word)
+    };
     PARTS.iter().any(|part| name.contains(part))
         || words.iter().any(bare) && !words.iter().any(|word| OPEN.contains(word))
 }
@@ -100,19 +106,12 @@ pub fn is_secret(name: &str) -> bool {
 /// The secrets that are known, and how many values were masked.
 #[derive(Default)]
 pub struct Masks {
-    /// Where files are that values name.
-    root: PathBuf,
     known: BTreeSet<String>,
     /// How many were masked.
     pub count: usize,
 }
 
 impl Masks {
-    /// For what is read below a root.
-    pub fn new(root: &Path) -> Masks {
-        Masks { root: root.to_owned(), ..Masks::default() }
-    }
-
     /// Makes a secret known that is to be found nowhere.
     pub fn learn(&mut self, secret: &str) {
         // A mask is none.
@@ -128,7 +127,7 @@ impl Masks {
         for section in package.sections() {
             for (option, _) in section.options().filter(|(option, _)| is_secret(option)) {
                 for value in section.items(option) {
-                    if !self.is_path(value) {
+                    if !is_path(value) {
                         self.learn(value);
                     }
                 }
@@ -139,7 +138,7 @@ impl Masks {
     /// A value that goes by a name.
     pub fn value<'a>(&mut self, name: &str, value: &'a str) -> Cow<'a, str> {
         // An index of one of four keys, as WEP has it, is none.
-        if is_secret(name) && self.tells(value) {
+        if is_secret(name) && Masks::tells(value) {
             Cow::Borrowed(self.masked(value))
         } else {
             self.text(value)
@@ -147,20 +146,13 @@ impl Masks {
     }
 
     /// Whether a value that goes by a secret's name is one: not a switch, an index, or a file's name.
-    fn tells(&self, value: &str) -> bool {
-        value.len() > 1 && !SWITCHES.contains(&value) && !self.is_path(value)
+    fn tells(value: &str) -> bool {
+        value.len() > 1 && !SWITCHES.contains(&value) && !is_path(value)
     }
 
     fn masked(&mut self, value: &str) -> &'static str {
         self.count += 1;
         if value.len() == ZERO_KEY.len() && value.ends_with('=') { ZERO_KEY } else { MASK }
-    }
-
-    /// A file that holds a key is named instead of one.
-    fn is_path(&self, value: &str) -> bool {
-        value.starts_with('/')
-            && !value.contains(char::is_whitespace)
-            && host::metadata(&self.root, value).is_some()
     }
 
     /// Text without the secrets that are known, and without passwords of URLs.
@@ -269,7 +261,7 @@ impl Masks {
             let masked = if is_argument {
                 self.argument(&mut before_it, &value, learn)
             } else {
-                if learn && is_secret(&name) && !self.is_path(&value) {
+                if learn && is_secret(&name) && !is_path(&value) {
                     self.learn(&value);
                 }
                 self.value(&name, &value).into_owned()
@@ -281,6 +273,12 @@ impl Masks {
         }
         out + rest
     }
+}
+
+/// A file that holds a key is named instead of one. Keys in base64 begin with a slash, too.
+fn is_path(value: &str) -> bool {
+    let top = value.strip_prefix('/').and_then(|path| path.split_once('/'));
+    top.is_some_and(|(top, _)| TOPS.contains(&top)) && !value.contains(char::is_whitespace)
 }
 
 /// Where the string at the beginning ends, quotes included.

@@ -56,7 +56,7 @@ impl Masks {
             while let Some(found) = assigned(rest, is_first) {
                 let value = rest.get(found.clone()).unwrap_or_default();
                 out.push_str(&self.text(rest.get(..found.start).unwrap_or_default()));
-                match self.tells(value) {
+                match Masks::tells(value) {
                     true => {
                         if learn {
                             self.learn(value);
@@ -102,7 +102,7 @@ impl Masks {
             _ => (String::new(), value),
         };
         let secret = is_secret(&own) || !lead.is_empty() || own == "sshpass-p";
-        let masked = match secret && self.tells(value) {
+        let masked = match secret && Masks::tells(value) {
             true => {
                 if learn {
                     self.learn(value);
@@ -111,7 +111,8 @@ impl Masks {
             }
             false => self.text(value).into_owned(),
         };
-        let is_name = !word.contains('=') && (word.starts_with('-') || is_secret(word));
+        let is_name =
+            !word.contains('=') && (word.starts_with('-') || is_secret(word) && !word.contains('/'));
         let program = word.rsplit('/').next().unwrap_or(word);
         *before = match (is_name, before.as_str(), program) {
             (true, "sshpass", "-p") => "sshpass-p".to_owned(),
