@@ -212,3 +212,25 @@ fn a_snapshot_is_whole_or_not_there() {
     assert_eq!(made.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&made.stderr).contains("no/folder"));
 }
+
+/// A link of which it was only asked whether it leads somewhere does so in a replay.
+#[test]
+fn links_lead_somewhere() {
+    let scratch = Folder::new("snapshot-links");
+    let root = scratch.0.join("root");
+    let file = |path: &str, text: &str| {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    };
+    // Of two ports the hardware's address is the serial number; `device` says which that is.
+    file("sys/class/net/eth0/address", "02:00:00:00:00:0e\n");
+    file("sys/class/net/eth0/ifindex", "9\n");
+    file("sys/class/net/aaa0/address", "02:00:00:00:00:0a\n");
+    file("sys/class/net/aaa0/ifindex", "2\n");
+    fs::create_dir_all(root.join("sys/devices/virtio2")).expect("a folder");
+    std::os::unix::fs::symlink("../../../devices/virtio2", root.join("sys/class/net/eth0/device"))
+        .expect("a link");
+    let text = replayed(&scratch, &snapshot(&scratch, &root, "linux"));
+    assert!(text.contains("Device.DeviceInfo.SerialNumber=02000000000E\n"), "{text}");
+}

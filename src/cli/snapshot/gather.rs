@@ -65,7 +65,7 @@ pub(super) fn gather(config: &Config) -> Gathered {
     keep(root, sources, &mut masks, &mut gathered);
     machine(root, config.platform, &mut gathered);
     gathered.masked = masks.count;
-    tidy(&mut gathered);
+    tidy(root, &mut gathered);
     gathered
 }
 
@@ -270,7 +270,7 @@ fn machine(root: &Path, platform: Platform, gathered: &mut Gathered) {
 }
 
 /// Puts what lies below a link where the link leads, and leaves out what lies below a file.
-fn tidy(gathered: &mut Gathered) {
+fn tidy(root: &Path, gathered: &mut Gathered) {
     let links: BTreeMap<String, String> = gathered
         .entries
         .iter()
@@ -289,6 +289,16 @@ fn tidy(gathered: &mut Gathered) {
             let time = gathered.times.get(&path).copied();
             gathered.times.extend(time.map(|time| (to.clone(), time)));
             gathered.entries.entry(to).or_insert(body);
+        }
+    }
+    for (path, target) in &links {
+        let to = Path::new(path).parent().and_then(|folder| resolved(&normal(&folder.join(target))?, &links));
+        let Some(to) = to.filter(|to| !to.is_empty() && !gathered.entries.contains_key(to)) else { continue };
+        // Whether a link leads somewhere may have been all that was asked.
+        match std::fs::metadata(root.join(path)) {
+            Ok(meta) if meta.is_dir() => drop(gathered.entries.insert(to, Body::Folder)),
+            Ok(_) => drop(gathered.entries.insert(to, Body::File(Vec::new()))),
+            Err(_) => {}
         }
     }
     let is_file = |path: &str| matches!(gathered.entries.get(path), Some(Body::File(_) | Body::Size(_)));
