@@ -228,6 +228,14 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_counted() {
+        let one = archive(&[file("a", b"")]);
+        let many = one[..BLOCK].repeat(MAX_ENTRIES + 1);
+        let last = Reader::new(&many).last().expect("an entry");
+        assert_eq!(last, Err(format!("entry {}: too many entries", MAX_ENTRIES + 1)));
+    }
+
+    #[test]
     fn what_is_damaged_or_odd_is_refused() {
         let whole = archive(&[file("a", b"text"), file("b", b"more")]);
         for cut in 0..whole.len() - 2 * BLOCK {

@@ -333,3 +333,51 @@ fn resolved(path: &str, links: &BTreeMap<String, String>) -> Option<String> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handlers::probe::Folder;
+
+    #[test]
+    fn sizes_are_bounded() {
+        let f = Folder::new();
+        f.bytes("log", &vec![b'x'; MAX_SIZE as usize + 1]);
+        let mut sizes = 0;
+        let mut size = |path: &str| match there(path, &f.root().join("log"), &mut sizes) {
+            Body::Size(size) => size,
+            _ => u64::MAX,
+        };
+        assert_eq!(size("proc/kmsg"), u64::MAX, "the kernel's have none");
+        for _ in 0..MAX_SIZES / MAX_SIZE {
+            assert_eq!(size("log"), MAX_SIZE);
+        }
+        assert_eq!(size("log"), 0);
+    }
+
+    #[test]
+    fn links_in_a_circle_lead_nowhere() {
+        let links = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(path, to)| ((*path).to_owned(), (*to).to_owned())).collect()
+        };
+        assert_eq!(resolved("a/x", &links(&[("a", "b"), ("b", "a")])), None);
+        assert_eq!(resolved("a/x", &links(&[("a", "a/a")])), None);
+        assert_eq!(resolved("a/x", &links(&[("a", "../b")])), None);
+        assert_eq!(resolved("var/run/x", &links(&[("var", "tmp")])).as_deref(), Some("tmp/run/x"));
+    }
+
+    #[test]
+    fn a_link_is_told_from_its_folder() {
+        let root = Path::new("/some/root");
+        for (path, target, told) in [
+            ("var", "/tmp", Some("tmp")),
+            ("a/b/c", "/x/../y", Some("../../y")),
+            ("a/b/c", "../d", Some("../../a/d")),
+            ("a/b/c", "../../../d", None),
+            ("a", "/some/root/b", Some("b")),
+            ("a", "/", None),
+        ] {
+            assert_eq!(target_below(root, path, Path::new(target)).as_deref(), told, "{path} -> {target}");
+        }
+    }
+}
