@@ -25,7 +25,7 @@ fn within(bytes: &[u8], folder: &Path, most: usize) -> Result<(), String> {
     make(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut unpacked = Unpacked { folder, most, links: HashSet::new(), folders: HashSet::new() };
     let done = Reader::new(bytes).try_for_each(|entry| {
-        let entry = entry.map_err(|e| e)?;
+        let entry = entry?;
         unpacked.put(&entry).map_err(|e| format!("{:?}: {e}", entry.path))
     });
     if done.is_err() {

@@ -142,11 +142,9 @@ fn keep(root: &Path, sources: Sources, masks: &mut Masks, gathered: &mut Gathere
             Seen::Folder(names) => {
                 for name in names {
                     let child = format!("{path}/{name}");
-                    if !gathered.entries.contains_key(&child) {
-                        let body =
-                            if real.join(&name).is_dir() { Body::Folder } else { Body::File(Vec::new()) };
-                        gathered.entries.insert(child, body);
-                    }
+                    gathered.entries.entry(child).or_insert_with(|| {
+                        if real.join(&name).is_dir() { Body::Folder } else { Body::File(Vec::new()) }
+                    });
                 }
                 Body::Folder
             }
