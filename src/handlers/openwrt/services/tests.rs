@@ -278,6 +278,8 @@ fn leases_are_read_once_in_an_rpc() {
     assert_eq!(read(1), 1);
     f.file("tmp/dhcp.leases", "");
     assert_eq!((read(1), read(2)), (1, 0), "as it was read in the RPC, and afresh in the next");
+}
+
 /// netifd calls a section without a name as libuci does; the row that is referred to has a key of its own.
 #[test]
 fn the_access_point_of_a_host() {
