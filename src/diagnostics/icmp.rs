@@ -49,6 +49,15 @@ pub fn behind_header(packet: &[u8]) -> &[u8] {
     packet.get(words.max(5) * 4..).unwrap_or_default()
 }
 
+/// What is behind the header with which raw sockets of IPv6 give back our packet in an error, where there is one:
+/// an echo request of ours begins with 8 or 128, which is no version of IP.
+pub fn behind_header_v6(packet: &[u8]) -> &[u8] {
+    match packet.first() {
+        Some(first) if first >> 4 == 6 => packet.get(40..).unwrap_or_default(),
+        _ => packet,
+    }
+}
+
 /// Whether this is the answer to an echo request: its type, its sequence number and every byte of its payload,
 /// and its identifier where the kernel has not looked at that itself.
 pub fn is_reply(packet: &[u8], is_v6: bool, id: Option<u16>, sequence: u16, payload: &[u8]) -> bool {
@@ -248,6 +257,9 @@ mod tests {
         for short in [&[][..], &[0x45], &[0x4f; 40], &[0x40; 19]] {
             assert_eq!(behind_header(short), [0u8; 0], "{short:?}");
         }
+        let packet: Vec<u8> = (0..48).map(|n| if n == 0 { 0x60 } else { n }).collect();
+        assert_eq!(behind_header_v6(&packet)[0], 40);
+        assert_eq!((behind_header_v6(&packet[..9]), behind_header_v6(&[0x80, 0])), (&[][..], &[0x80, 0][..]));
     }
 
     #[test]

@@ -213,7 +213,9 @@ impl Echo {
             };
             let whole = self.buffer.get(..came.length).unwrap_or_default();
             if let Some(trouble) = came.trouble {
-                let is_own = trouble.icmp.is_none() || icmp::is_request(whole, self.is_v6, self.id, sequence);
+                let packet = if self.is_raw { icmp::behind_header_v6(whole) } else { whole };
+                let is_own =
+                    trouble.icmp.is_none() || icmp::is_request(packet, self.is_v6, self.id, sequence);
                 if is_own {
                     return Ok(Outcome::Met(trouble));
                 }
