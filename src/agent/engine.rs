@@ -220,10 +220,12 @@ impl Engine {
                 self.core.keep_records();
             }
             let held = self.held_until.filter(|until| now.mono < *until);
-            // Where DHCP has not said yet who the ACS is, there is nobody to begin a session with.
-            let known = !self.core.settings.url.is_empty();
-            if self.session.is_none() && held.is_none() && !self.core.transfers.hold() && known {
+            let free = self.session.is_none() && held.is_none() && !self.core.transfers.hold();
+            if free {
                 self.sweep_if_due(now);
+            }
+            // Where DHCP has not said yet who the ACS is, there is nobody to begin a session with.
+            if free && !self.core.settings.url.is_empty() {
                 let (core, calls) = (&self.core, self.calls());
                 match trigger::now(&core.queue, &core.schedule, calls, now) {
                     Some(trigger) => self.begin(now, trigger),

@@ -334,7 +334,7 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
     // Versions may be told anew; who the device is was journaled once and for all.
     identify(core);
     take_first_values(core);
-    core.take_offer();
+    core.judge_leases();
     waits
         .then(|| "platform, root and folders of the new configuration hold from the next start on".to_owned())
 }
