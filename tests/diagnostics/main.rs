@@ -11,6 +11,7 @@ mod acs;
 mod daemon;
 #[allow(dead_code)] // what one module does not use, another does
 mod net;
+mod throughput;
 
 use net::{Bed, FAR, in_namespaces};
 
