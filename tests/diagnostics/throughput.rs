@@ -1,8 +1,7 @@
 //! DownloadDiagnostics and UploadDiagnostics: each state that HTTP can bring about, by a server on the far host
 //! that does as the path says.
 
-use super::acs::Acs;
-use super::net::{Bed, EVENT, FAR, FAR6, NOBODY, SOON, UNREACHABLE, in_namespaces};
+use super::net::{Bed, EVENT, FAR, FAR6, NOBODY, UNREACHABLE, in_namespaces};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -112,10 +111,8 @@ fn hurry(bed: &mut Bed) {
     bed.daemon_mut().stop();
     bed.daemon().configure(&keys, rest);
     bed.daemon_mut().start();
-    fn first(acs: &Acs) {
-        acs.next_session(SOON).end();
-    }
-    first(bed.acs());
+    bed.daemon().wait_ready();
+    bed.kicked().end();
 }
 
 fn far(path: &str) -> String {
@@ -205,10 +202,15 @@ fn by_the_way_that_was_asked_for() {
         serve();
         let wan1 = bed.interface("wan1");
         let sent = |bed: &Bed, device| bed.counter("device", device, "tx_bytes");
-        bed.at(
-            "device",
-            &["iptables", "-A", "OUTPUT", "-p", "tcp", "--dport", "80", "-m", "dscp", "--dscp", "10"],
-        );
+        // Only what has the DSCP is in the first class.
+        for line in [
+            "qdisc add dev wan1 root handle 1: htb default 2",
+            "class add dev wan1 parent 1: classid 1:1 htb rate 10gbit",
+            "class add dev wan1 parent 1: classid 1:2 htb rate 10gbit",
+            "filter add dev wan1 protocol ip parent 1: u32 match ip dsfield 0x28 0xfc flowid 1:1",
+        ] {
+            bed.at("device", &["tc"].into_iter().chain(line.split(' ')).collect::<Vec<_>>());
+        }
         let before = sent(bed, "wan1");
         let length = FILE.to_string();
         let arguments = [
@@ -222,14 +224,9 @@ fn by_the_way_that_was_asked_for() {
         assert_eq!(results.text("IPAddressUsed"), "10.92.8.2");
         assert!(sent(bed, "wan1") - before > FILE as u64);
         assert!(results.number("TotalBytesSent") > FILE as u64, "wan1's counter");
-        let rules = bed.at("device", &["iptables", "-nvxL", "OUTPUT"]);
-        let marked: u64 = rules
-            .lines()
-            .find(|line| line.contains("DSCP match"))
-            .and_then(|line| line.split_whitespace().nth(1))
-            .and_then(|bytes| bytes.parse().ok())
-            .expect("a counter");
-        assert!(marked > FILE as u64, "{rules}");
+        let said = bed.at("device", &["tc", "-s", "class", "show", "dev", "wan1", "classid", "1:1"]);
+        let marked = said.split("Sent ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+        assert!(marked.is_some_and(|bytes: u64| bytes > FILE as u64), "{said}");
         let six = format!("http://[{FAR6}]/file");
         let results = bed.ask(DOWNLOAD, &[("DownloadURL", &six), ("ProtocolVersion", "IPv6")]);
         assert_eq!((results.state(), results.text("IPAddressUsed")), ("Complete", "fd92::2"));
