@@ -8,10 +8,13 @@
 //! the board (`native = "diagnostics"`).
 
 pub mod board;
+mod icmp;
+pub mod ping;
 pub mod run;
 pub mod socket;
 pub mod throughput;
 pub mod time;
+pub mod trace;
 
 use crate::net::client::Options;
 use run::{Canceled, Run};
@@ -48,6 +51,8 @@ pub const KINDS: &[Kind] = &[
         run: throughput::upload,
         judge: throughput::judge,
     },
+    Kind { object: "Device.IP.Diagnostics.IPPing.", word: "ping", run: ping::run, judge: any },
+    Kind { object: "Device.IP.Diagnostics.TraceRoute.", word: "trace", run: trace::run, judge: any },
 ];
 
 /// The test whose object, or a table of whose results, this is.
