@@ -12,6 +12,8 @@ mod icmp;
 pub mod ping;
 pub mod run;
 pub mod socket;
+pub mod throughput;
+pub mod time;
 pub mod trace;
 
 use crate::net::client::Options;
@@ -37,6 +39,18 @@ pub struct Kind {
 
 /// Every test there is.
 pub const KINDS: &[Kind] = &[
+    Kind {
+        object: "Device.IP.Diagnostics.DownloadDiagnostics.",
+        word: "download",
+        run: throughput::download,
+        judge: throughput::judge,
+    },
+    Kind {
+        object: "Device.IP.Diagnostics.UploadDiagnostics.",
+        word: "upload",
+        run: throughput::upload,
+        judge: throughput::judge,
+    },
     Kind { object: "Device.IP.Diagnostics.IPPing.", word: "ping", run: ping::run, judge: any },
     Kind { object: "Device.IP.Diagnostics.TraceRoute.", word: "trace", run: trace::run, judge: any },
 ];

@@ -13,18 +13,24 @@ mod life;
 #[allow(dead_code)] // what one module does not use, another does
 mod net;
 mod ping;
+mod throughput;
 mod trace;
 
 use std::collections::BTreeSet;
 use std::fs;
 
 /// What the modules prove; each has its own.
-const PROVED: &[&[(&str, &str)]] = &[ping::STATES, trace::STATES];
+const PROVED: &[&[(&str, &str)]] = &[ping::STATES, throughput::STATES, trace::STATES];
 
 /// Words of the standard's that no object ever reads, and why.
 const NEVER: &[(&str, &str)] = &[
     ("Canceled", "it is only written, and reads None at once (DG-3)"),
     ("Error", "each object that has this word has more exact ones"),
+    ("Error_PasswordRequestFailed", "FTP's; HTTP that asks for a password is Error_LoginFailed (DG-7)"),
+    ("Error_NoTransferMode", "FTP's, of which there is none"),
+    ("Error_NoPASV", "FTP's, of which there is none"),
+    ("Error_NoCWD", "FTP's, of which there is none"),
+    ("Error_NoSTOR", "FTP's, of which there is none"),
 ];
 
 use net::{Bed, FAR, in_namespaces};
