@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 /// State of a test that has not run, or was canceled.
 pub const NONE: &str = "None";
+/// The table that goes when its test's state does (TR-181 UDPEchoDiagnostics); other results stay (DG-6).
+pub const PACKETS: &str = "IndividualPacketResult";
 /// State of a test that waits, or runs.
 pub const REQUESTED: &str = "Requested";
 
@@ -117,6 +119,9 @@ impl Board {
     }
 
     fn table(&self, kind: &Kind, table: &str) -> Option<&[Record]> {
+        if table == PACKETS && [NONE, REQUESTED].contains(&self.state(kind)) {
+            return None;
+        }
         let tables = &self.tests.get(kind.object)?.report.tables;
         tables.iter().find(|(name, _)| *name == table).map(|(_, rows)| rows.as_slice())
     }

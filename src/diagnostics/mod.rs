@@ -8,8 +8,15 @@
 //! the board (`native = "diagnostics"`).
 
 pub mod board;
+pub mod dns;
+pub mod echo;
+pub mod nslookup;
+pub mod responder;
 pub mod run;
+pub mod select;
 pub mod socket;
+pub mod time;
+pub mod udpecho;
 
 use crate::net::client::Options;
 use run::{Canceled, Run};
@@ -33,7 +40,7 @@ pub struct Kind {
 }
 
 /// Every test there is.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[nslookup::KIND, select::KIND, udpecho::KIND];
 
 /// The test whose object, or a table of whose results, this is.
 pub fn kind(path: &str) -> Option<&'static Kind> {
