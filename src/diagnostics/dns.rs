@@ -330,7 +330,11 @@ mod tests {
         for owner in [&[0xc0, first][..], &[0xc0, first + 2], &[0xff, 0xff], &[0x40, 0], &[0x80, 0]] {
             assert_eq!(broken(&[(owner, 1, &[192, 0, 2, 1])]), Err(Wrong::Broken), "{owner:?}");
         }
-        assert_eq!(broken(&[(b"\x01a\xc0\x21", 1, &[0; 4])]), Err(Wrong::Broken), "a pointer into its own name");
+        assert_eq!(
+            broken(&[(b"\x01a\xc0\x21", 1, &[0; 4])]),
+            Err(Wrong::Broken),
+            "a pointer into its own name"
+        );
         assert_eq!(broken(&[(OWN, 1, &[1, 2, 3])]), Err(Wrong::Broken), "an address of three octets");
         assert_eq!(broken(&[(OWN, CNAME, &[0xc0, 0xff])]), Err(Wrong::Broken), "an alias that is none");
         let mut short = message(0x8180, &[(OWN, 1, &[192, 0, 2, 1])]);
@@ -338,7 +342,11 @@ mod tests {
         assert_eq!(question().answer(&short), Err(Wrong::Broken), "fewer records than told");
         // A name that pointers make longer than names can be.
         let mut long = vec![(b"\x05other\0".to_vec(), 63u8)];
-        long.push(([&[63][..], &[b'a'; 63], &[63], &[b'b'; 63], &[63], &[b'c'; 63], &[62], &[b'd'; 62], &[0]].concat(), 0));
+        long.push((
+            [&[63][..], &[b'a'; 63], &[63], &[b'b'; 63], &[63], &[b'c'; 63], &[62], &[b'd'; 62], &[0]]
+                .concat(),
+            0,
+        ));
         for (owner, _) in long.iter().skip(1) {
             assert_eq!(broken(&[(owner, 1, &[0; 4])]), Err(Wrong::Broken));
         }

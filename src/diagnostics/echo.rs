@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn responses() {
         let said = Response { number: 1, received: 2, replied: 3, failures: 4 };
-        for (size, known) in [(1, Response::default()), (19, Response::default()), (20, said), (24, said), (1400, said)]
+        for (size, known) in
+            [(1, Response::default()), (19, Response::default()), (20, said), (24, said), (1400, said)]
         {
             let request = request(size, 7, 1);
             let mut back = request.clone();

@@ -18,12 +18,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Its entry of [`super::KINDS`].
-pub const KIND: Kind = Kind {
-    object: "Device.DNS.Diagnostics.NSLookupDiagnostics.",
-    word: "nslookup",
-    run,
-    judge: super::any,
-};
+pub const KIND: Kind =
+    Kind { object: "Device.DNS.Diagnostics.NSLookupDiagnostics.", word: "nslookup", run, judge: super::any };
 
 /// Servers that are asked in turn: as many as the C library takes from resolv.conf.
 pub const MAX_SERVERS: usize = 3;
@@ -172,13 +168,7 @@ fn look_up(
 }
 
 /// Asks one server for both kinds of addresses.
-fn ask(
-    job: &Job,
-    name: &str,
-    server: SocketAddr,
-    timeout: Duration,
-    run: &Run,
-) -> Result<Outcome, Canceled> {
+fn ask(job: &Job, name: &str, server: SocketAddr, timeout: Duration, run: &Run) -> Result<Outcome, Canceled> {
     let (began, until) = (Instant::now(), run::after(timeout));
     let mut first = None;
     let mut asked: Vec<Asked> = Vec::new();
@@ -402,7 +392,8 @@ impl Resolver {
                     }
                     // The last one counts.
                     Some("search" | "domain") => {
-                        let known = words.map(|word| word.trim_matches('.')).filter(|word| socket::is_host(word));
+                        let known =
+                            words.map(|word| word.trim_matches('.')).filter(|word| socket::is_host(word));
                         resolver.domains = known.take(MAX_DOMAINS).map(str::to_owned).collect();
                     }
                     _ => {}
@@ -434,7 +425,13 @@ mod tests {
 
     fn answer(code: u8, addresses: &[&str]) -> End {
         let addresses = addresses.iter().map(|a| a.parse().expect("an address")).collect();
-        End::Answer(Answer { code, addresses, name: "a.b".into(), is_authoritative: true, ..Answer::default() })
+        End::Answer(Answer {
+            code,
+            addresses,
+            name: "a.b".into(),
+            is_authoritative: true,
+            ..Answer::default()
+        })
     }
 
     #[test]
@@ -456,7 +453,8 @@ mod tests {
             let outcome = Outcome::of(IpAddr::from([192, 0, 2, 53]), None, ends.clone());
             assert_eq!(outcome.status, status, "{ends:?}");
         }
-        let record = Outcome::of([192, 0, 2, 53].into(), Some(Duration::from_micros(300)), vec![four]).record();
+        let record =
+            Outcome::of([192, 0, 2, 53].into(), Some(Duration::from_micros(300)), vec![four]).record();
         let text: Vec<String> = record.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(
             text.join(" "),
@@ -468,9 +466,12 @@ mod tests {
     #[test]
     fn ten_addresses_of_both_kinds() {
         let some = |kind: u8, n: u8| -> Vec<IpAddr> { (0..n).map(|i| [10, 0, kind, i].into()).collect() };
-        for (a, b, of_a, of_b) in [(3, 2, 3, 2), (10, 0, 10, 0), (10, 10, 5, 5), (10, 2, 8, 2), (1, 10, 1, 9)] {
+        for (a, b, of_a, of_b) in [(3, 2, 3, 2), (10, 0, 10, 0), (10, 10, 5, 5), (10, 2, 8, 2), (1, 10, 1, 9)]
+        {
             let found = both(&[&some(4, a), &some(6, b)]);
-            let count = |kind: u8| found.iter().filter(|ip| ip.to_string().starts_with(&format!("10.0.{kind}."))).count();
+            let count = |kind: u8| {
+                found.iter().filter(|ip| ip.to_string().starts_with(&format!("10.0.{kind}."))).count()
+            };
             assert_eq!((count(4), count(6)), (of_a, of_b), "{a} {b}");
         }
         assert_eq!(both(&[&some(4, 10)]).len(), 10);
@@ -481,7 +482,8 @@ mod tests {
         let folder = Folder::new();
         assert_eq!(Resolver::read(folder.root()), Resolver::default());
         folder.file("tmp/resolv.conf.d/resolv.conf.auto", "search lan\nnameserver 192.0.2.7\n");
-        let texts = |resolver: &Resolver| resolver.servers.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let texts =
+            |resolver: &Resolver| resolver.servers.iter().map(ToString::to_string).collect::<Vec<_>>();
         let found = Resolver::read(folder.root());
         assert_eq!((texts(&found), found.domains), (vec!["192.0.2.7:53".to_owned()], vec!["lan".to_owned()]));
         folder.file(

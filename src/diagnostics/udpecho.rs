@@ -12,12 +12,8 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// Its entry of [`super::KINDS`].
-pub const KIND: Kind = Kind {
-    object: "Device.IP.Diagnostics.UDPEchoDiagnostics.",
-    word: "udpecho",
-    run,
-    judge: super::any,
-};
+pub const KIND: Kind =
+    Kind { object: "Device.IP.Diagnostics.UDPEchoDiagnostics.", word: "udpecho", run, judge: super::any };
 
 /// How long one run may be meant to take; what would take longer is not begun.
 pub const MAX_TIME: Duration = Duration::from_secs(3600);
@@ -91,7 +87,10 @@ fn run(job: &Job, run: &mut Run) -> Result<Report, Canceled> {
     let interval = Duration::from_millis(arguments.number("InterTransmissionTime").max(1));
     let expected = interval.saturating_mul(count.saturating_sub(1).min(u32::MAX.into()) as u32);
     if expected.saturating_add(timeout) > MAX_TIME {
-        return Ok(Report::error("Error_Other", format!("it would take longer than {} s", MAX_TIME.as_secs())));
+        return Ok(Report::error(
+            "Error_Other",
+            format!("it would take longer than {} s", MAX_TIME.as_secs()),
+        ));
     }
     let port = arguments.number("Port").clamp(1, 65_535) as u16;
     let Some(peer) = addresses.first().map(|address| SocketAddr::new(*address, port)) else {
@@ -103,7 +102,15 @@ fn run(job: &Job, run: &mut Run) -> Result<Report, Canceled> {
     };
     let used = socket.local_addr().map(|address| address.ip());
     let size = arguments.number("DataBlockSize").clamp(1, 65_535) as usize;
-    let mut test = Test { socket, size, count: count as usize, timeout, interval, packets: Vec::new(), clock: Clock::new() };
+    let mut test = Test {
+        socket,
+        size,
+        count: count as usize,
+        timeout,
+        interval,
+        packets: Vec::new(),
+        clock: Clock::new(),
+    };
     if let Err(error) = test.measure(peer, run)? {
         return Ok(Report::error("Error_Other", format!("{peer}: {error}")));
     }
@@ -121,7 +128,8 @@ impl Test {
         let first = random();
         loop {
             let sent = self.packets.len();
-            let next = begin.checked_add(self.interval.saturating_mul(sent as u32)).filter(|_| sent < self.count);
+            let next =
+                begin.checked_add(self.interval.saturating_mul(sent as u32)).filter(|_| sent < self.count);
             if next.is_some_and(|next| next <= Instant::now()) {
                 if let Err(error) = self.send(first.wrapping_add(sent as u32))
                     && sent == 0
@@ -207,7 +215,8 @@ impl Test {
         report.put("FailureCount", self.count.saturating_sub(times.count as usize));
         times.put(&mut report);
         if single {
-            let rows = self.packets.iter().take(super::MAX_ROWS).map(|packet| packet.record(&self.clock)).collect();
+            let rows =
+                self.packets.iter().take(super::MAX_ROWS).map(|packet| packet.record(&self.clock)).collect();
             report.tables.push((super::board::PACKETS, rows));
         }
         report
@@ -258,11 +267,7 @@ mod tests {
     #[test]
     fn answers_find_their_packets() {
         let test = |size: usize, numbers: &[u32]| {
-            let packet = |number: &u32| Packet {
-                number: *number,
-                left: Instant::now(),
-                back: None,
-            };
+            let packet = |number: &u32| Packet { number: *number, left: Instant::now(), back: None };
             Test {
                 socket: UdpSocket::bind("127.0.0.1:0").expect("a socket"),
                 size,
