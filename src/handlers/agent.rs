@@ -4,7 +4,6 @@ use super::reading::{ReadOnly, Reading};
 use super::statistics::sampler::Sampler;
 use super::{firmware, gateway};
 use crate::diagnostics::board::Board;
-use crate::diagnostics::board::Board;
 use crate::diagnostics::responder::Tally;
 use crate::model::handler::{Bell, Ctx, Fields, Handler, Keys, Row, Want};
 use crate::sys::clock;

@@ -11,6 +11,8 @@ mod acs;
 mod daemon;
 #[allow(dead_code)] // what one module does not use, another does
 mod net;
+mod nslookup;
+mod udpecho;
 
 use net::{Bed, FAR, in_namespaces};
 
