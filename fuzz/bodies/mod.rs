@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports)] // each target uses one of them
 
 mod authentication;
+mod dns;
 mod http;
 mod image;
 mod local;
@@ -16,6 +17,7 @@ mod uci;
 mod xml;
 
 pub use authentication::{connection_request, digest_answer, digest_challenge, request_head};
+pub use dns::dns_answer;
 pub use http::{coding, response, set_cookie, url};
 pub use image::image;
 pub use local::{config, control, dhcp, exec_answer, journal, records};

@@ -10,7 +10,7 @@ use crate::sys::host;
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::poll::PollFlags;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
@@ -175,6 +175,11 @@ fn ask(job: &Job, name: &str, server: SocketAddr, timeout: Duration, run: &Run) 
     for kind in [Type::A, Type::Aaaa] {
         let Some(question) = Question::new(name, kind, id()) else { return Ok(Outcome::none(server.ip())) };
         let sent = socket::udp(job, server).and_then(|socket| {
+            // Else the kernel keeps to itself that there is no way to the server.
+            match server.is_ipv4() {
+                true => setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?,
+                false => setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?,
+            }
             socket.send(&question.message())?;
             Ok(socket)
         });

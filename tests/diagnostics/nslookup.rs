@@ -221,7 +221,7 @@ fn errors() {
             let results = bed.ask(OBJECT, &[("HostName", host), ("DNSServer", FAR)]);
             assert_eq!(results.state(), "Error_Other", "{host}");
         }
-        bed.ip("device", "link add gone0 type dummy\nlink set gone0 up");
+        bed.ip("device", "link add gone0 type veth peer name gone1\nlink set gone0 up");
         let interface = bed.interface("gone0");
         let mut session = bed.kicked();
         assert_eq!(bed.set(&mut session, OBJECT, &[("Interface", &interface)]), Ok(0));

@@ -59,7 +59,7 @@ fn put(data: &mut [u8], at: usize, number: u32) {
 
 /// An interface that has gone since it was set.
 fn vanished(bed: &Bed, object: &str) {
-    bed.ip("device", "link add gone0 type dummy\nlink set gone0 up");
+    bed.ip("device", "link add gone0 type veth peer name gone1\nlink set gone0 up");
     let interface = bed.interface("gone0");
     let mut session = bed.kicked();
     assert_eq!(bed.set(&mut session, object, &[("Interface", &interface)]), Ok(0));
@@ -138,7 +138,7 @@ fn sizes_versions_and_ways() {
     in_namespaces("udpecho::sizes_versions_and_ways", |bed| {
         serve(FAR, 4000, |_, _| true);
         serve(FAR6, 4000, |_, _| true);
-        let plain = [("Port", "4000"), ("InterTransmissionTime", "1"), ("Timeout", "5000")];
+        let plain = [("Port", "4000"), ("InterTransmissionTime", "20"), ("Timeout", "5000")];
         for (host, size, version, used) in [
             (FAR, "1", "Any", DEVICE),
             (FAR, "3", "IPv4", DEVICE),
