@@ -10,12 +10,15 @@
 pub mod board;
 pub mod dns;
 pub mod echo;
+mod icmp;
 pub mod nslookup;
+pub mod ping;
 pub mod responder;
 pub mod run;
 pub mod select;
 pub mod socket;
 pub mod time;
+pub mod trace;
 pub mod udpecho;
 
 use crate::net::client::Options;
@@ -40,7 +43,13 @@ pub struct Kind {
 }
 
 /// Every test there is.
-pub const KINDS: &[Kind] = &[nslookup::KIND, select::KIND, udpecho::KIND];
+pub const KINDS: &[Kind] = &[
+    Kind { object: "Device.IP.Diagnostics.IPPing.", word: "ping", run: ping::run, judge: any },
+    Kind { object: "Device.IP.Diagnostics.TraceRoute.", word: "trace", run: trace::run, judge: any },
+    nslookup::KIND,
+    select::KIND,
+    udpecho::KIND,
+];
 
 /// The test whose object, or a table of whose results, this is.
 pub fn kind(path: &str) -> Option<&'static Kind> {

@@ -3,6 +3,7 @@
 //! next is asked.
 
 use super::echo;
+use super::ping;
 use super::run::{self, Canceled, Run};
 use super::socket::{self, Refusal};
 use super::udpecho::Times;
@@ -106,7 +107,47 @@ fn enter(job: &Job, host: &str, run: &Run) -> Result<Box<dyn Probe>, Refusal> {
             let socket = socket::udp(job, SocketAddr::new(address, PORT)).map_err(other)?;
             Ok(Box::new(Echo { socket }))
         }
-        _ => Err(Report::error("Error_Internal", "no ICMP").into()),
+        _ => {
+            let echo = ping::Echo::toward(&pinging(job), &found).map_err(no_way)?;
+            let from = socket::local(job, echo.peer);
+            Ok(Box::new(Icmp { echo, from }))
+        }
+    }
+}
+
+/// The job of a ping: with a payload that nobody can guess.
+fn pinging(job: &Job) -> Job {
+    let mut arguments = job.arguments.clone();
+    arguments.set("DataBlockSize", "24");
+    Job { arguments, device: job.device.clone(), around: job.around.clone() }
+}
+
+/// This object has no word for what ping calls no route.
+fn no_way(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::Report(report) if report.state == "Error_NoRouteToHost" => {
+            Report::error("Error_Other", report.why).into()
+        }
+        refusal => refusal,
+    }
+}
+
+/// ICMP.
+struct Icmp {
+    echo: ping::Echo,
+    from: Option<IpAddr>,
+}
+
+impl Probe for Icmp {
+    fn ask(&mut self, number: u16, timeout: Duration, run: &Run) -> Result<Option<Duration>, Canceled> {
+        Ok(match self.echo.one(number, timeout, run)? {
+            ping::Outcome::Answered(took) => Some(took),
+            _ => None,
+        })
+    }
+
+    fn from(&self) -> Option<IpAddr> {
+        self.from
     }
 }
 

@@ -9,7 +9,6 @@ use std::thread;
 pub const STATES: &[(&str, &str)] = &[
     (OBJECT, "None"),
     (OBJECT, "Requested"),
-    (OBJECT, "Canceled"),
     (OBJECT, "Complete"),
     (OBJECT, "Error_DNSServerNotResolved"),
     (OBJECT, "Error_Internal"),
