@@ -9,10 +9,13 @@ use std::collections::BTreeMap;
 
 /// State of a test that has not run, or was canceled.
 pub const NONE: &str = "None";
-/// The table that goes when its test's state does (TR-181 UDPEchoDiagnostics); other results stay (DG-6).
-pub const PACKETS: &str = "IndividualPacketResult";
 /// State of a test that waits, or runs.
 pub const REQUESTED: &str = "Requested";
+
+/// Single packets of UDPEchoDiagnostics.
+pub const PACKETS: &str = "IndividualPacketResult";
+/// Tables that are told only while the state says what is in them (TR-143); others stay as results do.
+const PASSING: [&str; 3] = [PACKETS, "PerConnectionResult", "IncrementalResult"];
 
 /// One test.
 #[derive(Default, PartialEq, Eq, Debug)]
@@ -119,10 +122,11 @@ impl Board {
     }
 
     fn table(&self, kind: &Kind, table: &str) -> Option<&[Record]> {
-        if table == PACKETS && [NONE, REQUESTED].contains(&self.state(kind)) {
+        let test = self.tests.get(kind.object)?;
+        if PASSING.contains(&table) && [NONE, REQUESTED].contains(&self.state(kind)) {
             return None;
         }
-        let tables = &self.tests.get(kind.object)?.report.tables;
+        let tables = &test.report.tables;
         tables.iter().find(|(name, _)| *name == table).map(|(_, rows)| rows.as_slice())
     }
 }

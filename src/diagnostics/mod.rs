@@ -17,6 +17,7 @@ pub mod responder;
 pub mod run;
 pub mod select;
 pub mod socket;
+pub mod throughput;
 pub mod time;
 pub mod trace;
 pub mod udpecho;
@@ -49,6 +50,18 @@ pub const KINDS: &[Kind] = &[
     nslookup::KIND,
     select::KIND,
     udpecho::KIND,
+    Kind {
+        object: "Device.IP.Diagnostics.DownloadDiagnostics.",
+        word: "download",
+        run: throughput::download,
+        judge: throughput::judge,
+    },
+    Kind {
+        object: "Device.IP.Diagnostics.UploadDiagnostics.",
+        word: "upload",
+        run: throughput::upload,
+        judge: throughput::judge,
+    },
 ];
 
 /// The test whose object, or a table of whose results, this is.

@@ -3,7 +3,7 @@
 use super::reading::Reading;
 use crate::diagnostics::responder::Tally;
 use crate::diagnostics::time;
-use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
+use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
 use crate::sys::clock;
 
 /// The provider.
@@ -13,6 +13,11 @@ pub struct UdpEcho {
 }
 
 impl Reading for UdpEcho {
+    /// They move with each packet.
+    fn bells(&self, _: &Ctx<'_>, _: &Row<'_>, _: Option<&Want<'_>>, ring: &mut dyn FnMut(Bell)) {
+        ring(Bell::Dear);
+    }
+
     fn list(&mut self, _: &Ctx<'_>, _: &Row<'_>, _: &mut Keys) {}
 
     fn get(&mut self, _: &Ctx<'_>, _: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {

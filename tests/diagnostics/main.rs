@@ -14,6 +14,7 @@ mod life;
 mod net;
 mod nslookup;
 mod ping;
+mod throughput;
 mod trace;
 mod udpecho;
 
@@ -21,7 +22,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 /// What the modules prove; each has its own.
-const PROVED: &[&[(&str, &str)]] = &[nslookup::STATES, ping::STATES, trace::STATES, udpecho::STATES];
+const PROVED: &[&[(&str, &str)]] =
+    &[nslookup::STATES, ping::STATES, throughput::STATES, trace::STATES, udpecho::STATES];
 
 /// Words of the standard's that no object ever reads, and why.
 const NEVER: &[(&str, &str)] = &[
