@@ -412,6 +412,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_everybody_is_not_answered() {
+        let tally = Tally::default();
+        let responder = Responder::start(settings("127.0.0.1", true), tally.clone()).expect("it starts");
+        let client = client("127.0.0.1");
+        client.set_broadcast(true).expect("it can");
+        let port = responder.settings().port;
+        for _ in 0..10 {
+            client.send_to(b"all of you", ("127.255.255.255", port)).expect("sent");
+        }
+        assert_eq!(ask(&client, port, b"you"), b"you");
+        assert_eq!(tally.lock().packets_received, 1);
+    }
+
+    #[test]
     fn a_flood_costs_no_more_than_the_limit() {
         let tally = Tally::default();
         let responder = Responder::start(settings("127.0.0.1", false), tally.clone()).expect("it starts");
