@@ -131,6 +131,7 @@ targets! {
     envelope 20_000;
     connection_request 2_000;
     request_head 60_000;
+    dns_answer 60_000;
     digest_challenge 20_000;
     digest_answer 8_000;
     set_cookie 15_000;

@@ -58,6 +58,7 @@ impl Core {
         let board = self.facts.borrow().board.clone();
         board.borrow_mut().written(list.iter().map(|value| value.name.as_str()));
         self.end_unwanted();
+        self.note_udp_echo(list);
     }
 
     /// Wakes the worker whose test nobody wants any more.
@@ -154,7 +155,7 @@ impl Core {
     }
 
     /// The kernel's device of a row of Device.IP.Interface.{i}.
-    fn device_of(&mut self, interface: &str) -> Result<String, Report> {
+    pub(super) fn device_of(&mut self, interface: &str) -> Result<String, Report> {
         let row = format!("{}.", interface.trim_end_matches('.'));
         let names = ["X_CWMPD_Device", "Name"];
         let found = names.iter().find_map(|name| self.tree.value(&format!("{row}{name}")));

@@ -455,6 +455,7 @@ impl Engine {
         let now = clock::now();
         self.core.reboots.follow(fresh.delay_reboot, fresh.schedule_reboot, now);
         self.core.follow_statistics(now);
+        self.core.follow_udp_echo();
         if fresh == self.core.settings && start::bootstrapped(&self.core) {
             return;
         }

@@ -8,6 +8,7 @@ use super::settings::Settings;
 use super::start;
 use super::transfers::Transfers;
 use super::trial::Trials;
+use super::udpecho::UdpEcho;
 use crate::config::Config;
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform;
@@ -78,6 +79,7 @@ pub struct Core {
     pub transfers: Transfers,
     pub fallback: Fallback,
     pub diagnostics: Diagnostics,
+    pub udp_echo: UdpEcho,
     /// What DHCP told.
     pub discovery: Discovery,
 }

@@ -32,6 +32,7 @@ mod sweeping;
 mod transfers;
 mod trial;
 mod ubus;
+mod udpecho;
 mod wire;
 
 use crate::config::Config;

@@ -12,6 +12,7 @@ use super::judge::judge;
 use super::settings::{self, Settings};
 use super::transfers::Transfers;
 use super::trial::{self, Trials};
+use super::udpecho::UdpEcho;
 use crate::config::{Config, Transfer, expand};
 use crate::cwmp::events::{self, Queue};
 use crate::cwmp::inform::default_username;
@@ -105,6 +106,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         fallback: Fallback::default(),
         discovery: Discovery::default(),
         diagnostics: Diagnostics::default(),
+        udp_echo: UdpEcho::default(),
         config,
         journal,
         tree,
@@ -140,6 +142,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     take_first_values(core);
     core.follow_leases();
     core.follow_statistics(clock::now());
+    core.follow_udp_echo();
     door.path = random_path_kept(core);
     // A daemon that was restarted may have no session for a day, and can be called all the same.
     core.local = core.local.or_else(|| core.journal.borrow().text(LOCAL)?.parse().ok());

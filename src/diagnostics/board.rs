@@ -12,8 +12,10 @@ pub const NONE: &str = "None";
 /// State of a test that waits, or runs.
 pub const REQUESTED: &str = "Requested";
 
+/// Single packets of UDPEchoDiagnostics.
+pub const PACKETS: &str = "IndividualPacketResult";
 /// Tables that are told only while the state says what is in them (TR-143); others stay as results do.
-const PASSING: [&str; 2] = ["PerConnectionResult", "IncrementalResult"];
+const PASSING: [&str; 3] = [PACKETS, "PerConnectionResult", "IncrementalResult"];
 
 /// One test.
 #[derive(Default, PartialEq, Eq, Debug)]
@@ -121,7 +123,7 @@ impl Board {
 
     fn table(&self, kind: &Kind, table: &str) -> Option<&[Record]> {
         let test = self.tests.get(kind.object)?;
-        if PASSING.contains(&table) && self.state(kind) == NONE {
+        if PASSING.contains(&table) && [NONE, REQUESTED].contains(&self.state(kind)) {
             return None;
         }
         let tables = &test.report.tables;

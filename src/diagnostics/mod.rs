@@ -8,13 +8,19 @@
 //! the board (`native = "diagnostics"`).
 
 pub mod board;
+pub mod dns;
+pub mod echo;
 mod icmp;
+pub mod nslookup;
 pub mod ping;
+pub mod responder;
 pub mod run;
+pub mod select;
 pub mod socket;
 pub mod throughput;
 pub mod time;
 pub mod trace;
+pub mod udpecho;
 
 use crate::net::client::Options;
 use run::{Canceled, Run};
@@ -39,6 +45,11 @@ pub struct Kind {
 
 /// Every test there is.
 pub const KINDS: &[Kind] = &[
+    Kind { object: "Device.IP.Diagnostics.IPPing.", word: "ping", run: ping::run, judge: any },
+    Kind { object: "Device.IP.Diagnostics.TraceRoute.", word: "trace", run: trace::run, judge: any },
+    nslookup::KIND,
+    select::KIND,
+    udpecho::KIND,
     Kind {
         object: "Device.IP.Diagnostics.DownloadDiagnostics.",
         word: "download",
@@ -51,8 +62,6 @@ pub const KINDS: &[Kind] = &[
         run: throughput::upload,
         judge: throughput::judge,
     },
-    Kind { object: "Device.IP.Diagnostics.IPPing.", word: "ping", run: ping::run, judge: any },
-    Kind { object: "Device.IP.Diagnostics.TraceRoute.", word: "trace", run: trace::run, judge: any },
 ];
 
 /// The test whose object, or a table of whose results, this is.

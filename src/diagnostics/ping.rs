@@ -79,7 +79,7 @@ fn test(job: &Job, run: &mut Run) -> Result<Report, Refusal> {
 
 /// What became of a packet.
 #[derive(Debug)]
-enum Outcome {
+pub(super) enum Outcome {
     /// After this time.
     Answered(Duration),
     Silent,
@@ -114,9 +114,9 @@ fn tell(run: &mut Run, echo: &Echo, sequence: u16, outcome: &Outcome) {
 }
 
 /// A socket toward the host.
-struct Echo {
+pub(super) struct Echo {
     fd: OwnedFd,
-    peer: IpAddr,
+    pub(super) peer: IpAddr,
     is_v6: bool,
     /// Raw sockets hear every echo of the host's; others get an identifier of their own from the kernel.
     id: Option<u16>,
@@ -127,7 +127,7 @@ struct Echo {
 
 impl Echo {
     /// Toward the first of the addresses to which there is a way.
-    fn toward(job: &Job, addresses: &[IpAddr]) -> Result<Echo, Refusal> {
+    pub(super) fn toward(job: &Job, addresses: &[IpAddr]) -> Result<Echo, Refusal> {
         let mut why = io::Error::from(Errno::EADDRNOTAVAIL);
         for peer in addresses {
             match Echo::new(job, *peer) {
@@ -167,7 +167,7 @@ impl Echo {
     }
 
     /// Sends a packet and waits for what becomes of it.
-    fn one(&mut self, sequence: u16, timeout: Duration, run: &Run) -> Result<Outcome, Canceled> {
+    pub(super) fn one(&mut self, sequence: u16, timeout: Duration, run: &Run) -> Result<Outcome, Canceled> {
         let packet = icmp::request(self.is_v6, self.id.unwrap_or(0), sequence, &self.payload);
         let mut smaller = 0;
         loop {

@@ -17,6 +17,7 @@ mod root_tests;
 pub mod statistics;
 #[cfg(test)]
 mod tests;
+pub mod udp_echo;
 
 use crate::model::handler::Handler;
 use crate::model::schema::{Platform, SourceKind};

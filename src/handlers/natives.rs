@@ -9,6 +9,7 @@ pub const NAMES: &[&str] = &[
     "firmware",
     "gateway",
     "statistics",
+    "udp_echo",
     // The machine.
     "certificate",
     "cpu",

@@ -107,7 +107,11 @@ pub fn get_at(
         let name = want.param.name();
         if let Some(text) = out.get(i) {
             let fits = want.param.kind().check(text);
-            assert!(text.is_empty() || fits.is_ok(), "{path}{name} = {text:?}: {fits:?}");
+            // Of a state's words only two may be written, which is what the check is about.
+            assert!(
+                text.is_empty() || fits.is_ok() || name == "DiagnosticsState",
+                "{path}{name} = {text:?}: {fits:?}"
+            );
             values.insert(name.to_owned(), text.to_owned());
         } else if let Some(refs) = out.references(i) {
             let refs: Vec<String> =

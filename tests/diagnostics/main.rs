@@ -12,15 +12,18 @@ mod daemon;
 mod life;
 #[allow(dead_code)] // what one module does not use, another does
 mod net;
+mod nslookup;
 mod ping;
 mod throughput;
 mod trace;
+mod udpecho;
 
 use std::collections::BTreeSet;
 use std::fs;
 
 /// What the modules prove; each has its own.
-const PROVED: &[&[(&str, &str)]] = &[ping::STATES, throughput::STATES, trace::STATES];
+const PROVED: &[&[(&str, &str)]] =
+    &[nslookup::STATES, ping::STATES, throughput::STATES, trace::STATES, udpecho::STATES];
 
 /// Words of the standard's that no object ever reads, and why.
 const NEVER: &[(&str, &str)] = &[

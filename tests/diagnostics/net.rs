@@ -121,6 +121,14 @@ impl Bed {
         &self.inside().daemon
     }
 
+    /// Memory of the agent, KiB.
+    #[track_caller]
+    pub fn resident(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.daemon().pid())).expect("its status");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+        line.split_whitespace().next().expect("a number").parse().expect("a number")
+    }
+
     /// The agent, to be killed and started.
     pub fn daemon_mut(&mut self) -> &mut Daemon {
         &mut self.inside.as_mut().expect("inside").daemon

@@ -269,6 +269,10 @@ mod tests {
         for object in (0..schema.objects.len() as u16).map(|id| schema.object(id)) {
             for param in object.params().filter(|p| p.has(flag::CAN_DENY)) {
                 let Some(source) = param.source(Platform::Linux) else { continue };
+                // Arguments of tests are the tree's own, and the engine looks when one has ended.
+                if source.kind != SourceKind::Native || source.arg == "diagnostics" {
+                    continue;
+                }
                 if !bells(source.arg, object.path(), Some(param.name())).contains(&Bell::Dear) {
                     cheap.push(format!("{}{}", object.path(), param.name()));
                 }

@@ -404,7 +404,7 @@ fn what_is_writable_has_a_knob() {
                     assert!(
                         !param.is_writable(platform)
                             || platform == Platform::OpenWrt
-                            || ["firmware", "hostname", "statistics"].contains(&source.arg),
+                            || ["diagnostics", "firmware", "hostname", "statistics"].contains(&source.arg),
                         "{}{}",
                         schema.object(id).path(),
                         param.name()

@@ -271,7 +271,7 @@ fn leases_are_read_once_in_an_rpc() {
     use crate::model::handler::Ctx;
     let f = router(&[("tmp/dhcp.leases", "0 02:00:00:00:00:01 192.168.1.20 one *\n")]);
     let sources = Sources::new(Some(Place::Recorded(f.root().to_owned())), None, Rc::default());
-    let mut read = |epoch| {
+    let read = |epoch| {
         let ctx = Ctx { epoch, root: f.root() };
         super::leases::read(&mut sources.borrow_mut(), &ctx).len()
     };
