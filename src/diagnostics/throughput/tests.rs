@@ -404,7 +404,7 @@ fn a_time_based_download_asks_again_on_the_same_connection() {
     let counts = (Arc::clone(&opened), Arc::clone(&asked));
     let url = server(move |stream, _| {
         counts.0.fetch_add(1, Ordering::SeqCst);
-        while let Some(_) = request(stream) {
+        while request(stream).is_some() {
             // No pipelining: nothing more is here before the answer.
             assert!(stream.buffer().is_empty());
             counts.1.fetch_add(1, Ordering::SeqCst);
