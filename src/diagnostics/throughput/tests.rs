@@ -272,6 +272,22 @@ fn errors_of_an_upload_dg_13() {
     }
 }
 
+/// A server may answer the last byte while its connection waits for its next turn.
+#[test]
+fn an_answer_to_all_of_it_is_none_too_early() {
+    let length = 16 * PIECE as u64; // as much as goes in one turn
+    let url = server(move |stream, _| {
+        request(stream);
+        let _ = std::io::copy(&mut stream.take(length), &mut std::io::sink());
+        let _ = stream.get_mut().write_all(b"HTTP/1.1 201 Made\r\nContent-Length: 0\r\n\r\n");
+    });
+    let length = length.to_string();
+    for _ in 0..50 {
+        let report = with(Way::Upload, &url, &[("TestFileLength", &length), ("NumberOfConnections", "4")]);
+        assert_eq!(report.state, "Complete", "{}", report.why);
+    }
+}
+
 #[test]
 fn what_never_ends_is_ended() {
     let trickle = || {

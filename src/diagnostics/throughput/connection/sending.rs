@@ -1,7 +1,7 @@
 //! The body of an upload, and what the server says to it before its end.
 
 use super::{Common, Connection, End, Phase, is_patience, judge};
-use crate::diagnostics::throughput::{FRAME, Way, http};
+use crate::diagnostics::throughput::{FRAME, PIECE, Plan, Way, http};
 use std::io;
 use std::time::Instant;
 
@@ -10,12 +10,7 @@ impl Connection {
         let plan = common.plan;
         let whole = common.piece.len() as u64;
         let at = self.sent % whole;
-        let left = match (plan.duration, common.is_over) {
-            (None, _) => plan.length - self.sent,
-            (Some(_), false) => whole,
-            // To the end of the present chunk.
-            (Some(_), true) => (FRAME - self.sent % FRAME) % FRAME,
-        };
+        let left = left(plan, self.sent, common.is_over);
         if left == 0 {
             self.out = if plan.duration.is_some() { b"0\r\n\r\n".to_vec() } else { Vec::new() };
             (self.gone, self.phase) = (0, Phase::Closing);
@@ -74,6 +69,10 @@ impl Connection {
 
     /// Whether the server answers before it has all; a refusal is an error at once.
     pub(super) fn listen(&mut self, common: &mut Common<'_>) -> Result<bool, End> {
+        // Once it has all, an answer is no interruption.
+        if left(common.plan, self.sent, false) == 0 {
+            return Ok(false);
+        }
         let Some(wire) = &mut self.wire else { return Ok(false) };
         let mut room = [0; 2048];
         match wire.read(&mut room) {
@@ -91,5 +90,38 @@ impl Connection {
             return Err((common.plan.way.broken(), why));
         }
         Ok(false)
+    }
+}
+
+/// How much of the body is still to go, from a place of it; without an end (the time is not over) as much
+/// as goes at once.
+fn left(plan: &Plan, sent: u64, is_over: bool) -> u64 {
+    let to_the_end_of_the_chunk = (FRAME - sent % FRAME) % FRAME;
+    match (plan.duration, is_over) {
+        (None, _) => plan.length.saturating_sub(sent),
+        (Some(_), false) => PIECE as u64,
+        (Some(_), true) => to_the_end_of_the_chunk,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::throughput::tests::plan;
+    use std::time::Duration;
+
+    #[test]
+    fn a_body_ends_with_its_length_or_with_a_whole_chunk() {
+        let plain = Plan { length: 100, ..plan(Way::Upload, "http://192.0.2.1/") };
+        for (sent, expected) in [(0, 100), (99, 1), (100, 0)] {
+            assert_eq!(left(&plain, sent, false), expected);
+        }
+        let timed = Plan { duration: Some(Duration::from_secs(1)), ..plain };
+        for (sent, expected) in
+            [(0, 0), (1, FRAME - 1), (FRAME - 1, 1), (FRAME, 0), (5 * FRAME + 7, FRAME - 7)]
+        {
+            assert_eq!(left(&timed, sent, true), expected, "{sent}");
+            assert!(left(&timed, sent, false) > 0);
+        }
     }
 }
