@@ -73,7 +73,7 @@ fn hold(stream: &mut BufReader<TcpStream>) {
     let _ = std::io::copy(stream, &mut std::io::sink());
 }
 
-fn job(arguments: &[(&str, &str)]) -> Job {
+pub fn job(arguments: &[(&str, &str)]) -> Job {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let options = Options { user_agent: "cwmpd/1".to_owned(), ..Options::default() };
     Job {
@@ -269,22 +269,6 @@ fn errors_of_an_upload_dg_13() {
     ] {
         let report = with(Way::Upload, &url, &[("TestFileLength", length)]);
         assert_eq!(report.state, state, "{length}: {}", report.why);
-    }
-}
-
-/// A server may answer the last byte while its connection waits for its next turn.
-#[test]
-fn an_answer_to_all_of_it_is_none_too_early() {
-    let length = 16 * PIECE as u64; // as much as goes in one turn
-    let url = server(move |stream, _| {
-        request(stream);
-        let _ = std::io::copy(&mut stream.take(length), &mut std::io::sink());
-        let _ = stream.get_mut().write_all(b"HTTP/1.1 201 Made\r\nContent-Length: 0\r\n\r\n");
-    });
-    let length = length.to_string();
-    for _ in 0..50 {
-        let report = with(Way::Upload, &url, &[("TestFileLength", &length), ("NumberOfConnections", "4")]);
-        assert_eq!(report.state, "Complete", "{}", report.why);
     }
 }
 

@@ -107,8 +107,42 @@ fn left(plan: &Plan, sent: u64, is_over: bool) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostics::throughput::tests::plan;
+    use crate::diagnostics::throughput::interface::Counters;
+    use crate::diagnostics::throughput::tests::{job, plan};
+    use crate::diagnostics::throughput::wire::Wire;
+    use std::io::Write;
+    use std::net::TcpListener;
     use std::time::Duration;
+
+    /// A server may answer the last byte while its connection waits for its next turn.
+    #[test]
+    fn an_answer_to_all_of_it_is_none_too_early() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let plan = Plan { length: 100, ..plan(Way::Upload, "http://127.0.0.1/") };
+        let job = job(&[]);
+        for (sent, fits) in [(100, true), (99, false)] {
+            let mut common = Common {
+                plan: &plan,
+                job: &job,
+                addresses: &[address],
+                tls: None,
+                piece: vec![0; PIECE],
+                is_over: false,
+                opened: 1,
+                local: None,
+                counters: Counters::default(),
+            };
+            let mut connection = Connection::new();
+            connection.wire = Some(Wire::open(&job, address).expect("a socket"));
+            let (mut server, _) = listener.accept().expect("a connection");
+            server.write_all(b"HTTP/1.1 201 Made\r\nContent-Length: 0\r\n\r\n").expect("it is taken");
+            (connection.phase, connection.sent) = (Phase::Sending, sent);
+            connection.wait(Duration::from_secs(60));
+            let done = connection.step(&mut common, true);
+            assert_eq!((done.is_ok(), connection.is_over()), (fits, fits), "{done:?}");
+        }
+    }
 
     #[test]
     fn a_body_ends_with_its_length_or_with_a_whole_chunk() {
