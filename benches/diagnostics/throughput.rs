@@ -22,6 +22,7 @@ const UPLOAD: u64 = 256 << 20;
 /// Payload of a full frame of 1514 bytes, at 100 Mbit/s, in Mbit/s.
 const SHAPED: f64 = 100.0 * 1448.0 / 1514.0;
 
+/// Makes the bed, and runs itself again in it.
 pub fn main() {
     if let Ok(inside) = std::env::var(INSIDE) {
         let (folder, name) = inside.split_once(' ').expect("two words");

@@ -1,13 +1,16 @@
 //! One connection of a test: it opens, asks, and takes what comes or sends what is wanted, as far as goes without
 //! waiting.
 
+mod opening;
+mod sending;
+
 use super::http::{self, Body, Sends};
-use super::interface::{Counters, device_with};
+use super::interface::Counters;
 use super::tally::Marks;
 use super::wire::Wire;
-use super::{FRAME, MAX_OPENED, Plan, Way};
+use super::{Plan, Way};
+use crate::diagnostics::Job;
 use crate::diagnostics::run::after;
-use crate::diagnostics::{Job, socket};
 use nix::poll::PollFlags;
 use rustls::ClientConfig;
 use std::io::{self, ErrorKind};
@@ -174,76 +177,6 @@ impl Connection {
         Err((state, why.to_owned()))
     }
 
-    /// This address is no good: on to the next one, if there is one.
-    fn next_address(&mut self, why: End) -> Result<(), End> {
-        self.wire = None;
-        self.phase = Phase::Idle;
-        self.address += 1;
-        // Somebody who refused says more than a missing way.
-        if self.refusal.as_ref().is_none_or(|(state, _)| *state == "Error_NoRouteToHost") {
-            self.refusal = Some(why);
-        }
-        self.until = Instant::now();
-        Ok(())
-    }
-
-    fn open(&mut self, common: &mut Common<'_>) -> Result<bool, End> {
-        let Some(&address) = common.addresses.get(self.address) else {
-            return Err(self.refusal.take().unwrap_or(("Error_Other", "no address is left".to_owned())));
-        };
-        common.opened += 1;
-        if common.opened > MAX_OPENED {
-            let why = "the server closes one connection after the other".to_owned();
-            return Err((common.plan.way.broken(), why));
-        }
-        // A silent address leaves their share of the time to those behind it.
-        let shares = u32::try_from(common.addresses.len() - self.address).unwrap_or(1);
-        self.until = after(common.plan.timeouts.connect / shares);
-        self.marks.open_request.get_or_insert_with(Instant::now);
-        match Wire::open(common.job, address) {
-            Ok(wire) => {
-                self.wire = Some(wire);
-                self.phase = Phase::Connecting;
-            }
-            Err(error) => self.next_address(refused(address.ip(), &error))?,
-        }
-        Ok(true)
-    }
-
-    fn connected(&mut self, common: &mut Common<'_>) -> Result<bool, End> {
-        let Some(wire) = &mut self.wire else { return Ok(false) };
-        if let Err(error) = wire.opened() {
-            let address = common.addresses.get(self.address).map_or([0; 4].into(), SocketAddr::ip);
-            self.next_address(refused(address, &error))?;
-            return Ok(true);
-        }
-        self.marks.open_response.get_or_insert_with(Instant::now);
-        if common.local.is_none() {
-            common.local = wire.local().map(|local| local.ip());
-            let device = common.job.device.clone().or_else(|| common.local.and_then(device_with));
-            common.counters = Counters::of(&common.job.around.root, device.as_deref());
-        }
-        match &common.tls {
-            None => self.begin(common),
-            Some(config) => {
-                let said = wire.secure(config, &common.plan.url.host);
-                said.map_err(|why| ("Error_InitConnectionFailed", why))?;
-                self.phase = Phase::Securing;
-            }
-        }
-        Ok(true)
-    }
-
-    fn secured(&mut self, common: &mut Common<'_>) -> Result<bool, End> {
-        let Some(wire) = &mut self.wire else { return Ok(false) };
-        match wire.shake(&common.plan.url.host) {
-            Ok(true) => self.begin(common),
-            Ok(false) => return Ok(false),
-            Err(why) => self.next_address(("Error_InitConnectionFailed", why))?,
-        }
-        Ok(true)
-    }
-
     /// A request begins on an open connection.
     fn begin(&mut self, common: &Common<'_>) {
         let plan = common.plan;
@@ -302,93 +235,6 @@ impl Connection {
 
     fn wait(&mut self, time: Duration) {
         self.until = after(time);
-    }
-
-    fn send(&mut self, common: &mut Common<'_>) -> Result<bool, End> {
-        let plan = common.plan;
-        let whole = common.piece.len() as u64;
-        let at = self.sent % whole;
-        let left = match (plan.duration, common.is_over) {
-            (None, _) => plan.length - self.sent,
-            (Some(_), false) => whole,
-            // To the end of the present chunk.
-            (Some(_), true) => (FRAME - self.sent % FRAME) % FRAME,
-        };
-        if left == 0 {
-            self.out = if plan.duration.is_some() { b"0\r\n\r\n".to_vec() } else { Vec::new() };
-            (self.gone, self.phase) = (0, Phase::Closing);
-            return Ok(true);
-        }
-        let amount = left.min(whole - at);
-        let piece = common.piece.get(at as usize..(at + amount) as usize).unwrap_or_default();
-        let Some(wire) = &mut self.wire else { return Ok(false) };
-        match wire.write(piece) {
-            Ok(amount) => {
-                self.sent += amount as u64;
-                self.data(amount, Instant::now());
-                self.wait(plan.timeouts.progress);
-                Ok(true)
-            }
-            Err(error) if is_patience(&error) => Ok(false),
-            Err(error) => self.cut(plan.way, &error).map(|()| true),
-        }
-    }
-
-    fn close(&mut self, common: &mut Common<'_>) -> Result<bool, End> {
-        if self.gone < self.out.len() {
-            return self.put_out(common.plan.way);
-        }
-        // What TLS holds back goes out as well.
-        let Some(wire) = &mut self.wire else { return Ok(false) };
-        match wire.flush() {
-            Err(error) if is_patience(&error) => return Ok(false),
-            Err(error) => self.cut(common.plan.way, &error)?,
-            Ok(()) => {}
-        }
-        self.data(self.out.len(), Instant::now());
-        self.phase = Phase::Hearing;
-        self.wait(common.plan.timeouts.response);
-        Ok(true)
-    }
-
-    /// An upload cannot go on. What the server said before is the better reason.
-    fn cut(&mut self, way: Way, error: &io::Error) -> Result<(), End> {
-        let state = match (way, self.marks.bom) {
-            (Way::Upload, Some(_)) => way.broken(),
-            _ => "Error_NoResponse",
-        };
-        let mut room = [0; 2048];
-        while let Some(wire) = &mut self.wire
-            && self.head.len() < http::MAX_HEAD
-            && let Ok(amount @ 1..) = wire.read(&mut room)
-        {
-            self.head.extend_from_slice(room.get(..amount).unwrap_or_default());
-            if let Some(head) = self.final_head(way)? {
-                judge(way, head.status)?;
-            }
-        }
-        Err((state, format!("the connection broke: {error}")))
-    }
-
-    /// Whether the server answers before it has all; a refusal is an error at once.
-    fn listen(&mut self, common: &mut Common<'_>) -> Result<bool, End> {
-        let Some(wire) = &mut self.wire else { return Ok(false) };
-        let mut room = [0; 2048];
-        match wire.read(&mut room) {
-            Ok(0) => {
-                let why = "the server closed the connection before it had all".to_owned();
-                return Err((common.plan.way.broken(), why));
-            }
-            Ok(amount) => self.head.extend_from_slice(room.get(..amount).unwrap_or_default()),
-            Err(error) if is_patience(&error) => return Ok(false),
-            Err(error) => return self.cut(common.plan.way, &error).map(|()| true),
-        }
-        if let Some(head) = self.final_head(common.plan.way)? {
-            judge(common.plan.way, head.status)?;
-            let why = format!("status {} before all was sent", head.status);
-            return Err((common.plan.way.broken(), why));
-        }
-        Ok(false)
     }
 
     /// The head of the answer once it is whole, without interim ones.
@@ -515,14 +361,6 @@ fn judge(way: Way, status: u16) -> Result<(), End> {
         _ => way.broken(),
     };
     Err((state, format!("HTTP status {status}")))
-}
-
-fn refused(address: IpAddr, error: &io::Error) -> End {
-    let state = match socket::is_no_route(error) {
-        true => "Error_NoRouteToHost",
-        false => "Error_InitConnectionFailed",
-    };
-    (state, format!("{address}: {error}"))
 }
 
 fn is_patience(error: &io::Error) -> bool {

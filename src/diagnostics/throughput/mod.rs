@@ -117,11 +117,16 @@ pub fn upload(job: &Job, run: &mut Run) -> Result<Report, Canceled> {
     test(Way::Upload, job, run)
 }
 
-/// Judges an argument of either: a URL is one of http or https, without user and password (DG-7).
+/// Judges an argument of either: a URL is one of http or https, without user and password (DG-7); there are no
+/// more connections than [`MAX_CONNECTIONS`] (DG-9).
 ///
 /// # Errors
 /// Why it cannot be.
 pub fn judge(name: &str, value: &str) -> Result<(), String> {
+    if name == "NumberOfConnections" {
+        let fits = value.parse().is_ok_and(|number: usize| number <= MAX_CONNECTIONS);
+        return if fits { Ok(()) } else { Err(format!("more than {MAX_CONNECTIONS} connections")) };
+    }
     if !matches!(name, "DownloadURL" | "UploadURL") || value.is_empty() {
         return Ok(());
     }
