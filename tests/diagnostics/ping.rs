@@ -3,6 +3,7 @@
 use super::net::{
     Bed, DEVICE, DEVICE6, FAR, FAR6, HOPS, NOBODY, NOBODY6, Results, UNREACHABLE, UNREACHABLE6, in_namespaces,
 };
+use super::trace::TRACE;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, setsockopt, socket,
     sockopt,
@@ -126,7 +127,32 @@ fn what_cannot_be_sent() {
     });
 }
 
-// Proves: DG-13, DG-18
+/// The device itself has no room for a test.
+// Proves: DG-2, DG-13
+#[test]
+fn no_descriptors_left() {
+    in_namespaces("ping::no_descriptors_left", |bed| {
+        for object in [PING, TRACE] {
+            let mut session = bed.kicked();
+            let arguments = [("Host", FAR), ("DiagnosticsState", "Requested")];
+            assert_eq!(bed.set(&mut session, object, &arguments), Ok(0));
+            let limit = |most: &str| {
+                let pid = bed.daemon().pid().to_string();
+                bed.at("device", &["prlimit", "--pid", &pid, &format!("--nofile={most}:1024")]);
+            };
+            limit("3");
+            session.end();
+            let said = format!("{object}: Error_Internal");
+            bed.daemon().wait_for("its end", || bed.daemon().log().contains(&said));
+            limit("1024");
+            let mut told = bed.told();
+            assert_eq!(bed.read(&mut told, object).state(), "Error_Internal");
+            told.end();
+        }
+    });
+}
+
+// Proves: DG-18
 #[test]
 fn its_interface() {
     in_namespaces("ping::its_interface", |bed| {
@@ -138,18 +164,29 @@ fn its_interface() {
         assert_eq!((results.state(), counts(&results)), ("Complete", (30, 0)));
         assert_eq!(results.text("IPAddressUsed"), "10.92.8.2");
         assert!(bed.counter("device", "wan1", "tx_packets") >= before + 30);
-        // A row whose device has gone.
-        let wan0 = bed.interface("wan0");
-        let results = bed.ask(PING, &[("Interface", &wan0)]);
-        assert_eq!((results.state(), results.text("IPAddressUsed")), ("Complete", DEVICE));
+        // A row whose device has gone is no reference any more: routing decides.
         bed.ip("device", "link add gone0 type veth peer name gone1\n");
         let gone = bed.interface("gone0");
         let mut session = bed.kicked();
         assert_eq!(bed.set(&mut session, PING, &[("Interface", &gone)]), Ok(0));
         session.end();
         bed.ip("device", "link del gone0\n");
-        let results = bed.ask(PING, &[]);
-        assert!(results.state().starts_with("Error_") || results.text("Interface").is_empty(), "{results:?}");
+        let results = bed.ask(PING, &[("NumberOfRepetitions", "1")]);
+        assert_eq!((results.text("Interface"), results.text("IPAddressUsed")), ("", DEVICE));
+    });
+}
+
+/// Sockets for ping where the kernel allows them, raw ones where it does not.
+#[test]
+fn which_sockets() {
+    in_namespaces("ping::which_sockets", |bed| {
+        for (range, table) in [("0 2147483647", "icmp"), ("1 0", "raw")] {
+            bed.sysctl("device", "ipv4/ping_group_range", range);
+            bed.request(PING, &[("Host", NOBODY), ("Timeout", "60000")]);
+            let lines = |name: &str| bed.at("device", &["cat", &format!("/proc/net/{name}")]).lines().count();
+            bed.daemon().wait_for("its socket", || lines(table) == 2);
+            assert_eq!(lines("icmp") + lines("raw"), 3, "and no other");
+        }
     });
 }
 
