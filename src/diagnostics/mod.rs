@@ -10,6 +10,8 @@
 pub mod board;
 pub mod run;
 pub mod socket;
+pub mod throughput;
+pub mod time;
 
 use crate::net::client::Options;
 use run::{Canceled, Run};
@@ -33,7 +35,20 @@ pub struct Kind {
 }
 
 /// Every test there is.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[
+    Kind {
+        object: "Device.IP.Diagnostics.DownloadDiagnostics.",
+        word: "download",
+        run: throughput::download,
+        judge: throughput::judge,
+    },
+    Kind {
+        object: "Device.IP.Diagnostics.UploadDiagnostics.",
+        word: "upload",
+        run: throughput::upload,
+        judge: throughput::judge,
+    },
+];
 
 /// The test whose object, or a table of whose results, this is.
 pub fn kind(path: &str) -> Option<&'static Kind> {
