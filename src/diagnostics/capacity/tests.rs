@@ -1,0 +1,1 @@
+//! Tables: datagrams, keys, arguments, counting, and what is made of it.
