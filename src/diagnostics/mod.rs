@@ -9,10 +9,13 @@
 
 pub mod board;
 pub mod capacity;
+mod icmp;
+pub mod ping;
 pub mod run;
 pub mod socket;
 pub mod throughput;
 pub mod time;
+pub mod trace;
 
 use crate::net::client::Options;
 use run::{Canceled, Run};
@@ -50,6 +53,8 @@ pub const KINDS: &[Kind] = &[
         judge: throughput::judge,
     },
     Kind { object: capacity::OBJECT, word: "capacity", run: capacity::run, judge: capacity::judge },
+    Kind { object: "Device.IP.Diagnostics.IPPing.", word: "ping", run: ping::run, judge: any },
+    Kind { object: "Device.IP.Diagnostics.TraceRoute.", word: "trace", run: trace::run, judge: any },
 ];
 
 /// Judges arguments of one test against each other: the names of those that do not fit, and why.

@@ -213,3 +213,23 @@ fn push(tls: &mut ClientConnection, socket: &mut TcpStream) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::Arguments;
+    use std::net::TcpListener;
+
+    #[test]
+    fn the_socket_has_dscp_and_priority() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut arguments = Arguments::default();
+        arguments.set("DSCP", "46");
+        arguments.set("EthernetPriority", "5");
+        let around = crate::diagnostics::Around::default();
+        let job = Job { arguments, device: None, around };
+        let wire = Wire::open(&job, listener.local_addr().expect("an address")).expect("a socket");
+        assert_eq!(getsockopt(&wire.socket, sockopt::Priority), Ok(5), "and not what the DSCP makes of it");
+        assert_eq!(getsockopt(&wire.socket, sockopt::Ipv4Tos), Ok(46 << 2));
+    }
+}
