@@ -6,6 +6,7 @@
 
 #[path = "../acs/mod.rs"]
 mod acs;
+mod capacity;
 #[allow(dead_code)] // a part of it is used here
 #[path = "../daemon/mod.rs"]
 mod daemon;
@@ -15,12 +16,13 @@ mod net;
 mod ping;
 mod throughput;
 mod trace;
+mod udpst;
 
 use std::collections::BTreeSet;
 use std::fs;
 
 /// What the modules prove; each has its own.
-const PROVED: &[&[(&str, &str)]] = &[ping::STATES, throughput::STATES, trace::STATES];
+const PROVED: &[&[(&str, &str)]] = &[capacity::STATES, ping::STATES, throughput::STATES, trace::STATES];
 
 /// Words of the standard's that no object ever reads, and why.
 const NEVER: &[(&str, &str)] = &[
