@@ -26,6 +26,8 @@ pub enum Manner {
     Strange,
     /// A second into the test it falls silent.
     Dies,
+    /// It never stops.
+    Endless,
     /// Rates beyond any table, datagrams that are none, load of somebody else's, feedback without end.
     Hostile,
 }
@@ -55,9 +57,7 @@ pub type Shared = Arc<Mutex<Seen>>;
 pub type Key = (u8, &'static str);
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let pad = |with: u8| -> Vec<u8> {
-        (0..64).map(|n| key.get(n).copied().unwrap_or(0) ^ with).collect()
-    };
+    let pad = |with: u8| -> Vec<u8> { (0..64).map(|n| key.get(n).copied().unwrap_or(0) ^ with).collect() };
     let mut inner = Sha256::new();
     inner.update(pad(0x36));
     parts.iter().for_each(|part| inner.update(part));
@@ -146,7 +146,7 @@ fn set_up(
         garbage.iter().for_each(|g| drop(control.send_to(g, peer)));
     }
     control.send_to(&answer[..length], peer).expect("sent");
-    if answer[9] == 1 && !matches!(manner, Manner::Short | Manner::Mute) {
+    if answer[9] == 1 && manner != Manner::Short {
         let seen = seen.clone();
         thread::spawn(move || run(&test, manner, keys, &seen));
     }
@@ -156,6 +156,9 @@ fn run(test: &UdpSocket, manner: Manner, keys: Option<([u8; 32], [u8; 32])>, see
     let mut room = [0; 9000];
     test.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
     let Ok((length, peer)) = test.recv_from(&mut room) else { return };
+    if manner == Manner::Mute {
+        thread::park();
+    }
     let request = &room[..length];
     assert_eq!((length, &request[..4]), (104, &[0xAC, 0xE2, 0, 20][..]));
     if let Some((ours, _)) = &keys {
@@ -200,7 +203,7 @@ fn send_load(test: &UdpSocket, manner: Manner, time: Duration, seen: &Shared) {
     let mut number = 0_u32;
     loop {
         let since = begun.elapsed();
-        let stops = since > time + Duration::from_millis(300);
+        let stops = manner != Manner::Endless && since > time + Duration::from_millis(300);
         if manner == Manner::Dies && since > Duration::from_secs(1) || since > time + Duration::from_secs(2) {
             return;
         }

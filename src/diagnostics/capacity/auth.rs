@@ -44,7 +44,10 @@ impl Secret {
                     .map_err(|e| format!("the file of keys: {e}"))?;
                 of_file(&text, alias)
             }
-            _ => Err("neither a code, nor an alias, nor a file of keys, nor a pair that belongs together".into()),
+            _ => {
+                Err("neither a code, nor an alias, nor a file of keys, nor a pair that belongs together"
+                    .into())
+            }
         }
         .map(Some)
     }
@@ -57,7 +60,7 @@ impl Secret {
     }
 }
 
-/// The protocol knows a key by a number: the one that an alias ends with (`3`, `cpe-3`).
+/// The protocol knows a key by a number: the one that an alias ends with (`3`, `key-3`).
 fn number(alias: &str) -> Result<u8, String> {
     let name = alias.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = alias.get(name.len()..).unwrap_or_default();

@@ -61,8 +61,14 @@ impl Failure {
 }
 
 enum Phase {
-    SetUp { request: [u8; pdu::SETUP], since: i64, again: i64 },
-    Activating { since: i64 },
+    SetUp {
+        request: [u8; pdu::SETUP],
+        since: i64,
+        again: i64,
+    },
+    Activating {
+        since: i64,
+    },
     Receiving(Box<Reception>),
     Sending(Box<Emission>),
     /// Over, with what was measured.
@@ -126,9 +132,20 @@ fn open(job: &Job, plan: &Plan, server: SocketAddr) -> io::Result<UdpSocket> {
     // As much as the kernel's limits give.
     let _ = setsockopt(&bound, sockopt::RcvBuf, &BUFFER);
     let _ = setsockopt(&bound, sockopt::SndBuf, &BUFFER);
+    report_errors(&bound, server, true);
     bound.connect(server)?;
     bound.set_nonblocking(true)?;
     Ok(bound)
+}
+
+/// Whether the socket tells of each ICMP error, not only of those that are final: for a server that is yet to
+/// answer. What has come of them goes when they are told no more.
+fn report_errors(socket: &UdpSocket, server: SocketAddr, wanted: bool) {
+    // Without it there is no answer where there could be a reason.
+    let _ = match server {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &wanted),
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &wanted),
+    };
 }
 
 /// A number drawn by chance.
@@ -176,7 +193,13 @@ impl<'a> Flow<'a> {
             feedback: 0,
             heard: now,
             stopped: false,
-            activated: pdu::Activated { code: 0, feedback: 0, seconds: 0, period: 0, rate: Default::default() },
+            activated: pdu::Activated {
+                code: 0,
+                feedback: 0,
+                seconds: 0,
+                period: 0,
+                rate: Default::default(),
+            },
             subs: Vec::new(),
             begun: 0,
             last: 0,
@@ -197,7 +220,6 @@ impl<'a> Flow<'a> {
     pub fn count_with(&mut self, counters: Counters) {
         self.counters = Some(counters);
     }
-
 
     /// How it has ended, when it has.
     pub fn ended(&self) -> Option<Result<(), &Failure>> {
@@ -229,9 +251,7 @@ impl<'a> Flow<'a> {
                 let next = self.feedback.min(self.quiet()).min(self.over);
                 sub.filter(|_| self.subs.len() < self.wanted()).map_or(next, |sub| sub.min(next))
             }
-            Phase::Sending(emission) => {
-                emission.due().unwrap_or(i64::MAX).min(self.quiet()).min(self.over)
-            }
+            Phase::Sending(emission) => emission.due().unwrap_or(i64::MAX).min(self.quiet()).min(self.over),
             Phase::Done | Phase::Failed(_) => i64::MAX,
         }
     }
@@ -255,7 +275,9 @@ impl<'a> Flow<'a> {
         for _ in 0..MAX_TURN {
             // Load is larger than the room: its length is told, its content is nobody's.
             match recv(self.socket.as_raw_fd(), &mut room, MsgFlags::MSG_TRUNC) {
-                Ok(length) => self.heard_one(room.get(..length.min(ROOM)).unwrap_or_default(), length, clock()),
+                Ok(length) => {
+                    self.heard_one(room.get(..length.min(ROOM)).unwrap_or_default(), length, clock())
+                }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return,
                 Err(error) => {
@@ -351,6 +373,7 @@ impl<'a> Flow<'a> {
             self.fail(Failure::new("Error_Other", "the server makes another test of what was asked for"));
             return Ok(());
         }
+        report_errors(&self.socket, self.server, false);
         self.activated = answer;
         self.heard = now;
         self.over = now + i64::from(answer.seconds) * 1_000_000 + LINGER;
@@ -465,7 +488,9 @@ impl<'a> Flow<'a> {
         let all = self.subs.len() >= self.wanted();
         if self.stopped || now >= self.over {
             match self.subs.is_empty() || (now >= self.over && !self.stopped && !all) {
-                true => self.fail(Failure::new("Error_Timeout", "the test ended without all its sub-intervals")),
+                true => {
+                    self.fail(Failure::new("Error_Timeout", "the test ended without all its sub-intervals"))
+                }
                 false => self.phase = Phase::Done,
             }
         } else if now >= self.quiet() {

@@ -69,9 +69,7 @@ pub fn run(job: &Job, run: &mut Run) -> Result<Report, Canceled> {
     };
     match resolved(job, &plan, run) {
         Ok(servers) => measure(job, &plan, &servers, run),
-        Err(refusal) => {
-            refusal.end().map(|report| results::refused(Failure::new(report.state, report.why)))
-        }
+        Err(refusal) => refusal.end().map(|report| results::refused(Failure::new(report.state, report.why))),
     }
 }
 
@@ -96,12 +94,15 @@ fn measure(job: &Job, plan: &Plan, servers: &[Vec<SocketAddr>], run: &mut Run) -
         if flows.len() - failed < plan.required {
             break;
         }
-        let mut wanted: Vec<_> =
-            flows.iter().map(|flow| (flow.socket().as_fd(), PollFlags::POLLIN, false)).collect();
+        let mut wanted: Vec<_> = flows
+            .iter()
+            .filter(|flow| flow.ended().is_none())
+            .map(|flow| (flow.socket().as_fd(), PollFlags::POLLIN, false))
+            .collect();
         run.wait(&mut wanted, clock.instant(due))?;
         let ready: Vec<bool> = wanted.iter().map(|(_, _, ready)| *ready).collect();
-        for (flow, ready) in flows.iter_mut().zip(ready) {
-            if ready && flow.ended().is_none() {
+        for (flow, ready) in flows.iter_mut().filter(|flow| flow.ended().is_none()).zip(ready) {
+            if ready {
                 flow.hear(|| clock.now());
             }
             flow.turn(clock.now());

@@ -1,8 +1,8 @@
 //! What a capacity test is to do: its arguments read, and the rules that hold among several of them.
 
+use super::MAX_FLOWS;
 use super::auth::Secret;
 use super::pdu::{self, Activation};
-use super::MAX_FLOWS;
 use crate::diagnostics::{Arguments, Job, Report, socket};
 
 /// The shortest and the longest test, in milliseconds (DG-14).
@@ -235,4 +235,3 @@ impl Plan {
         })
     }
 }
-
