@@ -152,6 +152,7 @@ targets! {
     ubus_table 40_000;
     ubus_messages 4_000;
     uci 6_000;
+    capacity 60_000;
     archive 1_500;
 }
 

@@ -7,6 +7,7 @@
 
 mod archive;
 mod authentication;
+mod capacity;
 mod dns;
 mod http;
 mod image;
@@ -19,6 +20,7 @@ mod xml;
 
 pub use archive::archive;
 pub use authentication::{connection_request, digest_answer, digest_challenge, request_head};
+pub use capacity::capacity;
 pub use dns::dns_answer;
 pub use http::{coding, response, set_cookie, url};
 pub use image::image;

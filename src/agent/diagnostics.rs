@@ -7,8 +7,9 @@ use super::host::Core;
 use super::start;
 use crate::cwmp::events;
 use crate::diagnostics::run::{Canceled, Handle};
-use crate::diagnostics::{Arguments, Around, Job, Kind, Report};
+use crate::diagnostics::{Arguments, Around, Job, Kind, Report, capacity};
 use crate::model::request::ParameterValue;
+use crate::model::tree::Tree;
 use crate::net::client::Options;
 use crate::sys::clock::Now;
 use std::io;
@@ -128,16 +129,9 @@ impl Core {
 
     /// The arguments that the tree has for a test.
     fn job_of(&mut self, kind: &'static Kind, now: Now) -> Result<Job, Report> {
-        let mut arguments = Arguments::default();
-        let platform = self.tree.platform();
-        let names: Vec<String> = self.tree.schema().find_object(kind.object).map_or(Vec::new(), |object| {
-            object.params().filter(|p| p.is_writable(platform)).map(|p| p.name().to_owned()).collect()
-        });
         self.tree.begin_rpc();
-        for name in names.iter().filter(|name| *name != "DiagnosticsState") {
-            let value = self.tree.value(&format!("{}{name}", kind.object)).unwrap_or_default();
-            arguments.set(name, &value);
-        }
+        let mut arguments = arguments(&mut self.tree, kind);
+        keys(&mut self.tree, kind, &mut arguments);
         let device = match arguments.text("Interface") {
             "" => None,
             interface => Some(self.device_of(interface)?),
@@ -162,6 +156,34 @@ impl Core {
         found
             .filter(|name| !name.is_empty())
             .ok_or_else(|| Report::error("Error_Internal", format!("{interface} has no device now")))
+    }
+}
+
+/// The arguments of a test, as they stand.
+pub(super) fn arguments(tree: &mut Tree, kind: &Kind) -> Arguments {
+    let mut arguments = Arguments::default();
+    let platform = tree.platform();
+    let names: Vec<String> = tree.schema().find_object(kind.object).map_or(Vec::new(), |object| {
+        object.params().filter(|p| p.is_writable(platform)).map(|p| p.name().to_owned()).collect()
+    });
+    for name in names.iter().filter(|name| *name != "DiagnosticsState") {
+        let value = tree.value(&format!("{}{name}", kind.object)).unwrap_or_default();
+        arguments.set(name, &value);
+    }
+    arguments
+}
+
+/// The row of keys whose Alias the arguments name goes with them (DG-16).
+fn keys(tree: &mut Tree, kind: &Kind, arguments: &mut Arguments) {
+    let alias = arguments.text("AuthenticationAlias").to_owned();
+    if kind.object != capacity::OBJECT || alias.is_empty() {
+        return;
+    }
+    let row = format!("{}[{alias}].", capacity::KEYS);
+    for name in ["Alias", "AuthenticationKey"] {
+        if let Some(value) = tree.value(&format!("{}{row}{name}", kind.object)) {
+            arguments.set(&format!("{}1.{name}", capacity::KEYS), &value);
+        }
     }
 }
 

@@ -5,10 +5,23 @@ use super::statistics;
 use crate::cwmp::events;
 use crate::diagnostics;
 use crate::model::path::Path;
+use crate::model::together::Misfits;
 use crate::model::tree::Tree;
 use crate::net::digest;
 use crate::net::url::Url;
 use crate::sys::clock;
+
+/// Judges values of an object that are to be set with those that stay (DG-14, DG-15).
+///
+/// # Errors
+/// Those that do not fit each other (9007).
+pub fn together(tree: &mut Tree, object: &str, set: &[(String, String)]) -> Result<(), Misfits> {
+    let of_object = diagnostics::TOGETHER.iter().find(|(own, _)| *own == object);
+    let (Some((_, judge)), Some(kind)) = (of_object, diagnostics::kind(object)) else { return Ok(()) };
+    let mut arguments = super::diagnostics::arguments(tree, kind);
+    set.iter().for_each(|(name, value)| arguments.set(name, value));
+    judge(&arguments)
+}
 
 /// Judges a value of the right type for a parameter, named with `{i}` for its instances.
 ///

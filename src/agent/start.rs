@@ -8,7 +8,7 @@ use super::discovery::Discovery;
 use super::door::Door;
 use super::fallback::{Fallback, Next};
 use super::host::{ACS, Core, NEW_ACS, QUEUE, REBOOT, RESET, SCHEDULE, promised};
-use super::judge::judge;
+use super::judge::{judge, together};
 use super::settings::{self, Settings};
 use super::transfers::Transfers;
 use super::trial::{self, Trials};
@@ -139,6 +139,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     trial::open(core, clock::now());
     let refused = core.trials.refused.clone();
     core.tree.judge_with(move |tree, name, value| judge(tree, name, value, &refused.borrow()));
+    core.tree.judge_together_with(together);
     take_first_values(core);
     core.follow_leases();
     core.follow_statistics(clock::now());

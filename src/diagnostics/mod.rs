@@ -8,6 +8,7 @@
 //! the board (`native = "diagnostics"`).
 
 pub mod board;
+pub mod capacity;
 pub mod dns;
 pub mod echo;
 mod icmp;
@@ -62,7 +63,14 @@ pub const KINDS: &[Kind] = &[
         run: throughput::upload,
         judge: throughput::judge,
     },
+    Kind { object: capacity::OBJECT, word: "capacity", run: capacity::run, judge: capacity::judge },
 ];
+
+/// Judges arguments of one test against each other: the names of those that do not fit, and why.
+pub type Together = fn(&Arguments) -> Result<(), (&'static [&'static str], String)>;
+
+/// The tests some arguments of which must fit each other (DG-14, DG-15).
+pub const TOGETHER: &[(&str, Together)] = &[(capacity::OBJECT, capacity::together)];
 
 /// The test whose object, or a table of whose results, this is.
 pub fn kind(path: &str) -> Option<&'static Kind> {

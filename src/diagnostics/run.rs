@@ -1,12 +1,15 @@
 //! What a running test is told and tells.
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// One wait of the kernel's; a longer one is made of several.
+const LONGEST: Duration = Duration::from_secs(60);
 /// rustls and ureq are the deepest callers, as in transfers.
 const STACK: usize = 256 * 1024;
 
@@ -87,14 +90,8 @@ impl Run {
         loop {
             let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
             fds.extend(wanted.iter().map(|(fd, flags, _)| PollFd::new(*fd, *flags)));
-            // Whole milliseconds are all that poll knows: the rest is waited for, not spun.
-            let left = until.saturating_duration_since(Instant::now());
-            let timeout = match left.as_micros() {
-                0 => PollTimeout::ZERO,
-                micros => PollTimeout::try_from(micros.div_ceil(1000).min(60_000) as u16)
-                    .unwrap_or(PollTimeout::MAX),
-            };
-            match poll(&mut fds, timeout) {
+            let left = until.saturating_duration_since(Instant::now()).min(LONGEST);
+            match ppoll(&mut fds, Some(TimeSpec::from_duration(left)), None) {
                 Ok(0) if Instant::now() >= until => return Ok(false),
                 Ok(0) | Err(Errno::EINTR | Errno::EAGAIN) => {}
                 Err(_) => return Err(Canceled),

@@ -25,6 +25,7 @@ pub mod schema;
 mod served;
 mod set;
 mod sweep;
+pub mod together;
 mod transaction;
 pub mod tree;
 pub mod trial;

@@ -112,6 +112,7 @@ impl Tree {
             order::map(checked.iter().map(|(_, c)| ((c.param, c.place.numbers), c.value.clone())));
         let mut bad: BTreeMap<usize, (Code, String)> = BTreeMap::new();
         self.check_unique(&checked, &staged, &mut bad);
+        self.check_together(&checked, &mut bad);
         let trial = self.set_goes_on_trial(&checked, writer)?;
         let (planned, members, kept) = self.plan_set(&checked, trial);
         // A handler judges values of rows that it has yet to make when it has made them.

@@ -125,6 +125,7 @@ pub struct Tree {
     /// The parameters of every Inform.
     forced: Vec<(ObjectId, ParamId)>,
     pub(super) judge: Judge,
+    pub(super) together: super::together::Together,
 }
 
 /// Judges what a parameter is to be set to beyond its type: its path with `{i}`, the value. The reason
@@ -166,6 +167,7 @@ impl Tree {
             troubles: Vec::new(),
             forced,
             judge: Rc::new(|_, _, _| Ok(())),
+            together: Rc::new(|_, _, _| Ok(())),
         };
         tree.forget_volatile();
         tree.recover(&mut notes);

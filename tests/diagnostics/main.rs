@@ -6,6 +6,7 @@
 
 #[path = "../acs/mod.rs"]
 mod acs;
+mod capacity;
 #[allow(dead_code)] // a part of it is used here
 #[path = "../daemon/mod.rs"]
 mod daemon;
@@ -17,13 +18,14 @@ mod ping;
 mod throughput;
 mod trace;
 mod udpecho;
+mod udpst;
 
 use std::collections::BTreeSet;
 use std::fs;
 
 /// What the modules prove; each has its own.
 const PROVED: &[&[(&str, &str)]] =
-    &[nslookup::STATES, ping::STATES, throughput::STATES, trace::STATES, udpecho::STATES];
+    &[capacity::STATES, nslookup::STATES, ping::STATES, throughput::STATES, trace::STATES, udpecho::STATES];
 
 /// Words of the standard's that no object ever reads, and why.
 const NEVER: &[(&str, &str)] = &[

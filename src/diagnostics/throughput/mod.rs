@@ -15,7 +15,7 @@
 
 mod connection;
 mod http;
-mod interface;
+pub mod interface;
 mod tally;
 #[cfg(test)]
 mod tests;
