@@ -8,8 +8,12 @@
 //! the board (`native = "diagnostics"`).
 
 pub mod board;
+pub mod capture;
+pub mod neighbours;
 pub mod run;
+pub mod selftest;
 pub mod socket;
+pub mod time;
 
 use crate::net::client::Options;
 use run::{Canceled, Run};
@@ -33,7 +37,7 @@ pub struct Kind {
 }
 
 /// Every test there is.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[selftest::KIND, capture::KIND, neighbours::KIND];
 
 /// The test whose object, or a table of whose results, this is.
 pub fn kind(path: &str) -> Option<&'static Kind> {
@@ -63,6 +67,24 @@ pub struct Around {
     /// Roots, clock, user agent and deadlines of a connection as toward the ACS, without its URL, credentials,
     /// client certificate and interface.
     pub options: Options,
+    /// What only the agent knows, by name; a name may be there several times.
+    pub facts: Facts,
+}
+
+/// Names of facts and what they say.
+#[derive(Clone, Default, Debug)]
+pub struct Facts(pub Vec<(&'static str, String)>);
+
+impl Facts {
+    /// The first of a name; empty where there is none.
+    pub fn text(&self, name: &str) -> &str {
+        self.all(name).next().unwrap_or("")
+    }
+
+    /// All of a name.
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| *known == name).map(|(_, text)| text.as_str())
+    }
 }
 
 /// Names and values of arguments, as in the tree.
