@@ -22,8 +22,8 @@ use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::poll::PollFlags;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg, setsockopt,
-    socket, sockopt,
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg,
+    setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeSpec;
 use std::fs::{File, OpenOptions};
@@ -70,9 +70,7 @@ fn judge(name: &str, value: &str) -> Result<(), String> {
     match name {
         "FilterExpression" => Filter::parse(value).map(drop),
         "FileTarget" if !value.is_empty() => Url::parse(value).map(drop).map_err(str::to_owned),
-        "Username" if !is_speakable(value) => {
-            Err("a user name for HTTP holds visible ASCII only".to_owned())
-        }
+        "Username" if !is_speakable(value) => Err("a user name for HTTP holds visible ASCII only".to_owned()),
         _ => Ok(()),
     }
 }
@@ -142,7 +140,12 @@ struct Captured {
     lost: u32,
 }
 
-fn capture(job: &Job, filter: &Filter, path: &Path, run: &mut Run) -> Result<Result<Captured, String>, Canceled> {
+fn capture(
+    job: &Job,
+    filter: &Filter,
+    path: &Path,
+    run: &mut Run,
+) -> Result<Result<Captured, String>, Canceled> {
     let mut sniffer = match Sniffer::open(job.device.as_deref()) {
         Ok(sniffer) => sniffer,
         Err(why) => return Ok(Err(why)),

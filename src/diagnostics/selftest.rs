@@ -11,7 +11,8 @@ use crate::net::url::Url;
 use crate::sys::{clock, file, x509};
 use nix::poll::PollFlags;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, connect, getsockopt, socket as open, sockopt,
+    AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, connect, getsockopt, socket as open,
+    sockopt,
 };
 use nix::sys::statvfs::{FsFlags, statvfs};
 use rustls::pki_types::CertificateDer;
@@ -78,7 +79,9 @@ impl Lines {
         // One line each, whatever words of others are in it.
         let clean = |c: char| if c.is_control() { ' ' } else { c };
         let mut line: String = format!("{word} {name}: {text}").chars().map(clean).collect();
-        line.truncate(line.floor_char_boundary(MAX_LINE));
+        while line.len() > MAX_LINE {
+            line.pop();
+        }
         run.show(&line);
         if !self.0.is_empty() {
             self.0.push('\n');
@@ -106,10 +109,14 @@ pub fn run(job: &Job, run: &mut Run) -> Result<Report, Canceled> {
     }
     let options = &job.around.options;
     let now = clock::now();
-    lines.add(run, "clock", match options.clock_set {
-        true => Ok(clock::utc(now.wall)),
-        false => Err(format!("not set, it says {}", clock::utc(now.wall))),
-    });
+    lines.add(
+        run,
+        "clock",
+        match options.clock_set {
+            true => Ok(clock::utc(now.wall)),
+            false => Err(format!("not set, it says {}", clock::utc(now.wall))),
+        },
+    );
     let believed = options.clock_set.then_some(now.wall);
     let url = Url::parse(facts.text(fact::ACS));
     let https = url.as_ref().is_ok_and(|url| url.https);
@@ -268,7 +275,9 @@ fn door(door: &str, run: &Run) -> Result<Look, Canceled> {
     // Without an address yet, its own port is looked at.
     let reached = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from(([127, 0, 0, 1], address.port())),
-        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port())),
+        IpAddr::V6(ip) if ip.is_unspecified() => {
+            SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port()))
+        }
         _ => address,
     };
     let family = if reached.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };

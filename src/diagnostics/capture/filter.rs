@@ -261,9 +261,9 @@ impl Node {
                 };
                 either(*end, || fits(view.source), || fits(view.destination))
             }
-            Node::Port(end, port) => view
-                .ports
-                .is_some_and(|(source, to)| either(*end, || source == *port, || to == *port)),
+            Node::Port(end, port) => {
+                view.ports.is_some_and(|(source, to)| either(*end, || source == *port, || to == *port))
+            }
         }
     }
 }
@@ -391,13 +391,16 @@ mod tests {
         arp[14..18].copy_from_slice(&[10, 0, 0, 1]);
         arp[24..28].copy_from_slice(&[10, 0, 0, 2]);
         let arp = View::of(ARP, &arp);
-        assert!(passes("arp src host 10.0.0.1", &arp) && passes("dst host 10.0.0.2", &arp) && !passes("ip", &arp));
+        assert!(
+            passes("arp src host 10.0.0.1", &arp) && passes("dst host 10.0.0.2", &arp) && !passes("ip", &arp)
+        );
     }
 
     /// Fragments behind the first have no ports; what is cut off is nothing.
     #[test]
     fn what_is_not_whole() {
-        let mut packet = vec![0x45, 0, 0, 28, 0, 0, 0, 1, 64, UDP, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 53, 0, 53];
+        let mut packet =
+            vec![0x45, 0, 0, 28, 0, 0, 0, 1, 64, UDP, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 53, 0, 53];
         assert!(!passes("port 53", &View::of(IPV4, &packet)));
         packet[7] = 0;
         assert!(passes("port 53", &View::of(IPV4, &packet)));
@@ -415,11 +418,43 @@ mod tests {
         let deep = format!("{}udp{}", "(".repeat(20), ")".repeat(20));
         let long = format!("udp{}", " or udp".repeat(80));
         for text in [
-            "host", "host example.org", "host 1.2.3.4/8", "net 10.0.0.1/8", "net 10.0.0.0", "net 10.0.0.0/33",
-            "net 1::/129", "port", "port 65536", "port +1", "port http", "port 1-2", "udp udp", "tcp host 1.2.3.4",
-            "icmp port 1", "ip port 1", "ip6 host 1.2.3.4", "arp host ::1", "src", "src tcp", "(udp", "udp)", "()",
-            "not", "and", "udp and", "or udp", "ether[0] & 1 != 0", "vlan 3", "greater 100", "10.0.0.1",
-            "udp; id", "$(id)", "-w /etc/passwd", &deep, &"! ".repeat(40), &long,
+            "host",
+            "host example.org",
+            "host 1.2.3.4/8",
+            "net 10.0.0.1/8",
+            "net 10.0.0.0",
+            "net 10.0.0.0/33",
+            "net 1::/129",
+            "port",
+            "port 65536",
+            "port +1",
+            "port http",
+            "port 1-2",
+            "udp udp",
+            "tcp host 1.2.3.4",
+            "icmp port 1",
+            "ip port 1",
+            "ip6 host 1.2.3.4",
+            "arp host ::1",
+            "src",
+            "src tcp",
+            "(udp",
+            "udp)",
+            "()",
+            "not",
+            "and",
+            "udp and",
+            "or udp",
+            "ether[0] & 1 != 0",
+            "vlan 3",
+            "greater 100",
+            "10.0.0.1",
+            "udp; id",
+            "$(id)",
+            "-w /etc/passwd",
+            &deep,
+            &"! ".repeat(40),
+            &long,
         ] {
             assert!(Filter::parse(text).is_err(), "{text}");
         }

@@ -1,8 +1,8 @@
 //! Generic netlink: a family of the kernel's by its name, its requests, and what it tells everybody.
 
 use super::{
-    Attribute, BATCH, DEADLINE, Error, NLM_F_DUMP, NLM_F_REQUEST, SEQUENCE, attributes, messages, nested, talk, text,
-    u16_at, u32_at,
+    Attribute, BATCH, DEADLINE, Error, NLM_F_DUMP, NLM_F_REQUEST, SEQUENCE, attributes, messages, nested,
+    talk, text, u16_at, u32_at,
 };
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -31,6 +31,12 @@ const ACK: u16 = 4;
 pub struct Attributes(Vec<u8>);
 
 impl Attributes {
+    /// As they go out.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Adds one.
     #[must_use]
     pub fn with(mut self, kind: u16, data: &[u8]) -> Attributes {
@@ -182,7 +188,8 @@ mod tests {
 
     #[test]
     fn a_family_and_its_group() {
-        let group = |name: &str, id| Attributes::default().with(GROUP_NAME, name.as_bytes()).number(GROUP_ID, id);
+        let group =
+            |name: &str, id| Attributes::default().with(GROUP_NAME, name.as_bytes()).number(GROUP_ID, id);
         let groups = Attributes::default().nest(1, &group("config\0", 5)).nest(2, &group("scan\0", 6));
         let all = Attributes::default().with(FAMILY_ID, &28_u16.to_ne_bytes()).nest(GROUPS, &groups);
         let payload = [&[1, 2, 0, 0][..], &all.0].concat();

@@ -13,6 +13,7 @@ pub mod link;
 pub mod queue;
 pub mod route;
 mod wire;
+pub mod wireless;
 
 use wire::{Attribute, BATCH, attributes, ip, messages, nested, number, text, u8_at, u16_at, u32_at, u64_at};
 
@@ -194,12 +195,7 @@ fn exchange(what: Dump, deadline: Instant, sink: &mut dyn FnMut(&[u8])) -> Resul
 }
 
 /// Sends a request by a socket of its own, and reads what is answered until it ends.
-fn talk(
-    fd: &OwnedFd,
-    request: &[u8],
-    deadline: Instant,
-    sink: &mut dyn FnMut(&[u8]),
-) -> Result<bool, Error> {
+fn talk(fd: &OwnedFd, request: &[u8], deadline: Instant, sink: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
     let system = |call| move |errno| Error::System(call, errno);
     sendto(fd.as_raw_fd(), request, &NetlinkAddr::new(0, 0), MsgFlags::empty()).map_err(system("send"))?;
     let mut buffer = vec![0u8; BATCH];
