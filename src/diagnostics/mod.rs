@@ -9,11 +9,15 @@
 
 pub mod board;
 pub mod capture;
+mod icmp;
 pub mod neighbours;
+pub mod ping;
 pub mod run;
 pub mod selftest;
 pub mod socket;
+pub mod throughput;
 pub mod time;
+pub mod trace;
 
 use crate::net::client::Options;
 use run::{Canceled, Run};
@@ -37,7 +41,25 @@ pub struct Kind {
 }
 
 /// Every test there is.
-pub const KINDS: &[Kind] = &[selftest::KIND, capture::KIND, neighbours::KIND];
+pub const KINDS: &[Kind] = &[
+    Kind {
+        object: "Device.IP.Diagnostics.DownloadDiagnostics.",
+        word: "download",
+        run: throughput::download,
+        judge: throughput::judge,
+    },
+    Kind {
+        object: "Device.IP.Diagnostics.UploadDiagnostics.",
+        word: "upload",
+        run: throughput::upload,
+        judge: throughput::judge,
+    },
+    Kind { object: "Device.IP.Diagnostics.IPPing.", word: "ping", run: ping::run, judge: any },
+    Kind { object: "Device.IP.Diagnostics.TraceRoute.", word: "trace", run: trace::run, judge: any },
+    selftest::KIND,
+    capture::KIND,
+    neighbours::KIND,
+];
 
 /// The test whose object, or a table of whose results, this is.
 pub fn kind(path: &str) -> Option<&'static Kind> {

@@ -217,8 +217,11 @@ impl Bed {
         found.unwrap_or_else(|| panic!("no row of {device}: {:?}", all.0))
     }
 
-    /// The network without anybody in it.
-    fn new() -> Result<Bed, String> {
+    /// The network without anybody in it, gone with this value.
+    ///
+    /// # Errors
+    /// Namespaces cannot be made here.
+    pub fn new() -> Result<Bed, String> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("cwmpd-d{}-{number}", std::process::id());

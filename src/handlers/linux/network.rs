@@ -328,7 +328,11 @@ fn text(e: Error) -> String {
     e.to_string()
 }
 
-fn devices(root: &Path, live: bool) -> Result<Vec<Device>, String> {
+/// The devices, as the kernel tells them or the files say.
+///
+/// # Errors
+/// They cannot be read.
+pub(super) fn devices(root: &Path, live: bool) -> Result<Vec<Device>, String> {
     let mut links =
         if live { collect(Dump::Links, Link::parse).map_err(text)? } else { recorded::links(root)? };
     let net = host::below(root, "sys/class/net");
@@ -370,12 +374,19 @@ pub fn hexadecimal(text: &str) -> Option<u32> {
     u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
+/// The addresses as they are told.
+///
+/// # Errors
+/// They cannot be read.
+pub(super) fn raw_addresses(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Address>, String> {
+    match live {
+        true => collect(Dump::Addresses, Address::parse).map_err(text),
+        false => recorded::addresses(root, devices),
+    }
+}
+
 fn addresses(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<OwnAddress>, String> {
-    let all = if live {
-        collect(Dump::Addresses, Address::parse).map_err(text)?
-    } else {
-        recorded::addresses(root, devices)?
-    };
+    let all = raw_addresses(root, live, devices)?;
     let mut out: Vec<OwnAddress> = Vec::with_capacity(all.len());
     // The devices whose primary address was seen.
     let mut seen: Vec<u32> = Vec::new();
@@ -391,7 +402,11 @@ fn addresses(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<OwnAddre
     Ok(out)
 }
 
-fn routes(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Way>, String> {
+/// The routes of the main table that packets are sent or refused by, as they are told.
+///
+/// # Errors
+/// They cannot be read.
+pub(super) fn raw_routes(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Route>, String> {
     let mut all = if live {
         let mut all = collect(Dump::Routes4, Route::parse).map_err(text)?;
         match collect(Dump::Routes6, Route::parse) {
@@ -405,6 +420,11 @@ fn routes(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Way>, Strin
         recorded::routes(root, devices)?
     };
     all.retain(|r| r.table == TABLE_MAIN && matches!(r.kind, 1 | 6 | 7 | 8));
+    Ok(all)
+}
+
+fn routes(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Way>, String> {
+    let all = raw_routes(root, live, devices)?;
     Ok(all.into_iter().map(|route| Way { key: route_key(&route, devices), route }).collect())
 }
 
@@ -455,7 +475,10 @@ fn route_key(route: &Route, devices: &[Device]) -> String {
 }
 
 /// Neighbours by IP, and what bridges learned.
-fn neighbours(
+///
+/// # Errors
+/// They cannot be read.
+pub(super) fn neighbours(
     root: &Path,
     live: bool,
     devices: &[Device],

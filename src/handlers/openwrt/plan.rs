@@ -7,6 +7,7 @@
 //! told of once. Until then a file in the run folder names the packages, so that a start after a crash tells
 //! of them; after a boot nobody has to be told.
 
+use super::fitting;
 use super::sources::Sources;
 use crate::model::fault::Code;
 use crate::model::handler::{Ctx, Failure};
@@ -124,6 +125,7 @@ impl Sources {
     pub fn judge(&mut self, ctx: &Ctx<'_>, plan: &[(String, Edit)]) -> Result<(), Failure> {
         for (name, edits) in by_package(plan) {
             let package = self.writable(ctx, name)?;
+            fitting::judge(self, ctx, name, edits.iter())?;
             uci::judge(&package, &edits).map_err(|problem| failure(&problem))?;
         }
         Ok(())
@@ -133,12 +135,13 @@ impl Sources {
     /// its length.
     ///
     /// # Errors
-    /// A package is not there or cannot be read.
+    /// A package is not there or cannot be read; 9007 for a value that may not be written.
     pub fn stage(&mut self, ctx: &Ctx<'_>, plan: &[(String, Edit)]) -> Result<Vec<u8>, Failure> {
         self.writes.gathered.clear();
         let mut saved = Vec::new();
         for (name, edits) in by_package(plan) {
             let package = self.writable(ctx, name)?;
+            fitting::judge(self, ctx, name, edits.iter())?;
             for bytes in [name.as_bytes(), &uci::undo_of(&package, &edits)] {
                 saved.extend((bytes.len() as u32).to_le_bytes());
                 saved.extend(bytes);

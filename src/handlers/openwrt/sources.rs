@@ -135,11 +135,13 @@ impl Sources {
     pub fn package(&mut self, ctx: &Ctx<'_>, name: &str) -> Read {
         self.turn(ctx);
         if let Some((_, known)) = self.packages.iter().find(|p| p.0 == name) {
+            self.doubt |= known.is_err();
             return known.clone();
         }
         let found = uci::load(ctx.root, name).map(|p| p.map(Rc::new));
         let found = found.map_err(|problem| Failure::internal(problem.to_string()));
         self.note(&["uci ", name].concat(), found.as_ref().err().map(|f| f.text.as_str()));
+        self.doubt |= found.is_err();
         self.packages.push((name.to_owned(), found.clone()));
         found
     }

@@ -12,7 +12,7 @@ use super::package::Package;
 use super::problem::{Cause, Problem};
 use super::undo;
 use crate::sys::file::Replacement;
-use crate::sys::{host, order};
+use crate::sys::{host, order, trace};
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use std::collections::BTreeMap;
 use std::fs;
@@ -103,7 +103,8 @@ fn read(root: &Path, package: &str, path: &str) -> Result<Option<Vec<u8>>, Probl
     let failed = |e: &io::Error| Problem { file: path.to_owned(), ..Problem::system(package, e) };
     let deadline = Instant::now() + READ_TIMEOUT;
     loop {
-        let file = match open(&host::below(root, path), false) {
+        let real = host::below(root, path);
+        let file = match open(&real, false) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(failed(&e)),
@@ -118,7 +119,9 @@ fn read(root: &Path, package: &str, path: &str) -> Result<Option<Vec<u8>>, Probl
         if held.file().metadata().is_ok_and(|m| m.nlink() == 0) && !left.is_zero() {
             continue;
         }
-        return whole(held.file()).map(Some).map_err(|e| failed(&e));
+        let bytes = whole(held.file()).map_err(|e| failed(&e))?;
+        trace::file(&real, &bytes);
+        return Ok(Some(bytes));
     }
 }
 

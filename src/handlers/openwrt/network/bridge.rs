@@ -6,7 +6,7 @@
 
 use super::super::sources::Sources;
 use super::vlan::{forget, free_name, section_name};
-use super::{Planned, denied, device, drop, edit, look, planned, read, set};
+use super::{Planned, add_devices, denied, device, drop, edit, look, planned, read, set};
 use crate::handlers::linux::bridge as kernel;
 use crate::handlers::linux::network::part;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Keys, Row, Want};
@@ -32,12 +32,7 @@ pub fn bridge<'p>(package: &'p Package, name: &str) -> Option<Section<'p>> {
 /// The kernel cannot be asked.
 pub fn list(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
     look(sources, ctx, part::DEVICES, &mut |view| kernel::list(view, row, out))?;
-    let Some(package) = read(sources, ctx) else { return Ok(()) };
-    for name in package.of_kind("device").filter(is_bridge).filter_map(|s| s.get("name")) {
-        if !out.contains(name) {
-            out.push(name);
-        }
-    }
+    add_devices(read(sources, ctx), is_bridge, out);
     Ok(())
 }
 

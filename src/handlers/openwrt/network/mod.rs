@@ -23,7 +23,7 @@ use super::provider::{Spec, adds_nothing, lists_nothing};
 use super::sources::Sources;
 use crate::handlers::linux::network::View;
 use crate::model::fault::Code;
-use crate::model::handler::{Ctx, Failure};
+use crate::model::handler::{Ctx, Failure, Keys};
 use crate::sys::uci::{Edit, Package, Section};
 use std::rc::Rc;
 
@@ -234,6 +234,15 @@ pub fn drop(section: &Section<'_>) -> Edit {
 /// The section that configures a device.
 pub fn device<'p>(package: &'p Package, name: &str) -> Option<Section<'p>> {
     package.of_kind("device").find(|s| s.get("name") == Some(name))
+}
+
+/// Adds the devices whose sections are of this kind and that the kernel has not named already.
+pub fn add_devices(package: Option<Rc<Package>>, is: fn(&Section<'_>) -> bool, out: &mut Keys) {
+    for section in package.iter().flat_map(|p| p.of_kind("device")).filter(is) {
+        if let Some(name) = section.get("name").filter(|name| !out.contains(name)) {
+            out.push(name);
+        }
+    }
 }
 
 /// The key of the section that configures a device, with the edits that make it when there is none.

@@ -3,7 +3,7 @@
 
 use super::super::sources::Sources;
 use super::interface::lower_device;
-use super::{Planned, denied, device, drop, edit, look, planned, read, set, wrong};
+use super::{Planned, add_devices, denied, device, drop, edit, look, planned, read, set, wrong};
 use crate::handlers::linux::layers;
 use crate::handlers::linux::link;
 use crate::handlers::linux::network::part;
@@ -27,12 +27,7 @@ fn vlan<'p>(package: &'p Package, name: &str) -> Option<Section<'p>> {
 /// The kernel cannot be asked.
 pub fn list(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
     look(sources, ctx, part::DEVICES, &mut |view| link::list_vlans(view, row, out))?;
-    let Some(package) = read(sources, ctx) else { return Ok(()) };
-    for name in package.of_kind("device").filter(is_vlan).filter_map(|s| s.get("name")) {
-        if !out.contains(name) {
-            out.push(name);
-        }
-    }
+    add_devices(read(sources, ctx), is_vlan, out);
     Ok(())
 }
 

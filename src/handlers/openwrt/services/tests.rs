@@ -279,3 +279,23 @@ fn leases_are_read_once_in_an_rpc() {
     f.file("tmp/dhcp.leases", "");
     assert_eq!((read(1), read(2)), (1, 0), "as it was read in the RPC, and afresh in the next");
 }
+
+/// netifd calls a section without a name as libuci does; the row that is referred to has a key of its own.
+#[test]
+fn the_access_point_of_a_host() {
+    let wireless = "config wifi-iface\n\toption mode 'ap'\nconfig wifi-iface 'named'\n";
+    let f = router(&[("etc/config/wireless", wireless), ("etc/config/dhcp", "")]);
+    let package = crate::sys::uci::load(f.root(), "wireless").unwrap().unwrap();
+    for section in package.of_kind("wifi-iface") {
+        f.file(
+            ".cwmpd/ubus/network.wireless/status.json",
+            &format!(r#"{{"radio0":{{"interfaces":[{{"section":"{}","ifname":"wlan0"}}]}}}}"#, section.id()),
+        );
+        f.file(".cwmpd/ubus/hostapd.wlan0/get_clients.json", r#"{"clients":{"02:00:00:00:00:0A":{}}}"#);
+        let got =
+            line(&f, "host_joined", "Device.Hosts.Host.{i}.", &["02:00:00:00:00:0a"], &["AssociatedDevice"]);
+        let key = section.key();
+        let want = format!("Device.WiFi.AccessPoint.{{i}}.AssociatedDevice.{{i}}.<{key},02:00:00:00:00:0a>");
+        assert_eq!(got, want);
+    }
+}
