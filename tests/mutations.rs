@@ -151,6 +151,8 @@ targets! {
     ubus_table 40_000;
     ubus_messages 4_000;
     uci 6_000;
+    scan 20_000;
+    capture_filter 20_000;
     archive 1_500;
 }
 

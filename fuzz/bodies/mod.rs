@@ -7,6 +7,7 @@
 
 mod archive;
 mod authentication;
+mod diagnostics;
 mod http;
 mod image;
 mod local;
@@ -18,6 +19,7 @@ mod xml;
 
 pub use archive::archive;
 pub use authentication::{connection_request, digest_answer, digest_challenge, request_head};
+pub use diagnostics::{capture_filter, scan};
 pub use http::{coding, response, set_cookie, url};
 pub use image::image;
 pub use local::{config, control, dhcp, exec_answer, journal, records};

@@ -17,7 +17,7 @@ use crate::net::url::Url;
 use crate::sys::file::free_space;
 use crate::sys::netlink::{Dump, collect, link};
 use file::{Link, Stamp};
-use filter::{Filter, View};
+pub use filter::{Filter, View};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::poll::PollFlags;

@@ -322,3 +322,87 @@ fn answers(
         Err(errno) => Err(said(errno)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::{Arguments, Around, Facts};
+    use std::path::PathBuf;
+
+    fn scratch(name: &str, text: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("cwmpd-selftest-{name}-{}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    #[test]
+    fn certificates_and_their_dates() {
+        let mut parameters = rcgen::CertificateParams::new(vec!["acs.example.net".to_owned()]).unwrap();
+        parameters.not_before = rcgen::date_time_ymd(2024, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2025, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let pem = parameters.self_signed(&key).unwrap().pem();
+        let file = scratch("pem", &pem);
+        let at = |text| clock::parse(text);
+        for (now, is_well) in [
+            (None, true),
+            (at("2023-12-31T00:00:00Z"), false),
+            (at("2024-06-01T00:00:00Z"), true),
+            (at("2025-01-02T00:00:00Z"), false),
+        ] {
+            assert_eq!(roots(Some(&file), true, now).is_ok(), is_well, "{now:?}");
+            assert_eq!(own_certificate(file.to_str().unwrap(), now).is_ok(), is_well, "{now:?}");
+        }
+        std::fs::write(&file, "none").unwrap();
+        assert!(roots(Some(&file), false, None).is_err());
+        std::fs::remove_file(&file).unwrap();
+        assert!(roots(Some(&file), false, None).is_err());
+        assert_eq!((roots(None, true, None).is_ok(), roots(None, false, None).is_ok()), (false, true));
+    }
+
+    #[test]
+    fn folders_sockets_and_what_others_say() {
+        assert!(space(Path::new("/no/such/folder")).is_err());
+        assert!(journal("it is broken", "/").is_err());
+        assert!(none_of(&[], "well").is_ok());
+        assert_eq!(none_of(&["a", "b", "c"], "well"), Err("a (and 2 more)".to_owned()));
+        let (_wake, waked) = std::io::pipe().unwrap();
+        let mut run = Run::new(waked.into(), None);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(door(&address.to_string(), &run).unwrap().is_ok());
+        assert!(door(&format!("0.0.0.0:{}", address.port()), &run).unwrap().is_ok());
+        drop(listener);
+        assert!(door(&address.to_string(), &run).unwrap().is_err());
+        assert!(door("", &run).unwrap().is_ok() && door("name:1", &run).unwrap().is_err());
+        assert!(ubus("/no/such/socket", &run).unwrap().is_err());
+        let mut lines = Lines::default();
+        lines.add(&mut run, "acs", Err("a\nok b: c".to_owned() + &"ü".repeat(200)));
+        assert!(lines.0.starts_with("FAILED acs: a ok b: cü") && lines.0.len() <= MAX_LINE, "{}", lines.0);
+    }
+
+    /// An ACS that is not there, by a name that is none, over https without roots, while nothing else is known.
+    #[test]
+    fn a_device_in_trouble() {
+        let facts = Facts(vec![
+            (fact::ACS, "https://no-such-name.invalid/secret-path".to_owned()),
+            (fact::JOURNAL, "the disk is full".to_owned()),
+            (fact::STATE_DIR, "/".to_owned()),
+            (fact::OVERLAY, "a.toml: wrong".to_owned()),
+            (fact::TROUBLE, "ubus: silent".to_owned()),
+            (fact::UBUS, "/no/such/socket".to_owned()),
+            (fact::DOOR, "203.0.113.1:1".to_owned()),
+        ]);
+        let around = Around { facts, ..Around::default() };
+        let job = Job { arguments: Arguments::default(), device: None, around };
+        let (wake, waked) = std::io::pipe().unwrap();
+        let report = super::run(&job, &mut Run::new(waked.into(), None)).unwrap();
+        assert_eq!(report.state, "Complete");
+        let text = &report.values[0].1;
+        for name in ["journal", "run folder", "overlay", "sources", "ubus", "clock", "roots", "dns", "acs"] {
+            assert!(text.contains(&format!("FAILED {name}: ")), "{name} in\n{text}");
+        }
+        assert!(text.len() <= 1024 && !text.contains("secret"), "{text}");
+        drop(wake);
+    }
+}

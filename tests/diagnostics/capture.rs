@@ -144,6 +144,33 @@ fn kept_on_the_device() {
     });
 }
 
+/// Hostile: as much as the line carries, without a bound of the ACS's.
+// Proves: DG-17
+#[test]
+fn a_flood_fills_the_file_and_no_more() {
+    in_namespaces("capture::a_flood_fills_the_file_and_no_more", |bed| {
+        allow(bed);
+        let (done, over) = mpsc::channel::<()>();
+        let flood = thread::spawn(move || {
+            let socket = UdpSocket::bind((FAR, 0)).expect("a socket");
+            while over.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                for _ in 0..32 {
+                    let _ = socket.send_to(&[7; 1400], (DEVICE, 9));
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let results = bed.ask(CAPTURE, &[("Duration", "600")]);
+        drop(done);
+        flood.join().expect("it ends");
+        assert_eq!(results.state(), "Complete");
+        let file = fs::read(kept(bed)).expect("the file");
+        assert!((3 << 20..=4 << 20).contains(&file.len()), "{}", file.len());
+        let count = packets(&file).1.len().to_string();
+        assert_eq!(results.column("PacketCaptureResult", "Count"), [count]);
+    });
+}
+
 /// A server that takes one file from who knows the password, and then refuses everything.
 fn server() -> Receiver<Vec<u8>> {
     let listener = TcpListener::bind((FAR, 80)).expect("a port of this namespace");

@@ -50,7 +50,6 @@ fn faults_are_found(bed: &mut Bed) {
     let folder = bed.daemon().folder.0.clone();
     fs::create_dir_all(folder.join("overlays")).expect("a folder");
     fs::write(folder.join("overlays/bad.toml"), "[\"Device.X_ACME_A.\"]\nnonsense = 1\n").expect("a file");
-    // A port that the ACS does not have is asked for connection requests.
     bed.daemon_mut().kill();
     bed.daemon_mut().start();
     bed.daemon().wait_ready();
