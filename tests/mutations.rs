@@ -153,6 +153,8 @@ targets! {
     ubus_messages 4_000;
     uci 6_000;
     capacity 60_000;
+    scan 20_000;
+    capture_filter 20_000;
     archive 1_500;
 }
 

@@ -8,6 +8,7 @@
 mod archive;
 mod authentication;
 mod capacity;
+mod diagnostics;
 mod dns;
 mod http;
 mod image;
@@ -21,6 +22,7 @@ mod xml;
 pub use archive::archive;
 pub use authentication::{connection_request, digest_answer, digest_challenge, request_head};
 pub use capacity::capacity;
+pub use diagnostics::{capture_filter, scan};
 pub use dns::dns_answer;
 pub use http::{coding, response, set_cookie, url};
 pub use image::image;

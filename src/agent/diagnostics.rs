@@ -7,7 +7,7 @@ use super::host::Core;
 use super::start;
 use crate::cwmp::events;
 use crate::diagnostics::run::{Canceled, Handle};
-use crate::diagnostics::{Arguments, Around, Job, Kind, Report, capacity};
+use crate::diagnostics::{Arguments, Around, Job, Kind, Report, capacity, neighbours};
 use crate::model::request::ParameterValue;
 use crate::model::tree::Tree;
 use crate::net::client::Options;
@@ -24,6 +24,15 @@ pub struct Diagnostics {
     /// Number of the last run.
     runs: u32,
     running: Option<Running>,
+    /// What is wrong with overlays.
+    pub overlay_problems: Vec<String>,
+}
+
+impl Diagnostics {
+    /// Nothing has run.
+    pub fn new(overlay_problems: &[String]) -> Diagnostics {
+        Diagnostics { overlay_problems: overlay_problems.to_vec(), ..Diagnostics::default() }
+    }
 }
 
 struct Running {
@@ -85,7 +94,7 @@ impl Core {
             Handle::start(None, move |test| {
                 drop(tell.send(Message::Diagnosis(run, (kind.run)(&job, test))));
             })
-            .map_err(no_thread)
+            .map_err(|error| no_thread(kind, error))
         });
         match started {
             Ok(handle) => {
@@ -145,7 +154,8 @@ impl Core {
             compression: None,
             ..start::client_options(self, now)
         };
-        Ok(Job { arguments, device, around: Around { root: self.config.root.clone(), options } })
+        let facts = self.facts_for(kind);
+        Ok(Job { arguments, device, around: Around { root: self.config.root.clone(), options, facts } })
     }
 
     /// The kernel's device of a row of Device.IP.Interface.{i}.
@@ -187,6 +197,8 @@ fn keys(tree: &mut Tree, kind: &Kind, arguments: &mut Arguments) {
     }
 }
 
-fn no_thread(error: io::Error) -> Report {
-    Report::error("Error_Internal", format!("no thread for the test: {error}"))
+fn no_thread(kind: &Kind, error: io::Error) -> Report {
+    // The one enumeration without Error_Internal.
+    let state = if kind.object == neighbours::KIND.object { "Error" } else { "Error_Internal" };
+    Report::error(state, format!("no thread for the test: {error}"))
 }

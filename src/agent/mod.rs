@@ -9,6 +9,7 @@ mod boot;
 mod compression;
 pub mod control;
 mod control_server;
+mod diagnosed;
 mod diagnostics;
 mod discovery;
 mod door;

@@ -105,7 +105,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         transfers: Transfers::default(),
         fallback: Fallback::default(),
         discovery: Discovery::default(),
-        diagnostics: Diagnostics::default(),
+        diagnostics: Diagnostics::new(&overlay_problems),
         udp_echo: UdpEcho::default(),
         config,
         journal,

@@ -66,6 +66,8 @@ pub struct Config {
     pub commands: Commands,
     /// `[transfer]`
     pub transfer: Transfer,
+    /// `[diagnostics]`
+    pub diagnostics: Diagnostics,
 }
 
 impl Config {
@@ -85,6 +87,7 @@ impl Config {
             connection_request,
             commands,
             transfer,
+            diagnostics,
         } = self;
         from.get("enabled", enabled);
         from.get("platform", platform);
@@ -99,6 +102,7 @@ impl Config {
         from.table("connection_request", &mut |table| connection_request.read(table));
         from.table("commands", &mut |table| commands.read(table));
         from.table("transfer", &mut |table| transfer.read(table));
+        from.table("diagnostics", &mut |table| diagnostics.read(table));
     }
 }
 
@@ -118,6 +122,7 @@ impl Default for Config {
             connection_request: ConnectionRequest::default(),
             commands: Commands::default(),
             transfer: Transfer::default(),
+            diagnostics: Diagnostics::default(),
         }
     }
 }
@@ -392,6 +397,22 @@ impl Default for ConnectionRequest {
             burst: 4,
             refill: 3,
         }
+    }
+}
+
+/// `[diagnostics]`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Diagnostics {
+    /// Whether the ACS may have packets captured (`Device.PacketCaptureDiagnostics.`), with what subscribers send
+    /// and every password that is sent in clear; false.
+    pub packet_capture: bool,
+}
+
+impl Diagnostics {
+    fn read(&mut self, from: &mut Section<'_, '_>) {
+        // All of them: a field that is not read does not compile.
+        let Diagnostics { packet_capture } = self;
+        from.get("packet_capture", packet_capture);
     }
 }
 

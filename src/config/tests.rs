@@ -32,6 +32,7 @@ fn only_the_url_is_required() {
     // What plain Linux does with a file nobody can know.
     assert_eq!(config.commands, Commands { reboot: vec!["reboot".into()], ..Commands::default() });
     assert_eq!(config.download_dir(), Path::new("/var/run/cwmpd/transfers"));
+    assert!(!config.diagnostics.packet_capture, "nobody listens unless the operator says so");
     assert_eq!((config.transfer.max_bytes, config.transfer.max_bytes_per_second), (256 << 20, 0));
     let error = parse("").unwrap_err();
     assert_eq!(error.to_string(), "/etc/cwmpd/cwmpd.toml: acs.url: no URL is given");
@@ -97,6 +98,8 @@ save_timeout = 1
 boot_timeout = 2
 health_timeout = 0
 idle_bytes_per_second = 0
+[diagnostics]
+packet_capture = true
 "#;
 
 #[test]
@@ -115,6 +118,7 @@ fn every_key_of_the_file() {
     assert_eq!(commands.log_read, ["logread"]);
     assert!(commands.config_apply.is_empty(), "the file's own empty vector stays");
     assert_eq!(config.download_dir(), Path::new("/tmp/d"));
+    assert!(config.diagnostics.packet_capture);
     assert_eq!(config.acs.fallback_urls.len(), 2);
     assert!(config.warnings().iter().any(|w| w.contains("ca_file")));
     assert!(config.warnings().iter().any(|w| w.starts_with("acs.fallback_urls") && w.contains("in clear")));
@@ -183,6 +187,7 @@ fn errors_cite_line_and_reason() {
         ("commands", "firmware_boot = [\"x\", \"1\"]", 4, "commands.firmware_boot: no word is {bank}"),
         ("commands", "firmware_boot = [\"x\", \"{bank}\"]", 4, "goes with commands.firmware_banks"),
         ("commands", "log_read = [\"{file}\"]", 4, "commands.log_read: the first word"),
+        ("diagnostics", "packet_capture = 1", 4, "invalid type: integer `1`"),
         ("transfer", "max_byte = 1", 4, "unknown field `max_byte`"),
         ("transfer", "download_dir = \"files\"", 4, "transfer.download_dir: not an absolute path"),
         ("transfer", "max_bytes = 0", 4, "transfer.max_bytes: 0 is not 1 to 1099511627776"),

@@ -9,14 +9,17 @@
 
 pub mod board;
 pub mod capacity;
+pub mod capture;
 pub mod dns;
 pub mod echo;
 mod icmp;
+pub mod neighbours;
 pub mod nslookup;
 pub mod ping;
 pub mod responder;
 pub mod run;
 pub mod select;
+pub mod selftest;
 pub mod socket;
 pub mod throughput;
 pub mod time;
@@ -64,6 +67,9 @@ pub const KINDS: &[Kind] = &[
         judge: throughput::judge,
     },
     Kind { object: capacity::OBJECT, word: "capacity", run: capacity::run, judge: capacity::judge },
+    selftest::KIND,
+    capture::KIND,
+    neighbours::KIND,
 ];
 
 /// Judges arguments of one test against each other: the names of those that do not fit, and why.
@@ -100,6 +106,24 @@ pub struct Around {
     /// Roots, clock, user agent and deadlines of a connection as toward the ACS, without its URL, credentials,
     /// client certificate and interface.
     pub options: Options,
+    /// What only the agent knows, by name; a name may be there several times.
+    pub facts: Facts,
+}
+
+/// Names of facts and what they say.
+#[derive(Clone, Default, Debug)]
+pub struct Facts(pub Vec<(&'static str, String)>);
+
+impl Facts {
+    /// The first of a name; empty where there is none.
+    pub fn text(&self, name: &str) -> &str {
+        self.all(name).next().unwrap_or("")
+    }
+
+    /// All of a name.
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| *known == name).map(|(_, text)| text.as_str())
+    }
 }
 
 /// Names and values of arguments, as in the tree.

@@ -48,7 +48,8 @@ fn every_key_says_the_same_in_both_forms() {
     // And every key that is known in one is known in the other.
     let known = |error: Error| error.reason.split_once("expected one of").map(|(_, keys)| keys.to_owned());
     assert!(known(parse("config cwmpd\n\toption x y").unwrap_err()).is_some());
-    let tables = ["cwmpd", "log", "device", "acs", "connection_request", "commands", "transfer"];
+    let tables =
+        ["cwmpd", "log", "device", "acs", "connection_request", "commands", "transfer", "diagnostics"];
     for table in tables {
         let uci = parse(&format!("config {table}\n\toption x y\n")).unwrap_err();
         let toml = with(if table == "cwmpd" { "" } else { table }, "x = \"y\"").unwrap_err();

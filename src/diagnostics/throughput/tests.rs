@@ -1,7 +1,7 @@
 //! Tests of throughput against servers of our own on loopback.
 
 use super::*;
-use crate::diagnostics::{Arguments, Around};
+use crate::diagnostics::{Arguments, Around, Facts};
 use crate::net::client::Options;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -79,7 +79,7 @@ pub fn job(arguments: &[(&str, &str)]) -> Job {
     Job {
         arguments: Arguments(arguments.iter().map(own).collect()),
         device: None,
-        around: Around { root: PathBuf::from("/"), options },
+        around: Around { root: PathBuf::from("/"), options, facts: Facts::default() },
     }
 }
 

@@ -8,10 +8,12 @@
 //! again; the last attempt counts as it is, since a busy machine would otherwise never be read.
 
 pub mod events;
+pub mod generic;
 pub mod link;
 pub mod queue;
 pub mod route;
 mod wire;
+pub mod wireless;
 
 use wire::{Attribute, BATCH, attributes, ip, messages, nested, number, text, u8_at, u16_at, u32_at, u64_at};
 
@@ -22,7 +24,7 @@ use nix::sys::socket::{
 };
 use std::fmt;
 use std::io::IoSliceMut;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// The most records of one dump; what comes beyond is left out.
@@ -189,8 +191,13 @@ fn exchange(what: Dump, deadline: Instant, sink: &mut dyn FnMut(&[u8])) -> Resul
         what.protocol(),
     )
     .map_err(system("socket"))?;
-    sendto(fd.as_raw_fd(), &what.bytes(), &NetlinkAddr::new(0, 0), MsgFlags::empty())
-        .map_err(system("send"))?;
+    talk(&fd, &what.bytes(), deadline, sink)
+}
+
+/// Sends a request by a socket of its own, and reads what is answered until it ends.
+fn talk(fd: &OwnedFd, request: &[u8], deadline: Instant, sink: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
+    let system = |call| move |errno| Error::System(call, errno);
+    sendto(fd.as_raw_fd(), request, &NetlinkAddr::new(0, 0), MsgFlags::empty()).map_err(system("send"))?;
     let mut buffer = vec![0u8; BATCH];
     let mut whole = true;
     for _ in 0..MAX_BATCHES {
