@@ -158,9 +158,9 @@ impl Core {
         let row = format!("{}.", interface.trim_end_matches('.'));
         let names = ["X_CWMPD_Device", "Name"];
         let found = names.iter().find_map(|name| self.tree.value(&format!("{row}{name}")));
-        found.filter(|name| !name.is_empty()).ok_or_else(|| {
-            Report::error("Error_Internal", format!("{interface} has no device now"))
-        })
+        found
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| Report::error("Error_Internal", format!("{interface} has no device now")))
     }
 }
 

@@ -8,8 +8,11 @@
 //! the board (`native = "diagnostics"`).
 
 pub mod board;
+mod icmp;
+pub mod ping;
 pub mod run;
 pub mod socket;
+pub mod trace;
 
 use crate::net::client::Options;
 use run::{Canceled, Run};
@@ -33,7 +36,10 @@ pub struct Kind {
 }
 
 /// Every test there is.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[
+    Kind { object: "Device.IP.Diagnostics.IPPing.", word: "ping", run: ping::run, judge: any },
+    Kind { object: "Device.IP.Diagnostics.TraceRoute.", word: "trace", run: trace::run, judge: any },
+];
 
 /// The test whose object, or a table of whose results, this is.
 pub fn kind(path: &str) -> Option<&'static Kind> {

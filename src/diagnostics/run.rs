@@ -91,9 +91,8 @@ impl Run {
             let left = until.saturating_duration_since(Instant::now());
             let timeout = match left.as_micros() {
                 0 => PollTimeout::ZERO,
-                micros => {
-                    PollTimeout::try_from(micros.div_ceil(1000).min(60_000) as u16).unwrap_or(PollTimeout::MAX)
-                }
+                micros => PollTimeout::try_from(micros.div_ceil(1000).min(60_000) as u16)
+                    .unwrap_or(PollTimeout::MAX),
             };
             match poll(&mut fds, timeout) {
                 Ok(0) if Instant::now() >= until => return Ok(false),

@@ -56,7 +56,10 @@ impl Refusal {
 pub fn is_host(host: &str) -> bool {
     let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     host.parse::<IpAddr>().is_ok()
-        || !host.is_empty() && host.len() <= MAX_NAME && !host.starts_with(['-', '.']) && host.chars().all(name)
+        || !host.is_empty()
+            && host.len() <= MAX_NAME
+            && !host.starts_with(['-', '.'])
+            && host.chars().all(name)
 }
 
 /// The addresses of the job's host, those of `ProtocolVersion` only (`Any`: as the resolver orders them).
@@ -149,7 +152,8 @@ pub fn local(job: &Job, peer: IpAddr) -> Option<IpAddr> {
 
 /// Whether the error says that there is no way to the peer (`Error_NoRouteToHost`).
 pub fn is_no_route(error: &io::Error) -> bool {
-    let codes = [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::ENETDOWN, Errno::EADDRNOTAVAIL, Errno::ENODEV];
+    let codes =
+        [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::ENETDOWN, Errno::EADDRNOTAVAIL, Errno::ENODEV];
     error.raw_os_error().is_some_and(|code| codes.contains(&Errno::from_raw(code)))
 }
 

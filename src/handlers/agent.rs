@@ -2,8 +2,8 @@
 
 use super::reading::{ReadOnly, Reading};
 use super::statistics::sampler::Sampler;
-use crate::diagnostics::board::Board;
 use super::{firmware, gateway};
+use crate::diagnostics::board::Board;
 use crate::model::handler::{Bell, Ctx, Fields, Handler, Keys, Row, Want};
 use crate::sys::clock;
 use serde::{Deserialize, Serialize};

@@ -7,10 +7,10 @@ use super::{
 };
 use super::{unix_socket, usb, user_interface, users, vendor_file};
 use crate::handlers::agent::{self, AgentFacts};
+use crate::handlers::diagnostics::Diagnostics;
 use crate::handlers::firmware::Firmware;
 use crate::handlers::gateway::Gateway;
 use crate::handlers::reading::{ReadOnly, Reading};
-use crate::handlers::diagnostics::Diagnostics;
 use crate::handlers::statistics::Statistics;
 use crate::model::handler::Handler;
 use std::cell::RefCell;
