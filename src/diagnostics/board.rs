@@ -4,7 +4,12 @@
 //! while its test runs leaves it to the engine to end the test ([`Board::is_wanted`]); what it then reports is
 //! told to nobody.
 
+mod kept;
+#[cfg(test)]
+mod tests;
+
 use super::{KINDS, Kind, MAX_ROWS, MAX_TEXT, Record, Report, kind};
+pub use kept::MAX_KEPT;
 use std::collections::BTreeMap;
 
 /// State of a test that has not run, or was canceled.
@@ -28,6 +33,8 @@ struct Test {
     asked: Option<u32>,
     /// The run under way that is still wanted.
     running: Option<u32>,
+    /// What a restart is to know of it was not taken yet.
+    is_unkept: bool,
 }
 
 /// All of them.
@@ -43,13 +50,13 @@ impl Board {
         self.asked = self.asked.wrapping_add(1);
         let test = self.tests.entry(kind.object).or_default();
         test.asked = Some(self.asked);
-        test.running = None;
+        (test.running, test.is_unkept) = (None, true);
     }
 
     /// The request did not become true: the transaction it was in was undone.
     pub fn withdraw(&mut self, kind: &'static Kind) {
         if let Some(test) = self.tests.get_mut(kind.object) {
-            test.asked = None;
+            (test.asked, test.is_unkept) = (None, true);
         }
     }
 
@@ -57,6 +64,7 @@ impl Board {
     pub fn cancel(&mut self, kind: &'static Kind) {
         if let Some(test) = self.tests.get_mut(kind.object) {
             (test.asked, test.running, test.is_valid) = (None, None, false);
+            test.is_unkept = true;
         }
     }
 
@@ -80,7 +88,7 @@ impl Board {
     /// It begins under this number: the results of the last run are gone (DG-6).
     pub fn begin(&mut self, kind: &'static Kind, run: u32) {
         let test = self.tests.entry(kind.object).or_default();
-        *test = Test { running: Some(run), ..Test::default() };
+        *test = Test { running: Some(run), is_unkept: true, ..Test::default() };
     }
 
     /// Whether a run is still wanted.
@@ -93,7 +101,7 @@ impl Board {
         let Some(test) = self.tests.values_mut().find(|test| test.running == Some(run)) else { return false };
         test.running = None;
         test.report = bounded(report);
-        test.is_valid = true;
+        (test.is_valid, test.is_unkept) = (true, true);
         true
     }
 

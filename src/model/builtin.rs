@@ -20,6 +20,12 @@ pub fn builtin() -> Schema {
     }
 }
 
+/// The text of a name that stands in the compiled tables, for those who keep names without copies of them; `None`
+/// for one that only an overlay has.
+pub fn text(of: Text) -> Option<&'static str> {
+    BLOB.get(of.at as usize..of.at as usize + usize::from(of.len))
+}
+
 // What the generated tables are written with: short, since there are thousands of them.
 
 const fn t(at: u32, len: u16) -> Text {
