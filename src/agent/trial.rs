@@ -16,6 +16,7 @@ use crate::cwmp::events;
 use crate::cwmp::trial::{Facts, Noted, Trial};
 use crate::cwmp::trigger::Call;
 use crate::handlers::agent::Rollback;
+use crate::model::schema::Platform;
 use crate::model::trial as tree;
 use crate::net::client::Reached;
 use crate::state::journal::Batch;
@@ -30,6 +31,13 @@ pub const NOTED: &str = "b/trial";
 pub const ROLLBACK: &str = "b/rollback";
 /// Journal key of the URLs that are not taken up again.
 pub const REFUSED: &str = "b/refused";
+
+/// How long services may take to make what the ACS changed, in seconds: OpenWrt's are told of it (`config.change`),
+/// wait a second, and are then reloaded one after the other. What a session of that time says is said of the
+/// configuration before the change: it neither confirms it nor excuses it.
+const SETTLE: u32 = 30;
+/// The attempts that are left out for it; the next one is 30 s after the change.
+const EARLY: usize = 2;
 
 /// The longest text about why a change was put back, characters.
 const MAX_REASON: usize = 256;
@@ -59,6 +67,8 @@ pub struct Trials {
 struct Open {
     names: Vec<String>,
     machine: Trial,
+    /// Monotonic: when what is on trial was last added to.
+    since: Duration,
 }
 
 impl Trials {
@@ -107,7 +117,7 @@ pub fn open(core: &mut Core, now: Now) {
     if let Some(trial) = core.tree.trial().filter(|t| t.applied && t.failed.is_none()) {
         log::warn!("on trial since before the start, {} s so far: {}", trial.elapsed, trial.names.join(", "));
         let machine = Trial::new(facts(&trial), noted, timeout, trial.elapsed, now.mono);
-        core.trials.open = Some(Open { names: trial.names, machine });
+        core.trials.open = Some(Open { names: trial.names, machine, since: clock::now().mono });
     }
 }
 
@@ -155,6 +165,7 @@ impl Core {
                 open.machine.joined(facts, proven, now.mono);
                 log::info!("more is on trial: {}", trial.names.join(", "));
                 open.names = trial.names;
+                open.since = now.mono;
                 batch.put(NOTED, open.machine.noted().record());
             }
             None => {
@@ -164,14 +175,18 @@ impl Core {
                 let timeout = self.config.acs.confirm_timeout;
                 let noted = Noted { proven, ..Noted::default() };
                 let mut machine = Trial::new(facts, noted, timeout, 0, now.mono);
-                machine.skip(self.trials.chain);
+                machine.skip(self.trials.chain.max(if facts.path && self.slow_services() {
+                    EARLY
+                } else {
+                    0
+                }));
                 log::info!("on trial for {timeout} s: {}", trial.names.join(", "));
                 // Mostly there is nothing to be noted, and nothing is there.
                 let record = noted.record();
                 if record != self.journal.borrow().text(NOTED).unwrap_or_default() {
                     batch.put(NOTED, record);
                 }
-                self.trials.open = Some(Open { names: trial.names, machine });
+                self.trials.open = Some(Open { names: trial.names, machine, since: now.mono });
             }
         }
         if !batch.ops.is_empty() {
@@ -190,12 +205,32 @@ impl Core {
         }
     }
 
-    /// The ACS has answered an Inform: what is in force stays. `batch` is durable with that.
+    /// Services make what is on trial later than the file says it.
+    fn slow_services(&self) -> bool {
+        self.config.platform == Platform::OpenWrt
+    }
+
+    /// The way to the ACS may still be the one before the change.
+    fn settling(&self) -> bool {
+        self.trials.open.as_ref().is_some_and(|open| {
+            open.machine.facts().path
+                && self.slow_services()
+                && settles(open.since, self.config.acs.confirm_timeout, clock::now().mono)
+        })
+    }
+
+    /// The ACS has answered an Inform: what is in force stays, unless it may not be in force yet. `batch` is
+    /// durable with that.
     pub fn confirm_trial(&mut self, mut batch: Batch) {
         let Some(trial) = self.tree.trial().filter(|t| t.applied && t.failed.is_none()) else {
             self.keep(batch);
             return;
         };
+        if self.settling() {
+            log::info!("too early to confirm: {}", trial.names.join(", "));
+            self.keep(batch);
+            return;
+        }
         batch.delete(NOTED);
         match self.tree.confirm_trial(batch) {
             Ok(()) => {
@@ -215,6 +250,9 @@ impl Core {
 
     /// The session failed before its Inform was answered. Why the change is put back, when it is.
     fn trial_failed(&mut self, now: Now, reached: Reached, why: &str) -> Option<String> {
+        if self.settling() {
+            return None;
+        }
         let open = self.trials.open.as_mut()?;
         let before = open.machine.noted();
         if let Some(blame) = open.machine.failed(now.mono, reached) {
@@ -311,4 +349,24 @@ pub fn rollback(core: &Core) -> Option<RollbackReport> {
         parameters: last.parameters.clone(),
         count: last.count,
     })
+}
+
+/// Whether a change of that age may not be made yet; at most half of the trial, so that its end always says something.
+fn settles(since: Duration, timeout: u32, now: Duration) -> bool {
+    now.saturating_sub(since) < Duration::from_secs(SETTLE.min(timeout / 2).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::settles;
+    use std::time::Duration;
+
+    #[test]
+    fn services_have_thirty_seconds_or_half_of_the_trial() {
+        let at = |since, timeout, now| settles(Duration::from_secs(since), timeout, Duration::from_secs(now));
+        assert!(at(100, 300, 100) && at(100, 300, 129));
+        assert!(!at(100, 300, 130));
+        assert!(at(100, 20, 109) && !at(100, 20, 110));
+        assert!(!at(100, 1, 100));
+    }
 }
