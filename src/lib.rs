@@ -13,6 +13,9 @@ pub mod logging;
 // What a transfer does to files of this device: verified, then made use of.
 pub mod transfer;
 
+// Tests that the ACS asks for: ping, traceroute, lookups, throughput, echo … Pure state, and sockets of their own.
+pub mod diagnostics;
+
 // The configuration file: names, defaults, and errors that cite file and line.
 pub mod config;
 

@@ -68,7 +68,10 @@ fn version_and_help() {
     assert_eq!((version.status.code(), out(&version).as_str()), (Some(0), "cwmpd 0.1.0\n"));
     let help = cwmpd(none, &["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for word in ["run", "get", "set", "add", "del", "names", "inform", "status", "check", "verify"] {
+    for word in [
+        "run", "get", "set", "add", "del", "names", "inform", "status", "check", "verify", "snapshot",
+        "replay",
+    ] {
         assert!(out(&help).contains(&format!("cwmpd {word}")), "{word}");
     }
 }
@@ -347,4 +350,116 @@ fn a_file_of_uci_is_a_configuration() {
     let wrong = cwmpd(&file, &["run"]);
     assert_eq!(wrong.status.code(), Some(3));
     assert!(err(&wrong).contains(&format!("{}:2: ", file.display())), "{}", err(&wrong));
+}
+
+/// The program with a folder of its own for what is temporary, which must be empty afterwards.
+fn replay(scratch: &Scratch, words: &[&str]) -> Output {
+    let temporary = scratch.0.join("temporary");
+    std::fs::create_dir_all(&temporary).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cwmpd"));
+    let output = command.env("TMPDIR", &temporary).arg("replay").args(words).output().unwrap();
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "{words:?} left something");
+    output
+}
+
+/// A snapshot of a router that is hardly one.
+fn snapshot(scratch: &Scratch) -> String {
+    let root = scratch.0.join("root");
+    std::fs::create_dir_all(root.join("etc/config")).unwrap();
+    std::fs::write(root.join("etc/config/system"), "config system\n\toption hostname 'gate'\n").unwrap();
+    let config = scratch.config("[commands]\nreboot = []\n");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = format!("platform = \"openwrt\"\nroot = \"{}\"\n{text}", root.display());
+    std::fs::write(&config, text).unwrap();
+    let file = scratch.0.join("router").to_str().unwrap().to_owned();
+    let made = cwmpd(&config, &["snapshot", &file]);
+    assert_eq!(made.status.code(), Some(0), "{}", err(&made));
+    assert!(out(&made).contains(" files, 0 of them answers of ubus; 0 secrets masked"), "{}", out(&made));
+    file
+}
+
+#[test]
+fn a_snapshot_is_replayed() {
+    let scratch = Scratch::new("replay");
+    let file = snapshot(&scratch);
+    let got = replay(&scratch, &[&file, "get", "Device.DeviceInfo.HostName"]);
+    assert_eq!((got.status.code(), out(&got).as_str()), (Some(0), "Device.DeviceInfo.HostName=gate\n"));
+    let names = replay(&scratch, &[&file, "--json", "--next-level", "names", "Device."]);
+    assert!(
+        out(&names).contains("\"path\":\"Device.DeviceInfo.\"") && out(&names).ends_with("{\"ok\":true}\n")
+    );
+    let wrong = replay(&scratch, &[&file, "get", "Device.No."]);
+    assert_eq!((wrong.status.code(), out(&wrong).as_str()), (Some(1), ""));
+    assert!(err(&wrong).contains("9005"), "{}", err(&wrong));
+
+    let folder = scratch.0.join("unpacked");
+    let words = [&file, "unpack", folder.to_str().unwrap()];
+    assert_eq!(replay(&scratch, &words).status.code(), Some(0));
+    assert!(std::fs::read_to_string(folder.join("etc/config/system")).unwrap().contains("'gate'"));
+    let again = replay(&scratch, &words);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(err(&again).contains("exists") && folder.join("etc").is_dir(), "{}", err(&again));
+}
+
+#[test]
+fn what_is_no_snapshot_is_named() {
+    let scratch = Scratch::new("no-snapshot");
+    let bytes = std::fs::read(snapshot(&scratch)).unwrap();
+    let file = scratch.0.join("bad");
+    for bad in [&b"not one"[..], b"", &bytes[..bytes.len() / 2], &[&bytes[..], b"more"].concat()] {
+        std::fs::write(&file, bad).unwrap();
+        for words in [&["get", "Device."][..], &["run", "http://127.0.0.1/"], &["unpack", "/nowhere/at/all"]]
+        {
+            let output = replay(&scratch, &[&[file.to_str().unwrap()], words].concat());
+            assert_eq!(output.status.code(), Some(1), "{words:?}");
+            let said = err(&output);
+            assert!(said.contains("/bad: not a snapshot: ") && out(&output).is_empty(), "{said}");
+        }
+    }
+    let missing = replay(&scratch, &["/no/such/file", "get", "Device."]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(err(&missing).contains("/no/such/file: No such file"), "{}", err(&missing));
+}
+
+/// The daemon on a snapshot: asked as any other, and nothing is left of it when it has ended.
+#[test]
+fn a_daemon_runs_on_a_snapshot() {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+    let scratch = Scratch::new("replay-run");
+    let file = snapshot(&scratch);
+    let temporary = scratch.0.join("tmp");
+    std::fs::create_dir_all(&temporary).unwrap();
+    let bad = replay(&scratch, &[&file, "run", "ftp://127.0.0.1/"]);
+    assert_eq!(bad.status.code(), Some(3), "{}", err(&bad));
+    // Nobody listens on port 1: sessions fail, and the daemon goes on.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cwmpd"))
+        .env("TMPDIR", &temporary)
+        .args(["replay", &file, "run", "http://127.0.0.1:1/", "--username", "me"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let ["cwmpd", "--config", config, "get", "Device."] = words[..] else { panic!("{line}") };
+    let since = std::time::Instant::now();
+    let got = loop {
+        let got = cwmpd(Path::new(config), &["get", "Device.DeviceInfo.HostName"]);
+        // Its socket is there a moment after it has said where.
+        if got.status.code() != Some(4) || since.elapsed() > PATIENCE {
+            break got;
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!((got.status.code(), out(&got).as_str()), (Some(0), "Device.DeviceInfo.HostName=gate\n"));
+    let set = cwmpd(Path::new(config), &["set", "Device.DeviceInfo.HostName=other"]);
+    assert_eq!(set.status.code(), Some(0), "{}", err(&set));
+    let url =
+        cwmpd(Path::new(config), &["get", "Device.ManagementServer.URL", "Device.ManagementServer.Username"]);
+    assert!(out(&url).contains("URL=http://127.0.0.1:1/\n") && out(&url).contains("Username=me\n"));
+    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "nothing is left");
 }

@@ -151,6 +151,7 @@ targets! {
     ubus_table 40_000;
     ubus_messages 4_000;
     uci 6_000;
+    archive 1_500;
 }
 
 /// Each target has a test here, a file for the fuzzer, and a place in its manifest.

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, unused_imports)] // each target uses one of them
 
+mod archive;
 mod authentication;
 mod http;
 mod image;
@@ -15,6 +16,7 @@ mod ubus;
 mod uci;
 mod xml;
 
+pub use archive::archive;
 pub use authentication::{connection_request, digest_answer, digest_challenge, request_head};
 pub use http::{coding, response, set_cookie, url};
 pub use image::image;

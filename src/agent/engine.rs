@@ -163,6 +163,7 @@ impl Engine {
                 Ok(Message::Reload) => self.reload(),
                 Ok(Message::Wire(id, event)) => self.heard(id, event),
                 Ok(Message::Transfer(run, event)) => self.core.transfer_heard(run, event),
+                Ok(Message::Diagnosis(run, ended)) => self.diagnosis_heard(run, ended),
                 Ok(Message::Control(request, reply)) if self.is_rendering() && request.changes() => {
                     self.waiting.push((request, reply));
                 }
@@ -202,6 +203,7 @@ impl Engine {
         }
         next[5] = self.transfers_turn(now);
         next[6] = self.statistics_turn(now);
+        self.diagnostics_turn(now);
         if self.core.settings.enable_cwmp {
             let due = self.core.schedule.take_due(now);
             if due.heartbeat {
@@ -218,10 +220,12 @@ impl Engine {
                 self.core.keep_records();
             }
             let held = self.held_until.filter(|until| now.mono < *until);
-            // Where DHCP has not said yet who the ACS is, there is nobody to begin a session with.
-            let known = !self.core.settings.url.is_empty();
-            if self.session.is_none() && held.is_none() && !self.core.transfers.hold() && known {
+            let free = self.session.is_none() && held.is_none() && !self.core.transfers.hold();
+            if free {
                 self.sweep_if_due(now);
+            }
+            // Where DHCP has not said yet who the ACS is, there is nobody to begin a session with.
+            if free && !self.core.settings.url.is_empty() {
                 let (core, calls) = (&self.core, self.calls());
                 match trigger::now(&core.queue, &core.schedule, calls, now) {
                     Some(trigger) => self.begin(now, trigger),

@@ -1,6 +1,7 @@
 //! What the session asks of the agent, answered from the tree: the engine's core without its session.
 
 use super::acs::{Acs, KNOWN};
+use super::diagnostics::Diagnostics;
 use super::discovery::Discovery;
 use super::fallback::Fallback;
 use super::settings::Settings;
@@ -76,6 +77,7 @@ pub struct Core {
     pub trials: Trials,
     pub transfers: Transfers,
     pub fallback: Fallback,
+    pub diagnostics: Diagnostics,
     /// What DHCP told.
     pub discovery: Discovery,
 }
@@ -260,6 +262,7 @@ impl Host for Core {
             _ => self.tree.set(list, writer)?,
         };
         self.note_reboots(list);
+        self.note_diagnostics(list);
         self.keyed(parameter_key);
         Ok(status)
     }

@@ -3,6 +3,7 @@
 use super::refused::Refused;
 use super::statistics;
 use crate::cwmp::events;
+use crate::diagnostics;
 use crate::model::path::Path;
 use crate::model::tree::Tree;
 use crate::net::digest;
@@ -16,6 +17,9 @@ use crate::sys::clock;
 pub fn judge(tree: &mut Tree, parameter: &str, value: &str, refused: &Refused) -> Result<(), String> {
     if let Some(name) = parameter.strip_prefix("Device.PeriodicStatistics.SampleSet.{i}.") {
         return statistics::judge(name, value);
+    }
+    if let Some(kind) = diagnostics::kind(parameter) {
+        return (kind.judge)(parameter.trim_start_matches(kind.object), value);
     }
     match parameter.strip_prefix("Device.ManagementServer.") {
         Some("URL") if refused.left(value, clock::now()).is_some() => {

@@ -32,8 +32,12 @@ const MAX_INTERFACE: usize = 32;
 /// What one lease said.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Lease {
-    /// Of which interface, as who handed it over calls it.
+    /// The name of its file: family and interface, `4-wan`.
+    pub id: String,
+    /// Of which interface, as who handed it over calls it; on OpenWrt netifd's name.
     pub interface: String,
+    /// The kernel's name of the same.
+    pub device: String,
     /// What was said.
     pub offer: Offer,
 }
@@ -58,6 +62,11 @@ pub struct Leases {
     pub wrong: Vec<String>,
 }
 
+/// Whether a file's name is a lease's: `4-` or `6-` and the interface. What is half written begins with a dot.
+fn is_lease(name: &str) -> bool {
+    name.starts_with("4-") || name.starts_with("6-")
+}
+
 fn folder(run_dir: &Path) -> PathBuf {
     run_dir.join(FOLDER)
 }
@@ -68,15 +77,30 @@ fn is_name(name: &str) -> bool {
     (1..=MAX_INTERFACE).contains(&name.len()) && !name.starts_with(['.', '-']) && name.bytes().all(fits)
 }
 
-/// Keeps what a lease said: number and hexadecimal digits of each option, as DHCP clients have them.
+fn judge_name(name: &str) -> Result<(), String> {
+    if is_name(name) { Ok(()) } else { Err(format!("`{}` is no name of an interface", name.escape_debug())) }
+}
+
+/// Keeps what a lease said: number and hexadecimal digits of each option, as DHCP clients have them. `device` is the
+/// kernel's name of the interface.
 ///
 /// # Errors
-/// In words: not a family, a name, an option; or the file cannot be written.
-pub fn keep(run_dir: &Path, family: u8, interface: &str, options: &[(u16, &str)]) -> Result<(), String> {
-    if !is_name(interface) {
-        return Err(format!("`{}` is no name of an interface", interface.escape_debug()));
+/// In words: not a name, an option; no room for one more; or the file cannot be written.
+pub fn keep(
+    run_dir: &Path,
+    family: u8,
+    interface: &str,
+    device: &str,
+    options: &[(u16, &str)],
+) -> Result<(), String> {
+    judge_name(interface)?;
+    judge_name(device)?;
+    let name = format!("{family}-{interface}");
+    let there = names(run_dir);
+    if !there.contains(&name) && there.iter().filter(|n| is_lease(n)).count() >= MAX_LEASES {
+        return Err(format!("there are {MAX_LEASES} leases already"));
     }
-    let mut text = String::new();
+    let mut text = format!("device {device}\n");
     for (number, digits) in options {
         let digits: String = digits.chars().filter(|c| *c != ':').collect();
         if digits.len() > 2 * MAX_OPTION || unhex(&digits).is_none() {
@@ -84,7 +108,23 @@ pub fn keep(run_dir: &Path, family: u8, interface: &str, options: &[(u16, &str)]
         }
         text.push_str(&format!("{number} {digits}\n"));
     }
-    write(run_dir, &format!("{family}-{interface}"), text.as_bytes())
+    write(run_dir, &name, text.as_bytes())
+}
+
+/// Forgets a lease that is no more.
+///
+/// # Errors
+/// In words: not a name; or the file cannot be removed.
+pub fn forget(run_dir: &Path, family: u8, interface: &str) -> Result<(), String> {
+    judge_name(interface)?;
+    remove(run_dir, &format!("{family}-{interface}"))
+}
+
+fn remove(run_dir: &Path, name: &str) -> Result<(), String> {
+    match fs::remove_file(folder(run_dir).join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("{name}: {error}")),
+        _ => Ok(()),
+    }
 }
 
 /// Keeps who a device is, or with `None` forgets it.
@@ -100,10 +140,7 @@ pub fn keep_device(run_dir: &Path, mac: &str, identity: Option<&Identity>) -> Re
     }
     let name = format!("device-{mac}");
     let Some(identity) = identity else {
-        return match fs::remove_file(folder(run_dir).join(&name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("{name}: {error}")),
-            _ => Ok(()),
-        };
+        return remove(run_dir, &name);
     };
     let there = names(run_dir);
     if !there.contains(&name) && there.iter().filter(|n| n.starts_with("device-")).count() >= MAX_DEVICES {
@@ -155,10 +192,13 @@ pub fn read(run_dir: &Path) -> Leases {
                 _ => {}
             }
         } else if let Some((family, interface)) = name.split_once('-')
+            && is_lease(&name)
             && found.leases.len() < MAX_LEASES
         {
             let offer = offer(family, interface, &text, &mut found.wrong);
-            found.leases.push(Lease { interface: interface.to_owned(), offer });
+            let device = text.lines().find_map(|line| line.strip_prefix("device ")).unwrap_or(interface);
+            let (interface, device) = (interface.to_owned(), device.to_owned());
+            found.leases.push(Lease { id: name, interface, device, offer });
         }
     }
     found
@@ -209,9 +249,9 @@ mod tests {
         let f = Folder::new();
         let run = f.root().join("run");
         assert_eq!(read(&run), Leases::default());
-        keep(&run, 6, "wan6", &[(17, "00000DE9000100126874 7470")]).unwrap_err();
-        keep(&run, 6, "wan6", &[(17, "00000de90001000868747470733a2f2f")]).unwrap();
-        keep(&run, 4, "wan", &[(43, OPTION_43), (125, "00:00:0d:e9:01:01")]).unwrap();
+        keep(&run, 6, "wan6", "eth1", &[(17, "00000DE9000100126874 7470")]).unwrap_err();
+        keep(&run, 6, "wan6", "eth1", &[(17, "00000de90001000868747470733a2f2f")]).unwrap();
+        keep(&run, 4, "wan", "eth1", &[(43, OPTION_43), (125, "00:00:0d:e9:01:01")]).unwrap();
         let found = read(&run);
         assert_eq!(found.leases.iter().map(|l| l.interface.as_str()).collect::<Vec<_>>(), ["wan", "wan6"]);
         assert_eq!(found.leases[0].offer.url, URL);
@@ -223,7 +263,7 @@ mod tests {
             ]
         );
         // Each option counts in its own family only, and a new lease says all there is.
-        keep(&run, 4, "wan", &[(17, "00000de900010000"), (9, "")]).unwrap();
+        keep(&run, 4, "wan", "eth1", &[(17, "00000de900010000"), (9, "")]).unwrap();
         assert_eq!(read(&run).leases[0].offer, Offer::default());
         let mode = |path: &Path| {
             use std::os::unix::fs::PermissionsExt;
@@ -249,7 +289,7 @@ mod tests {
             ("wan", "$(id)"),
             ("wan", &"00".repeat(MAX_OPTION + 1)),
         ] {
-            assert!(keep(f.root(), 4, interface, &[(43, digits)]).is_err(), "{interface} {digits}");
+            assert!(keep(f.root(), 4, interface, "eth1", &[(43, digits)]).is_err(), "{interface} {digits}");
         }
         assert!(names(f.root()).is_empty());
     }
@@ -257,10 +297,18 @@ mod tests {
     #[test]
     fn no_more_leases_than_can_be() {
         let f = Folder::new();
-        for n in 0..=MAX_LEASES {
-            keep(f.root(), 4, &format!("wan{n}"), &[(43, OPTION_43)]).unwrap();
+        let keep_one = |n: usize| keep(f.root(), 4, &format!("wan{n}"), "eth1", &[(43, OPTION_43)]);
+        for n in 0..MAX_LEASES {
+            keep_one(n).unwrap();
         }
-        assert_eq!(read(f.root()).leases.len(), MAX_LEASES);
+        keep_one(MAX_LEASES).unwrap_err();
+        assert_eq!((read(f.root()).leases.len(), names(f.root()).len()), (MAX_LEASES, MAX_LEASES));
+        // One that is there may say something else; one that is gone makes room.
+        keep_one(3).unwrap();
+        forget(f.root(), 4, "wan3").unwrap();
+        forget(f.root(), 4, "wan3").unwrap();
+        forget(f.root(), 4, "../../x").unwrap_err();
+        keep_one(MAX_LEASES).unwrap();
         let f = Folder::new();
         f.file("leases/4-wan", &format!("43 {}\n", "00".repeat(3 * MAX_OPTION)));
         assert_eq!(read(f.root()).leases[0].offer, Offer::default(), "half of it is nothing");

@@ -9,6 +9,7 @@ mod boot;
 mod compression;
 pub mod control;
 mod control_server;
+mod diagnostics;
 mod discovery;
 mod door;
 mod down;
@@ -68,6 +69,8 @@ pub(crate) enum Message {
     Wire(u32, wire::Event),
     /// From the worker of a transfer, by the number of the work.
     Transfer(u32, crate::transfer::worker::Event),
+    /// From the worker of a test, by the number of its run.
+    Diagnosis(u32, diagnostics::Ended),
     /// From a shell.
     Control(Request, ReplyTo),
     /// A shell has taken what it got and wants the rest.

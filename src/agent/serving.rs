@@ -112,6 +112,7 @@ fn set(engine: &mut Engine, values: Vec<(String, String)>) -> Result<Reply, Faul
         values.into_iter().map(|(name, value)| ParameterValue { name, value, xsi_type: None }).collect();
     let status = engine.core.tree.set(&list, Writer::Local)?;
     engine.core.note_reboots(&list);
+    engine.core.note_diagnostics(&list);
     let again = list.iter().any(|value| engine.core.trials.has(&value.name));
     Ok(changed(engine, status, Vec::new(), again))
 }

@@ -3,6 +3,7 @@
 
 use super::acs::{Acs, KNOWN};
 use super::boot::{self, Marker};
+use super::diagnostics::Diagnostics;
 use super::discovery::Discovery;
 use super::door::Door;
 use super::fallback::{Fallback, Next};
@@ -103,6 +104,7 @@ pub fn open(config: Config, config_path: &Path, journal: Journal) -> (Core, Open
         transfers: Transfers::default(),
         fallback: Fallback::default(),
         discovery: Discovery::default(),
+        diagnostics: Diagnostics::default(),
         config,
         journal,
         tree,
@@ -332,7 +334,7 @@ pub fn reconfigure(core: &mut Core, config: Config) -> Option<String> {
     // Versions may be told anew; who the device is was journaled once and for all.
     identify(core);
     take_first_values(core);
-    core.take_offer();
+    core.judge_leases();
     waits
         .then(|| "platform, root and folders of the new configuration hold from the next start on".to_owned())
 }

@@ -15,7 +15,11 @@ impl Engine {
         // Listened first, looked then: what happens in between rings.
         self.listen();
         self.follow();
-        self.sweep();
+        self.routes_changed();
+        // As long as there is nobody to tell, it is only routes that can tell of an ACS by DHCP.
+        if !self.core.settings.url.is_empty() {
+            self.sweep();
+        }
         if cause == Cause::Told {
             let bells = self.bells();
             if self.rings.want(bells) {
@@ -29,7 +33,7 @@ impl Engine {
     /// What to listen to: what is watched, and the address by which the ACS is reached.
     pub(super) fn bells(&mut self) -> Bells {
         let mut bells = self.core.tree.bells();
-        if self.following.is_on() {
+        if self.following.is_on() || self.core.discovery.awaits_route(&self.core.config.acs) {
             bells.kernel |= topic::ADDRESS | topic::ROUTE;
         }
         bells

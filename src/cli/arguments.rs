@@ -1,5 +1,6 @@
 //! The command line as typed data.
 
+use super::snapshot::{Access, Question};
 use crate::agent::control::Request;
 use crate::config::default_file;
 use lexopt::prelude::*;
@@ -28,11 +29,18 @@ cwmpd, a TR-069 (CWMP) agent
     cwmpd upload TYPE URL              cwmpd upload \"2 Vendor Log File\" https://host/place
     cwmpd request-download TYPE [NAME=VALUE...]
                                    asks the ACS for a download
-    cwmpd lease 4|6 INTERFACE      for a DHCP client's script: hands over what a provider said with
+    cwmpd lease 4|6 INTERFACE [DEVICE]
+                                   for a DHCP client's script: hands over what a provider said with
                                    a lease (opt43, opt125 or OPTION_17 of the environment)
+    cwmpd lease del 4|6 INTERFACE  the lease is no more
     cwmpd lease device add|del MAC for a DHCP server's script: DNSMASQ_CPEWAN_OUI, _SERIAL, _CLASS
     cwmpd dhcp-options             what DHCP clients and server are to say of this device
     cwmpd verify IMAGE [SIGNATURE] would the agent take this firmware image?
+    cwmpd snapshot FILE            all that the tree reads of this device, secrets masked, in one file
+    cwmpd replay FILE get PATH...  the tree of a snapshot, on any machine
+    cwmpd replay FILE names [PATH]
+    cwmpd replay FILE run URL      the daemon on it, for an ACS; prints how to ask it
+    cwmpd replay FILE unpack FOLDER    to be the `root` of an agent
 
 A PATH may be partial: `cwmpd get Device.DeviceInfo.` shows all that is below.
 
@@ -40,7 +48,7 @@ A PATH may be partial: `cwmpd get Device.DeviceInfo.` shows all that is below.
     --json          one JSON object a line
     --next-level    with names: only what lies directly below
     --follow        with transfers: until none is left that waits or runs
-    --username U    with download and upload, for the file server
+    --username U    with download and upload, for the file server; with replay, for the ACS
     --password-file F              a file that holds its password
     --help, --version
 
@@ -72,6 +80,10 @@ pub(super) enum Word {
     Lease(Said),
     /// The options that tell who the device is.
     DhcpOptions,
+    /// A router into a file.
+    Snapshot(PathBuf),
+    /// A router from a file.
+    Replay(PathBuf, Question),
     /// What moves, once or until nothing does.
     Transfers {
         follow: bool,
@@ -80,8 +92,10 @@ pub(super) enum Word {
 
 /// What is handed over; the values are in the environment.
 pub(super) enum Said {
-    /// A lease of this family on this interface.
-    Lease(u8, String),
+    /// A lease of this family on this interface, which the kernel calls `device`.
+    Lease { family: u8, interface: String, device: String },
+    /// It is no more.
+    Gone { family: u8, interface: String },
     /// The device of this MAC address is there, or gone.
     Device { there: bool, mac: String },
 }
@@ -120,15 +134,17 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
         return Err("what shall be done?".into());
     };
     let word = word(&first, words.collect(), &extra)?;
-    if extra.next_level && !matches!(word, Word::Ask(Request::Names { .. })) {
+    let names = matches!(word, Word::Ask(Request::Names { .. }) | Word::Replay(_, Question::Names(..)));
+    if extra.next_level && !names {
         return Err("--next-level goes with names only".into());
     }
     if extra.follow && !matches!(word, Word::Transfers { .. }) {
         return Err("--follow goes with transfers only".into());
     }
     let named = !extra.username.is_empty() || !extra.password.is_empty();
-    if named && !matches!(word, Word::Ask(Request::Transfer { .. })) {
-        return Err("--username and --password-file go with download and upload only".into());
+    let signs_on = matches!(word, Word::Ask(Request::Transfer { .. }) | Word::Replay(_, Question::Run(_)));
+    if named && !signs_on {
+        return Err("--username and --password-file go with download, upload and replay run only".into());
     }
     let config = config.unwrap_or_else(default_file);
     Ok(Parsed::Word(Arguments { word, config, json }))
@@ -161,15 +177,39 @@ fn word(first: &str, rest: Vec<String>, extra: &Extra) -> Result<Word, lexopt::E
             _ => return Err("verify takes an image, and perhaps its signature".into()),
         },
         "lease" => match rest.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            [family @ ("4" | "6"), interface] => {
-                Word::Lease(Said::Lease(if family == "4" { 4 } else { 6 }, interface.to_owned()))
+            [family @ ("4" | "6"), interface, ref device @ ..] if device.len() < 2 => {
+                let device = device.first().unwrap_or(&interface);
+                let family = if family == "4" { 4 } else { 6 };
+                Word::Lease(Said::Lease { family, interface: interface.into(), device: (*device).into() })
+            }
+            ["del", family @ ("4" | "6"), interface] => {
+                let family = if family == "4" { 4 } else { 6 };
+                Word::Lease(Said::Gone { family, interface: interface.into() })
             }
             ["device", what @ ("add" | "del"), mac] => {
                 Word::Lease(Said::Device { there: what == "add", mac: mac.to_owned() })
             }
             _ => {
                 return Err(
-                    "lease takes `4 INTERFACE`, `6 INTERFACE`, or `device add MAC`, `device del MAC`".into(),
+                    "lease takes `4|6 INTERFACE [DEVICE]`, `del 4|6 INTERFACE`, or `device add|del MAC`"
+                        .into(),
+                );
+            }
+        },
+        "snapshot" => Word::Snapshot(one()?.into()),
+        "replay" => match rest.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [file, "get", _, ..] => Word::Replay(file.into(), Question::Get(rest[2..].to_vec())),
+            [file, "names"] => Word::Replay(file.into(), Question::Names(String::new(), next_level)),
+            [file, "names", path] => Word::Replay(file.into(), Question::Names(path.to_owned(), next_level)),
+            [file, "run", url] => {
+                let (username, password) = (extra.username.clone(), extra.password.clone());
+                Word::Replay(file.into(), Question::Run(Access { url: url.to_owned(), username, password }))
+            }
+            [file, "unpack", folder] => Word::Replay(file.into(), Question::Unpack(folder.into())),
+            _ => {
+                return Err(
+                    "replay takes FILE and `get PATH...`, `names [PATH]`, `run URL` or `unpack FOLDER`"
+                        .into(),
                 );
             }
         },
@@ -309,8 +349,20 @@ mod tests {
             "lease",
             "lease 5 wan",
             "lease 4",
+            "lease 4 wan eth1 x",
+            "lease del wan",
             "lease device old m",
             "dhcp-options x",
+            "snapshot",
+            "snapshot a b",
+            "replay",
+            "replay f",
+            "replay f get",
+            "replay f run",
+            "replay f unpack",
+            "replay f names --follow",
+            "replay f get A. --next-level",
+            "replay f names --username u",
             "--config",
         ] {
             assert!(request(line).is_err_and(|e| e != "no request"), "{line}");

@@ -25,7 +25,7 @@ pub(super) fn keep(config: &Path, said: &Said) -> Exit {
     // The folder that the socket lies in.
     let run_dir = socket.parent().unwrap_or(Path::new("/"));
     let kept = match said {
-        Said::Lease(family, interface) => {
+        Said::Lease { family, interface, device } => {
             let names: &[(u16, &str)] = match family {
                 4 => &[(43, "opt43"), (125, "opt125")],
                 _ => &[(17, "OPTION_17")],
@@ -33,8 +33,9 @@ pub(super) fn keep(config: &Path, said: &Said) -> Exit {
             let values: Vec<(u16, String)> =
                 names.iter().filter_map(|(number, name)| Some((*number, env::var(name).ok()?))).collect();
             let options: Vec<(u16, &str)> = values.iter().map(|(n, v)| (*n, v.trim())).collect();
-            leases::keep(run_dir, *family, interface, &options)
+            leases::keep(run_dir, *family, interface, device, &options)
         }
+        Said::Gone { family, interface } => leases::forget(run_dir, *family, interface),
         Said::Device { there: false, mac } => leases::keep_device(run_dir, mac, None),
         Said::Device { there: true, mac } => {
             let text = |name: &str| env::var(name).unwrap_or_default();

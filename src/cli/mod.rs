@@ -1,6 +1,6 @@
 //! Words of the command line.
 //!
-//! `run` is the daemon, `check` and `verify` read files; all other words ask the running daemon over its
+//! `run` is the daemon, `check`, `verify`, `snapshot` and `replay` do without it; all other words ask the running daemon over its
 //! control socket. Results go to standard output, problems to standard error. A reader that closes
 //! the pipe ends the program quietly.
 
@@ -8,6 +8,7 @@ mod arguments;
 mod check;
 mod lease;
 mod show;
+mod snapshot;
 mod transfers;
 mod verify;
 
@@ -59,6 +60,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Parsed::Word(Arguments { word: Word::Check, config, json }) => check::check(&config, json, &mut out),
         Parsed::Word(Arguments { word: Word::Verify { image, signature }, config, json }) => {
             verify::verify(&config, &image, signature.as_deref(), json, &mut out)
+        }
+        Parsed::Word(Arguments { word: Word::Snapshot(file), config, .. }) => {
+            snapshot::snapshot(&config, &file, &mut out)
+        }
+        Parsed::Word(Arguments { word: Word::Replay(file, question), json, .. }) => {
+            snapshot::replay(&file, &question, json, &mut out)
         }
         Parsed::Word(Arguments { word: Word::Lease(said), config, .. }) => {
             return lease::keep(&config, &said);

@@ -42,6 +42,23 @@ pub struct Commands {
 }
 
 impl Commands {
+    /// The keys of the table.
+    pub const NAMES: &[&str] = &[
+        "reboot",
+        "factory_reset",
+        "firmware_check",
+        "firmware_apply",
+        "firmware_store",
+        "firmware_banks",
+        "firmware_boot",
+        "config_apply",
+        "config_save",
+        "web_apply",
+        "file_apply",
+        "log_read",
+        "dhcp_renew",
+    ];
+
     pub(super) fn read(&mut self, from: &mut Section<'_, '_>) {
         // All of them: a field that is not read does not compile.
         let Commands {

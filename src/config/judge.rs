@@ -1,6 +1,6 @@
 //! What the types of the configuration cannot say: bounds, files that must be there, pairs.
 
-use super::{Config, MAX_FALLBACK_URLS};
+use super::{Config, MAX_DHCP_INTERFACES, MAX_FALLBACK_URLS};
 use crate::cwmp::discovery::Policy;
 use crate::net::digest;
 use crate::net::url::Url;
@@ -83,6 +83,9 @@ fn acs(config: &Config) -> Option<Problem> {
     }
     if acs.fallback_urls.len() > MAX_FALLBACK_URLS {
         return Some(("acs.fallback_urls", format!("more than {MAX_FALLBACK_URLS}")));
+    }
+    if acs.dhcp_interfaces.len() > MAX_DHCP_INTERFACES {
+        return Some(("acs.dhcp_interfaces", format!("more than {MAX_DHCP_INTERFACES}")));
     }
     if let Some(reason) = acs.fallback_urls.iter().find_map(|url| Url::of_acs(url).err()) {
         return Some(("acs.fallback_urls", reason.into()));

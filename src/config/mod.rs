@@ -240,6 +240,9 @@ pub struct Acs {
     /// `"off"` (default); `"fill"`: what DHCP says of the ACS is taken where nothing is set; `"prefer"`: also in
     /// place of `url` above. What the ACS has set stays (DH-5).
     pub dhcp_discovery: Policy,
+    /// Whose leases count, by the names that `cwmpd lease` is given; at most [`MAX_DHCP_INTERFACES`]. None (default):
+    /// those of `bind_interface`, or without one of what carries the default route.
+    pub dhcp_interfaces: Vec<String>,
 }
 
 impl Acs {
@@ -267,6 +270,7 @@ impl Acs {
             fallback_urls,
             fallback_after,
             dhcp_discovery,
+            dhcp_interfaces,
         } = self;
         from.get("url", url);
         from.get("username", username);
@@ -289,11 +293,14 @@ impl Acs {
         from.get("fallback_urls", fallback_urls);
         from.get("fallback_after", fallback_after);
         from.get("dhcp_discovery", dhcp_discovery);
+        from.get("dhcp_interfaces", dhcp_interfaces);
     }
 }
 
 /// The most entries of `acs.fallback_urls`.
 pub const MAX_FALLBACK_URLS: usize = 8;
+/// The most entries of `acs.dhcp_interfaces`.
+pub const MAX_DHCP_INTERFACES: usize = 8;
 
 impl Default for Acs {
     fn default() -> Acs {
@@ -319,6 +326,7 @@ impl Default for Acs {
             fallback_urls: Vec::new(),
             fallback_after: 3,
             dhcp_discovery: Policy::Off,
+            dhcp_interfaces: Vec::new(),
         }
     }
 }

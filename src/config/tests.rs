@@ -161,6 +161,7 @@ fn errors_cite_line_and_reason() {
         ("acs", "fallback_urls = [\"http://b/\", \"ftp://c/\"]", 3, "acs.fallback_urls: "),
         ("acs", "fallback_urls = [\"http://me:sesame@b/\"]", 3, "acs.fallback_urls: "),
         ("acs", &format!("fallback_urls = [{}]", "\"http://b/\",".repeat(9)), 3, "more than 8"),
+        ("acs", &format!("dhcp_interfaces = [{}]", "\"wan\",".repeat(9)), 3, "more than 8"),
         ("acs", "basic_over_http = \"yes\"", 3, "invalid type: string"),
         ("acs", "url = \"http://b/\"", 3, "duplicate key"),
         ("connection_request", "listen = \"7547\"", 4, "`7547` is neither \"auto\" nor ADDRESS:PORT"),

@@ -2,6 +2,7 @@
 
 use super::reading::{ReadOnly, Reading};
 use super::statistics::sampler::Sampler;
+use crate::diagnostics::board::Board;
 use super::{firmware, gateway};
 use crate::model::handler::{Bell, Ctx, Fields, Handler, Keys, Row, Want};
 use crate::sys::clock;
@@ -42,6 +43,8 @@ pub struct AgentFacts {
     pub devices: Vec<gateway::Device>,
     /// Sources of the platform that are not well, and why.
     pub troubles: Vec<String>,
+    /// State and results of tests.
+    pub board: Rc<RefCell<Board>>,
     /// What is sampled for Device.PeriodicStatistics.
     pub sampler: Rc<RefCell<Sampler>>,
     /// `log_read` is configured: the system's log is a VendorLogFile.

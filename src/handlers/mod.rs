@@ -1,6 +1,7 @@
 //! Where values live.
 
 pub mod agent;
+pub mod diagnostics;
 pub mod exec;
 pub mod file;
 pub mod firmware;

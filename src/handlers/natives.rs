@@ -5,6 +5,7 @@
 pub const NAMES: &[&str] = &[
     // The agent itself.
     "agent",
+    "diagnostics",
     "firmware",
     "gateway",
     "statistics",

@@ -112,6 +112,7 @@ pub struct Keys {
     /// Where each key ends.
     ends: Vec<u32>,
     left_out: usize,
+    doubtful: bool,
 }
 
 impl Keys {
@@ -163,6 +164,17 @@ impl Keys {
     /// Whether a key is there; looks at all of them.
     pub fn contains(&self, key: &str) -> bool {
         self.iter().any(|k| k == key)
+    }
+
+    /// Keys may be missing only because their source failed: nothing is forgotten of the rows that are not
+    /// there, and how many there are is no change of which anybody is told.
+    pub fn doubt(&mut self) {
+        self.doubtful = true;
+    }
+
+    /// Whether [`Keys::doubt`] was said.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     /// How many keys were left out.
@@ -248,7 +260,7 @@ pub trait Handler {
     /// A key names the same thing for as long as that thing lives (interface name, MAC, section id).
     ///
     /// # Errors
-    /// The source cannot be read: the table is then shown empty and the reason logged.
+    /// The source cannot be read: the table is then shown empty and the reason logged, as of [`Keys::doubt`].
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
         let _ = (ctx, row, out);
         Ok(())

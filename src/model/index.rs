@@ -52,12 +52,19 @@ pub struct List {
     keys: Keys,
     /// Positions by key, made when first wanted.
     by_key: Vec<u32>,
+    /// Instances may be missing only because their source failed: asked again in the next RPC.
+    doubtful: bool,
 }
 
 impl List {
     /// How many instances.
     pub fn len(&self) -> usize {
         self.numbers.len()
+    }
+
+    /// Whether instances may be missing only because their source failed.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     /// The instance number at a position.
@@ -451,7 +458,7 @@ impl Tree {
             let list = self.index.lists.get_mut(slot as usize).filter(|l| {
                 l.epoch == epoch
                     // What this RPC has gone through already was fixed by it.
-                    || (session != 0 && l.session == session && (!self.refreshing || l.touched == epoch))
+                    || (session != 0 && l.session == session && !l.doubtful && (!self.refreshing || l.touched == epoch))
                     || self.pins.hold(l.touched)
             });
             if let Some(list) = list {
@@ -502,11 +509,13 @@ impl Tree {
                     {
                         log::warn!("{}: no instances: {}", row.object.path(), failure.text);
                         keys.clear();
+                        keys.doubt();
                     }
                 }
             }
             _ => {}
         }
+        let doubtful = keys.is_doubtful();
         self.amend_rows(&key, &mut keys);
         let path = self.served.schema.object(table).path();
         if keys.left_out() > 0 {
@@ -515,7 +524,8 @@ impl Tree {
                 keys.left_out()
             );
         }
-        let aligned = handler.and_then(|h| self.aligned(&key, h, &keys));
+        // What a source that failed does not name is not gone.
+        let aligned = handler.filter(|_| !doubtful).and_then(|h| self.aligned(&key, h, &keys));
         let assigned = match aligned {
             Some(known) => {
                 let new = assign(&known, &keys);
@@ -538,7 +548,7 @@ impl Tree {
                 self.index.pending.insert(key, record);
             }
         }
-        self.stamp(List::build(assigned.numbers, keys))
+        self.stamp(List { doubtful, ..List::build(assigned.numbers, keys) })
     }
 
     fn stamp(&self, list: List) -> List {
@@ -569,7 +579,9 @@ impl Tree {
         for (table, key) in chain.iter().zip(keys) {
             let slot = self.list(*table, place.numbers);
             let list = self.index.lists.get_mut(slot as usize)?;
-            let pos = list.find_key(key)?;
+            let found = list.find_key(key);
+            self.watch.missed |= found.is_none() && list.doubtful;
+            let pos = found?;
             *place.numbers.get_mut(place.depth)? = list.number(pos)?;
             *place.at.get_mut(place.depth)? = (slot, pos as u32);
             place.depth += 1;

@@ -260,7 +260,11 @@ impl Tree {
             }
             Origin::Entries(table) => {
                 let slot = self.list(table, place.numbers);
-                let count = self.index.list(slot).map_or(0, |l| l.len());
+                let list = self.index.list(slot);
+                if list.is_some_and(|l| l.is_doubtful()) {
+                    self.watch.doubtful.push(cell.param);
+                }
+                let count = list.map_or(0, |l| l.len());
                 let _ = write!(text, "{count}");
                 Value::Text
             }
@@ -285,6 +289,7 @@ impl Tree {
                 let Some(references) = fields.references(index as usize) else {
                     return Value::Neutral;
                 };
+                self.watch.missed = false;
                 for (object, keys) in references {
                     let from = text.len();
                     if from > 0 {
@@ -293,6 +298,9 @@ impl Tree {
                     if !self.write_reference(object, &keys, text) {
                         text.truncate(from);
                     }
+                }
+                if self.watch.missed {
+                    self.watch.doubtful.push(cell.param);
                 }
                 Value::Text
             }

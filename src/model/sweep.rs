@@ -33,12 +33,21 @@ pub(super) struct Watch {
     pub doubtful: Vec<ParamId>,
     /// Something could not be compared for that: nobody will tell when its source is well again.
     doubt: bool,
+    /// A row that was referred to was not found in a table whose source failed.
+    pub missed: bool,
 }
 
 impl Watch {
     pub fn new(served: &Served) -> Watch {
         let forced = served.marked(flag::FORCE_ENABLED | flag::FORCE_DEFAULT);
-        Watch { forced, volatile: Volatile::new(), salt: [0; SALT], doubtful: Vec::new(), doubt: false }
+        Watch {
+            forced,
+            volatile: Volatile::new(),
+            salt: [0; SALT],
+            doubtful: Vec::new(),
+            doubt: false,
+            missed: false,
+        }
     }
 
     /// Forgets all at and below a row that was deleted.

@@ -99,11 +99,22 @@ impl Replacement {
     /// # Errors
     /// The old file stands, unless only the last step failed, the fsync of the folder: then the new
     /// one may or may not survive a power cut.
-    pub fn commit(mut self) -> io::Result<File> {
+    pub fn commit(self) -> io::Result<File> {
+        let target = self.target.clone();
+        let file = self.put()?;
+        sync_folder(folder(&target))?;
+        Ok(file)
+    }
+
+    /// As [`Replacement::commit`] without the fsync of the folder: that is the caller's, and until then a power
+    /// cut may bring back the old file, whole.
+    ///
+    /// # Errors
+    /// The old file stands.
+    pub fn put(mut self) -> io::Result<File> {
         self.sync()?;
         std::fs::rename(&self.temporary, &self.target)?;
         let out = self.out.take().ok_or_else(|| io::Error::other("already in its place"))?;
-        sync_folder(folder(&self.target))?;
         out.into_inner().map_err(io::IntoInnerError::into_error)
     }
 }

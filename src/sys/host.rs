@@ -13,7 +13,7 @@
 //! A file that is missing, no plain file, or not readable is an `io::Error`, which callers take for
 //! "the source is not there". Text that is not UTF-8 has its bad bytes replaced.
 
-use super::order;
+use super::{order, trace};
 use nix::fcntl::OFlag;
 use std::fs;
 use std::io::{self, Read};
@@ -56,6 +56,7 @@ pub fn below(root: &Path, path: &str) -> PathBuf {
         match fs::read_link(&step) {
             Ok(target) if links < MAX_LINKS => {
                 links += 1;
+                trace::link(&step, &target);
                 if target.is_absolute() {
                     found = root.to_path_buf();
                     depth = 0;
@@ -92,16 +93,18 @@ fn words(path: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// As the system says, or `InvalidInput` when it is no plain file.
 pub fn read_bytes(root: &Path, path: &str, max: u64) -> io::Result<Vec<u8>> {
+    let path = below(root, path);
     let file = fs::OpenOptions::new()
         .read(true)
         .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
-        .open(below(root, path))?;
+        .open(&path)?;
     if !file.metadata()?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     // Files of procfs and sysfs have no size to tell; few are larger than this.
     let mut bytes = Vec::with_capacity(max.min(4096) as usize);
     file.take(max).read_to_end(&mut bytes)?;
+    trace::file(&path, &bytes);
     Ok(bytes)
 }
 
@@ -133,7 +136,8 @@ pub fn number<T: std::str::FromStr>(root: &Path, path: &str) -> Option<T> {
 /// The names in a folder in order, [`MAX_NAMES`] at most; empty when there is no such folder. Names
 /// that are not UTF-8 or hold control characters are left out: they become keys and values.
 pub fn names(root: &Path, path: &str) -> Vec<String> {
-    let Ok(dir) = fs::read_dir(below(root, path)) else {
+    let path = below(root, path);
+    let Ok(dir) = fs::read_dir(&path) else {
         return Vec::new();
     };
     let mut names: Vec<String> = dir
@@ -142,15 +146,35 @@ pub fn names(root: &Path, path: &str) -> Vec<String> {
         .filter(|name| !name.chars().any(char::is_control))
         .collect();
     order::sort(&mut names);
+    trace::folder(&path, &names);
     names
 }
 
 /// Size and times of what a path leads to.
 pub fn metadata(root: &Path, path: &str) -> Option<fs::Metadata> {
-    fs::symlink_metadata(below(root, path)).ok().and_then(|m| {
+    let path = below(root, path);
+    let found = fs::symlink_metadata(&path).ok().and_then(|m| {
         // On a live system the link is followed by the kernel; below a root it was followed already.
-        if m.is_symlink() && is_live(root) { fs::metadata(below(root, path)).ok() } else { Some(m) }
-    })
+        if m.is_symlink() && is_live(root) { fs::metadata(&path).ok() } else { Some(m) }
+    })?;
+    trace::there(&path);
+    Some(found)
+}
+
+/// Whether there is something at a path that [`below`] has found, or that lies in what it has found.
+pub fn is_there(path: &Path) -> bool {
+    let found = path.exists();
+    if found {
+        trace::there(path);
+    }
+    found
+}
+
+/// Where a link leads, as it says; `None` when there is none.
+pub fn target(link: &Path) -> Option<PathBuf> {
+    let target = fs::read_link(link).ok()?;
+    trace::link(link, &target);
+    Some(target)
 }
 
 /// When a file was last changed, in seconds since 1970. Nothing that was recorded changed after the recording:

@@ -1,5 +1,6 @@
 //! The small files of procfs and sysfs: one value a file, made anew by the kernel at each read.
 
+use super::trace;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
@@ -11,6 +12,7 @@ const MAX: u64 = 4096;
 pub fn read(path: &Path) -> Option<String> {
     let mut text = String::new();
     std::fs::File::open(path).ok()?.take(MAX).read_to_string(&mut text).ok()?;
+    trace::file(path, text.as_bytes());
     text.truncate(text.trim_end().len());
     Some(text)
 }

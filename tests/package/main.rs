@@ -1,6 +1,7 @@
 //! OpenWrt's package: what `openwrt/pack.sh` makes, and the scripts in it, run under a shell with OpenWrt's
 //! functions recorded.
 
+mod dhcp;
 mod install;
 mod manifest;
 mod pack;

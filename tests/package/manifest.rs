@@ -45,3 +45,17 @@ fn package_and_makefile_tell_the_same() {
         ));
     }
 }
+
+/// Who may only look sees no password and sets nothing.
+#[test]
+fn reading_is_not_writing() {
+    let file = openwrt().join("files/usr/share/rpcd/acl.d/cwmpd.json");
+    let lists: serde_json::Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let group = &lists["cwmpd"];
+    // In /etc/config/cwmpd the ACS's password stands in the clear.
+    assert_eq!(group["read"], serde_json::json!({ "ubus": { "cwmpd": ["status", "transfers", "get"] } }));
+    let write = serde_json::json!({ "ubus": { "cwmpd": ["inform", "set"] }, "uci": ["cwmpd"] });
+    assert_eq!(group["write"], write);
+    let said = group["description"].as_str().unwrap();
+    assert!(said.contains("as good as being root"), "{said}");
+}

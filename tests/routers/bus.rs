@@ -6,7 +6,7 @@ use cwmpd::handlers::openwrt::rows::Rows;
 use cwmpd::handlers::openwrt::sources::{Shared, Sources};
 use cwmpd::model::fault::Fault;
 use cwmpd::model::grammar::schema_from;
-use cwmpd::model::request::ParameterValue;
+use cwmpd::model::request::{ParameterValue, SetAttributes};
 use cwmpd::model::schema::{Platform, SourceKind};
 use cwmpd::model::tree::{Handlers, Item, Status, Tree, Writer};
 use cwmpd::state::journal::Journal;
@@ -41,6 +41,10 @@ struct Bed {
 
 impl Bed {
     fn new(name: &str) -> Bed {
+        Bed::of(name, ROWS)
+    }
+
+    fn of(name: &str, rows: &str) -> Bed {
         let folder = Folder::new(name);
         files(&folder.0);
         let socket = folder.0.join("ubus.sock");
@@ -52,9 +56,9 @@ impl Bed {
         let facts = Rc::default();
         let sources =
             Sources::new(Some(Place::Socket(socket)), Some(folder.0.join("run")), Rc::clone(&facts));
-        let rows = Box::new(Rows(Rc::clone(&sources)));
-        let handlers = Handlers { by_kind: vec![(SourceKind::Expression, rows)], natives: Vec::new() };
-        let schema = schema_from(&[("rows.toml", ROWS)], &[]).expect("rows");
+        let handler = Box::new(Rows(Rc::clone(&sources)));
+        let handlers = Handlers { by_kind: vec![(SourceKind::Expression, handler)], natives: Vec::new() };
+        let schema = schema_from(&[("rows.toml", rows)], &[]).expect("rows");
         let journal = Rc::new(RefCell::new(Journal::in_memory()));
         let (tree, _) = Tree::open(schema, Platform::OpenWrt, folder.0.clone(), journal, handlers);
         Bed { folder, ubusd: Some(ubusd), facts, sources, tree }
@@ -159,6 +163,35 @@ fn ubusd_goes_away() {
     assert_eq!(bed.values(), "static false 0 0 dhcp false 0 0 Example a");
     assert_eq!(bed.troubles(), [""; 0]);
     bed.ubusd = Some(ubusd);
+}
+
+/// Rows that ubus tells of go and come with it, and nobody is told that they are fewer.
+#[test]
+fn rows_of_the_bus_come_back() {
+    const ROWS: &str = r##"
+["Device."]
+PNumberOfEntries = { type = "unsignedInt" }
+["Device.P.{i}."]
+entries = "PNumberOfEntries"
+ubus = "network.interface dump interface[*].interface"
+Up = { type = "boolean", ubus = "network.interface dump interface[interface={1}].up" }
+"##;
+    let mut bed = Bed::of("bus-rows", ROWS);
+    assert_eq!(bed.values(), "2 true false");
+    let watch = SetAttributes {
+        name: "Device.PNumberOfEntries".to_owned(),
+        notification: Some(2),
+        access_list: None,
+    };
+    bed.tree.set_attributes(&[watch]).expect("it can be watched");
+    bed.ubusd.take().expect("it runs").stop();
+    assert!(!bed.tree.sweep() && bed.tree.is_doubtful());
+    assert_eq!(bed.values(), "0");
+    let ubusd = Ubusd::start(&bed.folder.0.join("ubus.sock"));
+    let dump = r#"{"interface":[{"interface":"new"},{"interface":"wan"},{"interface":"lan","up":true}]}"#;
+    ubusd.says("network.interface", "dump", json(dump));
+    assert_eq!(bed.values(), "3 true false false", "the old ones have their numbers");
+    assert!(bed.tree.sweep(), "and that there is another one is told");
 }
 
 /// One that is silent costs its deadline once, and what the others say is read; so it is with lies.

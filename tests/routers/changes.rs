@@ -258,7 +258,7 @@ fn told(done: Result<(Status, Option<u32>), Fault>) -> String {
 }
 
 /// Copies a folder with everything in it.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).unwrap_or_else(|e| panic!("{}: {e}", from.display())).flatten() {
         let (path, target) = (entry.path(), to.join(entry.file_name()));

@@ -9,6 +9,7 @@ mod counts;
 mod daemon;
 mod diff;
 mod router;
+mod snapshot;
 #[path = "../ubusd/mod.rs"]
 mod ubusd;
 

@@ -48,12 +48,17 @@ impl Router {
 
     /// The router below a root; what is to outlive a restart goes into the run folder.
     pub fn at(root: &Path, run_dir: Option<PathBuf>) -> Router {
+        Router::on(Platform::OpenWrt, root, run_dir)
+    }
+
+    /// The same on a platform.
+    pub fn on(platform: Platform, root: &Path, run_dir: Option<PathBuf>) -> Router {
         let place = ubus::Place::Recorded(root.to_owned());
-        let around = Around { platform: Platform::OpenWrt, ubus: place, run_dir };
+        let around = Around { platform, ubus: place, run_dir };
         let facts = AgentFacts { identity: identity::resolve(root), ..AgentFacts::default() };
         let handlers = handlers::all(around, Rc::new(RefCell::new(facts)));
         let journal = Rc::new(RefCell::new(Journal::in_memory()));
-        let (tree, notes) = Tree::open(builtin(), Platform::OpenWrt, root.to_owned(), journal, handlers);
+        let (tree, notes) = Tree::open(builtin(), platform, root.to_owned(), journal, handlers);
         assert!(notes.iter().all(|n| !n.contains("nobody serves")), "{notes:?}");
         Router { tree }
     }

@@ -3,12 +3,15 @@
 use crate::acs::{Acs, Options};
 use crate::daemon::Daemon;
 use crate::{LONG_WAIT, SOON, agent_at, kicked, over, status, text};
+use std::fs;
 use std::process::{Command, Output};
 
 const URL: &str = "Device.ManagementServer.URL";
 const CODE: &str = "Device.DeviceInfo.ProvisioningCode";
 const WAIT: &str = "Device.ManagementServer.CWMPRetryMinimumWaitInterval";
-const FILL: &str = "dhcp_discovery = \"fill\"\n";
+/// Whatever the default route of the machine is that the tests run on.
+const UPLINK: &str = "dhcp_interfaces = [\"wan\", \"wan6\"]\n";
+const FILL: &str = "dhcp_discovery = \"fill\"\ndhcp_interfaces = [\"wan\", \"wan6\"]\n";
 
 /// A word of the command line with variables of a DHCP client's or server's script.
 fn said(daemon: &Daemon, words: &[&str], variables: &[(&str, &str)]) -> Output {
@@ -133,7 +136,9 @@ fn dh_5_the_file_and_dhcp() {
     let refused = agent_at("", "off", "").cli(&["check"]);
     assert_eq!(refused.status.code(), Some(3), "no URL, and none to come");
     let option = hex(&[(1, &dhcp.url())]);
-    for (n, more) in ["", FILL, "dhcp_discovery = \"prefer\"\n"].iter().enumerate() {
+    for (n, more) in
+        ["", FILL, "dhcp_discovery = \"prefer\"\ndhcp_interfaces = [\"wan\"]\n"].iter().enumerate()
+    {
         let mut daemon = agent_at(&file.url(), &format!("whose{n}"), &format!("{LONG_WAIT}{more}"));
         say(&daemon, &["lease", "4", "wan"], &[("opt43", &option)]);
         daemon.start();
@@ -150,7 +155,7 @@ fn dh_5_the_file_and_dhcp() {
 #[test]
 fn f_5_gateway_and_devices() {
     let acs = Acs::start(Options::default());
-    let mut daemon = agent_at(&acs.url(), "gateway", "");
+    let mut daemon = agent_at(&acs.url(), "gateway", UPLINK);
     daemon.start();
     let mut session = acs.next_session(SOON);
     let gateway = "Device.GatewayInfo.";
@@ -206,4 +211,64 @@ fn f_1_options_of_the_device() {
          dnsmasq tag:cpewan-id,vi-encap:3561,5,\"S1\"\n\
          dnsmasq tag:cpewan-id,vi-encap:3561,6,\"Box\"\n"
     );
+}
+
+/// An agent in a recorded router with these routes.
+fn routed(name: &str, routes: &str) -> Daemon {
+    let daemon = agent_at("", name, "dhcp_discovery = \"fill\"\n");
+    let dir = daemon.folder.0.display().to_string();
+    let config = fs::read_to_string(daemon.config()).expect("a configuration");
+    fs::write(daemon.config(), format!("root = \"{dir}/root\"\n{config}")).expect("a configuration");
+    fs::create_dir_all(daemon.folder.0.join("root/.cwmpd")).expect("a folder");
+    write(&daemon, "links", "name=eth1\nname=br-guest\nname=wwan0\n");
+    write(&daemon, "routes", routes);
+    daemon
+}
+
+fn write(daemon: &Daemon, name: &str, text: &str) {
+    fs::write(daemon.folder.0.join("root/.cwmpd").join(name), text).expect("a record");
+}
+
+/// DH-2: a DHCP server on the guests' network is nobody to name the ACS; the uplink's lease is there before its route,
+/// and counts when that comes. DH-5: when the client starts anew, nothing changes, also while another uplink's lease
+/// is there; and a lease that is gone tells nothing any more.
+// Proves: DH-2, DH-5
+#[test]
+fn dh_2_only_the_uplink_names_the_acs() {
+    let [guest, wan, lte] = [(); 3].map(|()| Acs::start(Options::default()));
+    let mut daemon = routed("uplink", "");
+    daemon.start();
+    daemon.wait_ready();
+    let lease = |daemon: &Daemon, interface: &str, device: &str, acs: &Acs| {
+        let option = hex(&[(1, &acs.url())]);
+        say(daemon, &["lease", "4", interface, device], &[("opt43", &option)]);
+    };
+    lease(&daemon, "guest", "br-guest", &guest);
+    lease(&daemon, "wan", "eth1", &wan);
+    assert_eq!(text(&status(&daemon), "acs_url"), "", "there is no default route yet");
+    write(
+        &daemon,
+        "routes",
+        "dst=default via=192.0.2.1 dev=eth1 metric=5\ndst=default via=192.0.2.9 dev=br-guest metric=9\n",
+    );
+    // What rings while there is no ACS has routes looked at, too.
+    daemon.ask(&["set", "Device.ManagementServer.PeriodicInformInterval=4000"]);
+    wan.next_session(SOON).end();
+    over(&daemon);
+
+    // The other uplink takes over, while wan's client starts anew.
+    write(&daemon, "routes", "dst=default via=192.0.2.1 dev=eth1\ndst=default via=192.0.2.5 dev=wwan0\n");
+    lease(&daemon, "alte", "wwan0", &lte);
+    say(&daemon, &["lease", "del", "4", "wan"], &[]);
+    assert_eq!(text(&status(&daemon), "acs_url"), wan.url());
+    lease(&daemon, "wan", "eth1", &wan);
+    assert_eq!(text(&status(&daemon), "acs_url"), wan.url());
+    let mut session = kicked(&wan, &daemon);
+    say(&daemon, &["lease", "del", "4", "wan"], &[]);
+    say(&daemon, &["lease", "del", "4", "guest"], &[]);
+    // What is forgotten with everything else is found anew by the leases that are left.
+    session.factory_reset().expect("done");
+    session.end();
+    lte.next_session(SOON).end();
+    assert_eq!((guest.sessions(), lte.sessions()), (0, 1));
 }

@@ -5,7 +5,7 @@ use super::layers::{Layer, is};
 use super::link::device;
 use super::network::View;
 use crate::model::handler::{Fields, Keys, Row, Want};
-use crate::sys::kernel_file;
+use crate::sys::{host, kernel_file};
 
 /// `Device.NeighborDiscovery.InterfaceSetting.{i}.`
 pub const KNOBS: &[Knob] = &[
@@ -40,7 +40,7 @@ pub fn list(view: &View, _row: &Row<'_>, out: &mut Keys) {
         .devices
         .iter()
         .filter(|d| is(view, d, Layer::Ip) && !d.is_loopback() && view.key(Layer::Ip, d).is_some())
-        .filter(|d| conf.join(&d.name).exists());
+        .filter(|d| host::is_there(&conf.join(&d.name)));
     out.extend(with.map(|d| d.name.clone()));
 }
 

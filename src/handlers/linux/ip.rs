@@ -25,7 +25,7 @@ pub const INTERFACE_KNOBS: &[Knob] = &[
 
 /// `Device.IP.`
 pub fn fill(view: &View, _row: &Row<'_>, want: &[Want<'_>], out: &mut Fields) {
-    let has_ipv6 = view.file("proc/net/if_inet6").exists();
+    let has_ipv6 = host::is_there(&view.file("proc/net/if_inet6"));
     for (at, w) in want.iter().enumerate() {
         match w.param.name() {
             "IPv4Capable" | "IPv4Enable" => out.put(at, true),

@@ -10,6 +10,7 @@ use crate::handlers::agent::{self, AgentFacts};
 use crate::handlers::firmware::Firmware;
 use crate::handlers::gateway::Gateway;
 use crate::handlers::reading::{ReadOnly, Reading};
+use crate::handlers::diagnostics::Diagnostics;
 use crate::handlers::statistics::Statistics;
 use crate::model::handler::Handler;
 use std::cell::RefCell;
@@ -50,6 +51,7 @@ pub fn providers(
         ("certificate", Box::new(certificate::Certificates::new(Rc::clone(facts)))),
         ("firmware", Box::new(Firmware::new(Rc::clone(facts)))),
         ("hostname", Box::new(hostname::Hostname)),
+        ("diagnostics", Box::new(Diagnostics { board: facts.borrow().board.clone() })),
         ("statistics", Box::new(Statistics { sampler: facts.borrow().sampler.clone() })),
     ];
     for (name, reading) in readings {

@@ -28,6 +28,7 @@ pub mod process;
 pub mod provider;
 pub mod queue;
 pub mod recorded;
+pub mod recording;
 pub mod rmon;
 pub mod route;
 pub mod sensor;

@@ -328,7 +328,11 @@ fn text(e: Error) -> String {
     e.to_string()
 }
 
-fn devices(root: &Path, live: bool) -> Result<Vec<Device>, String> {
+/// The devices, as the kernel tells them or the files say.
+///
+/// # Errors
+/// They cannot be read.
+pub(super) fn devices(root: &Path, live: bool) -> Result<Vec<Device>, String> {
     let mut links =
         if live { collect(Dump::Links, Link::parse).map_err(text)? } else { recorded::links(root)? };
     let net = host::below(root, "sys/class/net");
@@ -370,12 +374,19 @@ pub fn hexadecimal(text: &str) -> Option<u32> {
     u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
+/// The addresses as they are told.
+///
+/// # Errors
+/// They cannot be read.
+pub(super) fn raw_addresses(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Address>, String> {
+    match live {
+        true => collect(Dump::Addresses, Address::parse).map_err(text),
+        false => recorded::addresses(root, devices),
+    }
+}
+
 fn addresses(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<OwnAddress>, String> {
-    let all = if live {
-        collect(Dump::Addresses, Address::parse).map_err(text)?
-    } else {
-        recorded::addresses(root, devices)?
-    };
+    let all = raw_addresses(root, live, devices)?;
     let mut out: Vec<OwnAddress> = Vec::with_capacity(all.len());
     // The devices whose primary address was seen.
     let mut seen: Vec<u32> = Vec::new();
@@ -391,7 +402,11 @@ fn addresses(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<OwnAddre
     Ok(out)
 }
 
-fn routes(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Way>, String> {
+/// The routes of the main table that packets are sent or refused by, as they are told.
+///
+/// # Errors
+/// They cannot be read.
+pub(super) fn raw_routes(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Route>, String> {
     let mut all = if live {
         let mut all = collect(Dump::Routes4, Route::parse).map_err(text)?;
         match collect(Dump::Routes6, Route::parse) {
@@ -405,7 +420,32 @@ fn routes(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Way>, Strin
         recorded::routes(root, devices)?
     };
     all.retain(|r| r.table == TABLE_MAIN && matches!(r.kind, 1 | 6 | 7 | 8));
+    Ok(all)
+}
+
+fn routes(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Way>, String> {
+    let all = raw_routes(root, live, devices)?;
     Ok(all.into_iter().map(|route| Way { key: route_key(&route, devices), route }).collect())
+}
+
+/// The devices that carry the default routes in force, those with the smallest metric, each with whether the route is
+/// one of IPv6.
+///
+/// # Errors
+/// The kernel or a recorded file cannot be read.
+pub fn default_devices(root: &Path) -> Result<Vec<(bool, String)>, String> {
+    let live = root == Path::new("/");
+    let devices = devices(root, live)?;
+    let mut all: Vec<Route> = routes(root, live, &devices)?.into_iter().map(|way| way.route).collect();
+    all.retain(|r| r.prefix == 0 && r.kind == 1 && r.tos == 0);
+    let best = |six: bool| all.iter().filter(|r| r.destination.is_ipv6() == six).map(|r| r.metric).min();
+    let (best4, best6) = (best(false), best(true));
+    all.retain(|r| Some(r.metric) == if r.destination.is_ipv6() { best6 } else { best4 });
+    let named = |r: &Route| {
+        let device = devices.iter().find(|d| d.index == r.link)?;
+        Some((r.destination.is_ipv6(), device.name.clone()))
+    };
+    Ok(all.iter().filter_map(named).collect())
 }
 
 fn route_key(route: &Route, devices: &[Device]) -> String {
@@ -435,7 +475,10 @@ fn route_key(route: &Route, devices: &[Device]) -> String {
 }
 
 /// Neighbours by IP, and what bridges learned.
-fn neighbours(
+///
+/// # Errors
+/// They cannot be read.
+pub(super) fn neighbours(
     root: &Path,
     live: bool,
     devices: &[Device],

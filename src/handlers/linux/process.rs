@@ -163,14 +163,18 @@ fn state(letter: char) -> &'static str {
     }
 }
 
-/// The words of the command line; a kernel thread has none and is shown by its name.
+/// The program as it was called, without its arguments: those may hold secrets (`pppd … password X`), and so may
+/// the title that some give themselves, which goes on behind a blank. A kernel thread has no command line and is
+/// shown by its name.
 fn command(root: &Path, process: &Process) -> String {
     // Four bytes a character at most, and one more to see that it was cut.
     let bytes = host::read_bytes(root, &format!("/proc/{}/cmdline", process.pid), 4 * MAX_COMMAND as u64 + 4);
-    let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).replace('\0', " ");
-    let plain: String =
-        text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_COMMAND).collect();
-    if plain.is_empty() { format!("[{}]", process.name) } else { plain }
+    let text = String::from_utf8_lossy(bytes.as_deref().unwrap_or_default());
+    let program = text.split(|c: char| c.is_control() || c == ' ').next().unwrap_or_default();
+    match program.is_empty() {
+        true => format!("[{}]", process.name),
+        false => program.chars().take(MAX_COMMAND).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -199,11 +203,25 @@ mod tests {
         let v = probe::get(&mut table(), f.root(), TABLE, &["10"], &NAMES);
         assert_eq!(
             NAMES.map(|n| v[n].as_str()),
-            ["10", "/usr/sbin/dropbear -F -p 22", "100", "20", "2000", "Sleeping"]
+            ["10", "/usr/sbin/dropbear", "100", "20", "2000", "Sleeping"]
         );
         let v = probe::get(&mut table(), f.root(), TABLE, &["9"], &["Command", "State"]);
         assert_eq!((v["Command"].as_str(), v["State"].as_str()), ("[a) b) R (c]", "Stopped"));
         assert!(probe::get(&mut table(), f.root(), TABLE, &["11"], &NAMES).is_empty(), "gone meanwhile");
+    }
+
+    #[test]
+    fn what_a_program_was_given_is_not_told() {
+        let f = Folder::new();
+        let told = |cmdline: &[u8]| {
+            f.file("proc/7/stat", &format!("7 (pppd) S {TAIL}\n"));
+            f.bytes("proc/7/cmdline", cmdline);
+            probe::get(&mut table(), f.root(), TABLE, &["7"], &["Command"]).remove("Command").unwrap()
+        };
+        assert_eq!(told(b"/usr/sbin/pppd\0nodetach\0user\0me\0password\0s3cret\0"), "/usr/sbin/pppd");
+        assert_eq!(told(b"wget: --password=s3cret"), "wget:", "a title of its own");
+        assert_eq!(told(b"pppd\tpassword\ts3cret\0"), "pppd");
+        assert_eq!(told(b" s3cret\0"), "[pppd]");
     }
 
     #[test]

@@ -28,21 +28,27 @@ impl Deref for Held {
     }
 }
 
-/// The queue disciplines of these devices.
+/// The queue disciplines as they are told.
 ///
 /// # Errors
 /// The kernel did not answer, or the file that stands for it cannot be read.
+pub(super) fn raw(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Queue>, String> {
+    if !live {
+        return recorded::queues(root, devices);
+    }
+    match collect(Dump::Queues, Queue::parse) {
+        // A kernel without queue disciplines.
+        Err(Error::Refused(_)) => Ok(Vec::new()),
+        told => told.map_err(|e| e.to_string()),
+    }
+}
+
+/// The queue disciplines of these devices.
+///
+/// # Errors
+/// As of [`raw`].
 pub fn read(root: &Path, live: bool, devices: &[Device]) -> Result<Vec<Held>, String> {
-    let all = if live {
-        match collect(Dump::Queues, Queue::parse) {
-            Ok(all) => all,
-            // A kernel without queue disciplines.
-            Err(Error::Refused(_)) => Vec::new(),
-            Err(e) => return Err(e.to_string()),
-        }
-    } else {
-        recorded::queues(root, devices)?
-    };
+    let all = raw(root, live, devices)?;
     let mut found: Vec<Held> = Vec::new();
     for queue in all {
         let device = devices.iter().find(|d| d.index == queue.link);

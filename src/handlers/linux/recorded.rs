@@ -1,8 +1,8 @@
 //! What netlink would say, read from files: the network of a machine that is not this one.
 //!
 //! With a `root` other than `/` nothing of the host shows through, so that `root` can hold a whole
-//! recorded router. Below `root/.cwmpd/` lie five text files: `links`, `addresses`, `routes`,
-//! `neighbours` and `queues`. One record a line, made of words `name=value` in any order; a `#` begins a comment,
+//! recorded router. Below `root/.cwmpd/` lie text files: `links`, `addresses`, `routes`,
+//! `neighbours`, `queues` and `sockets`. One record a line, made of words `name=value` in any order; a `#` begins a comment,
 //! unknown words are passed over. A missing file is an empty one, and a
 //! line that cannot be read is logged and left out. Devices are named by their names.
 //!
@@ -24,9 +24,11 @@
 //! bridge=br-lan dev=lan1 mac=02:00:00:00:00:20 confirmed=3
 //! # queues; parent root (default) or a number; hardware=1 when the device itself runs it
 //! dev=eth0 kind=fq_codel packets=10 bytes=1000 drops=1 waiting=2
+//! # TCP sockets; those without `remote` listen
+//! local=192.168.1.1:22 remote=192.168.1.20:50000
 //! ```
 //!
-//! `proc/net/tcp` and `tcp6` of another machine must be in this one's byte order.
+//! Without `sockets` it is `proc/net/tcp` and `tcp6`, which must be in this machine's byte order.
 //!
 //! An index that is not given is the line's number. Counters have the kernel's names (`rx_packets`,
 //! `tx_dropped`, `multicast` …). MTU and the up flag are overruled by `root/sys/class/net/*/mtu` and
@@ -34,10 +36,10 @@
 
 use super::network::Device;
 use crate::sys::netlink::MAX_RECORDS;
-use crate::sys::netlink::link::{Link, Mac, PortVlan, hardware, link_flag};
+use crate::sys::netlink::link::{Link, Mac, PortVlan, Stats, hardware, link_flag};
 use crate::sys::netlink::queue::{Queue, ROOT};
 use crate::sys::netlink::route::{
-    Address, FOREVER, Neighbour, Route, TABLE_MAIN, address_flag, bits, neighbour_state,
+    Address, FOREVER, Neighbour, Route, Socket, TABLE_MAIN, address_flag, bits, neighbour_state,
 };
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -47,6 +49,37 @@ use std::path::Path;
 pub const FOLDER: &str = ".cwmpd";
 /// The most bytes of one file.
 const MAX_FILE: u64 = 8 * 1024 * 1024;
+
+/// Flags of links, of those that are told.
+pub(super) const LINK_FLAGS: &[(&str, u32)] = &[
+    ("up", link_flag::UP),
+    ("loopback", link_flag::LOOPBACK),
+    ("pointopoint", link_flag::POINT_TO_POINT),
+    ("running", link_flag::RUNNING),
+    ("noarp", link_flag::NO_ARP),
+    ("lower_up", link_flag::LOWER_UP),
+];
+/// Flags of addresses.
+pub(super) const ADDRESS_FLAGS: &[(&str, u32)] = &[
+    ("temporary", address_flag::TEMPORARY),
+    ("optimistic", address_flag::OPTIMISTIC),
+    ("dadfailed", address_flag::DAD_FAILED),
+    ("deprecated", address_flag::DEPRECATED),
+    ("tentative", address_flag::TENTATIVE),
+    ("permanent", address_flag::PERMANENT),
+    ("mngtmpaddr", address_flag::MANAGE_TEMPORARY),
+];
+/// States of neighbours.
+pub(super) const NEIGHBOUR_STATES: &[(&str, u32)] = &[
+    ("incomplete", neighbour_state::INCOMPLETE as u32),
+    ("reachable", neighbour_state::REACHABLE as u32),
+    ("stale", neighbour_state::STALE as u32),
+    ("delay", neighbour_state::DELAY as u32),
+    ("probe", neighbour_state::PROBE as u32),
+    ("failed", neighbour_state::FAILED as u32),
+    ("noarp", neighbour_state::NO_ARP as u32),
+    ("permanent", neighbour_state::PERMANENT as u32),
+];
 
 /// The words of one line.
 struct Words<'a>(&'a str);
@@ -139,6 +172,24 @@ fn records<T>(
     Ok(out)
 }
 
+/// A link's counters, by the kernel's names.
+pub(super) fn counters(s: &mut Stats) -> [(&'static str, &mut u64); 12] {
+    [
+        ("rx_packets", &mut s.rx_packets),
+        ("tx_packets", &mut s.tx_packets),
+        ("rx_bytes", &mut s.rx_bytes),
+        ("tx_bytes", &mut s.tx_bytes),
+        ("rx_errors", &mut s.rx_errors),
+        ("tx_errors", &mut s.tx_errors),
+        ("rx_dropped", &mut s.rx_dropped),
+        ("tx_dropped", &mut s.tx_dropped),
+        ("multicast", &mut s.multicast),
+        ("collisions", &mut s.collisions),
+        ("rx_crc_errors", &mut s.rx_crc_errors),
+        ("rx_missed_errors", &mut s.rx_missed_errors),
+    ]
+}
+
 /// The devices.
 ///
 /// # Errors
@@ -156,14 +207,6 @@ pub fn links(root: &Path) -> Result<Vec<Link>, String> {
         ("rawip", hardware::RAW_IP as u32),
         ("none", hardware::NONE as u32),
     ];
-    const FLAGS: &[(&str, u32)] = &[
-        ("up", link_flag::UP),
-        ("loopback", link_flag::LOOPBACK),
-        ("pointopoint", link_flag::POINT_TO_POINT),
-        ("running", link_flag::RUNNING),
-        ("noarp", link_flag::NO_ARP),
-        ("lower_up", link_flag::LOWER_UP),
-    ];
     const STATES: &[(&str, u32)] = &[
         ("unknown", 0),
         ("notpresent", 1),
@@ -179,7 +222,7 @@ pub fn links(root: &Path) -> Result<Vec<Link>, String> {
             name: w.text("name"),
             kind: w.text("kind"),
             hardware: w.named("type", TYPES, hardware::ETHER.into())? as u16,
-            flags: w.bits("flags", FLAGS)?,
+            flags: w.bits("flags", LINK_FLAGS)?,
             state: w.named("state", STATES, 0)? as u8,
             mtu: w.u32("mtu", 1500)?,
             mtu_min: w.u32("mtu_min", 0)?,
@@ -197,21 +240,7 @@ pub fn links(root: &Path) -> Result<Vec<Link>, String> {
                 untagged: word.contains(":untagged"),
             });
         }
-        let s = &mut link.stats;
-        for (name, counter) in [
-            ("rx_packets", &mut s.rx_packets),
-            ("tx_packets", &mut s.tx_packets),
-            ("rx_bytes", &mut s.rx_bytes),
-            ("tx_bytes", &mut s.tx_bytes),
-            ("rx_errors", &mut s.rx_errors),
-            ("tx_errors", &mut s.tx_errors),
-            ("rx_dropped", &mut s.rx_dropped),
-            ("tx_dropped", &mut s.tx_dropped),
-            ("multicast", &mut s.multicast),
-            ("collisions", &mut s.collisions),
-            ("rx_crc_errors", &mut s.rx_crc_errors),
-            ("rx_missed_errors", &mut s.rx_missed_errors),
-        ] {
+        for (name, counter) in counters(&mut link.stats) {
             *counter = w.number(name, 0)?;
         }
         let above = (w.text("master"), w.text("lower"));
@@ -243,15 +272,6 @@ fn network(text: &str) -> Option<(IpAddr, u8)> {
 /// # Errors
 /// The file is there and cannot be read.
 pub fn addresses(root: &Path, links: &[Device]) -> Result<Vec<Address>, String> {
-    const FLAGS: &[(&str, u32)] = &[
-        ("temporary", address_flag::TEMPORARY),
-        ("optimistic", address_flag::OPTIMISTIC),
-        ("dadfailed", address_flag::DAD_FAILED),
-        ("deprecated", address_flag::DEPRECATED),
-        ("tentative", address_flag::TENTATIVE),
-        ("permanent", address_flag::PERMANENT),
-        ("mngtmpaddr", address_flag::MANAGE_TEMPORARY),
-    ];
     records(root, "addresses", |_, w| {
         let (local, prefix) = network(w.get("address")?)?;
         Some(Address {
@@ -259,7 +279,7 @@ pub fn addresses(root: &Path, links: &[Device]) -> Result<Vec<Address>, String> 
             local,
             peer: w.ip("peer")?,
             prefix,
-            flags: w.bits("flags", FLAGS)?,
+            flags: w.bits("flags", ADDRESS_FLAGS)?,
             preferred: w.u32("preferred", FOREVER)?,
             valid: w.u32("valid", FOREVER)?,
             protocol: w.named("proto", &[("kernel_lo", 1), ("kernel_ra", 2), ("kernel_ll", 3)], 0)? as u8,
@@ -315,16 +335,6 @@ pub fn routes(root: &Path, links: &[Device]) -> Result<Vec<Route>, String> {
 /// # Errors
 /// The file is there and cannot be read.
 pub fn neighbours(root: &Path, links: &[Device]) -> Result<(Vec<Neighbour>, Vec<Neighbour>), String> {
-    const STATES: &[(&str, u32)] = &[
-        ("incomplete", neighbour_state::INCOMPLETE as u32),
-        ("reachable", neighbour_state::REACHABLE as u32),
-        ("stale", neighbour_state::STALE as u32),
-        ("delay", neighbour_state::DELAY as u32),
-        ("probe", neighbour_state::PROBE as u32),
-        ("failed", neighbour_state::FAILED as u32),
-        ("noarp", neighbour_state::NO_ARP as u32),
-        ("permanent", neighbour_state::PERMANENT as u32),
-    ];
     let all = records(root, "neighbours", |_, w| {
         let address = w.ip("address")?;
         let learned = w.get("bridge").is_some();
@@ -333,7 +343,7 @@ pub fn neighbours(root: &Path, links: &[Device]) -> Result<(Vec<Neighbour>, Vec<
             link: index(links, w.get("dev"))?,
             address,
             mac: w.get("mac").and_then(Mac::read),
-            state: w.bits("state", STATES)? as u16,
+            state: w.bits("state", NEIGHBOUR_STATES)? as u16,
             confirmed: w.u32("confirmed", 0)?,
         })
     })?;
@@ -357,4 +367,14 @@ pub fn queues(root: &Path, links: &[Device]) -> Result<Vec<Queue>, String> {
             waiting: w.u32("waiting", 0)?,
         })
     })
+}
+
+/// The TCP sockets; `None` without the file.
+pub fn sockets(root: &Path) -> Option<Vec<Socket>> {
+    root.join(FOLDER).join("sockets").is_file().then_some(())?;
+    let one = |_, w: &Words<'_>| {
+        let remote = w.get("remote").map(str::parse).transpose().ok()?;
+        Some(Socket { local: w.get("local")?.parse().ok()?, remote })
+    };
+    records(root, "sockets", one).ok()
 }

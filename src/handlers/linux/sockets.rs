@@ -1,6 +1,7 @@
 //! TCP sockets: the table `Device.IP.ActivePort.{i}.`, which is of TCP alone.
 
 use super::network::View;
+use super::recorded;
 use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::host;
 use crate::sys::netlink::route::Socket;
@@ -19,7 +20,7 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// netlink is read by its files, as is any root but `/`.
 pub fn read(root: &Path, live: bool) -> Vec<Socket> {
     let told = live.then(|| collect(Dump::Sockets, Socket::parse).ok()).flatten();
-    let mut all = told.unwrap_or_else(|| files(root));
+    let mut all = told.or_else(|| recorded::sockets(root)).unwrap_or_else(|| files(root));
     let mut seen = HashSet::new();
     all.retain(|socket| seen.insert(socket.clone()));
     all.truncate(MAX_SOCKETS);

@@ -11,7 +11,7 @@ const USB: &str = "/sys/bus/usb/devices";
 /// The interface of USB that a device stands on, `1-1:1.4`: what its sysfs link leads to.
 fn function(view: &View, device: &Device) -> Option<String> {
     let folder = host::below(&view.root, &format!("/sys/class/net/{}", device.name));
-    let target = std::fs::read_link(folder.join("device")).ok()?;
+    let target = host::target(&folder.join("device"))?;
     let name = target.file_name()?.to_str()?;
     let is_usb = name.split_once(':').is_some_and(|(port, _)| port.contains('-'));
     is_usb.then(|| name.to_owned())

@@ -3,11 +3,12 @@
 //! [`sources`] holds what was read in an RPC, what is to be written and what is to be reloaded, for all
 //! handlers of the platform. [`rows`] serves rows of the data model that say by an expression where their
 //! value is: [`values`] reads it, [`filters`] makes of it what the row says, [`change`] turns a change into edits
-//! of packages, and [`plan`] writes them. [`provider`] does the same for native providers, which plan their changes and never write.
+//! of packages, [`fitting`] says what may stand in them, and [`plan`] writes them. [`provider`] does the same for native providers, which plan their changes and never write.
 
 mod access;
 pub mod change;
 pub mod filters;
+pub mod fitting;
 pub mod network;
 pub mod plan;
 pub mod provider;

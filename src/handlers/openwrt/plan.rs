@@ -7,6 +7,7 @@
 //! told of once. Until then a file in the run folder names the packages, so that a start after a crash tells
 //! of them; after a boot nobody has to be told.
 
+use super::fitting;
 use super::sources::Sources;
 use crate::model::fault::Code;
 use crate::model::handler::{Ctx, Failure};
@@ -124,6 +125,7 @@ impl Sources {
     pub fn judge(&mut self, ctx: &Ctx<'_>, plan: &[(String, Edit)]) -> Result<(), Failure> {
         for (name, edits) in by_package(plan) {
             let package = self.writable(ctx, name)?;
+            fitting::judge(self, ctx, name, edits.iter())?;
             uci::judge(&package, &edits).map_err(|problem| failure(&problem))?;
         }
         Ok(())
@@ -133,12 +135,13 @@ impl Sources {
     /// its length.
     ///
     /// # Errors
-    /// A package is not there or cannot be read.
+    /// A package is not there or cannot be read; 9007 for a value that may not be written.
     pub fn stage(&mut self, ctx: &Ctx<'_>, plan: &[(String, Edit)]) -> Result<Vec<u8>, Failure> {
         self.writes.gathered.clear();
         let mut saved = Vec::new();
         for (name, edits) in by_package(plan) {
             let package = self.writable(ctx, name)?;
+            fitting::judge(self, ctx, name, edits.iter())?;
             for bytes in [name.as_bytes(), &uci::undo_of(&package, &edits)] {
                 saved.extend((bytes.len() as u32).to_le_bytes());
                 saved.extend(bytes);
@@ -194,10 +197,8 @@ impl Sources {
         self.writes.waiting.extend(all.iter().map(|(name, _)| name.clone()));
         self.writes.mark();
         self.forget();
-        for (name, edits) in &all {
-            uci::commit(ctx.root, name, edits).map_err(|problem| failure(&problem))?;
-        }
-        Ok(())
+        let all: Vec<(&str, &[Edit])> = all.iter().map(|(name, edits)| (name.as_str(), &edits[..])).collect();
+        uci::commit_all(ctx.root, &all).map_err(|problem| failure(&problem))
     }
 
     /// Puts back what [`Sources::stage`] saved.

@@ -1,6 +1,7 @@
 //! Native providers: what rows cannot say by an expression. A [`Spec`] lists, reads, and plans changes; the
 //! provider judges, stages, writes and takes back what it planned.
 
+use super::fitting;
 use super::plan::Plan;
 use super::sources::{Shared, Sources};
 use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
@@ -72,7 +73,13 @@ pub struct Provider {
 
 impl Handler for Provider {
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
-        (self.spec.list)(&mut self.sources.borrow_mut(), ctx, row, out)
+        let mut sources = self.sources.borrow_mut();
+        sources.begin_reading();
+        let listed = (self.spec.list)(&mut sources, ctx, row, out);
+        if sources.is_doubtful() {
+            out.doubt();
+        }
+        listed
     }
 
     fn align(&self, had: &[&str], now: &[&str]) -> Option<Vec<Option<usize>>> {
@@ -97,8 +104,9 @@ impl Handler for Provider {
 
     fn check(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>, bad: &mut Vec<(usize, Failure)>) {
         let mut sources = self.sources.borrow_mut();
-        let judged = (self.spec.plan)(&mut sources, ctx, row, change)
-            .and_then(|plan| sources.judge(ctx, &plan).map_err(|failure| (0, failure)));
+        let judged = (self.spec.plan)(&mut sources, ctx, row, change).and_then(|plan| {
+            sources.judge(ctx, &plan).map_err(|failure| (fitting::culprit(change, &plan), failure))
+        });
         bad.extend(judged.err());
     }
 

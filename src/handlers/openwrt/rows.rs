@@ -2,6 +2,7 @@
 
 use super::change;
 use super::filters::Found;
+use super::fitting;
 use super::plan::Plan;
 use super::sources::{Shared, Sources};
 use super::values;
@@ -34,7 +35,8 @@ fn plan(
         Change::Set(sets) => {
             let mut plan: Plan = Vec::new();
             for (at, set) in sets.iter().enumerate() {
-                match change::set(sources, ctx, row, set) {
+                let edits = change::set(sources, ctx, row, set);
+                match edits.and_then(|edits| fitting::judge_plan(sources, ctx, &edits).map(|()| edits)) {
                     // A section that two values need is made once.
                     Ok(edits) => edits.into_iter().for_each(|edit| {
                         if !plan.contains(&edit) {
@@ -63,7 +65,12 @@ impl Rows {
 
 impl Handler for Rows {
     fn list(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
-        values::keys(&mut self.0.borrow_mut(), ctx, row, row.arg, out);
+        let mut sources = self.0.borrow_mut();
+        sources.begin_reading();
+        values::keys(&mut sources, ctx, row, row.arg, out);
+        if sources.is_doubtful() {
+            out.doubt();
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 //! RPC and for [`HOLD`] more; without ubusd nobody is asked any more in the RPC.
 
 use super::network::naming::Netifd;
+use super::services::leases::Lease;
 use crate::handlers::agent::AgentFacts;
 use crate::handlers::linux::network::Network;
 use crate::model::handler::{Ctx, Failure};
@@ -19,8 +20,9 @@ use std::time::{Duration, Instant};
 
 /// How long an object that did not answer is left alone.
 pub const HOLD: Duration = Duration::from_secs(30);
-/// The most bytes of answers that are kept in an RPC; the oldest go.
-pub const MAX_ANSWERS: usize = 1 << 20;
+/// The most bytes of answers that are kept in an RPC. What goes beyond is no answer, for the whole RPC: it would
+/// have to be asked for again for each row, or the memory of a router would be anybody's.
+pub const MAX_ANSWERS: usize = 4 << 20;
 /// The most sources that are told of as not well.
 const MAX_TROUBLES: usize = 16;
 
@@ -39,6 +41,10 @@ pub struct Sources {
     epoch: u32,
     packages: Vec<(String, Read)>,
     answers: Vec<(String, Option<Rc<Answer>>, Doubt)>,
+    /// Bytes of them.
+    kept: usize,
+    /// Leases of DHCP, once they are asked for.
+    leases: Option<(Rc<[Lease]>, Doubt)>,
     /// Something that was read since [`Sources::begin_reading`] is missing only because its source failed.
     doubt: Doubt,
     /// Objects that failed, and until when they are left alone.
@@ -70,6 +76,8 @@ impl Sources {
             epoch: 0,
             packages: Vec::new(),
             answers: Vec::new(),
+            kept: 0,
+            leases: None,
             doubt: false,
             down: Vec::new(),
             off: false,
@@ -98,6 +106,26 @@ impl Sources {
     pub fn forget(&mut self) {
         self.packages = Vec::new();
         self.answers = Vec::new();
+        self.kept = 0;
+        self.leases = None;
+    }
+
+    /// The leases of DHCP, read once in an RPC.
+    pub(super) fn leases(
+        &mut self,
+        ctx: &Ctx<'_>,
+        read: impl FnOnce(&mut Sources) -> Vec<Lease>,
+    ) -> Rc<[Lease]> {
+        self.turn(ctx);
+        if let Some((known, doubt)) = &self.leases {
+            self.doubt |= doubt;
+            return Rc::clone(known);
+        }
+        let before = std::mem::take(&mut self.doubt);
+        let leases: Rc<[Lease]> = read(self).into();
+        self.leases = Some((Rc::clone(&leases), self.doubt));
+        self.doubt |= before;
+        leases
     }
 
     /// A package, with what is pending; `None` when there is no such file.
@@ -107,11 +135,13 @@ impl Sources {
     pub fn package(&mut self, ctx: &Ctx<'_>, name: &str) -> Read {
         self.turn(ctx);
         if let Some((_, known)) = self.packages.iter().find(|p| p.0 == name) {
+            self.doubt |= known.is_err();
             return known.clone();
         }
         let found = uci::load(ctx.root, name).map(|p| p.map(Rc::new));
         let found = found.map_err(|problem| Failure::internal(problem.to_string()));
         self.note(&["uci ", name].concat(), found.as_ref().err().map(|f| f.text.as_str()));
+        self.doubt |= found.is_err();
         self.packages.push((name.to_owned(), found.clone()));
         found
     }
@@ -141,13 +171,19 @@ impl Sources {
             Ok(answer) => (Some(Rc::new(answer)), false),
             Err(doubt) => (None, doubt),
         };
+        let size = answer.as_ref().map_or(0, |a| a.bytes().len());
+        let (answer, doubt) = match self.kept + size <= MAX_ANSWERS {
+            true => (answer, doubt),
+            false => {
+                self.note(
+                    &["ubus ", object].concat(),
+                    Some("more answers than there is memory for in an RPC"),
+                );
+                (None, true)
+            }
+        };
+        self.kept += answer.as_ref().map_or(0, |a| a.bytes().len());
         self.doubt |= doubt;
-        let size = |a: &Option<Rc<Answer>>| a.as_ref().map_or(0, |a| a.bytes().len());
-        while !self.answers.is_empty()
-            && self.answers.iter().map(|a| size(&a.1)).sum::<usize>() + size(&answer) > MAX_ANSWERS
-        {
-            self.answers.remove(0);
-        }
         self.answers.push((question, answer.clone(), doubt));
         answer
     }

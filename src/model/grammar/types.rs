@@ -92,8 +92,11 @@ impl KindSpec {
             "list" => return list(args),
             "enum" => return enumeration(args),
             "ref" => return reference(args),
-            "DiagnosticsState" if args.is_none() => {
-                let words = DIAGNOSTICS.iter().map(|w| w.to_string()).collect();
+            // With the errors of this one test between the parentheses.
+            "DiagnosticsState" => {
+                let shared = DIAGNOSTICS.iter().map(|w| w.to_string());
+                let own = args.unwrap_or("").split(',').map(str::trim).filter(|w| !w.is_empty());
+                let words = shared.chain(own.map(|w| format!("{w}@readOnly"))).collect();
                 return Ok(KindSpec { words, ..KindSpec::plain(Base::String) });
             }
             "string" => Base::String,

@@ -3,6 +3,7 @@
 use super::message::{Draft, Message, attribute, kind};
 use super::stream::Stream;
 use super::{Answer, Args, Place, Problem, Writer, json, recorded};
+use crate::sys::trace;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::AsFd;
@@ -52,11 +53,14 @@ impl Ubus {
         args: Args<'_>,
         deadline: Duration,
     ) -> Result<Answer, Problem> {
-        if let Place::Recorded(root) = &self.place {
-            return recorded::read(root, object, method, args);
-        }
-        let until = Instant::now() + deadline;
-        self.with(until, &mut |client| client.call(object, method, args, until))
+        let answer = if let Place::Recorded(root) = &self.place {
+            recorded::read(root, object, method, args)?
+        } else {
+            let until = Instant::now() + deadline;
+            self.with(until, &mut |client| client.call(object, method, args, until))?
+        };
+        trace::answer(|| (recorded::file(object, method, args), answer.to_json()));
+        Ok(answer)
     }
 
     /// The names of all objects, or of those that begin like a pattern with a final `*`, at most

@@ -5,18 +5,20 @@
 //! for ours is spared that: the file that lost its name gets the new text as well. And nothing is read while
 //! somebody else is about to rename, or from a file that has lost its name.
 
-use super::edit::{self, Edit};
+use super::batch;
+use super::edit::Edit;
 use super::file::{MAX_FILE, is_package};
 use super::package::Package;
 use super::problem::{Cause, Problem};
 use super::undo;
 use crate::sys::file::Replacement;
-use crate::sys::host;
+use crate::sys::{host, order, trace};
 use nix::fcntl::{Flock, FlockArg, OFlag};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// So long a writer waits for the lock, and begins anew where somebody else replaced the file meanwhile.
@@ -49,7 +51,33 @@ pub fn load(root: &Path, package: &str) -> Result<Option<Package>, Problem> {
 /// The file is as it was: it cannot be locked, read, understood or replaced; a section is not there any more;
 /// a value cannot be written; somebody has a pending change of the same option.
 pub fn commit(root: &Path, package: &str, edits: &[Edit]) -> Result<(), Problem> {
-    rewrite(root, package, &|bytes, pending| edit::edited(&Package::parse(package, bytes, pending)?, edits))
+    commit_all(root, &[(package, edits)])
+}
+
+/// As [`commit`], of several packages, up to the first that fails. All of them are durable when it returns
+/// well: their folder is synced once, behind the last. A power cut before may leave any of them, each whole.
+///
+/// # Errors
+/// As [`commit`]: those before the one that is named may have been written.
+pub fn commit_all(root: &Path, all: &[(&str, &[Edit])]) -> Result<(), Problem> {
+    let mut folders = BTreeMap::new();
+    for (package, edits) in all {
+        let change = |bytes, pending: &[u8]| batch::edited(&Package::parse(package, bytes, pending)?, edits);
+        if let Some(folder) = rewrite(root, package, &change)? {
+            folders.entry(folder).or_insert(*package);
+        }
+    }
+    sync(&folders)
+}
+
+/// Makes names in folders durable; the package is for the report.
+fn sync(folders: &BTreeMap<PathBuf, &str>) -> Result<(), Problem> {
+    for (folder, package) in folders {
+        #[cfg(test)]
+        super::tests::batching::count(|counts| counts.folders += 1);
+        crate::sys::file::sync_folder(folder).map_err(|e| Problem::system(package, &e))?;
+    }
+    Ok(())
 }
 
 /// Puts back what [`super::undo_of`] saved, and nothing else; a second time has no effect.
@@ -57,7 +85,8 @@ pub fn commit(root: &Path, package: &str, edits: &[Edit]) -> Result<(), Problem>
 /// # Errors
 /// The file is as it was: as [`commit`], or what was saved is damaged.
 pub fn revert(root: &Path, package: &str, saved: &[u8]) -> Result<(), Problem> {
-    rewrite(root, package, &|bytes, _| undo::put_back(package, bytes, saved))
+    let folder = rewrite(root, package, &|bytes, _| undo::put_back(package, bytes, saved))?;
+    sync(&order::map(folder.map(|folder| (folder, package))))
 }
 
 /// Which file is the package's: one in memory takes the place of that in `/etc/config`, where libuci knows such.
@@ -74,7 +103,8 @@ fn read(root: &Path, package: &str, path: &str) -> Result<Option<Vec<u8>>, Probl
     let failed = |e: &io::Error| Problem { file: path.to_owned(), ..Problem::system(package, e) };
     let deadline = Instant::now() + READ_TIMEOUT;
     loop {
-        let file = match open(&host::below(root, path), false) {
+        let real = host::below(root, path);
+        let file = match open(&real, false) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(failed(&e)),
@@ -89,14 +119,17 @@ fn read(root: &Path, package: &str, path: &str) -> Result<Option<Vec<u8>>, Probl
         if held.file().metadata().is_ok_and(|m| m.nlink() == 0) && !left.is_zero() {
             continue;
         }
-        return whole(held.file()).map(Some).map_err(|e| failed(&e));
+        let bytes = whole(held.file()).map_err(|e| failed(&e))?;
+        trace::file(&real, &bytes);
+        return Ok(Some(bytes));
     }
 }
 
 /// What a change makes of the bytes of a file and of what is pending for it.
 type Change<'a> = &'a dyn Fn(Vec<u8>, &[u8]) -> Result<Vec<u8>, Problem>;
 
-fn rewrite(root: &Path, package: &str, change: Change<'_>) -> Result<(), Problem> {
+/// Changes a file under its lock; returns the folder that is to be synced when it was changed.
+fn rewrite(root: &Path, package: &str, change: Change<'_>) -> Result<Option<PathBuf>, Problem> {
     if !is_package(package) {
         return Err(Problem::of(package, Cause::Gone, "no name of a package"));
     }
@@ -125,7 +158,7 @@ fn rewrite(root: &Path, package: &str, change: Change<'_>) -> Result<(), Problem
         let pending = read(root, package, &super::pending_path(package))?.unwrap_or_default();
         let new = change(old.clone(), &pending)?;
         if new == old {
-            return Ok(());
+            return Ok(None);
         }
         let written = write(&path, &held, &new).map_err(failed)?;
         settle(&path, package);
@@ -138,7 +171,7 @@ fn rewrite(root: &Path, package: &str, change: Change<'_>) -> Result<(), Problem
         // to be made in that one.
         settle(&path, package);
         if is_at(new_file.get(), &path) {
-            return Ok(());
+            return Ok(Some(crate::sys::file::folder(&path).to_path_buf()));
         }
     }
     Err(Problem::of(package, Cause::Busy, "somebody else replaces it again and again"))
@@ -242,9 +275,9 @@ struct Written {
 }
 
 impl Written {
-    /// Renames it; it stays locked until what is returned is dropped.
+    /// Renames it, not yet durably; it stays locked until what is returned is dropped.
     fn commit_locked(self) -> io::Result<Held> {
-        self.file.commit()?;
+        self.file.put()?;
         Ok(self.lock)
     }
 }

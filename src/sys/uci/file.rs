@@ -120,6 +120,8 @@ impl File {
     /// # Errors
     /// What libuci refuses, too, or a limit.
     pub fn parse(name: &str, bytes: Vec<u8>) -> Result<File, Problem> {
+        #[cfg(test)]
+        super::tests::batching::count(|counts| counts.files += 1);
         let mut file = File { bytes, ..File::default() };
         file.read().map_err(|(at, text)| {
             let line = file.bytes.iter().take(at).filter(|b| **b == b'\n').count() + 1;

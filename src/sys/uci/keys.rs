@@ -8,6 +8,7 @@
 use super::file::{Held, Part};
 use crate::sys::order;
 use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most options that a print tells of.
@@ -48,32 +49,85 @@ pub(super) fn key(parts: &[Part], at: usize) -> Cow<'_, str> {
     }
 }
 
+/// The keys of all sections.
+pub(super) fn all(parts: &[Part]) -> Vec<Cow<'_, str>> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let key = |part| key_of(part, &mut counts);
+    parts.iter().map(key).collect()
+}
+
+/// The key of a section, from how many there are of each type before it.
+fn key_of<'a>(part: &'a Part, counts: &mut BTreeMap<&'a str, usize>) -> Cow<'a, str> {
+    let count = counts.entry(&part.kind).or_default();
+    let nth = std::mem::replace(count, *count + 1);
+    match part.anonymous {
+        true => Cow::Owned(format!("@{}[{nth}]~{}", part.kind, part.print())),
+        false => Cow::Borrowed(&part.name),
+    }
+}
+
 /// The section that a key means; unless `loose`, one that has a print only where most of it is as it was.
 pub(super) fn find(parts: &[Part], key: &str, loose: bool) -> Option<usize> {
-    let (kind, n, print) = match Key::parse(key)? {
-        Key::Named(name) => return parts.iter().position(|p| p.name == name),
-        Key::Nth(kind, n, print) => (kind, n, print),
-    };
-    let of_kind = parts.iter().enumerate().filter(|(_, p)| kind.is_empty() || p.kind == kind);
-    let places: Vec<usize> = of_kind.map(|(at, _)| at).collect();
-    let Some(print) = print else {
-        let n = if n < 0 { i64::from(n) + places.len() as i64 } else { i64::from(n) };
-        return places.get(usize::try_from(n).ok()?).copied();
-    };
-    // A section that has a name is not what an anonymous one has become.
-    let print_of = |at: &usize| parts.get(*at).filter(|p| p.anonymous).map(Part::print);
-    // Nearly always it is where it was.
-    let here = usize::try_from(n).ok().and_then(|n| places.get(n)).copied();
-    if let Some(at) = here.filter(|at| print_of(at).as_deref() == Some(print)) {
-        return Some(at);
+    Finder::new(parts).find(key, loose)
+}
+
+/// Finds sections of one package.
+pub(super) struct Finder<'a> {
+    parts: &'a [Part],
+    /// Made when they are needed: nearly always a section is where it was.
+    prints: RefCell<BTreeMap<&'a str, Vec<Option<String>>>>,
+    names: OnceCell<BTreeMap<&'a str, usize>>,
+}
+
+impl<'a> Finder<'a> {
+    pub fn new(parts: &'a [Part]) -> Finder<'a> {
+        Finder { parts, prints: RefCell::default(), names: OnceCell::new() }
     }
-    let prints: Vec<Option<String>> = places.iter().map(print_of).collect();
-    resolve(n, print, &prints, loose).and_then(|n| places.get(n).copied())
+
+    /// As [`find`]; for many keys.
+    pub fn find_each(&self, key: &str) -> Option<usize> {
+        match Key::parse(key)? {
+            Key::Named(name) => {
+                let names = || order::map(self.parts.iter().enumerate().rev().map(|(at, p)| (&*p.name, at)));
+                self.names.get_or_init(names).get(name).copied()
+            }
+            Key::Nth(..) => self.find(key, false),
+        }
+    }
+
+    /// As [`find`].
+    pub fn find(&self, key: &str, loose: bool) -> Option<usize> {
+        let parts = self.parts;
+        let (kind, n, print) = match Key::parse(key)? {
+            Key::Named(name) => return parts.iter().position(|p| p.name == name),
+            Key::Nth(kind, n, print) => (kind, n, print),
+        };
+        let of_kind = || parts.iter().enumerate().filter(|(_, p)| kind.is_empty() || p.kind == kind);
+        let Some(print) = print else {
+            let n = if n < 0 { i64::from(n) + of_kind().count() as i64 } else { i64::from(n) };
+            return of_kind().nth(usize::try_from(n).ok()?).map(|(at, _)| at);
+        };
+        // A section that has a name is not what an anonymous one has become.
+        let print_of = |part: &Part| part.anonymous.then(|| part.print());
+        // Nearly always it is where it was.
+        let (at, part) = usize::try_from(n).ok().and_then(|n| of_kind().nth(n)).unzip();
+        if part.is_some_and(|part| print_of(part).as_deref() == Some(print)) {
+            return at;
+        }
+        let mut known = self.prints.borrow_mut();
+        let whose = of_kind().next().map_or("", |(_, part)| if kind.is_empty() { "" } else { &part.kind });
+        let prints =
+            known.entry(whose).or_insert_with(|| of_kind().map(|(_, part)| print_of(part)).collect());
+        let n = resolve(n, print, prints, loose)?;
+        of_kind().nth(n).map(|(at, _)| at)
+    }
 }
 
 impl Part {
     /// What tells it from others of its type: three letters for each option, in the order of the letters.
     pub(super) fn print(&self) -> String {
+        #[cfg(test)]
+        super::tests::batching::count(|counts| counts.prints += 1);
         let mut prints: Vec<[u8; 3]> = self.options.iter().map(|(name, held)| letters(name, held)).collect();
         order::sort(&mut prints);
         prints.truncate(MAX_PRINT);
@@ -236,29 +290,56 @@ const NEIGHBOURS: usize = 4;
 
 /// The keys of anonymous sections at these positions, and of their neighbours of the same type.
 pub(super) fn around(parts: &[Part], positions: impl Iterator<Item = usize>) -> Vec<String> {
-    let mut wanted = BTreeSet::new();
-    for at in positions.filter(|at| parts.get(*at).is_some_and(|p| p.anonymous)) {
-        let like = |n: &usize| parts[*n].anonymous && parts[*n].kind == parts[at].kind;
-        wanted.extend((0..=at).rev().filter(like).take(NEIGHBOURS + 1));
-        wanted.extend((at..parts.len()).filter(like).take(NEIGHBOURS + 1));
+    let mut alike: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, part) in parts.iter().enumerate().filter(|(_, part)| part.anonymous) {
+        alike.entry(&part.kind).or_default().push(at);
     }
-    wanted.into_iter().map(|at| key(parts, at).into_owned()).collect()
+    let mut wanted: BTreeSet<usize> = BTreeSet::new();
+    for at in positions {
+        let Some(part) = parts.get(at).filter(|p| p.anonymous) else { continue };
+        let all = alike.get(&*part.kind).map_or(&[][..], Vec::as_slice);
+        let n = all.partition_point(|other| *other < at);
+        wanted.extend(&all[n.saturating_sub(NEIGHBOURS)..(n + NEIGHBOURS + 1).min(all.len())]);
+    }
+    let mut counts = BTreeMap::new();
+    let keys = parts.iter().enumerate().filter_map(|(at, part)| match wanted.contains(&at) {
+        true => Some(key_of(part, &mut counts).into_owned()),
+        false => {
+            *counts.entry(&part.kind).or_default() += 1;
+            None
+        }
+    });
+    keys.collect()
 }
 
 /// A number for what all anonymous sections hold and how they stand.
 pub(super) fn fingerprint(parts: &[Part]) -> u64 {
-    let anonymous = (0..parts.len()).filter(|at| parts[*at].anonymous);
-    let bytes = anonymous.flat_map(|at| key(parts, at).into_owned().into_bytes().into_iter().chain([0]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+    let mut counts = BTreeMap::new();
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    for part in parts {
+        let key = key_of(part, &mut counts);
+        if part.anonymous {
+            hash = fold(hash, key.as_bytes());
+            hash = fold(hash, &[0]);
+        }
+    }
+    hash
 }
 
-/// How many sections hold the same as a key says.
-pub(super) fn count(parts: &[Part], key: &str) -> usize {
-    (0..parts.len()).filter(|at| content(&self::key(parts, *at)) == content(key)).count()
+/// FNV-1a of 64 bits, from a beginning.
+pub(super) fn fold(start: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(start, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// How many sections hold the same as a key says, for any key.
+pub(super) fn counts<'a>(keys: &'a [Cow<'_, str>]) -> BTreeMap<(&'a str, &'a str), usize> {
+    let mut counts = BTreeMap::new();
+    keys.iter().for_each(|key| *counts.entry(content(key)).or_default() += 1);
+    counts
 }
 
 /// What makes two keys the same whatever their places: a name, or type and print.
-fn content(key: &str) -> (&str, &str) {
+pub(super) fn content(key: &str) -> (&str, &str) {
     match Key::parse(key) {
         Some(Key::Nth(kind, _, Some(print))) => (kind, print),
         // No type is empty.

@@ -5,6 +5,7 @@ use super::file::{File, Held, Part};
 use super::keys;
 use super::problem::Problem;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 /// A package with what is pending on top of it: what `uci show` tells.
 #[derive(Clone, Default, Debug)]
@@ -13,6 +14,8 @@ pub struct Package {
     /// The file, without what is pending.
     pub(super) bytes: Vec<u8>,
     pub(super) parts: Vec<Part>,
+    /// The file with its statements, read when it is to be edited.
+    file: OnceCell<File>,
 }
 
 /// A section of a package.
@@ -31,7 +34,7 @@ impl Package {
     pub fn parse(name: &str, bytes: Vec<u8>, pending: &[u8]) -> Result<Package, Problem> {
         let File { bytes, mut parts, .. } = File::parse(&super::path(name), bytes)?;
         delta::apply(name, pending, &mut parts);
-        Ok(Package { name: name.to_owned(), bytes, parts })
+        Ok(Package { name: name.to_owned(), bytes, parts, file: OnceCell::new() })
     }
 
     /// Its name.
@@ -51,13 +54,19 @@ impl Package {
 
     /// The section of a name, of a place (`@rule[2]`, `@rule[-1]`), or of a [key](Section::key).
     pub fn section(&self, key: &str) -> Option<Section<'_>> {
-        let at = self.find(key, true)?;
+        let at = keys::find(&self.parts, key, true)?;
         self.parts.get(at).map(|part| Section { package: self, part, at })
     }
 
-    /// As [`Package::section`]; unless `loose`, a key means a section only when most of it is as it was.
-    pub(super) fn find(&self, key: &str, loose: bool) -> Option<usize> {
-        keys::find(&self.parts, key, loose)
+    /// The file, without what is pending, read once.
+    pub(super) fn file(&self) -> Result<&File, Problem> {
+        match self.file.get() {
+            Some(file) => Ok(file),
+            None => {
+                let file = File::parse(&super::path(&self.name), self.bytes.clone())?;
+                Ok(self.file.get_or_init(|| file))
+            }
+        }
     }
 }
 

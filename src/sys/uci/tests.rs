@@ -1,6 +1,7 @@
 //! What libuci reads and refuses, what is pending, the bytes that a change touches, and the way back.
 
 mod aligning;
+pub(super) mod batching;
 mod editing;
 mod pending;
 mod reading;

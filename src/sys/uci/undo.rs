@@ -5,13 +5,19 @@
 //! it was. Where somebody has changed the file since, what was meant is put back in the file as it is now.
 //! What is as it was before needs nothing: to put back twice does no harm.
 
-use super::edit::{self, Edit, Editor};
-use super::file::{Held, MAX_ITEMS, Part};
-use super::keys;
+use super::batch::{self, Done, Step};
+use super::edit::{self, Edit};
+use super::editor::Editor;
+use super::file::{File, Held, Part};
+use super::keys::{self, Finder};
+use super::lines;
 use super::package::Package;
 use super::problem::{Cause, Problem};
+use super::record::{Back, Hunk, Reader, SUM, write, write_keys, write_sum};
 use crate::sys::order;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// So many bytes before and behind a change tell its place.
 const CONTEXT: usize = 96;
@@ -20,68 +26,84 @@ const MAX_PLACES: usize = 4;
 /// First byte of what is saved; another one is another form.
 const FORM: u8 = 1;
 
-/// Bytes that were replaced.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-struct Hunk {
-    at: usize,
-    ahead: Vec<u8>,
-    old: Vec<u8>,
-    new: Vec<u8>,
-    behind: Vec<u8>,
-}
-
-/// What an edit meant, for its way back.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Back {
-    /// An option: what it held and what it holds; of items the edits that take them back.
-    Option {
-        /// The section's key before and after all edits.
-        sections: [String; 2],
-        /// How many held the same before, itself included.
-        alike: usize,
-        option: String,
-        before: Option<Held>,
-        after: Option<Held>,
-        /// Empty when the whole was set.
-        items: Vec<Edit>,
-    },
-    /// A section was made.
-    Made { kind: String, name: String },
-    /// A section was dropped: its text, the sections around it, and how many were like it, itself included.
-    Dropped { text: Vec<u8>, before: String, behind: String, alike: usize },
-}
-
 /// Bytes that [`super::revert`] needs to put the edits back, in this process or another. Of edits that cannot
 /// be done nothing is kept: they are not to be committed.
 pub fn undo_of(package: &Package, edits: &[Edit]) -> Vec<u8> {
+    let kept = keep(package, edits).ok().filter(|kept| !kept.all.is_empty());
+    let mut saved = vec![FORM];
+    let Some(kept) = kept else { return saved };
+    let touched = kept.sections.iter().map(|(at, _)| *at);
+    // Where it cannot tell before from after it is not asked.
+    let before = Some(keys::fingerprint(&kept.before)).filter(|b| *b != keys::fingerprint(&kept.after));
+    write_keys(&mut saved, before.unwrap_or(0), &keys::around(&kept.after, touched));
+    let (old, new) = (keys::all(&kept.before), keys::all(&kept.after));
+    let counts = keys::counts(&old);
+    for (mut back, hunk, section) in kept.all {
+        if let (Back::Option { sections, alike, .. }, Some((at, from))) =
+            (&mut back, kept.sections.get(section))
+            && let (Some(old), Some(new)) = (old.get(*from), new.get(*at))
+        {
+            *alike = counts.get(&keys::content(old)).copied().unwrap_or(0);
+            *sections = [old.to_string(), new.to_string()];
+        }
+        write(&mut saved, &back, &hunk);
+    }
+    write_sum(&mut saved, sum(&package.bytes));
+    saved
+}
+
+/// What a text is known by.
+fn sum(bytes: &[u8]) -> u64 {
+    keys::fold(keys::fold(0xcbf2_9ce4_8422_2325, &bytes.len().to_le_bytes()), bytes)
+}
+
+/// What is kept of edits that are made.
+struct Kept {
+    /// Ways back, with the place in `sections` of what they change.
+    all: Vec<(Back, Hunk, usize)>,
+    /// Of each section whose options change: where it is afterwards, and where it was.
+    sections: Vec<(usize, usize)>,
+    /// The sections that there were (and those made on the way), and those that there are.
+    before: Vec<Part>,
+    after: Vec<Part>,
+}
+
+fn keep(package: &Package, edits: &[Edit]) -> Result<Kept, Problem> {
+    let steps = batch::steps(package, edits)?;
+    if let Some(done) = batch::at_once(package, &steps)? {
+        return Ok(kept_at_once(package.file()?, &steps, done));
+    }
     let mut saving = Saving::default();
-    let done = edit::apply(package, edits, &mut |now, edits, target| {
+    let now = batch::one_by_one(package, &steps, &mut |now, edits, target| {
         saving.close(now);
         saving.begin(now, edits, target);
-    });
-    let mut saved = vec![FORM];
-    if let Ok(now) = done {
-        saving.close(&now);
-        if saving.all.is_empty() {
-            return saved;
+    })?;
+    saving.close(&now);
+    Ok(Kept { all: saving.all, sections: saving.sections, before: saving.parts, after: now.file.parts })
+}
+
+/// Of steps that were done at once: put back from the beginning of the file to its end, so the last one first.
+fn kept_at_once(file: &File, steps: &[Step<'_>], done: Done) -> Kept {
+    let dropped = |step: &&Step<'_>| matches!(step.edits.first(), Some(Edit::Drop { .. }));
+    let mut gone: Vec<usize> = steps.iter().filter(dropped).filter_map(|step| step.target).collect();
+    order::sort(&mut gone);
+    let mut sections = Vec::new();
+    let mut known = BTreeMap::new();
+    let mut all = Vec::new();
+    for change in done.changes.iter().rev() {
+        let Some(step) = steps.get(change.step) else { continue };
+        let Some(back) = back(file, &step.edits, step.target) else { continue };
+        let mut section = usize::MAX;
+        if let (Back::Option { .. }, Some(at)) = (&back, step.target) {
+            section = *known.entry(at).or_insert_with(|| {
+                sections.push((at - gone.partition_point(|gone| *gone < at), at));
+                sections.len() - 1
+            });
         }
-        let touched = saving.sections.iter().map(|(at, _)| *at);
-        // Where it cannot tell before from after it is not asked.
-        let before =
-            Some(keys::fingerprint(&saving.parts)).filter(|b| *b != keys::fingerprint(&now.file.parts));
-        write_keys(&mut saved, before.unwrap_or(0), &keys::around(&now.file.parts, touched));
-        for (mut back, hunk, section) in saving.all {
-            if let (Back::Option { sections, alike, .. }, Some((at, old))) =
-                (&mut back, saving.sections.get(section))
-            {
-                let before = keys::key(&saving.parts, *old);
-                *alike = keys::count(&saving.parts, &before);
-                *sections = [before.into_owned(), keys::key(&now.file.parts, *at).into_owned()];
-            }
-            write(&mut saved, &back, &hunk);
-        }
+        let hunk = Hunk::of((&file.bytes, change.old.clone()), (&done.bytes, change.new.clone()));
+        all.extend(hunk.map(|hunk| (back, hunk, section)));
     }
-    saved
+    Kept { all, sections, before: file.parts.clone(), after: done.parts }
 }
 
 /// What is kept while edits are made.
@@ -121,7 +143,7 @@ impl Saving {
                 });
             }
         }
-        self.open = back(now, edits, target).map(|back| (back, now.file.bytes.clone(), section));
+        self.open = back(&now.file, edits, target).map(|back| (back, now.file.bytes.clone(), section));
     }
 
     fn close(&mut self, now: &Editor) {
@@ -136,24 +158,25 @@ impl Saving {
 /// # Errors
 /// As [`super::commit()`], as far as the package tells.
 pub fn judge(package: &Package, edits: &[Edit]) -> Result<(), Problem> {
-    edit::edited(package, edits).map(drop)
+    batch::edited(package, edits).map(drop)
 }
 
-fn back(now: &Editor, edits: &[&Edit], target: Option<usize>) -> Option<Back> {
-    let part = target.and_then(|t| now.file.parts.get(t));
+/// The way back of edits of one option in a file as it is.
+fn back(file: &File, edits: &[&Edit], target: Option<usize>) -> Option<Back> {
+    let part = target.and_then(|t| file.parts.get(t));
     match (edits.first()?, part) {
         (Edit::Make { kind, name }, None) => Some(Back::Made { kind: kind.clone(), name: name.clone() }),
         (Edit::Make { .. }, Some(_)) | (_, None) => None,
         (Edit::Drop { .. }, Some(part)) => {
-            let (target, parts) = (target?, &now.file.parts);
-            let bytes = |range: std::ops::Range<usize>| now.file.bytes.get(range).unwrap_or_default();
-            let mut text: Vec<u8> = now.blocks(target).into_iter().flat_map(bytes).copied().collect();
-            if section_of(&text).is_none_or(|read| !edit::same(&read, part)) {
-                text = written(part);
+            let (target, parts) = (target?, &file.parts);
+            let bytes = |range: std::ops::Range<usize>| file.bytes.get(range).unwrap_or_default();
+            let mut text: Vec<u8> = file.blocks(target).into_iter().flat_map(bytes).copied().collect();
+            if section_of(&text).is_none_or(|read| !batch::same(&read, part)) {
+                text = lines::written(part);
             }
             let before = target.checked_sub(1).map_or(String::new(), |at| keys::key(parts, at).into_owned());
             let behind = keys::key(parts, target + 1).into_owned();
-            let alike = parts.iter().filter(|p| edit::same(p, part)).count();
+            let alike = parts.iter().filter(|p| batch::same(p, part)).count();
             Some(Back::Dropped { text, before, behind, alike })
         }
         (edit, Some(part)) => {
@@ -181,33 +204,11 @@ fn back(now: &Editor, edits: &[&Edit], target: Option<usize>) -> Option<Back> {
 
 /// The one section that a text holds.
 fn section_of(text: &[u8]) -> Option<Part> {
-    let file = super::file::File::parse("", text.to_vec()).ok()?;
+    let file = File::parse("", text.to_vec()).ok()?;
     match <[Part; 1]>::try_from(file.parts) {
         Ok([part]) => Some(part),
         Err(_) => None,
     }
-}
-
-/// A section as libuci would write it.
-fn written(part: &Part) -> Vec<u8> {
-    let mut text = format!("config {}", part.kind).into_bytes();
-    if !part.anonymous {
-        text.push(b' ');
-        text.extend(edit::quoted(&part.name));
-    }
-    text.push(b'\n');
-    for (name, held) in &part.options {
-        let (word, values) = match held {
-            Held::One(value) => ("option", std::slice::from_ref(value)),
-            Held::Many(items) => ("list", items.as_slice()),
-        };
-        for value in values {
-            text.extend_from_slice(format!("\t{word} {name} ").as_bytes());
-            text.extend(edit::quoted(value));
-            text.push(b'\n');
-        }
-    }
-    text
 }
 
 /// The bytes of a package's file with everything put back that [`undo_of`] saved.
@@ -221,29 +222,40 @@ pub fn put_back(name: &str, bytes: Vec<u8>, saved: &[u8]) -> Result<Vec<u8>, Pro
     if reader.byte().is_none_or(|form| form != FORM) {
         return Err(damaged());
     }
-    let mut editor = Editor::new(&super::path(name), bytes)?;
     let mut had: Vec<String> = Vec::new();
+    let mut before = 0;
     if !reader.0.is_empty() {
-        let before = reader.long().ok_or_else(damaged)?;
+        before = reader.long().ok_or_else(damaged)?;
         had = reader.keys().ok_or_else(damaged)?;
         while let Some(tag) = reader.byte() {
+            if tag == SUM {
+                let was = reader.long().ok_or_else(damaged)?;
+                if let Some(text) = as_it_was(&bytes, &all, was) {
+                    return Ok(text);
+                }
+                continue;
+            }
             all.push(reader.entry(tag).ok_or_else(damaged)?);
         }
+    }
+    let mut editor = Editor::new(name, bytes)?;
+    if !all.is_empty() {
         // Those without names are as they were: what they are called now is no sign.
         if keys::fingerprint(&editor.file.parts) == before {
             all.retain(|(back, _)| !back.is_anonymous());
         }
     }
     // Where the sections are whose options are put back: found before anything changes.
-    let mut places: Vec<Option<usize>> =
-        all.iter().map(|(back, _)| back.place(&editor.file.parts, &had)).collect();
+    let now = keys::all(&editor.file.parts);
+    let finding = Finding { keys: &now, counts: keys::counts(&now), finder: Finder::new(&editor.file.parts) };
+    let mut places: Vec<Option<usize>> = all.iter().map(|(back, _)| back.place(&finding, &had)).collect();
     for (n, (back, hunk)) in all.iter().enumerate().rev() {
         let Some(meant) = back.meant(&editor.file.parts, places[n]) else {
             continue;
         };
         let mut whole = None;
         hunk.undone(&editor.file.bytes, |old| {
-            whole = Editor::new(&super::path(name), old).ok().filter(|e| meant.is_done(&e.file.parts));
+            whole = Editor::new(name, old).ok().filter(|e| meant.is_done(&e.file.parts));
             whole.is_some()
         });
         let before = editor.file.parts.len();
@@ -252,7 +264,7 @@ pub fn put_back(name: &str, bytes: Vec<u8>, saved: &[u8]) -> Result<Vec<u8>, Pro
             None => back.redo(&mut editor, &meant)?,
         }
         let now = &editor.file.parts;
-        let moved = meant.parts().iter().zip(now).take_while(|(a, b)| edit::same(a, b)).count();
+        let moved = meant.parts().iter().zip(now).take_while(|(a, b)| batch::same(a, b)).count();
         for place in &mut places {
             *place = match *place {
                 Some(at) if now.len() > before && at >= moved => Some(at + 1),
@@ -263,6 +275,29 @@ pub fn put_back(name: &str, bytes: Vec<u8>, saved: &[u8]) -> Result<Vec<u8>, Pro
         }
     }
     Ok(editor.file.bytes)
+}
+
+/// The text that there was, where nobody has touched what came of it: all hunks fit in their places.
+fn as_it_was(bytes: &[u8], all: &[(Back, Hunk)], was: u64) -> Option<Vec<u8>> {
+    if sum(bytes) == was {
+        return Some(bytes.to_vec());
+    }
+    let mut text = bytes.to_vec();
+    for (_, hunk) in all.iter().rev() {
+        let end = hunk.at.checked_add(hunk.new.len())?;
+        if text.get(hunk.at..end)? != hunk.new {
+            return None;
+        }
+        text.splice(hunk.at..end, hunk.old.iter().copied());
+    }
+    (sum(&text) == was).then_some(text)
+}
+
+/// Where sections are found.
+struct Finding<'a> {
+    keys: &'a [Cow<'a, str>],
+    counts: BTreeMap<(&'a str, &'a str), usize>,
+    finder: Finder<'a>,
 }
 
 /// What is to be done to put something back.
@@ -290,34 +325,32 @@ impl Meant {
     /// Whether a file of these sections is what is meant.
     fn is_done(&self, parts: &[Part]) -> bool {
         let Meant::Insert { part, parts: others } = self else {
-            return edit::alike(self.parts(), parts);
+            return batch::alike(self.parts(), parts);
         };
-        let at = others.iter().zip(parts).take_while(|(a, b)| edit::same(a, b)).count();
+        let at = others.iter().zip(parts).take_while(|(a, b)| batch::same(a, b)).count();
         let rest = parts.get(at + 1..).unwrap_or_default();
-        parts.get(at).is_some_and(|p| edit::same(p, part)) && edit::alike(&others[at..], rest)
+        parts.get(at).is_some_and(|p| batch::same(p, part)) && batch::alike(&others[at..], rest)
     }
 }
 
 impl Back {
     /// Where the section is whose option is to be put back; `None` as well when it is as it was before.
-    fn place(&self, parts: &[Part], had: &[String]) -> Option<usize> {
+    fn place(&self, finding: &Finding<'_>, had: &[String]) -> Option<usize> {
         let Back::Option { sections: [old, new], alike, .. } = self else {
             return None;
         };
-        let stands = |key: &str| (0..parts.len()).any(|at| keys::key(parts, at) == key);
-        let is_back = old != new && (stands(old) || keys::count(parts, old) >= *alike);
+        let stands = |key: &str| finding.finder.find_each(key).is_some_and(|at| finding.keys[at] == *key);
+        let count = finding.counts.get(&keys::content(old)).copied().unwrap_or(0);
+        let is_back = old != new && (stands(old) || count >= *alike);
         let Some(at) = had.iter().position(|key| key == new).filter(|_| !stands(new)) else {
-            return keys::find(parts, new, false);
+            return finding.finder.find_each(new);
         };
         if is_back {
             return None;
         }
         // It was changed: what it is now tell its neighbours, too.
-        let now: Vec<Cow<'_, str>> = (0..parts.len()).map(|at| keys::key(parts, at)).collect();
-        let [had, now] = [
-            had.iter().map(String::as_str).collect::<Vec<_>>(),
-            now.iter().map(|key| key.as_ref()).collect::<Vec<_>>(),
-        ];
+        let had: Vec<&str> = had.iter().map(String::as_str).collect();
+        let now: Vec<&str> = finding.keys.iter().map(|key| key.as_ref()).collect();
         keys::align(&had, &now).get(at).copied().flatten()
     }
 
@@ -359,7 +392,7 @@ impl Back {
             Back::Dropped { text, alike, .. } => {
                 let part = section_of(text)?;
                 let there = match part.anonymous {
-                    true => parts.iter().filter(|p| edit::same(p, &part)).count() >= *alike,
+                    true => parts.iter().filter(|p| batch::same(p, &part)).count() >= *alike,
                     false => parts.iter().any(|p| p.name == part.name),
                 };
                 (!there).then(|| Meant::Insert { part: Box::new(part), parts: parts.to_vec() })
@@ -375,8 +408,8 @@ impl Back {
             }
             (Back::Dropped { text, before, behind, .. }, _) => {
                 let find = |key: &str| keys::find(&editor.file.parts, key, false).filter(|_| !key.is_empty());
-                let behind_of = |at: usize| editor.blocks(at).last().map(|r| r.end);
-                let before_of = |at: usize| editor.blocks(at).first().map(|r| r.start);
+                let behind_of = |at: usize| editor.file.blocks(at).last().map(|r| r.end);
+                let before_of = |at: usize| editor.file.blocks(at).first().map(|r| r.start);
                 let at = find(before).and_then(behind_of).or_else(|| find(behind).and_then(before_of));
                 let at = at.unwrap_or(editor.file.bytes.len());
                 let mut text = text.clone();
@@ -395,20 +428,29 @@ impl Back {
 }
 
 impl Hunk {
+    /// The part of a text that came in the place of a part of another; `None` when they are the same. What is
+    /// ahead is as it was, what is behind as it is.
+    fn of(old: (&[u8], Range<usize>), new: (&[u8], Range<usize>)) -> Option<Hunk> {
+        let (before, mut was) = old;
+        let (after, mut is) = new;
+        let (a, b) = (before.get(was.clone())?, after.get(is.clone())?);
+        let head = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+        let (a, b) = (&a[head..], &b[head..]);
+        let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+        was = was.start + head..was.end - tail;
+        is = is.start + head..is.end - tail;
+        (!was.is_empty() || !is.is_empty()).then(|| Hunk {
+            at: was.start,
+            ahead: before[was.start.saturating_sub(CONTEXT)..was.start].to_vec(),
+            old: before[was].to_vec(),
+            behind: after[is.end..(is.end + CONTEXT).min(after.len())].to_vec(),
+            new: after[is].to_vec(),
+        })
+    }
+
     /// What differs between two texts; `None` when nothing does.
     fn between(old: &[u8], new: &[u8]) -> Option<Hunk> {
-        let at = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-        let (a, b) = (&old[at..], &new[at..]);
-        let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
-        let (a, b) = (&a[..a.len() - tail], &b[..b.len() - tail]);
-        let end = at + b.len();
-        (!a.is_empty() || !b.is_empty()).then(|| Hunk {
-            at,
-            ahead: new[at.saturating_sub(CONTEXT)..at].to_vec(),
-            old: a.to_vec(),
-            new: b.to_vec(),
-            behind: new[end..(end + CONTEXT).min(new.len())].to_vec(),
-        })
+        Hunk::of((old, 0..old.len()), (new, 0..new.len()))
     }
 
     /// The text with the old bytes in their place again: where most around is as it was, and nearest to where
@@ -434,154 +476,5 @@ impl Hunk {
                 accept([head.unwrap_or_default(), &self.old, tail.unwrap_or_default()].concat())
             })
         })
-    }
-}
-
-/// Writes an entry: numbers in four bytes, texts behind their length.
-fn write(out: &mut Vec<u8>, back: &Back, hunk: &Hunk) {
-    match back {
-        Back::Option { sections: [old, new], alike, option, before, after, items } => {
-            out.push(b'o');
-            [old, new, option].iter().for_each(|t| text(out, t.as_bytes()));
-            [before, after].iter().for_each(|held| write_held(out, held.as_ref()));
-            number(out, *alike);
-            number(out, items.len());
-            for edit in items {
-                match edit {
-                    Edit::AddItem { item, .. } => text(out, format!("+{item}").as_bytes()),
-                    Edit::RemoveItem { item, .. } => text(out, format!("-{item}").as_bytes()),
-                    // Nothing else is among them.
-                    _ => text(out, b""),
-                }
-            }
-        }
-        Back::Made { kind, name } => {
-            out.push(b'm');
-            [kind, name].iter().for_each(|t| text(out, t.as_bytes()));
-        }
-        Back::Dropped { text: block, before, behind, alike } => {
-            out.push(b'd');
-            [block.as_slice(), before.as_bytes(), behind.as_bytes()].iter().for_each(|t| text(out, t));
-            number(out, *alike);
-        }
-    }
-    number(out, hunk.at);
-    [&hunk.ahead, &hunk.old, &hunk.new, &hunk.behind].iter().for_each(|t| text(out, t));
-}
-
-/// Writes by what the anonymous sections are known that were there before, and keys of those that are there now.
-fn write_keys(out: &mut Vec<u8>, before: u64, now: &[String]) {
-    out.extend_from_slice(&before.to_le_bytes());
-    number(out, now.len());
-    now.iter().for_each(|key| text(out, key.as_bytes()));
-}
-
-fn write_held(out: &mut Vec<u8>, held: Option<&Held>) {
-    let (count, items) = match held {
-        None => (0, &[][..]),
-        Some(Held::One(value)) => (1, std::slice::from_ref(value)),
-        // No list has so few.
-        Some(Held::Many(items)) => (items.len() + 2, items.as_slice()),
-    };
-    number(out, count);
-    items.iter().for_each(|item| text(out, item.as_bytes()));
-}
-
-fn number(out: &mut Vec<u8>, n: usize) {
-    // No file is as long as that.
-    out.extend_from_slice(&u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes());
-}
-
-fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    number(out, bytes.len());
-    out.extend_from_slice(bytes);
-}
-
-/// Reads entries.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn number(&mut self) -> Option<usize> {
-        let (number, rest) = self.0.split_first_chunk::<4>()?;
-        self.0 = rest;
-        Some(u32::from_le_bytes(*number) as usize)
-    }
-
-    fn long(&mut self) -> Option<u64> {
-        let (number, rest) = self.0.split_first_chunk::<8>()?;
-        self.0 = rest;
-        Some(u64::from_le_bytes(*number))
-    }
-
-    fn bytes(&mut self) -> Option<Vec<u8>> {
-        let len = self.number()?;
-        let (bytes, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(bytes.to_vec())
-    }
-
-    fn text(&mut self) -> Option<String> {
-        String::from_utf8(self.bytes()?).ok()
-    }
-
-    fn held(&mut self) -> Option<Option<Held>> {
-        Some(match self.number()? {
-            0 => None,
-            1 => Some(Held::One(self.text()?)),
-            n if n - 2 <= MAX_ITEMS => {
-                let mut items = Vec::new();
-                for _ in 0..n - 2 {
-                    items.push(self.text()?);
-                }
-                Some(Held::Many(items))
-            }
-            _ => return None,
-        })
-    }
-
-    fn keys(&mut self) -> Option<Vec<String>> {
-        let mut keys = Vec::new();
-        for _ in 0..self.number()? {
-            keys.push(self.text()?);
-        }
-        Some(keys)
-    }
-
-    fn entry(&mut self, tag: u8) -> Option<(Back, Hunk)> {
-        let back = match tag {
-            b'o' => {
-                let sections = [self.text()?, self.text()?];
-                let (option, before, after) = (self.text()?, self.held()?, self.held()?);
-                let alike = self.number()?;
-                let mut items = Vec::new();
-                for _ in 0..self.number()? {
-                    let text = self.text()?;
-                    let (section, option) = (String::new(), String::new());
-                    items.push(match (text.strip_prefix('+'), text.strip_prefix('-')) {
-                        (Some(item), _) => Edit::AddItem { section, option, item: item.to_owned() },
-                        (_, Some(item)) => Edit::RemoveItem { section, option, item: item.to_owned() },
-                        _ => return None,
-                    });
-                }
-                Back::Option { sections, alike, option, before, after, items }
-            }
-            b'm' => Back::Made { kind: self.text()?, name: self.text()? },
-            b'd' => Back::Dropped {
-                text: self.bytes()?,
-                before: self.text()?,
-                behind: self.text()?,
-                alike: self.number()?,
-            },
-            _ => return None,
-        };
-        let at = self.number()?;
-        let (ahead, old) = (self.bytes()?, self.bytes()?);
-        Some((back, Hunk { at, ahead, old, new: self.bytes()?, behind: self.bytes()? }))
     }
 }

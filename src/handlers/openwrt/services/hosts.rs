@@ -17,7 +17,7 @@ pub const SPECS: &[Spec] = &[Spec {
     fill,
     plan: plans_nothing,
     key: adds_nothing,
-    packages: &["dhcp"],
+    packages: &["dhcp", "wireless"],
     objects: &["*"],
 }];
 
@@ -80,9 +80,11 @@ fn clients(sources: &mut Sources, ctx: &Ctx<'_>, mac: &str) -> Result<Vec<Client
     Ok(all)
 }
 
-/// The section of the access point that has a station of this address.
+/// The key of the access point that has a station of this address. netifd calls a section without a name as
+/// libuci does, and its row has a key of its own.
 fn access_point(sources: &mut Sources, ctx: &Ctx<'_>, mac: &str) -> Option<String> {
     let status = sources.answer(ctx, "network.wireless", "status", &[])?;
+    let package = sources.readable(ctx, "wireless")?;
     for (_, radio) in status.root().fields() {
         for (_, interface) in radio.get("interfaces").into_iter().flat_map(Value::fields) {
             let (section, ifname) = (lan::text(interface, "section"), lan::text(interface, "ifname"));
@@ -93,7 +95,7 @@ fn access_point(sources: &mut Sources, ctx: &Ctx<'_>, mac: &str) -> Option<Strin
             let answer = sources.answer(ctx, &object, "get_clients", &[]);
             let clients = answer.as_ref().and_then(|a| a.root().get("clients"));
             if clients.into_iter().flat_map(Value::fields).any(|c| c.0.eq_ignore_ascii_case(mac)) {
-                return Some(section.to_owned());
+                return Some(package.section(section)?.key().into_owned());
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::model::handler::{Change, Ctx, Failure, Fields, Keys, Row, Want};
 use crate::sys::uci::{Edit, Package, Section};
 use crate::sys::{clock, host};
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 /// The most leases that are shown.
 const MAX_LEASES: usize = 4096;
@@ -53,8 +54,12 @@ fn is_mac(text: &str) -> bool {
     text.len() == 17 && unhex(text).is_some_and(|b| b.len() == 6)
 }
 
-/// The leases there are, in the order of the file.
-pub fn read(sources: &mut Sources, ctx: &Ctx<'_>) -> Vec<Lease> {
+/// The leases there are, in the order of the file: read once in an RPC.
+pub fn read(sources: &mut Sources, ctx: &Ctx<'_>) -> Rc<[Lease]> {
+    sources.leases(ctx, |sources| read_now(sources, ctx))
+}
+
+fn read_now(sources: &mut Sources, ctx: &Ctx<'_>) -> Vec<Lease> {
     let package = sources.readable(ctx, "dhcp").unwrap_or_default();
     if package.of_kind("odhcpd").any(|s| s.flag("maindhcp") == Some(true)) {
         return of_odhcpd(sources, ctx);
@@ -106,15 +111,24 @@ pub const SPECS: &[Spec] = &[
 ];
 
 /// The leases of the pool that a row is in.
-fn of_pool(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>) -> Result<Vec<Lease>, Failure> {
+struct OfPool {
+    all: Rc<[Lease]>,
+    net: Option<lan::Net>,
+}
+
+impl OfPool {
+    fn iter(&self) -> impl Iterator<Item = &Lease> + Clone {
+        self.all.iter().filter(|lease| pool::holds(self.net, lease))
+    }
+}
+
+fn of_pool(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>) -> Result<OfPool, Failure> {
     let package = sources.package(ctx, "dhcp")?.unwrap_or_default();
     let Some(pool) = pool::of(&package, row) else {
-        return Ok(Vec::new());
+        return Ok(OfPool { all: Rc::default(), net: None });
     };
     let net = lan::net(sources, ctx, pool::interface(&pool));
-    let mut all = read(sources, ctx);
-    all.retain(|lease| pool::holds(net, lease));
-    Ok(all)
+    Ok(OfPool { all: read(sources, ctx), net })
 }
 
 fn list(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> Result<(), Failure> {
@@ -122,7 +136,7 @@ fn list(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> 
     let own = |l: &&Lease| Some(&l.mac.as_str()) == row.keys.get(1);
     match row.object.name() {
         "Client" => {
-            for lease in &leases {
+            for lease in leases.iter() {
                 if !out.contains(&lease.mac) {
                     out.push(&lease.mac);
                 }

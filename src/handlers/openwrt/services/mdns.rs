@@ -52,6 +52,16 @@ fn services(answer: &Answer) -> impl Iterator<Item = Service<'_>> {
     all.filter(|s| s.kind.starts_with('_')).take(MAX_SERVICES)
 }
 
+/// The service of a key: found by its type and its name, without a look at the others.
+fn find<'a>(answer: &'a Answer, key: &str) -> Option<Service<'a>> {
+    answer.root().fields().find_map(|(kind, all)| {
+        let kind = kind.trim_end_matches(".local");
+        let name = key.strip_suffix(kind)?.strip_suffix('.').filter(|_| kind.starts_with('_'))?;
+        let (name, told) = all.fields().find(|f| f.0 == name)?;
+        Some(Service { kind, name, told })
+    })
+}
+
 fn answer(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>) -> Rc<Answer> {
     let method = if row.object.path().contains(".Advertise.") { "announcements" } else { "browse" };
     sources.answer(ctx, "umdns", method, &[]).unwrap_or_default()
@@ -63,7 +73,7 @@ fn list(sources: &mut Sources, ctx: &Ctx<'_>, row: &Row<'_>, out: &mut Keys) -> 
         out.extend(services(&answer).map(|s| s.key()));
         return Ok(());
     }
-    if let Some(service) = services(&answer).find(|s| Some(&s.key().as_str()) == row.keys.first()) {
+    if let Some(service) = row.keys.first().and_then(|key| find(&answer, key)) {
         for (name, _) in service.texts().filter(|t| !t.0.is_empty()) {
             if !out.contains(name) {
                 out.push(name);
@@ -81,7 +91,7 @@ fn fill(
     out: &mut Fields,
 ) -> Result<(), Failure> {
     let answer = answer(sources, ctx, row);
-    let Some(service) = services(&answer).find(|s| Some(&s.key().as_str()) == row.keys.first()) else {
+    let Some(service) = row.keys.first().and_then(|key| find(&answer, key)) else {
         return Ok(());
     };
     let is_text = row.object.name() == "TextRecord";

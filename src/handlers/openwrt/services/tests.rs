@@ -265,3 +265,37 @@ fn nothing_of_it_is_there() {
         assert!(list(&f, name, table, keys).is_empty(), "{table}");
     }
 }
+
+#[test]
+fn leases_are_read_once_in_an_rpc() {
+    use crate::model::handler::Ctx;
+    let f = router(&[("tmp/dhcp.leases", "0 02:00:00:00:00:01 192.168.1.20 one *\n")]);
+    let sources = Sources::new(Some(Place::Recorded(f.root().to_owned())), None, Rc::default());
+    let mut read = |epoch| {
+        let ctx = Ctx { epoch, root: f.root() };
+        super::leases::read(&mut sources.borrow_mut(), &ctx).len()
+    };
+    assert_eq!(read(1), 1);
+    f.file("tmp/dhcp.leases", "");
+    assert_eq!((read(1), read(2)), (1, 0), "as it was read in the RPC, and afresh in the next");
+}
+
+/// netifd calls a section without a name as libuci does; the row that is referred to has a key of its own.
+#[test]
+fn the_access_point_of_a_host() {
+    let wireless = "config wifi-iface\n\toption mode 'ap'\nconfig wifi-iface 'named'\n";
+    let f = router(&[("etc/config/wireless", wireless), ("etc/config/dhcp", "")]);
+    let package = crate::sys::uci::load(f.root(), "wireless").unwrap().unwrap();
+    for section in package.of_kind("wifi-iface") {
+        f.file(
+            ".cwmpd/ubus/network.wireless/status.json",
+            &format!(r#"{{"radio0":{{"interfaces":[{{"section":"{}","ifname":"wlan0"}}]}}}}"#, section.id()),
+        );
+        f.file(".cwmpd/ubus/hostapd.wlan0/get_clients.json", r#"{"clients":{"02:00:00:00:00:0A":{}}}"#);
+        let got =
+            line(&f, "host_joined", "Device.Hosts.Host.{i}.", &["02:00:00:00:00:0a"], &["AssociatedDevice"]);
+        let key = section.key();
+        let want = format!("Device.WiFi.AccessPoint.{{i}}.AssociatedDevice.{{i}}.<{key},02:00:00:00:00:0a>");
+        assert_eq!(got, want);
+    }
+}

@@ -6,8 +6,9 @@
 use crate::handlers::reading::PerRpc;
 use crate::model::fault::Code;
 use crate::model::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
-use crate::sys::{crc, file, host};
-use std::fs;
+use crate::sys::file::Replacement;
+use crate::sys::{crc, host};
+use std::io::Write;
 
 const FILE: &str = "/etc/dropbear/authorized_keys";
 const FOLDER: &str = "/etc/dropbear";
@@ -86,34 +87,58 @@ fn read(ctx: &Ctx<'_>) -> Vec<String> {
     host::read(ctx.root, FILE).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
+/// The file as it was read to be changed.
+#[derive(Debug)]
+struct Text {
+    lines: Vec<String>,
+    /// Its bytes as they were; `None` where there is no file.
+    had: Option<Vec<u8>>,
+}
+
 /// The lines as they are to be written again.
 ///
 /// # Errors
 /// The file cannot be read, is too long, or has bytes that are no text: then it is not the agent's to change.
-fn load(ctx: &Ctx<'_>) -> Result<Vec<String>, Failure> {
+fn load(ctx: &Ctx<'_>) -> Result<Text, Failure> {
     let refused = |why: &str| Failure::denied(format!("{FILE}: {why}"));
-    let bytes = match host::read_bytes(ctx.root, FILE, host::MAX_FILE) {
-        Ok(bytes) if bytes.len() as u64 == host::MAX_FILE => return Err(refused("too long")),
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(e) => return Err(refused(&e.to_string())),
-    };
-    let text = String::from_utf8(bytes).map_err(|_| refused("not text"))?;
-    Ok(text.lines().map(str::to_owned).collect())
+    let had = bytes(ctx).map_err(|e| refused(&e.to_string()))?;
+    let text = had.as_deref().unwrap_or_default();
+    if text.len() as u64 == host::MAX_FILE {
+        return Err(refused("too long"));
+    }
+    let text = std::str::from_utf8(text).map_err(|_| refused("not text"))?;
+    Ok(Text { lines: text.lines().map(str::to_owned).collect(), had })
 }
 
-/// Writes the file, or does nothing where nothing changes. Dropbear trusts only root's own.
-fn write(ctx: &Ctx<'_>, lines: &[String]) -> Result<(), Failure> {
-    let mut text = lines.join("\n");
-    if !text.is_empty() {
-        text.push('\n');
+/// All of the file that is looked at; `None` where there is none.
+fn bytes(ctx: &Ctx<'_>) -> std::io::Result<Option<Vec<u8>>> {
+    match host::read_bytes(ctx.root, FILE, host::MAX_FILE) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
     }
-    let path = host::below(ctx.root, FILE);
-    let had = fs::read(&path).ok();
-    if had.as_deref().unwrap_or_default() == text.as_bytes() {
+}
+
+/// Writes the file, or does nothing where nothing changes. Dropbear trusts only root's own. Nobody locks this
+/// file: whether it still is what was read is looked at when all but the rename is done.
+///
+/// # Errors
+/// 9002: it cannot be written, or somebody else has changed it since it was read. Then it stays theirs.
+fn write(ctx: &Ctx<'_>, text: &Text) -> Result<(), Failure> {
+    let mut new = text.lines.join("\n");
+    if !new.is_empty() {
+        new.push('\n');
+    }
+    if text.had.as_deref().unwrap_or_default() == new.as_bytes() {
         return Ok(());
     }
-    file::replace(&path, text.as_bytes(), 0o600).map_err(|e| Failure::internal(format!("{FILE}: {e}")))
+    let failed = |e: std::io::Error| Failure::internal(format!("{FILE}: {e}"));
+    let mut file = Replacement::create_unique(&host::below(ctx.root, FILE), 0o600).map_err(failed)?;
+    file.write_all(new.as_bytes()).and_then(|()| file.sync()).map_err(failed)?;
+    if bytes(ctx).map_err(failed)? != text.had {
+        return Err(Failure::internal(format!("{FILE}: somebody else has changed it meanwhile")));
+    }
+    file.commit().map(drop).map_err(failed)
 }
 
 /// Puts a row's line in place: behind its comment, which is made where there is none; without a line the
@@ -199,7 +224,7 @@ impl Handler for Keyring {
     /// Whether the row has a comment (`m`), only its line (`l`) or nothing (`-`), at which line of the file it
     /// begins, and the line itself.
     fn stage(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, _: &Change<'_>) -> Result<Vec<u8>, Failure> {
-        let lines = load(ctx)?;
+        let lines = load(ctx)?.lines;
         let place = places(&lines).into_iter().find(|p| p.key == row.key());
         let kind = place.as_ref().map_or('-', |p| if p.mark.is_some() { 'm' } else { 'l' });
         let at = place.as_ref().and_then(|p| p.mark.or(p.line)).unwrap_or(0);
@@ -209,28 +234,30 @@ impl Handler for Keyring {
 
     fn commit(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, change: &Change<'_>) -> Result<(), Failure> {
         self.lines = PerRpc::default();
-        let mut lines = load(ctx)?;
+        let mut text = load(ctx)?;
+        let lines = &mut text.lines;
         match change {
-            Change::Add => set(&mut lines, row.key(), ""),
-            Change::Delete => remove(&mut lines, row.key()),
+            Change::Add => set(lines, row.key(), ""),
+            Change::Delete => remove(lines, row.key()),
             Change::Set(sets) => {
                 for one in sets.iter().filter(|s| s.param.name() == "Key") {
-                    set(&mut lines, row.key(), one.value);
+                    set(lines, row.key(), one.value);
                 }
             }
         }
-        write(ctx, &lines)
+        write(ctx, &text)
     }
 
     fn undo(&mut self, ctx: &Ctx<'_>, row: &Row<'_>, _: &Change<'_>, saved: &[u8]) -> Result<(), Failure> {
         self.lines = PerRpc::default();
-        let mut lines = load(ctx)?;
+        let mut file = load(ctx)?;
+        let lines = &mut file.lines;
         let saved = String::from_utf8_lossy(saved);
         let (head, text) = saved.split_once('\n').unwrap_or((&saved, ""));
         let (kind, at) = head.split_at_checked(1).unwrap_or(("-", ""));
-        let found = places(&lines).into_iter().find(|p| p.key == row.key());
+        let found = places(lines).into_iter().find(|p| p.key == row.key());
         let at = found.and_then(|p| p.mark.or(p.line)).or(at.parse().ok()).unwrap_or(0);
-        remove(&mut lines, row.key());
+        remove(lines, row.key());
         let at = at.min(lines.len());
         if kind != "-" && !text.is_empty() {
             lines.insert(at, text.to_owned());
@@ -238,11 +265,11 @@ impl Handler for Keyring {
         if kind == "m" {
             lines.insert(at, [MARK, row.key()].concat());
         }
-        write(ctx, &lines)
+        write(ctx, &file)
     }
 
     fn add_key(&mut self, ctx: &Ctx<'_>, _: &Row<'_>, number: u32) -> Result<String, Failure> {
-        let all = places(&load(ctx)?);
+        let all = places(&load(ctx)?.lines);
         if all.len() >= MAX_KEYS {
             return Err(Failure { code: Code::RESOURCES_EXCEEDED, text: format!("at most {MAX_KEYS} keys") });
         }
@@ -318,6 +345,28 @@ mod tests {
             assert!(Keyring::default().stage(&ctx, &row, &Change::Add).is_err());
             assert!(Keyring::default().commit(&ctx, &row, &Change::Add).is_err());
             assert!(std::fs::read(f.root().join("etc/dropbear/authorized_keys")).unwrap() == bytes);
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_has_written_meanwhile_stays() {
+        use crate::handlers::probe::Folder;
+        let f = Folder::new();
+        let ctx = Ctx { epoch: 1, root: f.root() };
+        let folder = f.root().join("etc/dropbear");
+        std::fs::create_dir_all(&folder).unwrap();
+        for before in [None, Some(format!("{ONE}\n"))] {
+            if let Some(before) = &before {
+                f.file("etc/dropbear/authorized_keys", before);
+            }
+            let mut text = load(&ctx).unwrap();
+            set(&mut text.lines, "acs-1", TWO);
+            let theirs = format!("{ONE}\n{ONE} theirs\n");
+            f.file("etc/dropbear/authorized_keys", &theirs);
+            let failure = write(&ctx, &text).unwrap_err();
+            assert_eq!(failure.code, Code::INTERNAL_ERROR, "{}", failure.text);
+            assert_eq!(f.text("etc/dropbear/authorized_keys"), theirs);
+            assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing else is left");
         }
     }
 

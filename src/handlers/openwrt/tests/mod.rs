@@ -1,7 +1,10 @@
 //! Rows of UCI and ubus through the whole tree, on a router in a folder.
 
+mod failing;
 mod filters;
+mod fitting;
 mod reading;
+mod uplink;
 mod writing;
 
 use crate::handlers::agent::AgentFacts;

@@ -265,6 +265,7 @@ fn the_rows_that_carry_the_session() {
             "Device.ManagementServer.URL",
             "Device.ManagementServer.Username",
             "Device.ManagementServer.Password",
+            "Device.NeighborDiscovery.InterfaceSetting.{i}.DADTransmits",
             "Device.USB.Interface.{i}.Enable",
             "Device.WiFi.SSID.{i}.Enable",
         ]

@@ -132,11 +132,10 @@ fn bytes_that_are_no_utf8_are_read_and_stay() {
     let text = b"config a s\n\toption x 'caf\xe9'\n\toption y 1\n".to_vec();
     let p = Package::parse("a", text.clone(), b"").expect("libuci reads it");
     assert_eq!(p.section("s").and_then(|s| s.get("x")), Some("caf\u{fffd}"));
-    let editor = edit::apply(&p, &[set("s", "y", "2")], &mut |_, _, _| {}).expect("another option");
-    assert_eq!(editor.file.bytes, b"config a s\n\toption x 'caf\xe9'\n\toption y '2'\n");
+    let changed = uci_edited(&p, &[set("s", "y", "2")]).expect("another option");
+    assert_eq!(changed, b"config a s\n\toption x 'caf\xe9'\n\toption y '2'\n");
     let saved = undo_of(&p, &[set("s", "x", "cafe"), set("s", "y", "2")]);
-    let editor = edit::apply(&p, &[set("s", "x", "cafe"), set("s", "y", "2")], &mut |_, _, _| {});
-    let changed = editor.expect("it can be replaced").file.bytes;
+    let changed = uci_edited(&p, &[set("s", "x", "cafe"), set("s", "y", "2")]).expect("it can be replaced");
     assert_eq!(undo::put_back("a", changed, &saved).expect("all is there"), text);
 }
 

@@ -1,0 +1,128 @@
+//! Diagnostics: tests that the ACS, a schedule or a shell asks for, measured here and by nobody else
+//! (TR-181 Device.IP.Diagnostics, DNS.Diagnostics …; TR-143, TR-471).
+//!
+//! A test is a function of its arguments: it runs in a thread of its own, touches neither tree nor journal, and
+//! gives back a [`Report`]. Every wait of it can be woken ([`Run`]). What the states mean and when a test runs
+//! is the [`board`]'s to say, which does no I/O. Each test has one entry in [`KINDS`], and its rows in
+//! `datamodel/diagnostics.toml`: the arguments are kept by the tree (`store`), state and results are read from
+//! the board (`native = "diagnostics"`).
+
+pub mod board;
+pub mod run;
+pub mod socket;
+
+use crate::net::client::Options;
+use run::{Canceled, Run};
+use std::path::PathBuf;
+
+/// The most rows that a table of results may have; what a test finds beyond is counted and left out.
+pub const MAX_ROWS: usize = 1024;
+/// The longest text of one result, in bytes; what is longer is cut.
+pub const MAX_TEXT: usize = 2048;
+
+/// A test.
+pub struct Kind {
+    /// Its object, with the final dot.
+    pub object: &'static str,
+    /// What a shell calls it.
+    pub word: &'static str,
+    /// Does it.
+    pub run: fn(&Job, &mut Run) -> Result<Report, Canceled>,
+    /// Judges one argument beyond its type (DG-9, DG-14, DG-15): why it cannot be.
+    pub judge: fn(name: &str, value: &str) -> Result<(), String>,
+}
+
+/// Every test there is.
+pub const KINDS: &[Kind] = &[];
+
+/// The test whose object, or a table of whose results, this is.
+pub fn kind(path: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| path.starts_with(kind.object))
+}
+
+/// For arguments that are what their types say.
+pub fn any(_: &str, _: &str) -> Result<(), String> {
+    Ok(())
+}
+
+/// What a test is to do.
+pub struct Job {
+    /// Its writable parameters, with the values that the tree has, or a shell's.
+    pub arguments: Arguments,
+    /// The device of `Interface`, to which all sockets are bound (DG-18); `None` lets routing decide.
+    pub device: Option<String>,
+    /// What the agent knows that a test may need.
+    pub around: Around,
+}
+
+/// What the agent knows.
+#[derive(Clone, Default)]
+pub struct Around {
+    /// Everything of the platform that is read lies below it.
+    pub root: PathBuf,
+    /// Roots, clock, user agent and deadlines of a connection as toward the ACS, without its URL, credentials,
+    /// client certificate and interface.
+    pub options: Options,
+}
+
+/// Names and values of arguments, as in the tree.
+#[derive(Clone, Default, Debug)]
+pub struct Arguments(pub Vec<(String, String)>);
+
+impl Arguments {
+    /// The text; empty where there is none.
+    pub fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// The number; 0 where there is none.
+    pub fn number(&self, name: &str) -> u64 {
+        self.text(name).parse().unwrap_or(0)
+    }
+
+    /// Whether it is true.
+    pub fn flag(&self, name: &str) -> bool {
+        self.text(name) == "true"
+    }
+
+    /// Sets one.
+    pub fn set(&mut self, name: &str, value: &str) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => value.clone_into(old),
+            None => self.0.push((name.to_owned(), value.to_owned())),
+        }
+    }
+}
+
+/// One row of a table of results.
+pub type Record = Vec<(&'static str, String)>;
+
+/// How a test ended, with what it found: after an error, too.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// `Complete`, or an `Error…` of the object's enumeration (DG-13).
+    pub state: &'static str,
+    /// Why it is an error, for a person.
+    pub why: String,
+    /// Results. What is not named reads as its type's neutral value.
+    pub values: Record,
+    /// Tables by the name behind the object's path (`RouteHops`), with their rows; numbered from 1.
+    pub tables: Vec<(&'static str, Vec<Record>)>,
+}
+
+impl Report {
+    /// It did what was asked for.
+    pub fn complete() -> Report {
+        Report { state: "Complete", ..Report::default() }
+    }
+
+    /// It did not.
+    pub fn error(state: &'static str, why: impl Into<String>) -> Report {
+        Report { state, why: why.into(), ..Report::default() }
+    }
+
+    /// Adds a result.
+    pub fn put(&mut self, name: &'static str, value: impl ToString) {
+        self.values.push((name, value.to_string()));
+    }
+}
