@@ -44,7 +44,8 @@ impl Box {
         fs::write(folder.join("overlays/uplink.toml"), rows).expect("an overlay");
         let config = fs::read_to_string(daemon.config()).expect("a configuration");
         let dir = folder.display();
-        let top = format!("platform = \"openwrt\"\nroot = \"{dir}/root\"\nubus_socket = \"{dir}/ubus.sock\"\n");
+        let top =
+            format!("platform = \"openwrt\"\nroot = \"{dir}/root\"\nubus_socket = \"{dir}/ubus.sock\"\n");
         fs::write(daemon.config(), top + &config).expect("a configuration");
         let ubusd = Ubusd::start_with(&folder.join("ubus.sock"), &["network.interface"]);
         ubusd.says("service", "event", json("{}"));
@@ -61,7 +62,8 @@ impl Box {
     }
 
     fn configured(&self) -> String {
-        let text = fs::read_to_string(self.agent.folder.0.join("root/etc/config/network")).expect("a package");
+        let text =
+            fs::read_to_string(self.agent.folder.0.join("root/etc/config/network")).expect("a package");
         text.split('\'').nth(3).expect("an address").to_owned()
     }
 
