@@ -159,7 +159,7 @@ impl Engine {
                 }
                 Ok(Message::ConnectionRequest) => self.called(),
                 Ok(Message::Bus(problem)) => self.bus_problem = problem,
-                Ok(Message::Rung) => self.rings.heard(clock::now().mono),
+                Ok(Message::Rung) => self.rang(),
                 Ok(Message::Reload) => self.reload(),
                 Ok(Message::Wire(id, event)) => self.heard(id, event),
                 Ok(Message::Transfer(run, event)) => self.core.transfer_heard(run, event),
@@ -258,9 +258,7 @@ impl Engine {
         self.sessions = self.sessions.wrapping_add(1);
         self.core.settings = Settings::read(&mut self.core.tree);
         start::choose_acs(&mut self.core, now, heartbeat);
-        if !heartbeat {
-            self.core.trial_attempt(now, trigger == Trigger::Trial);
-        }
+        self.core.trial_attempt(now, trigger);
         let mut options = start::client_options(&self.core, now);
         self.core.acs.meet(&options.url);
         self.compression.begin(&mut options);

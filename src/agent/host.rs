@@ -361,7 +361,7 @@ impl Host for Core {
         let mut batch = Batch::default();
         start::answered(self, &mut batch);
         self.records(&mut batch);
-        self.confirm_trial(batch);
+        self.trial_answered(batch);
         self.purge_credentials();
     }
 

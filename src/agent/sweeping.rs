@@ -7,6 +7,7 @@ use crate::cwmp::events;
 use crate::model::tree::Bells;
 use crate::sys::clock::{self, Now};
 use crate::sys::netlink::events::topic;
+use crate::sys::ubus;
 
 impl Engine {
     pub(super) fn sweep_if_due(&mut self, now: Now) {
@@ -30,11 +31,23 @@ impl Engine {
         self.rings.swept(now.mono, self.core.tree.is_doubtful());
     }
 
-    /// What to listen to: what is watched, and the address by which the ACS is reached.
+    /// A bell rang.
+    pub(super) fn rang(&mut self) {
+        let now = clock::now().mono;
+        self.core.trials.moved(now);
+        self.rings.heard(now);
+    }
+
+    /// What to listen to: what is watched, the address by which the ACS is reached, and what services do that
+    /// make a change that is on trial.
     pub(super) fn bells(&mut self) -> Bells {
         let mut bells = self.core.tree.bells();
         if self.following.is_on() || self.core.discovery.awaits_route(&self.core.config.acs) {
             bells.kernel |= topic::ADDRESS | topic::ROUTE;
+        }
+        if self.core.trials.settles(clock::now().mono) {
+            bells.kernel |= topic::LINK | topic::ADDRESS | topic::ROUTE;
+            bells.ubus |= ubus::listener::topic::INTERFACE;
         }
         bells
     }

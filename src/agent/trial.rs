@@ -7,6 +7,7 @@
 //! for the ACS to read), and the URLs that are not taken up again ([`REFUSED`]). Each is written in one
 //! batch with what it belongs to.
 
+use super::boot::Marker;
 use super::control::{RollbackReport, TrialReport};
 use super::engine::Engine;
 use super::host::{ACS, Core};
@@ -14,8 +15,9 @@ use super::refused::Refused;
 use super::status;
 use crate::cwmp::events;
 use crate::cwmp::trial::{Facts, Noted, Trial};
-use crate::cwmp::trigger::Call;
+use crate::cwmp::trigger::{Call, Trigger};
 use crate::handlers::agent::Rollback;
+use crate::model::schema::Platform;
 use crate::model::trial as tree;
 use crate::net::client::Reached;
 use crate::state::journal::Batch;
@@ -71,8 +73,28 @@ impl Trials {
     pub fn call(&self) -> Call {
         match &self.open {
             None => Call::Nothing,
-            Some(open) => open.machine.next().map_or(Call::Session, Call::At),
+            Some(Open { machine, .. }) => match (machine.waits(), machine.next()) {
+                (Some(at), Some(alone)) => Call::At(at, alone),
+                _ => Call::Session,
+            },
         }
+    }
+
+    /// A bell rang.
+    pub fn moved(&mut self, now: Duration) {
+        if let Some(open) = &mut self.open {
+            open.machine.moved(now);
+        }
+    }
+
+    /// Whether services may still be making what is on trial: what they move is to be heard.
+    pub fn settles(&self, now: Duration) -> bool {
+        self.open.as_ref().is_some_and(|open| open.machine.settles(now))
+    }
+
+    /// Whether the session under way, or the last one, was asked by the way that is on trial.
+    fn counts(&self) -> bool {
+        self.open.as_ref().is_none_or(|open| open.machine.counts())
     }
 
     /// Whether this is on trial.
@@ -106,7 +128,12 @@ pub fn open(core: &mut Core, now: Now) {
     let timeout = core.config.acs.confirm_timeout;
     if let Some(trial) = core.tree.trial().filter(|t| t.applied && t.failed.is_none()) {
         log::warn!("on trial since before the start, {} s so far: {}", trial.elapsed, trial.names.join(", "));
-        let machine = Trial::new(facts(&trial), noted, timeout, trial.elapsed, now.mono);
+        let facts = facts(&trial);
+        let mut machine = Trial::new(facts, noted, timeout, trial.elapsed, now.mono);
+        // Whether services are done is not known, unless they began with it: at a boot.
+        if core.is_made_later(facts) && !Marker::look(&core.config.run_dir).1 {
+            machine.told(now.mono);
+        }
         core.trials.open = Some(Open { names: trial.names, machine });
     }
 }
@@ -124,6 +151,8 @@ impl Core {
     /// Ends a session of the tree, or what stands for one, and takes up what is on trial from then on.
     /// `again`: a local change may have joined what was on trial before.
     pub fn end_session(&mut self, again: bool) -> Vec<String> {
+        // An ACS may have changed anew what is on trial, in a session that confirmed nothing.
+        let again = again || self.tree.has_promised();
         let notes = self.tree.end_session();
         self.follow_trial(again);
         notes
@@ -148,11 +177,15 @@ impl Core {
             acs: self.journal.borrow().get(ACS).is_some(),
             credentials: self.trials.let_in,
         };
+        let later = self.is_made_later(facts);
         let mut batch = Batch::default();
         match &mut self.trials.open {
             Some(open) if !again && open.names == trial.names && open.machine.facts() == facts => return,
             Some(open) => {
                 open.machine.joined(facts, proven, now.mono);
+                if later {
+                    open.machine.told(now.mono);
+                }
                 log::info!("more is on trial: {}", trial.names.join(", "));
                 open.names = trial.names;
                 batch.put(NOTED, open.machine.noted().record());
@@ -165,6 +198,9 @@ impl Core {
                 let noted = Noted { proven, ..Noted::default() };
                 let mut machine = Trial::new(facts, noted, timeout, 0, now.mono);
                 machine.skip(self.trials.chain);
+                if later {
+                    machine.told(now.mono);
+                }
                 log::info!("on trial for {timeout} s: {}", trial.names.join(", "));
                 // Mostly there is nothing to be noted, and nothing is there.
                 let record = noted.record();
@@ -179,10 +215,16 @@ impl Core {
         }
     }
 
-    /// A session begins, perhaps for nothing but the trial.
-    pub fn trial_attempt(&mut self, now: Now, only: bool) {
-        self.trials.only = only;
+    /// A session begins, perhaps for nothing but the trial, or a heartbeat's.
+    pub fn trial_attempt(&mut self, now: Now, trigger: Trigger) {
+        let heartbeat = trigger == Trigger::Heartbeat;
+        if !heartbeat {
+            self.trials.only = trigger == Trigger::Trial;
+        }
         let Some(open) = &mut self.trials.open else { return };
+        if heartbeat {
+            return open.machine.asked(now.mono);
+        }
         open.machine.began(now.mono);
         let elapsed = open.machine.elapsed(now.mono);
         if let Err(fault) = self.tree.note_trial(elapsed) {
@@ -190,7 +232,22 @@ impl Core {
         }
     }
 
-    /// The ACS has answered an Inform: what is in force stays. `batch` is durable with that.
+    /// Whether services are told of such a change, and make it later: those of UCI.
+    fn is_made_later(&self, facts: Facts) -> bool {
+        facts.path && self.config.platform == Platform::OpenWrt
+    }
+
+    /// The ACS has answered an Inform: what is in force stays, if it was asked by that. `batch` is durable with it.
+    pub fn trial_answered(&mut self, batch: Batch) {
+        if self.trials.counts() {
+            return self.confirm_trial(batch);
+        }
+        log::info!("on trial still: the session began before services were done");
+        self.tree.hold_trial();
+        self.keep(batch);
+    }
+
+    /// What is in force stays. `batch` is durable with that.
     pub fn confirm_trial(&mut self, mut batch: Batch) {
         let Some(trial) = self.tree.trial().filter(|t| t.applied && t.failed.is_none()) else {
             self.keep(batch);

@@ -6,13 +6,19 @@
 //! nothing and undoes nothing, or a dead data centre would roll back a fleet; the change then stays in
 //! force, and sessions wait as after any failure.
 //!
+//! Where services make the change later than they are told of it, a session says something about it only when
+//! it began after that: see [`settling`]. One that began before neither confirms nor blames nor excuses it.
+//!
 //! Time is the monotonic clock's. While the device is down it stands still: what is left goes on at the
 //! next start.
 //!
 //! # Data storage
 //! [`Noted`] is what has to be known again after a start, beside the time that is over.
 
+pub mod settling;
+
 use crate::net::client::Reached;
+use settling::Settling;
 use std::time::Duration;
 
 /// When sessions are attempted, in seconds since the change came into force, or since a start that
@@ -135,13 +141,44 @@ pub struct Trial {
     at: Duration,
     /// The last attempt blamed nothing on the change.
     resting: bool,
+    /// Services make the change.
+    settling: Option<Settling>,
+    /// Monotonic: when the last session began, of those that began with the change in force.
+    session: Option<Duration>,
 }
 
 impl Trial {
     /// A change that came into force now, or did so `elapsed` seconds of running time before; `timeout`
     /// is `acs.confirm_timeout`. The first attempt is due at once.
     pub fn new(facts: Facts, noted: Noted, timeout: u32, elapsed: u32, now: Duration) -> Trial {
-        Trial { facts, noted, start: now, before: elapsed, timeout, at: now, resting: false }
+        let (at, resting, settling, session) = (now, false, None, None);
+        Trial { facts, noted, start: now, before: elapsed, timeout, at, resting, settling, session }
+    }
+
+    /// Services have just been told of the change, or may have been a moment ago.
+    pub fn told(&mut self, now: Duration) {
+        self.settling = Some(Settling::new(self.timeout, now));
+    }
+
+    /// Something moved that such a change may move.
+    pub fn moved(&mut self, now: Duration) {
+        if let Some(settling) = self.settling.as_mut().filter(|settling| now < settling.over()) {
+            settling.moved(now);
+        }
+    }
+
+    /// Whether services may still be making the change.
+    pub fn settles(&self, now: Duration) -> bool {
+        self.settled_at().is_some_and(|over| now < over)
+    }
+
+    fn settled_at(&self) -> Option<Duration> {
+        self.settling.map(|settling| settling.over())
+    }
+
+    /// Whether the last session says something about the change: it began when that had been made.
+    pub fn counts(&self) -> bool {
+        self.session.is_some_and(|began| self.settled_at().is_none_or(|over| began >= over))
     }
 
     /// Leaves out so many of the first attempts; the last one stays.
@@ -179,7 +216,7 @@ impl Trial {
         }
         self.facts = facts;
         self.noted = Noted { proven: self.noted.proven.or(proven), heard: false, accepted: false };
-        (self.resting, self.at) = (false, now);
+        (self.resting, self.at, self.session) = (false, now, None);
     }
 
     /// What is touched.
@@ -204,17 +241,31 @@ impl Trial {
 
     /// When the next attempt is due; `None` when that is left to the waits after a failure.
     pub fn next(&self) -> Option<Duration> {
+        self.governs().then(|| self.at.max(self.settled_at().unwrap_or_default()))
+    }
+
+    /// Before this no session begins that has something to tell; `None` as for [`Trial::next`].
+    pub fn waits(&self) -> Option<Duration> {
         self.governs().then_some(self.at)
+    }
+
+    /// A session begins that is no attempt: a heartbeat's.
+    pub fn asked(&mut self, now: Duration) {
+        self.session = Some(now);
     }
 
     /// A session begins.
     pub fn began(&mut self, now: Duration) {
+        self.asked(now);
         self.at = self.after(now).unwrap_or(now + LATE);
     }
 
     /// The session failed before its Inform was answered, having come so far. `Some` when the change
     /// is to be put back.
     pub fn failed(&mut self, now: Duration, reached: Reached) -> Option<Blame> {
+        if !self.counts() {
+            return None;
+        }
         self.noted.heard |= reached >= Reached::Refused;
         self.noted.accepted |= matches!(reached, Reached::Answered(200..=299));
         let blame = self.blame(reached);

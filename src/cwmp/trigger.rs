@@ -25,8 +25,9 @@ pub enum Call {
     Nothing,
     /// A session, after the waits that there are.
     Session,
-    /// A session at this time (monotonic) and none before, whatever the wait after a failure.
-    At(Duration),
+    /// A session at this time (monotonic), whatever the wait after a failure, and none before; one that has
+    /// nothing to tell not before the second, which is no earlier.
+    At(Duration, Duration),
 }
 
 /// What may call for a session beside queue and schedule.
@@ -56,7 +57,7 @@ pub fn now(queue: &Queue, schedule: &Schedule, calls: Calls, now: Now) -> Option
     }
     let tells = calls.owed || !queue.is_empty();
     let waits = match calls.trial {
-        Call::At(at) => now.mono < at,
+        Call::At(at, alone) => now.mono < if tells { at } else { alone },
         Call::Session => schedule.retry_at().is_some(),
         Call::Nothing => {
             schedule.retry_at().is_some()
@@ -74,7 +75,7 @@ pub fn now(queue: &Queue, schedule: &Schedule, calls: Calls, now: Now) -> Option
 /// When a session is to begin that neither an event nor the end of a wait calls for.
 pub fn later(queue: &Queue, schedule: &Schedule, calls: Calls) -> Option<Duration> {
     match calls.trial {
-        Call::At(at) => Some(at),
+        Call::At(at, alone) => Some(if calls.owed || !queue.is_empty() { at } else { alone }),
         _ => held_until(queue, schedule, calls),
     }
 }

@@ -117,6 +117,8 @@ pub struct Tree {
     pub(super) overlay: BTreeMap<(ParamId, Numbers), String>,
     /// Whether transactions that touch what carries the session go on trial.
     pub(super) trials: bool,
+    /// The session under way may have been asked by what was before the trial.
+    pub(super) confirms_nothing: bool,
     /// What is on trial.
     pub(super) trial: Option<Record>,
     pub(super) watch: Watch,
@@ -162,6 +164,7 @@ impl Tree {
             promised: Vec::new(),
             overlay: BTreeMap::new(),
             trials: false,
+            confirms_nothing: false,
             trial: None,
             watch,
             troubles: Vec::new(),
@@ -244,7 +247,7 @@ impl Tree {
     /// The notes say what failed.
     pub fn end_session(&mut self) -> Vec<String> {
         let mut notes = Vec::new();
-        self.session = 0;
+        (self.session, self.confirms_nothing) = (0, false);
         self.keep_promises(false, &mut notes);
         self.begin_trial(&mut notes);
         self.reload_services();

@@ -10,7 +10,8 @@
 //!
 //! # One trial, perhaps of several transactions
 //! There is one trial at a time. A transaction of the ACS confirms what is in force: the ACS could make it
-//! only because the path works. What is promised in the same session joins the trial, and so does a
+//! only because the path works, unless the session began before that was so for certain
+//! ([`Tree::hold_trial`]): it is as a local one then. What is promised in the same session joins the trial, and so does a
 //! transaction that touches a row (or refers to one) which a transaction of the trial is about to change:
 //! they must be made in their order. A local transaction confirms nothing; when it touches what carries
 //! the session, or a row on trial, it joins the trial, whose time goes on. Everything is put back newest
@@ -92,6 +93,11 @@ impl Tree {
     /// stays so.
     pub fn set_trials(&mut self, on: bool) {
         self.trials = on;
+    }
+
+    /// The session under way says nothing about what is on trial: no transaction of it confirms that.
+    pub fn hold_trial(&mut self) {
+        self.confirms_nothing = true;
     }
 
     /// What is on trial; `None` when nothing is.

@@ -11,6 +11,10 @@ mod bed;
 #[allow(dead_code)] // a part of it is used here
 #[path = "../daemon/mod.rs"]
 mod daemon;
+mod services;
+#[allow(dead_code)]
+#[path = "../ubusd/mod.rs"]
+mod ubusd;
 
 use acs::{Acs, Incident, Options, Session};
 use bed::{Bed, GATEWAY, HOME, in_namespaces};

@@ -11,6 +11,12 @@ fn at(seconds: u64) -> Duration {
     Duration::from_secs(1000 + seconds)
 }
 
+/// A session that fails as soon as it begins.
+fn fails(trial: &mut Trial, now: Duration, reached: Reached) -> Option<Blame> {
+    trial.began(now);
+    trial.failed(now, reached)
+}
+
 /// Sessions that all fail in the same way, each when it is due: when they began, and the blame.
 fn run(trial: &mut Trial, reached: Reached, lasting: u64) -> (Vec<u64>, Option<Blame>) {
     let mut began = Vec::new();
@@ -117,9 +123,9 @@ fn different_failures() {
     for (facts, ends, blame) in table {
         let mut trial = Trial::new(facts, GOOD, 300, 0, at(0));
         let [first, second, last] = ends;
-        assert_eq!(trial.failed(at(0), first), None, "before the deadline nothing is decided");
-        assert_eq!(trial.failed(at(200), second), None, "before the deadline nothing is decided");
-        assert_eq!(trial.failed(at(400), last), blame, "{facts:?} {ends:?}");
+        assert_eq!(fails(&mut trial, at(0), first), None, "before the deadline nothing is decided");
+        assert_eq!(fails(&mut trial, at(200), second), None, "before the deadline nothing is decided");
+        assert_eq!(fails(&mut trial, at(400), last), blame, "{facts:?} {ends:?}");
     }
 }
 
@@ -128,16 +134,15 @@ fn different_failures() {
 #[test]
 fn from_an_outage_back_to_a_failure() {
     let mut trial = Trial::new(ACS, GOOD, 300, 0, at(0));
-    trial.began(at(0));
-    assert_eq!(trial.failed(at(1), Answered(502)), None);
+    assert_eq!(fails(&mut trial, at(1), Answered(502)), None);
     assert_eq!(trial.next(), None);
     trial.began(at(40));
-    assert_eq!(trial.failed(at(41), Answered(404)), None);
+    assert_eq!(fails(&mut trial, at(41), Answered(404)), None);
     assert_eq!(trial.next(), Some(at(60)));
     trial.began(at(60));
-    assert_eq!(trial.failed(at(61), Answered(502)), None);
+    assert_eq!(fails(&mut trial, at(61), Answered(502)), None);
     trial.began(at(900));
-    assert_eq!(trial.failed(at(901), Refused), Some(Blame::Acs));
+    assert_eq!(fails(&mut trial, at(901), Refused), Some(Blame::Acs));
 }
 
 #[test]
@@ -171,23 +176,21 @@ fn each_part_by_what_is_known_of_it() {
         (CREDENTIALS, Answered(401), Some(Blame::Credentials)),
     ] {
         let mut trial = Trial::new(ALL, Noted { proven, ..GOOD }, 300, 0, at(0));
-        assert_eq!(trial.failed(at(300), reached), blame, "{proven:?} {reached:?}");
+        assert_eq!(fails(&mut trial, at(300), reached), blame, "{proven:?} {reached:?}");
     }
 }
 
 #[test]
 fn a_change_that_joins() {
     let mut trial = Trial::new(PATH, GOOD, 300, 0, at(0));
-    trial.began(at(0));
-    assert_eq!(trial.failed(at(1), Nothing), None);
+    assert_eq!(fails(&mut trial, at(1), Nothing), None);
     trial.joined(ALL, ALL, at(5));
     assert_eq!((trial.next(), trial.left(at(5)), trial.facts()), (Some(at(5)), 295, ALL));
     trial.began(at(5));
     assert_eq!(trial.next(), Some(at(15)));
     // The way was good, and then it was changed again.
     let mut trial = Trial::new(PATH, GOOD, 300, 0, at(0));
-    trial.began(at(0));
-    assert_eq!(trial.failed(at(400), Refused), None);
+    assert_eq!(fails(&mut trial, at(400), Refused), None);
     trial.joined(PATH, Facts::default(), at(500));
     assert_eq!((trial.next(), trial.left(at(500))), (Some(at(500)), 300));
     assert_eq!(trial.noted(), GOOD, "what is put back is what was good");
@@ -204,8 +207,97 @@ fn what_is_noted_comes_back() {
     assert_eq!(Noted::from_record(""), GOOD);
     assert_eq!(Noted::default(), GOOD);
     let mut trial = Trial::new(PATH, GOOD, 300, 0, at(0));
-    let _ = trial.failed(at(0), Answered(200));
+    let _ = fails(&mut trial, at(0), Answered(200));
     assert_eq!(trial.noted(), Noted { heard: true, accepted: true, ..GOOD });
     let mut again = Trial::new(PATH, trial.noted(), 300, 20, at(0));
-    assert_eq!(again.failed(at(900), Nothing), None, "it was heard before the start");
+    assert_eq!(fails(&mut again, at(900), Nothing), None, "it was heard before the start");
+}
+
+/// Services that were told at 0 s, with a trial of so many seconds and moves at these moments: when a session
+/// may confirm or blame.
+#[test]
+fn services_take_their_time() {
+    for (timeout, moves, expected) in [
+        // Nothing is seen of it.
+        (300, &[][..], 90),
+        // What is seen ends soon after the last of it, and not before 30 s.
+        (300, &[2], 30),
+        (300, &[2, 14, 15], 30),
+        (300, &[2, 20], 35),
+        // Late, and one after the other: a wireless client after its country's wait.
+        (300, &[2, 29, 43, 57, 71], 86),
+        (300, &[80], 95),
+        // What moves when it is over is another's.
+        (300, &[2, 30, 31], 30),
+        (300, &[90], 90),
+        // Half of the trial, whatever happens.
+        (60, &[], 30),
+        (60, &[29], 30),
+        (300, &[10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 149], 150),
+        (20, &[1], 10),
+        (2, &[], 1),
+    ] {
+        let mut trial = Trial::new(PATH, GOOD, timeout, 0, at(0));
+        trial.told(at(0));
+        moves.iter().for_each(|after| trial.moved(at(*after)));
+        let over = at(0) + Duration::from_secs(expected);
+        assert!(
+            trial.settles(over - Duration::from_millis(1)) && !trial.settles(over),
+            "{timeout} {moves:?}"
+        );
+        assert_eq!((trial.waits(), trial.next()), (Some(at(0)), Some(over)), "who has something to tell may");
+        let before = over - Duration::from_millis(1);
+        for (began, counts) in [(before, false), (over, true)] {
+            let mut trial = trial.clone();
+            assert!(!trial.counts(), "no session began with it in force");
+            trial.began(began);
+            assert_eq!(trial.counts(), counts, "{timeout} {moves:?}");
+            // Neither good news nor bad, however late they come.
+            assert_eq!(trial.failed(at(1000), Nothing), counts.then_some(Blame::Path));
+            let mut good = trial.clone();
+            assert_eq!(good.failed(at(1000), Refused), None);
+            assert_eq!(good.noted().heard, counts);
+        }
+    }
+}
+
+/// What moves while the session runs says that it began too early.
+#[test]
+fn a_move_during_the_session() {
+    let mut trial = Trial::new(PATH, GOOD, 300, 0, at(0));
+    trial.told(at(0));
+    trial.moved(at(3));
+    trial.began(at(28));
+    assert_eq!(trial.next(), Some(at(30)));
+    trial.moved(at(29));
+    assert_eq!((trial.counts(), trial.next()), (false, Some(at(44))));
+    // Another change of a shell: they are told anew, and the session under way says nothing.
+    trial.began(at(44));
+    assert!(trial.counts());
+    trial.joined(PATH, PATH, at(45));
+    assert!(!trial.counts());
+    trial.told(at(45));
+    assert_eq!((trial.waits(), trial.next(), trial.left(at(45))), (Some(at(45)), Some(at(135)), 255));
+    // A change without services, beside one: as soon as there is a session.
+    let mut trial = Trial::new(ACS, GOOD, 300, 0, at(0));
+    trial.moved(at(1));
+    assert_eq!((trial.settles(at(1)), trial.next(), trial.counts()), (false, Some(at(0)), false));
+    trial.began(at(1));
+    assert!(trial.counts());
+    let mut trial = Trial::new(ACS, GOOD, 300, 0, at(0));
+    trial.asked(at(1));
+    assert_eq!((trial.counts(), trial.waits()), (true, Some(at(0))), "a heartbeat is no attempt, and heard");
+}
+
+/// At the deadline there is no verdict on a change that joined right before it; then there is.
+#[test]
+fn the_verdict_waits_for_services() {
+    let mut trial = Trial::new(PATH, GOOD, 300, 0, at(0));
+    trial.told(at(0));
+    assert_eq!(fails(&mut trial, at(90), Nothing), None);
+    trial.joined(PATH, PATH, at(290));
+    trial.told(at(290));
+    assert_eq!(fails(&mut trial, at(300), Nothing), None);
+    assert_eq!(trial.next(), Some(at(380)));
+    assert_eq!(fails(&mut trial, at(380), Nothing), Some(Blame::Path));
 }

@@ -115,7 +115,10 @@ fn a_retry_is_not_throttled_c31() {
 /// A change on trial has times of its own, for what waits too; or it waits as after any failure.
 #[test]
 fn what_is_on_trial_calls_for_sessions() {
-    const AT: Calls = Calls { trial: Call::At(Duration::from_secs(150)), ..NONE };
+    const AT: Calls = Calls { trial: Call::At(Duration::from_secs(150), Duration::from_secs(150)), ..NONE };
+    /// The change is being made meanwhile.
+    const LATER: Calls =
+        Calls { trial: Call::At(Duration::from_secs(150), Duration::from_secs(180)), ..NONE };
     const SESSION: Calls = Calls { trial: Call::Session, ..NONE };
     let mut failed = throttled(3600);
     failed.session_failed(at(100), None, 0);
@@ -127,6 +130,11 @@ fn what_is_on_trial_calls_for_sessions() {
         (failed.clone(), AT, &[PERIODIC], 150, Some(Trigger::Events)),
         (failed.clone(), Calls { kicked: true, ..AT }, &[], 149, Some(Trigger::Events)),
         (failed.clone(), Calls { owed: true, ..AT }, &[], 150, Some(Trigger::Events)),
+        (throttled(3600), LATER, &[], 179, None),
+        (throttled(3600), LATER, &[], 180, Some(Trigger::Trial)),
+        (throttled(3600), LATER, &[PERIODIC], 149, None),
+        (throttled(3600), LATER, &[PERIODIC], 150, Some(Trigger::Events)),
+        (throttled(3600), Calls { owed: true, ..LATER }, &[], 150, Some(Trigger::Events)),
         (failed.clone(), SESSION, &[], 101, None),
         (throttled(3600), SESSION, &[], 101, Some(Trigger::Trial)),
         (throttled(3600), SESSION, &[VALUE_CHANGE], 101, Some(Trigger::Events)),
@@ -135,6 +143,8 @@ fn what_is_on_trial_calls_for_sessions() {
     }
     let waiting = queue(&[VALUE_CHANGE]);
     assert_eq!(later(&waiting, &throttled(60), AT), Some(Duration::from_secs(150)));
+    assert_eq!(later(&waiting, &throttled(60), LATER), Some(Duration::from_secs(150)));
+    assert_eq!(later(&queue(&[]), &throttled(60), LATER), Some(Duration::from_secs(180)));
     assert_eq!(later(&waiting, &throttled(60), NONE), Some(Duration::from_secs(160)));
 }
 

@@ -78,7 +78,8 @@ impl Tree {
         let Some(trial) = &self.trial else {
             return false;
         };
-        let groups = trial.groups.iter().filter(|g| writer == Writer::Local || g.state == State::Promised);
+        let all = writer == Writer::Local || self.confirms_nothing;
+        let groups = trial.groups.iter().filter(|g| all || g.state == State::Promised);
         groups.flat_map(|g| &g.changes).any(|change| self.meets(touched, change))
     }
 
@@ -161,7 +162,7 @@ impl Tree {
         batch: &mut Batch,
     ) -> Result<(), Fault> {
         let kept = changes.map(|_| self.displaced(batch));
-        let mut changed = by_acs && self.drop_applied();
+        let mut changed = by_acs && !self.confirms_nothing && self.drop_applied();
         if let (Some(changes), Some(kept)) = (changes, kept) {
             let state = if self.session == 0 { State::Applied } else { State::Promised };
             let group = Group { state, changes: changes.to_vec(), kept };

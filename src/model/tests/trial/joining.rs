@@ -89,6 +89,31 @@ fn what_is_so_already_is_no_trial() {
     assert_eq!(b.info("Uplink"), "dsl");
 }
 
+/// An ACS that was asked by what was there before: its transactions confirm nothing, and join what is on trial.
+#[test]
+fn a_session_that_began_too_early_confirms_nothing() {
+    let mut b = Trials::new();
+    b.tree.begin_session();
+    b.acs(&[("Device.Info.Uplink", "fibre"), ("Device.Port.1.Name", "x")], "k1").unwrap();
+    b.end();
+    b.tree.begin_session();
+    b.tree.hold_trial();
+    b.acs(&[("Device.Info.Code", "z")], "k2").unwrap();
+    assert!(b.trial().applied);
+    b.acs(&[("Device.Port.1.Name", "y")], "k3").unwrap();
+    b.acs(&[("Device.Info.Uplink", "radio")], "k4").unwrap();
+    b.end();
+    b.put_back();
+    assert_eq!(b.info("Uplink"), "dsl", "as before both");
+    // That holds for this session alone.
+    b.tree.begin_session();
+    b.acs(&[("Device.Info.Uplink", "fibre")], "k5").unwrap();
+    b.end();
+    b.tree.begin_session();
+    b.acs(&[("Device.Info.Code", "y")], "k6").unwrap();
+    assert!(b.tree.trial().is_none());
+}
+
 /// The ACS could make a later transaction only because the path works: it confirms what is in force. One
 /// that was refused proves nothing, and a local one neither.
 #[test]
