@@ -3,7 +3,7 @@
 //! 1448 of 1514 bytes for payload. Then how much memory eight connections take. Needs root, iproute2, nginx, curl.
 
 use cwmpd::diagnostics::run::Run;
-use cwmpd::diagnostics::{Arguments, Around, Job, Report, throughput};
+use cwmpd::diagnostics::{Arguments, Around, Facts, Job, Report, throughput};
 use cwmpd::net::client::Options;
 use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
@@ -108,7 +108,11 @@ fn measured(way: &str, arguments: &[(&str, &str)]) -> Report {
     let mut all = Arguments::default();
     url.iter().for_each(|(name, value)| all.set(name, value));
     arguments.iter().for_each(|(name, value)| all.set(name, value));
-    let job = Job { arguments: all, device: None, around: Around { root: PathBuf::from("/"), options } };
+    let job = Job {
+        arguments: all,
+        device: None,
+        around: Around { root: PathBuf::from("/"), options, facts: Facts::default() },
+    };
     let test = if way == "download" { throughput::download } else { throughput::upload };
     let report = test(&job, &mut Run::new(wake.into(), None)).expect("nobody cancels it");
     assert_eq!(report.state, "Complete", "{}", report.why);

@@ -147,7 +147,8 @@ fn find<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
 fn bounded(mut report: Report) -> Report {
     let cut = |record: &mut Record| {
         for (_, value) in record {
-            value.truncate(value.floor_char_boundary(MAX_TEXT));
+            let end = (0..=MAX_TEXT.min(value.len())).rev().find(|end| value.is_char_boundary(*end));
+            value.truncate(end.unwrap_or(0));
         }
     };
     cut(&mut report.values);

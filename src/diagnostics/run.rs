@@ -23,15 +23,18 @@ pub struct Step<'a> {
     pub text: &'a str,
 }
 
+/// Shows a step to whoever looks.
+pub type Show = Box<dyn FnMut(Step<'_>) + Send>;
+
 /// The thread's end of a test.
 pub struct Run {
     wake: OwnedFd,
-    show: Option<Box<dyn FnMut(Step<'_>) + Send>>,
+    show: Option<Show>,
 }
 
 impl Run {
     /// Readable or closed, `wake` ends every wait. `show` gets the steps.
-    pub fn new(wake: OwnedFd, show: Option<Box<dyn FnMut(Step<'_>) + Send>>) -> Run {
+    pub fn new(wake: OwnedFd, show: Option<Show>) -> Run {
         Run { wake, show }
     }
 
@@ -120,10 +123,7 @@ impl Handle {
     ///
     /// # Errors
     /// No pipe or no thread could be had.
-    pub fn start(
-        show: Option<Box<dyn FnMut(Step<'_>) + Send>>,
-        test: impl FnOnce(&mut Run) + Send + 'static,
-    ) -> io::Result<Handle> {
+    pub fn start(show: Option<Show>, test: impl FnOnce(&mut Run) + Send + 'static) -> io::Result<Handle> {
         let (waked, wake) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         let mut run = Run::new(waked, show);
         thread::Builder::new().name("diagnosis".into()).stack_size(STACK).spawn(move || test(&mut run))?;

@@ -12,7 +12,6 @@ mod bed;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod services;
-#[allow(dead_code)]
 #[path = "../ubusd/mod.rs"]
 mod ubusd;
 

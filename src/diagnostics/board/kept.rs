@@ -62,7 +62,8 @@ impl Board {
 }
 
 fn record(test: &Test, with_tables: bool) -> String {
-    let row = |row: &Record| Value::from(row.iter().map(|(name, value)| json!([name, value])).collect::<Vec<_>>());
+    let row =
+        |row: &Record| Value::from(row.iter().map(|(name, value)| json!([name, value])).collect::<Vec<_>>());
     let tables = test.report.tables.iter().filter(|_| with_tables);
     let tables = tables.map(|(name, rows)| json!([name, rows.iter().map(row).collect::<Vec<_>>()]));
     json!({
