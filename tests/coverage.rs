@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The chapters of the rules, by the first part of the id, and how many rules each has.
-const GROUPS: [(&str, usize, &str); 20] = [
+const GROUPS: [(&str, usize, &str); 21] = [
     ("T", 41, "Transport: TCP and HTTP"),
     ("S", 22, "TLS and identity"),
     ("E", 32, "SOAP and XML"),
@@ -33,6 +33,7 @@ const GROUPS: [(&str, usize, &str); 20] = [
     ("F", 6, "Association of device and gateway"),
     ("DH", 7, "The ACS by DHCP"),
     ("HB", 7, "Heartbeat, standby, proxied devices"),
+    ("DG", 18, "Diagnostics"),
 ];
 
 struct Rule {

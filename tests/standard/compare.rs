@@ -211,12 +211,16 @@ fn compare_kind(ours: &KindSpec, row: &Standard<'_>, writable: bool, found: &mut
 
     let list = row.constraints.iter().find(|c| **c == "list" || c.starts_with("list("));
     found.same("list", ours.list, list.is_some());
+    let is_argument = writable && is_of_test(found.path);
     if let (true, Some(list)) = (ours.list, list) {
         let inside = list.trim_start_matches("list(").trim_end_matches(')');
         let bound = |key: &str| inside.split(',').find_map(|c| c.strip_prefix(key)?.strip_prefix('='));
         let items = bound("items").map_or((0, i64::MAX), range);
         let most = if ours.items.1 == u16::MAX { i64::MAX } else { ours.items.1.into() };
-        found.same("items", (ours.items.0.into(), most), items);
+        let ours_items = (i64::from(ours.items.0), most);
+        if !(is_argument && items.0 <= ours_items.0 && most <= items.1) {
+            found.same("items", ours_items, items);
+        }
         let size = bound("listsize").map_or((0, i64::MAX), range);
         let most = if ours.list_max == u32::MAX { i64::MAX } else { ours.list_max.into() };
         found.same("list_size", (0, most), size);
@@ -245,10 +249,11 @@ fn compare_kind(ours: &KindSpec, row: &Standard<'_>, writable: bool, found: &mut
     let bounds: BTreeSet<(i64, i64)> = ours.ranges.iter().map(|r| closed(ours.base, *r)).collect();
     // The words say their own length, and a path's is that of all paths.
     let open = words.is_some() || row.one("enumRef").is_some() || (refers.is_some() && theirs.is_empty());
-    // What a test may be asked to do has an end here, also where the standard has none.
+    // What a test may be asked to do has an end here, and what it found, also where the standard has none.
     let within = |b: &(i64, i64)| theirs.is_empty() || theirs.iter().any(|t| t.0 <= b.0 && b.1 <= t.1);
-    let is_argument = writable && !is_length && is_of_test(found.path);
-    if !open && bounds != theirs && !(is_argument && bounds.iter().all(within)) {
+    let ends = is_of_test(found.path)
+        && (theirs.is_empty() || is_argument && (!is_length || bounds.is_subset(&theirs)));
+    if !open && bounds != theirs && !(ends && bounds.iter().all(within)) {
         found.differs(key, &bounds, &theirs);
     }
 
