@@ -7,13 +7,14 @@ use super::host::Core;
 use super::start;
 use crate::cwmp::events;
 use crate::diagnostics::run::{Canceled, Handle};
-use crate::diagnostics::{Arguments, Around, Job, Kind, Report, capacity, neighbours};
+use crate::diagnostics::{self, Arguments, Around, Job, Kind, Report, capacity};
 use crate::model::request::ParameterValue;
 use crate::model::tree::Tree;
 use crate::net::client::Options;
-use crate::sys::clock::Now;
+use crate::sys::clock::{self, Now};
 use std::io;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 /// How a run ended; by the number of the run.
 pub type Ended = Result<Report, Canceled>;
@@ -39,19 +40,28 @@ struct Running {
     run: u32,
     kind: &'static Kind,
     handle: Handle,
+    /// The row of the plan whose run it is; without one the ACS has asked for it.
+    row: Option<u32>,
 }
 
 impl Engine {
-    /// Begins what is due, where no session runs (DG-2) and the device does not go down.
-    pub(super) fn diagnostics_turn(&mut self, now: Now) {
+    /// Begins what is due, where no session runs (DG-2) and the device does not go down. Says when to look again: what
+    /// becomes due before that is over waits for its end.
+    pub(super) fn diagnostics_turn(&mut self, now: Now) -> Option<Duration> {
         self.core.end_unwanted();
         let going_down = self.held_until.is_some_and(|until| now.mono < until);
         let busy = self.session.is_some() || going_down || self.core.transfers.is_applying();
-        if !busy && self.core.diagnostics.running.is_none() {
-            while self.core.begin_diagnosis(&self.own, now) {
-                self.ring();
-            }
+        if busy || self.core.diagnostics.running.is_some() {
+            return None;
         }
+        while self.core.begin_diagnosis(&self.own, now) || self.core.begin_planned(&self.own, now) {
+            self.ring();
+        }
+        if self.core.diagnostics.running.is_some() {
+            return None;
+        }
+        let plan = self.core.facts.borrow().plan.clone();
+        plan.borrow().next(now)
     }
 
     /// A worker has ended.
@@ -73,11 +83,16 @@ impl Core {
 
     /// Wakes the worker whose test nobody wants any more.
     fn end_unwanted(&mut self) {
-        let board = self.facts.borrow().board.clone();
-        if let Some(running) = &mut self.diagnostics.running
-            && !board.borrow().is_wanted(running.run)
-        {
-            running.handle.cancel();
+        let (board, plan) = (self.facts.borrow().board.clone(), self.facts.borrow().plan.clone());
+        if let Some(running) = &mut self.diagnostics.running {
+            let is_wanted = match running.row {
+                None => board.borrow().is_wanted(running.run),
+                // The ACS goes first.
+                row => plan.borrow().running() == row && board.borrow().next().is_none(),
+            };
+            if !is_wanted {
+                running.handle.cancel();
+            }
         }
     }
 
@@ -85,22 +100,13 @@ impl Core {
     fn begin_diagnosis(&mut self, engine: &Sender<Message>, now: Now) -> bool {
         let board = self.facts.borrow().board.clone();
         let Some(kind) = board.borrow().next() else { return false };
-        self.diagnostics.runs = self.diagnostics.runs.wrapping_add(1);
-        let run = self.diagnostics.runs;
+        let run = self.next_run();
         board.borrow_mut().begin(kind, run);
         log::info!("{} begins", kind.object);
-        let started = self.job_of(kind, now).and_then(|job| {
-            let tell = engine.clone();
-            Handle::start(None, move |test| {
-                drop(tell.send(Message::Diagnosis(run, (kind.run)(&job, test))));
-            })
-            .map_err(|error| no_thread(kind, error))
-        });
-        match started {
-            Ok(handle) => {
-                self.diagnostics.running = Some(Running { run, kind, handle });
-                false
-            }
+        self.tree.begin_rpc();
+        let arguments = arguments(&mut self.tree, kind);
+        match self.start_test(kind, arguments, None, engine, now) {
+            Ok(()) => false,
             Err(report) => {
                 self.told_of(kind, run, report);
                 true
@@ -108,14 +114,65 @@ impl Core {
         }
     }
 
+    /// Begins the run that is due longest, when the ACS wants none. True when it ended at once.
+    fn begin_planned(&mut self, engine: &Sender<Message>, now: Now) -> bool {
+        if self.diagnostics.running.is_some() {
+            return false;
+        }
+        let Some((row, kind, arguments)) = self.due_run(now) else { return false };
+        self.next_run();
+        log::info!("{} begins by its schedule, row {row}", kind.object);
+        let started =
+            arguments.and_then(|arguments| self.start_test(kind, arguments, Some(row), engine, now));
+        if let Err(report) = &started {
+            log::warn!("{}: {}: {}", kind.object, report.state, report.why);
+            self.planned_ended(row, report, false);
+        }
+        started.is_err()
+    }
+
+    fn next_run(&mut self) -> u32 {
+        self.diagnostics.runs = self.diagnostics.runs.wrapping_add(1);
+        self.diagnostics.runs
+    }
+
+    /// Starts a test under the number of the last run.
+    fn start_test(
+        &mut self,
+        kind: &'static Kind,
+        arguments: Arguments,
+        row: Option<u32>,
+        engine: &Sender<Message>,
+        now: Now,
+    ) -> Result<(), Report> {
+        let run = self.diagnostics.runs;
+        let job = self.job_of(kind, arguments, now)?;
+        let tell = engine.clone();
+        let handle = Handle::start(None, move |test| {
+            drop(tell.send(Message::Diagnosis(run, (kind.run)(&job, test))));
+        })
+        .map_err(|error| no_thread(kind, error))?;
+        self.diagnostics.running = Some(Running { run, kind, handle, row });
+        Ok(())
+    }
+
     fn diagnosis_ended(&mut self, run: u32, ended: Ended) -> bool {
         let Some(running) = self.diagnostics.running.take_if(|running| running.run == run) else {
             return false;
         };
-        match ended {
-            Ok(report) => self.told_of(running.kind, run, report),
-            Err(Canceled) => {
+        match (ended, running.row) {
+            (Ok(report), None) => self.told_of(running.kind, run, report),
+            (Ok(report), Some(row)) => {
+                log::info!("{}, row {row}: {}", running.kind.object, report.state);
+                self.planned_ended(row, &report, true);
+                true
+            }
+            (Err(Canceled), row) => {
                 log::info!("{} was canceled", running.kind.object);
+                if let Some(row) = row {
+                    let plan = self.facts.borrow().plan.clone();
+                    plan.borrow_mut().gave_way(row, clock::now());
+                }
                 false
             }
         }
@@ -136,10 +193,8 @@ impl Core {
         is_event
     }
 
-    /// The arguments that the tree has for a test.
-    fn job_of(&mut self, kind: &'static Kind, now: Now) -> Result<Job, Report> {
-        self.tree.begin_rpc();
-        let mut arguments = arguments(&mut self.tree, kind);
+    /// What a test with these arguments is to do.
+    fn job_of(&mut self, kind: &'static Kind, mut arguments: Arguments, now: Now) -> Result<Job, Report> {
         keys(&mut self.tree, kind, &mut arguments);
         let device = match arguments.text("Interface") {
             "" => None,
@@ -198,7 +253,5 @@ fn keys(tree: &mut Tree, kind: &Kind, arguments: &mut Arguments) {
 }
 
 fn no_thread(kind: &Kind, error: io::Error) -> Report {
-    // The one enumeration without Error_Internal.
-    let state = if kind.object == neighbours::KIND.object { "Error" } else { "Error_Internal" };
-    Report::error(state, format!("no thread for the test: {error}"))
+    Report::error(diagnostics::internal(kind), format!("no thread for the test: {error}"))
 }

@@ -197,13 +197,13 @@ impl Engine {
             self.put_back_failed(now);
         }
         // What becomes due while a session runs waits for its end.
-        let mut next = [None; 7];
+        let mut next = [None; 8];
         if self.session.is_none() {
             next[0] = self.core.reboots.next(now);
         }
         next[5] = self.transfers_turn(now);
         next[6] = self.statistics_turn(now);
-        self.diagnostics_turn(now);
+        next[7] = self.diagnostics_turn(now);
         if self.core.settings.enable_cwmp {
             let due = self.core.schedule.take_due(now);
             if due.heartbeat {
@@ -454,6 +454,7 @@ impl Engine {
         self.core.reboots.follow(fresh.delay_reboot, fresh.schedule_reboot, now);
         self.core.follow_statistics(now);
         self.core.follow_udp_echo();
+        self.core.follow_plan(now, false);
         if fresh == self.core.settings && start::bootstrapped(&self.core) {
             return;
         }

@@ -270,6 +270,7 @@ impl Host for Core {
     }
 
     fn add(&mut self, object: &str, parameter_key: &str) -> Result<(u32, Status), Fault> {
+        self.room_in_plan(object)?;
         let added = self.tree.add(object, Writer::Acs { parameter_key })?;
         self.keyed(parameter_key);
         Ok(added)

@@ -1,5 +1,6 @@
 //! What the agent's own parameters may be set to, beyond what their types say.
 
+use super::planned;
 use super::refused::Refused;
 use super::statistics;
 use crate::cwmp::events;
@@ -16,11 +17,14 @@ use crate::sys::clock;
 /// # Errors
 /// Those that do not fit each other (9007).
 pub fn together(tree: &mut Tree, object: &str, set: &[(String, String)]) -> Result<(), Misfits> {
+    if object.starts_with(&*planned::table()) {
+        return planned::together(tree, object, set);
+    }
     let of_object = diagnostics::TOGETHER.iter().find(|(own, _)| *own == object);
     let (Some((_, judge)), Some(kind)) = (of_object, diagnostics::kind(object)) else { return Ok(()) };
     let mut arguments = super::diagnostics::arguments(tree, kind);
     set.iter().for_each(|(name, value)| arguments.set(name, value));
-    judge(&arguments)
+    judge(&arguments).map_err(|(names, why)| (names.iter().map(|name| (*name).to_owned()).collect(), why))
 }
 
 /// Judges a value of the right type for a parameter, named with `{i}` for its instances.
@@ -30,6 +34,9 @@ pub fn together(tree: &mut Tree, object: &str, set: &[(String, String)]) -> Resu
 pub fn judge(tree: &mut Tree, parameter: &str, value: &str, refused: &Refused) -> Result<(), String> {
     if let Some(name) = parameter.strip_prefix("Device.PeriodicStatistics.SampleSet.{i}.") {
         return statistics::judge(name, value);
+    }
+    if let Some(name) = parameter.strip_prefix(&*planned::table()) {
+        return planned::judge(name.trim_start_matches("{i}."), value);
     }
     if let Some(kind) = diagnostics::kind(parameter) {
         return (kind.judge)(parameter.trim_start_matches(kind.object), value);

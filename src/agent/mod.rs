@@ -21,6 +21,7 @@ mod heartbeat;
 mod host;
 mod judge;
 pub mod leases;
+mod planned;
 mod reactor;
 mod reboots;
 mod refused;

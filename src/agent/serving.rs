@@ -118,6 +118,7 @@ fn set(engine: &mut Engine, values: Vec<(String, String)>) -> Result<Reply, Faul
 }
 
 fn add(engine: &mut Engine, path: &str) -> Result<Reply, Fault> {
+    engine.core.room_in_plan(path)?;
     let (instance, status) = engine.core.tree.add(path, Writer::Local)?;
     // `Device.X.[alias].` names the new row; what stands before it is the table.
     let table = match Path::parse(path).ok().and_then(|p| p.segments.last().copied()) {

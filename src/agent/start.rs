@@ -144,6 +144,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
     core.follow_leases();
     core.follow_statistics(clock::now());
     core.follow_udp_echo();
+    core.follow_plan(clock::now(), true);
     door.path = random_path_kept(core);
     // A daemon that was restarted may have no session for a day, and can be called all the same.
     core.local = core.local.or_else(|| core.journal.borrow().text(LOCAL)?.parse().ok());

@@ -16,6 +16,7 @@ mod icmp;
 pub mod neighbours;
 pub mod nslookup;
 pub mod ping;
+pub mod plan;
 pub mod responder;
 pub mod run;
 pub mod select;
@@ -28,6 +29,7 @@ pub mod udpecho;
 
 use crate::net::client::Options;
 use run::{Canceled, Run};
+use std::fmt;
 use std::path::PathBuf;
 
 /// The most rows that a table of results may have; what a test finds beyond is counted and left out.
@@ -45,6 +47,21 @@ pub struct Kind {
     pub run: fn(&Job, &mut Run) -> Result<Report, Canceled>,
     /// Judges one argument beyond its type (DG-9, DG-14, DG-15): why it cannot be.
     pub judge: fn(name: &str, value: &str) -> Result<(), String>,
+}
+
+/// Each has an object of its own.
+impl PartialEq for Kind {
+    fn eq(&self, other: &Kind) -> bool {
+        self.object == other.object
+    }
+}
+
+impl Eq for Kind {}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.object)
+    }
 }
 
 /// Every test there is.
@@ -81,6 +98,12 @@ pub const TOGETHER: &[(&str, Together)] = &[(capacity::OBJECT, capacity::togethe
 /// The test whose object, or a table of whose results, this is.
 pub fn kind(path: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| path.starts_with(kind.object))
+}
+
+/// The state of a test that the device itself was in the way of.
+pub fn internal(kind: &Kind) -> &'static str {
+    // The one enumeration without Error_Internal.
+    if kind.object == neighbours::KIND.object { "Error" } else { "Error_Internal" }
 }
 
 /// For arguments that are what their types say.

@@ -4,6 +4,7 @@ use super::reading::{ReadOnly, Reading};
 use super::statistics::sampler::Sampler;
 use super::{firmware, gateway};
 use crate::diagnostics::board::Board;
+use crate::diagnostics::plan::Plan;
 use crate::diagnostics::responder::Tally;
 use crate::model::handler::{Bell, Ctx, Fields, Handler, Keys, Row, Want};
 use crate::sys::clock;
@@ -46,6 +47,8 @@ pub struct AgentFacts {
     pub troubles: Vec<String>,
     /// State and results of tests.
     pub board: Rc<RefCell<Board>>,
+    /// Tests that run by themselves.
+    pub plan: Rc<RefCell<Plan>>,
     /// What the responder of UDP Echo has counted.
     pub udp_echo: Tally,
     /// What is sampled for Device.PeriodicStatistics.

@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod linux;
 pub mod natives;
 pub mod openwrt;
+pub mod planned;
 #[cfg(test)]
 pub mod probe;
 pub mod reading;

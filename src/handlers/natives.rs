@@ -8,6 +8,7 @@ pub const NAMES: &[&str] = &[
     "diagnostics",
     "firmware",
     "gateway",
+    "planned",
     "statistics",
     "udp_echo",
     // The machine.

@@ -171,7 +171,7 @@ impl Tree {
     }
 
     /// What an entry asks for, by itself.
-    fn check_entry(
+    pub(super) fn check_entry(
         &mut self,
         entry: &ParameterValue,
         target: &Target,

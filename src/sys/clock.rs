@@ -119,6 +119,22 @@ fn digits(t: &UtcDateTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", t.hour(), t.minute(), t.second())
 }
 
+/// The machine's zone, to be asked more than once.
+pub struct Zone(Option<TimeZone>);
+
+impl Zone {
+    /// As [`local`] finds it.
+    pub fn of(root: &Path) -> Zone {
+        Zone(zone(root))
+    }
+
+    /// How many seconds local time is east of UTC at a moment.
+    pub fn offset(&self, seconds: i64) -> i64 {
+        let found = self.0.as_ref().and_then(|zone| zone.find_local_time_type(seconds).ok());
+        found.map_or(0, |kind| i64::from(kind.ut_offset()))
+    }
+}
+
 /// The zone of the machine whose files lie below `root`.
 fn zone(root: &Path) -> Option<TimeZone> {
     let file = |name| host::read_bytes(root, name, MAX_ZONE).ok();

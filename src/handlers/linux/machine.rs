@@ -10,6 +10,7 @@ use crate::handlers::agent::{self, AgentFacts};
 use crate::handlers::diagnostics::Diagnostics;
 use crate::handlers::firmware::Firmware;
 use crate::handlers::gateway::Gateway;
+use crate::handlers::planned::Planned;
 use crate::handlers::reading::{ReadOnly, Reading};
 use crate::handlers::statistics::Statistics;
 use crate::handlers::udp_echo::UdpEcho;
@@ -44,6 +45,7 @@ pub fn providers(
         ("usb", Box::new(usb::Usb::default())),
         ("user_interface", Box::new(user_interface::UserInterface { network: Rc::clone(network) })),
         ("users", Box::new(users::Users::default())),
+        ("planned", Box::new(Planned { plan: facts.borrow().plan.clone() })),
         ("udp_echo", Box::new(UdpEcho { tally: facts.borrow().udp_echo.clone() })),
         ("vendor_config_file", Box::new(vendor_file::ConfigFiles { facts: Rc::clone(facts) })),
         ("vendor_log_file", Box::new(vendor_file::LogFiles::new(Rc::clone(facts)))),
