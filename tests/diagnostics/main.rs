@@ -17,6 +17,7 @@ mod neighbours;
 mod net;
 mod nslookup;
 mod ping;
+mod scheduled;
 mod selftest;
 mod throughput;
 mod trace;

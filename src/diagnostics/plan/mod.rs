@@ -346,9 +346,9 @@ impl Settings {
         }
     }
 
-    /// Seconds of jitter: 0 to Jitter, and no more than an interval.
+    /// Seconds of jitter: 0 to Jitter, and no more than half an interval, so that none is passed over.
     fn drawn(&self, around: Around<'_>) -> u32 {
-        let most = if self.interval == 0 { self.jitter } else { self.jitter.min(self.interval) };
+        let most = if self.interval == 0 { self.jitter } else { self.jitter.min(self.interval / 2) };
         match most {
             0 => 0,
             // Multiplied and not divided: all of the number counts, evenly enough.

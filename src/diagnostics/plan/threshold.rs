@@ -53,17 +53,15 @@ impl Threshold {
         Ok(Threshold { name, condition, limit, clear, consecutive: consecutive.max(1) })
     }
 
-    /// Whether a value is beyond the limit (true), behind clear (false), or between (`None`). A value that is no
-    /// number says nothing.
-    fn side(&self, value: &str) -> Option<bool> {
+    /// Whether a value is beyond the limit, and whether it is behind clear. A value that is no number says nothing.
+    fn side(&self, value: &str) -> Option<(bool, bool)> {
         let numbers = || Some((number(value)?, number(&self.limit)?, number(&self.clear)?));
-        let (beyond, back) = match self.condition {
+        Some(match self.condition {
             Condition::Is => (value == self.limit, value != self.limit),
             Condition::IsNot => (value != self.limit, value == self.limit),
             Condition::Above => numbers().map(|(value, limit, clear)| (value > limit, value <= clear))?,
             Condition::Below => numbers().map(|(value, limit, clear)| (value < limit, value >= clear))?,
-        };
-        (beyond || back).then_some(beyond)
+        })
     }
 }
 
@@ -84,17 +82,10 @@ impl Tally {
 
     /// A run has ended with this value, if with any. True when `crossed` changed.
     pub fn judge(&mut self, threshold: &Threshold, value: Option<&str>) -> bool {
-        let Some(value) = value else { return false };
+        let Some((is_beyond, is_back)) = value.and_then(|value| threshold.side(value)) else { return false };
         let before = self.crossed;
-        match threshold.side(value) {
-            Some(true) => {
-                self.beyond = self.beyond.saturating_add(1);
-                self.crossed |= self.beyond >= threshold.consecutive;
-            }
-            Some(false) => *self = Tally::default(),
-            // Between the two: not beyond in a row any more, and not behind clear.
-            None => self.beyond = 0,
-        }
+        self.beyond = if is_beyond { self.beyond.saturating_add(1) } else { 0 };
+        self.crossed = !is_back && (self.crossed || self.beyond >= threshold.consecutive);
         self.crossed != before
     }
 }
