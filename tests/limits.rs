@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where peers, disks, scripts and administrators are read. Every `const MAX_…` below them is a limit.
-const ROOMS: [&str; 25] = [
+const ROOMS: [&str; 26] = [
     "src/soap",
+    "src/diagnostics/plan",
     "src/diagnostics/capture",
     "src/diagnostics/capture.rs",
     "src/diagnostics/neighbours",

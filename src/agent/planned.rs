@@ -244,8 +244,10 @@ impl Core {
         for (threshold, crossed) in told {
             let path = format!("{}{number}.Threshold.{threshold}.Crossed", table());
             log::info!("{path}: {crossed}");
+            let [before, after] = if crossed { ["false", "true"] } else { ["true", "false"] };
+            self.tree.known_before(&path, before);
             // Written when it changes only: a line that is bad stays so for a while.
-            if let Err(fault) = self.tree.store(&[(&path, if crossed { "true" } else { "false" })]) {
+            if let Err(fault) = self.tree.store(&[(&path, after)]) {
                 log::warn!("{path}: {fault}");
             }
         }

@@ -344,6 +344,18 @@ impl Tree {
         self.write_edits(edits);
     }
 
+    /// The agent is about to change this value of its own, perhaps before any sweep has seen it: what it was is what
+    /// the ACS knows, when it was told of nothing else.
+    pub fn known_before(&mut self, path: &str, value: &str) {
+        let told = |tree: &mut Tree| {
+            let Target { object, numbers, param, .. } = tree.resolve(path, false).ok()?;
+            tree.kept(object, &numbers, param?).told
+        };
+        if let (None, Some(print)) = (told(self), self.fingerprint(path, value)) {
+            self.reported(&[(path.to_owned(), print)]);
+        }
+    }
+
     /// Notes what the ACS knows of a parameter, when it is watched.
     pub(super) fn tell(
         &self,
