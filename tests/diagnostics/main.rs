@@ -11,6 +11,7 @@ mod capture;
 #[allow(dead_code)] // a part of it is used here
 #[path = "../daemon/mod.rs"]
 mod daemon;
+mod dnsmasq;
 mod life;
 mod neighbours;
 #[allow(dead_code)] // what one module does not use, another does
