@@ -18,6 +18,7 @@ mod neighbours;
 mod net;
 mod nslookup;
 mod ping;
+mod schedule;
 mod selftest;
 mod throughput;
 mod trace;
