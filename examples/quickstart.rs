@@ -28,9 +28,11 @@ const VENDOR_KEY: &str = "RWQTaY96AKG0RajS5qqHfA81FOfNvVNaLGue99YhKsw/tt/PAjSwaN
 const SIGNATURE: &str = "untrusted comment: signed by the quickstart's vendor\n\
     RWQTaY96AKG0RYSTz0enz6NHRF6e2QXqXQC9voEFxhdf+hlJL3Vl9Wx+FFGcQ083L5mmnL35XCD4GbaeJcqJ3H1KlsYWW7nndQs=\n";
 const IMAGE_SHA256: &str = "95582bba68136286e4c0b25238702371464ca981f0a288896a839eddb93c5d53";
-/// In place of a flash: writes down what it was given, and has the next boot say another version.
+/// In place of a flash: writes down what it was given, and has the next boot say another version. The new firmware
+/// has a mistake, too: it was built without the credentials of connection requests.
 const RECORDER: &str = "cp \"$1\" \"$2/flashed.new\"\n\
-    sed 's/^software_version = .*/software_version = \"2.0.0\"/' \"$2/cwmpd.toml\" > \"$2/new.toml\"\n\
+    sed -e 's/^software_version = .*/software_version = \"2.0.0\"/' -e '/^username = /d' -e '/^password = /d' \\\n\
+    \"$2/cwmpd.toml\" > \"$2/new.toml\"\n\
     mv \"$2/new.toml\" \"$2/cwmpd.toml\"\n\
     mv \"$2/flashed.new\" \"$2/flashed\"\n";
 const PROVISIONING_CODE: &str = "Device.DeviceInfo.ProvisioningCode";
@@ -189,10 +191,17 @@ fn story() -> Result<(), Fault> {
     session.end();
 
     step(7, "Firmware: Download, verified, flashed, booted, and told");
-    firmware(&acs, &mut agent, &folder)?;
+    let files = Files::start();
+    firmware(&acs, &files, &mut agent, &folder)?;
 
-    step(8, "The agent says how it goes: cwmpd status");
-    agent.wait_for("end of the session", || agent.ask(&["status"]).contains("1 BOOT"));
+    step(8, "The ACS can call it no more, and asks for diagnoses");
+    let url = diagnoses(&acs, &files, &agent, &url)?;
+
+    step(9, "A change solves it: SetParameterValues, and the same diagnosis again");
+    solution(&acs, &agent, &url)?;
+
+    step(10, "The agent says how it goes: cwmpd status");
+    agent.wait_for("end of the session", || agent.ask(&["status"]).contains("6 CONNECTION REQUEST"));
     for line in agent.ask(&["status"]).lines() {
         tell(line);
     }
@@ -202,8 +211,7 @@ fn story() -> Result<(), Fault> {
 }
 
 /// The ACS has a new image, and the agent makes use of it.
-fn firmware(acs: &Acs, agent: &mut Daemon, folder: &str) -> Result<(), Fault> {
-    let files = Files::start();
+fn firmware(acs: &Acs, files: &Files, agent: &mut Daemon, folder: &str) -> Result<(), Fault> {
     let image = image();
     let url = files.put("/image", &*image);
     files.put("/image.sig", SIGNATURE);
@@ -238,6 +246,87 @@ fn firmware(acs: &Acs, agent: &mut Daemon, folder: &str) -> Result<(), Fault> {
             told.command_key, told.code, told.text, told.start_time, told.complete_time
         ));
     }
+    session.end();
+    Ok(())
+}
+
+/// One test: its arguments and the request, and in the session of `8 DIAGNOSTICS COMPLETE` its results.
+fn diagnosis(
+    acs: &Acs,
+    agent: &Daemon,
+    object: &str,
+    arguments: &[(&str, &str, &str)],
+    results: &[&str],
+) -> Result<Vec<String>, Fault> {
+    agent.ask(&["inform"]);
+    let mut session = acs.next_session(PATIENCE);
+    let state = format!("{object}DiagnosticsState");
+    let names: Vec<String> = arguments.iter().map(|(name, ..)| format!("{object}{name}")).collect();
+    let mut values: Vec<(&str, &str, &str)> =
+        names.iter().zip(arguments).map(|(name, (_, kind, value))| (&name[..], *kind, *value)).collect();
+    values.push((&state, "xsd:string", "Requested"));
+    session.set(&values, "diagnosis-1")?;
+    session.end();
+    let mut session = acs.next_session(PATIENCE);
+    let mut found = vec![session.value(&state)?];
+    tell(format!("{object} Inform: {}; DiagnosticsState = {}", events(&session), found[0]));
+    for name in results {
+        found.push(session.value(&format!("{object}{name}"))?);
+    }
+    session.end();
+    Ok(found)
+}
+
+const SELF_TEST: &str = "Device.SelfTestDiagnostics.";
+
+/// What does not go wrong, and what does. The URL of connection requests, which is another one since the boot.
+fn diagnoses(acs: &Acs, files: &Files, agent: &Daemon, url: &str) -> Result<String, Fault> {
+    agent.ask(&["inform"]);
+    let mut session = acs.next_session(PATIENCE);
+    let url = session.value("Device.ManagementServer.ConnectionRequestURL").unwrap_or(url.to_owned());
+    session.end();
+    tell(format!("a connection request: HTTP {}", acs.connection_request(&url, "acs", "quickstart")));
+
+    let arguments = [("Host", "xsd:string", "127.0.0.1"), ("NumberOfRepetitions", "xsd:unsignedInt", "5")];
+    let names = ["SuccessCount", "FailureCount", "AverageResponseTimeDetailed"];
+    let found = diagnosis(acs, agent, "Device.IP.Diagnostics.IPPing.", &arguments, &names)?;
+    if let [_, good, bad, average] = &found[..] {
+        tell(format!("  {good} answers, {bad} lost, {average} µs on average"));
+    }
+
+    let whole = files.put("/speed", vec![0x5a; 8 << 20]);
+    let arguments = [("DownloadURL", "xsd:string", &whole[..])];
+    let names = ["TestBytesReceived", "BOMTime", "EOMTime"];
+    let found = diagnosis(acs, agent, "Device.IP.Diagnostics.DownloadDiagnostics.", &arguments, &names)?;
+    if let [_, bytes, from, to] = &found[..] {
+        tell(format!("  {bytes} bytes from {from} to {to}"));
+    }
+
+    for line in diagnosis(acs, agent, SELF_TEST, &[], &["Results"])?[1].lines() {
+        tell(format!("  {line}"));
+    }
+    Ok(url)
+}
+
+/// What was missing is set, and is there.
+fn solution(acs: &Acs, agent: &Daemon, url: &str) -> Result<(), Fault> {
+    agent.ask(&["inform"]);
+    let mut session = acs.next_session(PATIENCE);
+    session.set(
+        &[
+            ("Device.ManagementServer.ConnectionRequestUsername", "xsd:string", "acs"),
+            ("Device.ManagementServer.ConnectionRequestPassword", "xsd:string", "quickstart"),
+        ],
+        "config-5",
+    )?;
+    session.end();
+    let lines = diagnosis(acs, agent, SELF_TEST, &[], &["Results"])?;
+    for line in lines[1].lines().filter(|line| line.contains("connection request")) {
+        tell(format!("  {line}"));
+    }
+    tell(format!("a connection request: HTTP {}", acs.connection_request(url, "acs", "quickstart")));
+    let session = acs.next_session(PATIENCE);
+    tell(format!("Inform: {}", events(&session)));
     session.end();
     Ok(())
 }

@@ -53,6 +53,9 @@ impl Core {
         // Without its path, which nobody needs to know.
         if let Ok(url) = Url::parse(&known.connection_request_url) {
             add(fact::DOOR, &url.authority());
+            if self.settings.request_username.is_empty() {
+                add(fact::CLOSED, "true");
+            }
         }
         if let (Platform::OpenWrt, Place::Socket(socket)) = (self.config.platform, self.config.ubus()) {
             add(fact::UBUS, &shown(&socket));

@@ -59,6 +59,8 @@ pub mod fact {
     pub const INTERFACE: &str = "interface";
     /// Host and port where connection requests are taken; nothing when they are not.
     pub const DOOR: &str = "door";
+    /// Something, when no request is let in there, since nobody has set ConnectionRequestUsername.
+    pub const CLOSED: &str = "closed";
     /// The socket of ubusd, where there is to be one.
     pub const UBUS: &str = "ubus";
 }
@@ -133,7 +135,7 @@ pub fn run(job: &Job, run: &mut Run) -> Result<Report, Canceled> {
     lines.add(run, "dns", look);
     let look = acs(job, run)?;
     lines.add(run, "acs", look);
-    let look = door(facts.text(fact::DOOR), run)?;
+    let look = door(facts.text(fact::DOOR), !facts.text(fact::CLOSED).is_empty(), run)?;
     lines.add(run, "connection request", look);
     Ok(report(lines))
 }
@@ -264,7 +266,7 @@ fn acs(job: &Job, run: &Run) -> Result<Look, Canceled> {
 }
 
 /// Whether somebody listens where connection requests are to come.
-fn door(door: &str, run: &Run) -> Result<Look, Canceled> {
+fn door(door: &str, closed: bool, run: &Run) -> Result<Look, Canceled> {
     if door.is_empty() {
         return Ok(Ok("none are taken".to_owned()));
     }
@@ -282,7 +284,11 @@ fn door(door: &str, run: &Run) -> Result<Look, Canceled> {
     };
     let family = if reached.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let found = answers(family, &SockaddrStorage::from(reached), run)?;
-    Ok(found.map(|()| format!("{address} listens")).map_err(|why| format!("{address}: {why}")))
+    Ok(match found {
+        Ok(()) if closed => Err(format!("{address} lets nobody in: no ConnectionRequestUsername")),
+        Ok(()) => Ok(format!("{address} listens")),
+        Err(why) => Err(format!("{address}: {why}")),
+    })
 }
 
 fn ubus(path: &str, run: &Run) -> Result<Look, Canceled> {

@@ -58,6 +58,14 @@ fn faults_are_found(bed: &mut Bed) {
     let (is_well, why) = line(results.text("Results"), "overlay");
     assert!(!is_well && why.contains("bad.toml"), "{why}");
     assert!(line(results.text("Results"), "acs").0, "{:?}", results.0);
+    let mut session = bed.kicked();
+    let credentials = "Device.ManagementServer.ConnectionRequest";
+    let set = bed.set(&mut session, credentials, &[("Username", "")]);
+    assert_eq!(set, Ok(0));
+    session.end();
+    let results = bed.ask(SELF_TEST, &[]);
+    let (is_well, why) = line(results.text("Results"), "connection request");
+    assert!(!is_well && why.contains("lets nobody in"), "{why}");
 }
 
 /// The device has no descriptor left when a test is to begin.

@@ -1,9 +1,11 @@
 //! FilterExpression: a part of libpcap's language that needs no compiler and no kernel, with the same meaning.
 //!
-//!     EXPRESSION = FACTOR { ("and" | "&&" | "or" | "||") FACTOR }       from left to right, as libpcap has it
-//!     FACTOR     = ("not" | "!") FACTOR | "(" EXPRESSION ")" | PRIMITIVE
-//!     PRIMITIVE  = [PROTOCOL] [("src" | "dst") ] ("host" ADDRESS | "net" ADDRESS/LENGTH | "port" NUMBER) | PROTOCOL
-//!     PROTOCOL   = ip ip6 arp icmp icmp6 tcp udp
+//! ```text
+//! EXPRESSION = FACTOR { ("and" | "&&" | "or" | "||") FACTOR }       from left to right, as libpcap has it
+//! FACTOR     = ("not" | "!") FACTOR | "(" EXPRESSION ")" | PRIMITIVE
+//! PRIMITIVE  = [PROTOCOL] [("src" | "dst") ] ("host" ADDRESS | "net" ADDRESS/LENGTH | "port" NUMBER) | PROTOCOL
+//! PROTOCOL   = ip ip6 arp icmp icmp6 tcp udp
+//! ```
 //!
 //! Names of hosts and services are not looked up. What is not here is refused when it is set (9007), never guessed.
 

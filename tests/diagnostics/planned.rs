@@ -51,7 +51,7 @@ fn quietly(bed: &Bed, row: &str) -> Results {
 
 #[test]
 fn it_runs_by_itself_and_tells_what_is_crossed() {
-    in_namespaces("scheduled::it_runs_by_itself_and_tells_what_is_crossed", |bed| {
+    in_namespaces("planned::it_runs_by_itself_and_tells_what_is_crossed", |bed| {
         // What the ACS's own test has to show is to stay.
         let own = bed.ask(PING, &[("Host", FAR), ("NumberOfRepetitions", "2"), ("Timeout", "10000")]);
         let mut session = bed.kicked();
@@ -125,7 +125,7 @@ fn it_runs_by_itself_and_tells_what_is_crossed() {
 
 #[test]
 fn what_the_acs_asks_for_goes_first() {
-    in_namespaces("scheduled::what_the_acs_asks_for_goes_first", |bed| {
+    in_namespaces("planned::what_the_acs_asks_for_goes_first", |bed| {
         let mut session = bed.kicked();
         let row =
             row(bed, &mut session, &[("Host", NOBODY), ("NumberOfRepetitions", "60"), ("Timeout", "60000")]);
@@ -157,7 +157,7 @@ fn what_the_acs_asks_for_goes_first() {
 
 #[test]
 fn what_a_row_may_say() {
-    in_namespaces("scheduled::what_a_row_may_say", |bed| {
+    in_namespaces("planned::what_a_row_may_say", |bed| {
         let mut session = bed.kicked();
         let row = row(bed, &mut session, &[("Host", FAR)]);
         let argument = format!("{row}Argument.1.");
