@@ -1,5 +1,6 @@
 //! The command line as typed data.
 
+use super::diag::Test;
 use super::snapshot::{Access, Question};
 use crate::agent::control::Request;
 use crate::config::default_file;
@@ -36,6 +37,12 @@ cwmpd, a TR-069 (CWMP) agent
     cwmpd lease device add|del MAC for a DHCP server's script: DNSMASQ_CPEWAN_OUI, _SERIAL, _CLASS
     cwmpd dhcp-options             what DHCP clients and server are to say of this device
     cwmpd verify IMAGE [SIGNATURE] would the agent take this firmware image?
+    cwmpd diag ping|trace|udpecho HOST [NAME=VALUE...]
+    cwmpd diag nslookup NAME [SERVER] [NAME=VALUE...]
+    cwmpd diag select|capacity HOST,... [NAME=VALUE...]
+    cwmpd diag download|upload URL [NAME=VALUE...]
+                                   measures from here, as the ACS would have it measured; a NAME is the
+                                   standard's: NumberOfRepetitions=100, ProtocolVersion=IPv6
     cwmpd snapshot FILE            all that the tree reads of this device, secrets masked, in one file
     cwmpd replay FILE get PATH...  the tree of a snapshot, on any machine
     cwmpd replay FILE names [PATH]
@@ -48,6 +55,7 @@ A PATH may be partial: `cwmpd get Device.DeviceInfo.` shows all that is below.
     --json          one JSON object a line
     --next-level    with names: only what lies directly below
     --follow        with transfers: until none is left that waits or runs
+    --device NAME   with diag: by this network device
     --username U    with download and upload, for the file server; with replay, for the ACS
     --password-file F              a file that holds its password
     --help, --version
@@ -80,6 +88,8 @@ pub(super) enum Word {
     Lease(Said),
     /// The options that tell who the device is.
     DhcpOptions,
+    /// A test of the network.
+    Diag(Box<Test>),
     /// A router into a file.
     Snapshot(PathBuf),
     /// A router from a file.
@@ -105,6 +115,7 @@ pub(super) enum Said {
 struct Extra {
     next_level: bool,
     follow: bool,
+    device: Option<String>,
     username: String,
     password: String,
 }
@@ -123,6 +134,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
             Long("json") => json = true,
             Long("next-level") => extra.next_level = true,
             Long("follow") => extra.follow = true,
+            Long("device") => extra.device = Some(parser.value()?.string()?),
             Long("username") => extra.username = parser.value()?.string()?,
             Long("password-file") => extra.password = password(&PathBuf::from(parser.value()?))?,
             Value(word) => words.push(word.string()?),
@@ -140,6 +152,9 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
     }
     if extra.follow && !matches!(word, Word::Transfers { .. }) {
         return Err("--follow goes with transfers only".into());
+    }
+    if extra.device.is_some() && !matches!(word, Word::Diag(_)) {
+        return Err("--device goes with diag only".into());
     }
     let named = !extra.username.is_empty() || !extra.password.is_empty();
     let signs_on = matches!(word, Word::Ask(Request::Transfer { .. }) | Word::Replay(_, Question::Run(_)));
@@ -196,6 +211,7 @@ fn word(first: &str, rest: Vec<String>, extra: &Extra) -> Result<Word, lexopt::E
                 );
             }
         },
+        "diag" => Word::Diag(Box::new(Test::parse(&rest, extra.device.clone())?)),
         "snapshot" => Word::Snapshot(one()?.into()),
         "replay" => match rest.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [file, "get", _, ..] => Word::Replay(file.into(), Question::Get(rest[2..].to_vec())),
@@ -353,6 +369,9 @@ mod tests {
             "lease del wan",
             "lease device old m",
             "dhcp-options x",
+            "diag",
+            "diag dig",
+            "get A --device eth0",
             "snapshot",
             "snapshot a b",
             "replay",

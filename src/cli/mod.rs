@@ -1,11 +1,12 @@
 //! Words of the command line.
 //!
-//! `run` is the daemon, `check`, `verify`, `snapshot` and `replay` do without it; all other words ask the running daemon over its
-//! control socket. Results go to standard output, problems to standard error. A reader that closes
+//! `run` is the daemon, `check`, `verify`, `diag`, `snapshot` and `replay` do without it; all other words ask the
+//! running daemon over its control socket. Results go to standard output, problems to standard error. A reader that closes
 //! the pipe ends the program quietly.
 
 mod arguments;
 mod check;
+mod diag;
 mod lease;
 mod show;
 mod snapshot;
@@ -60,6 +61,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Parsed::Word(Arguments { word: Word::Check, config, json }) => check::check(&config, json, &mut out),
         Parsed::Word(Arguments { word: Word::Verify { image, signature }, config, json }) => {
             verify::verify(&config, &image, signature.as_deref(), json, &mut out)
+        }
+        Parsed::Word(Arguments { word: Word::Diag(test), config, json }) => {
+            diag::run(&config, *test, json, &mut out)
         }
         Parsed::Word(Arguments { word: Word::Snapshot(file), config, .. }) => {
             snapshot::snapshot(&config, &file, &mut out)

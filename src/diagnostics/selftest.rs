@@ -376,11 +376,12 @@ mod tests {
         let mut run = Run::new(waked.into(), None);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        assert!(door(&address.to_string(), &run).unwrap().is_ok());
-        assert!(door(&format!("0.0.0.0:{}", address.port()), &run).unwrap().is_ok());
+        assert!(door(&address.to_string(), false, &run).unwrap().is_ok());
+        assert!(door(&address.to_string(), true, &run).unwrap().is_err_and(|why| why.contains("nobody")));
+        assert!(door(&format!("0.0.0.0:{}", address.port()), false, &run).unwrap().is_ok());
         drop(listener);
-        assert!(door(&address.to_string(), &run).unwrap().is_err());
-        assert!(door("", &run).unwrap().is_ok() && door("name:1", &run).unwrap().is_err());
+        assert!(door(&address.to_string(), false, &run).unwrap().is_err());
+        assert!(door("", false, &run).unwrap().is_ok() && door("name:1", false, &run).unwrap().is_err());
         assert!(ubus("/no/such/socket", &run).unwrap().is_err());
         let mut lines = Lines::default();
         lines.add(&mut run, "acs", Err("a\nok b: c".to_owned() + &"ü".repeat(200)));
