@@ -77,6 +77,7 @@ impl Core {
     pub fn note_diagnostics(&mut self, list: &[ParameterValue]) {
         let board = self.facts.borrow().board.clone();
         board.borrow_mut().written(list.iter().map(|value| value.name.as_str()));
+        self.keep_diagnoses();
         self.end_unwanted();
         self.note_udp_echo(list);
     }
@@ -102,6 +103,7 @@ impl Core {
         let Some(kind) = board.borrow().next() else { return false };
         let run = self.next_run();
         board.borrow_mut().begin(kind, run);
+        self.keep_diagnoses();
         log::info!("{} begins", kind.object);
         self.tree.begin_rpc();
         let arguments = arguments(&mut self.tree, kind);
@@ -186,6 +188,7 @@ impl Core {
             why => log::info!("{}: {}: {why}", kind.object, report.state),
         }
         let is_event = board.borrow_mut().end(run, report);
+        self.keep_diagnoses();
         if is_event {
             self.queue.add(events::DIAGNOSTICS_COMPLETE, "");
             self.keep_records();

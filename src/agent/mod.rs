@@ -20,6 +20,7 @@ mod following;
 mod heartbeat;
 mod host;
 mod judge;
+mod kept;
 pub mod leases;
 mod planned;
 mod reactor;

@@ -160,6 +160,7 @@ fn begin(core: &mut Core, door: &mut Door) -> Vec<String> {
         promised(core);
     }
     core.begin_transfers(is_boot);
+    core.take_up_diagnoses(is_boot);
     bootstrap_if_new(core);
     if let Err(error) = marker.leave() {
         notes.push(format!("the run folder cannot be written, every start will be a boot: {error}"));

@@ -235,3 +235,47 @@ fn a_state_flapped_a_thousand_times() {
         assert_eq!(results.state(), "Complete");
     });
 }
+
+/// A restart of the daemon is none of the device.
+// Proves: DG-2, DG-6
+#[test]
+fn a_restart_of_the_daemon_and_a_boot() {
+    in_namespaces("life::a_restart_of_the_daemon_and_a_boot", |bed| {
+        let ping = bed.ask(PING, &[("Host", FAR), ("Timeout", "10000")]);
+        let trace = bed.ask(TRACE, &[("Host", FAR), ("Timeout", "10000")]);
+        assert_eq!((ping.state(), trace.state()), ("Complete", "Complete"));
+        let again = |bed: &mut Bed| {
+            bed.daemon_mut().kill();
+            bed.daemon_mut().start();
+            bed.daemon().wait_ready();
+        };
+        again(bed);
+        let mut session = bed.kicked();
+        assert_eq!(bed.read(&mut session, PING).0, ping.0);
+        assert_eq!(bed.read(&mut session, TRACE).0, trace.0);
+        // Asked for, and nothing has begun: it was promised.
+        assert_eq!(bed.set(&mut session, TRACE, &[("Host", FAR), ("DiagnosticsState", "Requested")]), Ok(0));
+        bed.daemon_mut().kill();
+        drop(session);
+        bed.daemon_mut().start();
+        let mut told = bed.told();
+        assert_eq!(bed.read(&mut told, TRACE).state(), "Complete");
+        told.end();
+        // One that ran has ended; it is not tried again, or it could end the daemon each time.
+        bed.request(PING, &[("Host", NOBODY), ("Timeout", "60000")]);
+        bed.daemon().wait_for("its begin", || count(bed, "IPPing. begins") == 1);
+        again(bed);
+        let mut told = bed.told();
+        assert_eq!(bed.read(&mut told, PING).state(), "Error_Internal");
+        told.end();
+        assert_eq!(count(bed, "IPPing. begins"), 0);
+        // A boot begins with nothing.
+        bed.daemon_mut().reboot();
+        bed.daemon_mut().start();
+        let mut session = bed.acs().next_session(SOON);
+        assert_eq!(session.inform.codes(), ["1 BOOT"]);
+        let left = bed.read(&mut session, TRACE);
+        session.end();
+        assert_eq!((left.state(), left.number("RouteHopsNumberOfEntries")), ("None", 0));
+    });
+}
