@@ -26,6 +26,9 @@ pub const MAX_RETRY_WAIT: Duration = Duration::from_secs(10 * 365 * 86_400);
 pub const MAX_RETRY_AFTER: u32 = 86_400;
 /// The shortest interval of heartbeats, seconds (HB-1).
 pub const MIN_HEARTBEAT: u32 = 30;
+/// The pause after a good session before the end of a test makes the next one: an ACS may still be storing the
+/// last session, and refuses the next until then (GenieACS: 400 "CPE already in session"), which costs a retry wait.
+pub const PAUSE_BEFORE_RESULTS: Duration = Duration::from_secs(1);
 /// How soon a change of the wall clock is noticed, where it matters.
 pub(super) const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 
@@ -279,6 +282,12 @@ impl Schedule {
     pub fn throttled_until(&self) -> Option<Duration> {
         let succeeded = self.succeeded_at.filter(|_| self.failures == 0)?;
         Some(succeeded + Duration::from_secs(self.settings.throttle.into()))
+    }
+
+    /// Until when a session waits that would only tell that a test has ended (DG-2), by the same rules.
+    pub fn results_at(&self) -> Option<Duration> {
+        let succeeded = self.succeeded_at.filter(|_| self.failures == 0)?;
+        Some(succeeded + PAUSE_BEFORE_RESULTS)
     }
 
     /// The wait is over early; what failed still counts.

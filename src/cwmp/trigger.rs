@@ -80,8 +80,8 @@ pub fn later(queue: &Queue, schedule: &Schedule, calls: Calls) -> Option<Duratio
     }
 }
 
-/// Until when what waits has to wait, because it is nothing but active changes (C-31) and transfers whose
-/// report was not taken.
+/// Until when what waits has to wait, because it is nothing but active changes (C-31), tests that ended right
+/// behind a session (DG-2), and transfers whose report was not taken.
 pub fn held_until(queue: &Queue, schedule: &Schedule, calls: Calls) -> Option<Duration> {
     if calls.kicked || calls.owed || calls.trial != Call::Nothing || queue.is_empty() {
         return None;
@@ -89,6 +89,7 @@ pub fn held_until(queue: &Queue, schedule: &Schedule, calls: Calls) -> Option<Du
     // Each of them has its own time, and one without ends the wait of all.
     let until = |event: &Event| match event.code.as_str() {
         events::VALUE_CHANGE => schedule.throttled_until(),
+        events::DIAGNOSTICS_COMPLETE => schedule.results_at(),
         code if events::is_transfer(code) => calls.report_at,
         _ => None,
     };

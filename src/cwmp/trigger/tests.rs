@@ -1,5 +1,6 @@
 use super::events::{
-    AUTONOMOUS_TRANSFER_COMPLETE, BOOTSTRAP, CONNECTION_REQUEST, HEARTBEAT, PERIODIC, VALUE_CHANGE,
+    AUTONOMOUS_TRANSFER_COMPLETE, BOOTSTRAP, CONNECTION_REQUEST, DIAGNOSTICS_COMPLETE, HEARTBEAT, PERIODIC,
+    VALUE_CHANGE,
 };
 use super::*;
 use crate::cwmp::schedule::Settings;
@@ -82,6 +83,30 @@ fn a_report_that_was_not_taken_waits_c8() {
         let woken = later(&queue, &schedule, calls).filter(|at| at.as_secs() > 101).map(|at| at.as_secs());
         assert_eq!(woken, expected.filter(|mono| *mono > 101), "{throttle} {codes:?} {calls:?}");
     }
+}
+
+/// A test of some milliseconds ends while the ACS still stores the session that asked for it; whoever calls is not
+/// kept waiting, and a session that failed is tried again by its own rule.
+// Proves: DG-2
+#[test]
+fn a_test_that_ends_behind_a_session_waits_a_moment_dg2() {
+    let just = |millis: u64| Now { mono: at(100).mono + Duration::from_millis(millis), ..at(100) };
+    for (codes, calls, held) in [
+        (&[DIAGNOSTICS_COMPLETE][..], NONE, true),
+        (&[DIAGNOSTICS_COMPLETE, PERIODIC], NONE, false),
+        (&[DIAGNOSTICS_COMPLETE], KICKED, false),
+        (&[DIAGNOSTICS_COMPLETE], OWED, false),
+    ] {
+        let (queue, schedule) = (queue(codes), throttled(0));
+        let begins = |millis| super::now(&queue, &schedule, calls, just(millis)).is_some();
+        assert_eq!((!begins(5), !begins(999), begins(1000)), (held, held, true), "{codes:?} {calls:?}");
+        let woken = later(&queue, &schedule, calls);
+        assert_eq!(woken, held.then(|| Duration::from_secs(101)), "{codes:?} {calls:?}");
+    }
+    let (queue, mut schedule) = (queue(&[DIAGNOSTICS_COMPLETE]), throttled(0));
+    let over = Now { mono: at(100).mono + schedule.session_failed(at(100), None, 0), ..at(100) };
+    assert!(schedule.take_due(over).retry);
+    assert_eq!(super::now(&queue, &schedule, NONE, over), Some(Trigger::Events));
 }
 
 /// A new throttle holds at once, for what waits already too.
