@@ -1,14 +1,14 @@
 //! A snapshot as a file that anybody may have made.
 
+use super::scratch::Scratch;
 use cwmpd::sys::tar::{self, Entry, Kind, Reader};
 use cwmpd::sys::unpack::unpack;
-use std::path::PathBuf;
 
 /// An archive: what is read of it stays below its top, and is the same when it is written and read again. What
 /// is made of it lies in its folder, which is gone when it is refused.
 pub fn archive(data: &[u8]) {
     thread_local! {
-        static FOLDER: Scratch = Scratch::new();
+        static FOLDER: Scratch = Scratch::new("archive");
     }
     look(data);
     // A mutated header has a wrong sum: what lies behind that is looked at, too.
@@ -42,24 +42,5 @@ fn look(data: &[u8]) {
             bytes.truncate(at);
         }
         bytes.clear();
-    }
-}
-
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Scratch {
-        let shm = PathBuf::from("/dev/shm");
-        let base = if shm.is_dir() { shm } else { std::env::temp_dir() };
-        let dir = base.join(format!("cwmpd-fuzz-archive-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).expect("a temporary folder");
-        Scratch(dir)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

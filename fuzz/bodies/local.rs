@@ -1,5 +1,6 @@
 //! What comes from the device itself: its disk, its shells, its scripts, its administrator.
 
+use super::scratch::Scratch;
 use cwmpd::agent::control::{Line, Request};
 use cwmpd::config::Config;
 use cwmpd::cwmp::discovery::{self, Identity, Kind, Offer};
@@ -32,7 +33,7 @@ pub fn dhcp(data: &[u8]) {
 /// what is written behind it.
 pub fn journal(data: &[u8]) {
     thread_local! {
-        static FOLDER: Scratch = Scratch::new();
+        static FOLDER: Scratch = Scratch::new("journal");
     }
     FOLDER.with(|folder| {
         let dir = &folder.0;
@@ -53,26 +54,6 @@ pub fn journal(data: &[u8]) {
 
 fn all(journal: &Journal) -> Vec<(String, Vec<u8>)> {
     journal.scan("").map(|(k, v)| (k.to_owned(), v.to_vec())).collect()
-}
-
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Scratch {
-        // In memory where there is such a place: every start of a journal waits for the disk.
-        let shm = PathBuf::from("/dev/shm");
-        let base = if shm.is_dir() { shm } else { std::env::temp_dir() };
-        let dir = base.join(format!("cwmpd-fuzz-journal-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).expect("a temporary folder");
-        Scratch(dir)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Records of the event queue and of the schedule, as an older program or a bad disk could have left

@@ -14,6 +14,7 @@ mod http;
 mod image;
 mod local;
 mod model;
+mod scratch;
 mod tree;
 mod ubus;
 mod uci;

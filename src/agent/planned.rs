@@ -11,7 +11,6 @@ use crate::diagnostics::plan::{
 use crate::diagnostics::{self, Arguments, Kind, Report, capture};
 use crate::model::builtin::VENDOR_PREFIX;
 use crate::model::fault::{Code, Fault};
-use crate::model::schema::SourceKind;
 use crate::model::together::Misfits;
 use crate::model::tree::Tree;
 use crate::sys::clock::{self, Now};
@@ -157,14 +156,7 @@ fn arguments(
     kind: &Kind,
     own: &[(u32, String, String)],
 ) -> Result<Arguments, (Option<u32>, String)> {
-    let mut all = Arguments::default();
-    let platform = tree.platform();
-    if let Some(object) = tree.schema().find_object(kind.object) {
-        for param in object.params().filter(|p| p.is_writable(platform) && p.name() != "DiagnosticsState") {
-            let default = param.source(platform).filter(|source| source.kind == SourceKind::Store);
-            all.set(param.name(), default.map_or("", |source| source.arg));
-        }
-    }
+    let mut all = diagnostics::defaults(tree.schema(), tree.platform(), kind);
     for (number, name, value) in own {
         let fits = argument(tree, kind, name);
         let fits = fits.and_then(|()| tree.judge_value(&format!("{}{name}", kind.object), value));

@@ -6,10 +6,10 @@
 use super::{Exit, complain, show};
 use crate::config::Config;
 use crate::diagnostics::run::{Run, Show};
-use crate::diagnostics::{Arguments, Around, Job, KINDS, Kind, Record, Report, TOGETHER};
+use crate::diagnostics::{Arguments, Around, Job, KINDS, Kind, Record, Report, TOGETHER, defaults};
 use crate::model::builtin::builtin;
 use crate::model::kind::Misfit;
-use crate::model::schema::{Base, Platform, Schema, SourceKind};
+use crate::model::schema::{Base, Platform, Schema};
 use crate::net::client::Options;
 use crate::sys::clock;
 use serde_json::{Map, Value};
@@ -55,7 +55,7 @@ impl Test {
             return Err(format!("there is no test `{word}` for a shell, but {}", self::words()));
         };
         let schema = builtin();
-        let mut arguments = defaults(&schema, kind);
+        let mut arguments = defaults(&schema, Platform::Linux, kind);
         let mut places = places.iter();
         for text in rest {
             let named = text.split_once('=').filter(|(name, _)| is_name(name));
@@ -82,18 +82,6 @@ impl Test {
 /// A parameter's name, and no beginning of a URL.
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric())
-}
-
-/// What the tree of a new agent has.
-fn defaults(schema: &Schema, kind: &Kind) -> Arguments {
-    let mut arguments = Arguments::default();
-    for param in schema.find_object(kind.object).into_iter().flat_map(|object| object.params()) {
-        if param.is_writable(Platform::Linux) && param.name() != "DiagnosticsState" {
-            let stored = param.source(Platform::Linux).filter(|source| source.kind == SourceKind::Store);
-            arguments.set(param.name(), stored.map_or("", |source| source.arg));
-        }
-    }
-    arguments
 }
 
 fn judged(

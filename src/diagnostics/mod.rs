@@ -27,6 +27,7 @@ pub mod time;
 pub mod trace;
 pub mod udpecho;
 
+use crate::model::schema::{Platform, Schema, SourceKind};
 use crate::net::client::Options;
 use run::{Canceled, Run};
 use std::fmt;
@@ -104,6 +105,19 @@ pub fn kind(path: &str) -> Option<&'static Kind> {
 pub fn internal(kind: &Kind) -> &'static str {
     // The one enumeration without Error_Internal.
     if kind.object == neighbours::KIND.object { "Error" } else { "Error_Internal" }
+}
+
+/// The arguments of a test that nobody has set anything of: all its writable parameters but the state, with the
+/// defaults of the data model.
+pub fn defaults(schema: &Schema, platform: Platform, kind: &Kind) -> Arguments {
+    let mut all = Arguments::default();
+    for param in schema.find_object(kind.object).into_iter().flat_map(|object| object.params()) {
+        if param.is_writable(platform) && param.name() != "DiagnosticsState" {
+            let stored = param.source(platform).filter(|source| source.kind == SourceKind::Store);
+            all.set(param.name(), stored.map_or("", |source| source.arg));
+        }
+    }
+    all
 }
 
 /// For arguments that are what their types say.
