@@ -16,6 +16,7 @@ mod schema;
 #[path = "src/sys"]
 mod sys {
     pub mod order;
+    pub mod sorted;
 }
 
 use schema::{Schema, Text};
@@ -39,6 +40,7 @@ fn main() {
     }
     println!("cargo:rerun-if-changed=src/handlers/natives.rs");
     println!("cargo:rerun-if-changed=src/sys/order.rs");
+    println!("cargo:rerun-if-changed=src/sys/sorted.rs");
     println!("cargo:rerun-if-env-changed={PREFIX}");
 
     let prefix = env::var(PREFIX).unwrap_or_else(|_| grammar::PREFIX.into());

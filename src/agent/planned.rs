@@ -14,7 +14,7 @@ use crate::model::fault::{Code, Fault};
 use crate::model::together::Misfits;
 use crate::model::tree::Tree;
 use crate::sys::clock::{self, Now};
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 
 /// Values that are read of all that the ACS made: no row that is run has more.
 const MAX_READ: usize = MAX_PLANS * (24 + 4 * plan::MAX_RESULTS + 4 * MAX_ARGUMENTS + 10 * MAX_THRESHOLDS);
@@ -25,7 +25,7 @@ pub fn table() -> String {
 }
 
 /// One row as the tree has it: names behind its path, and values.
-type Values = BTreeMap<String, String>;
+type Values = SortedMap<String, String>;
 
 fn text<'a>(values: &'a Values, name: &str) -> &'a str {
     values.get(name).map_or("", String::as_str)
@@ -192,7 +192,7 @@ impl Core {
         self.tree.begin_rpc();
         let table = table();
         let count = self.tree.value(&format!("{}NumberOfEntries", table.trim_end_matches('.')));
-        let mut rows: BTreeMap<u32, Values> = BTreeMap::new();
+        let mut rows: SortedMap<u32, Values> = SortedMap::new();
         if count.is_some_and(|n| n != "0") {
             for (path, _, value) in self.read(std::slice::from_ref(&table), MAX_READ) {
                 let rest = path.strip_prefix(&table).and_then(|rest| rest.split_once('.'));

@@ -9,8 +9,8 @@ mod kept;
 mod tests;
 
 use super::{KINDS, Kind, MAX_ROWS, MAX_TEXT, Record, Report, kind};
+use crate::sys::sorted::SortedMap;
 pub use kept::MAX_KEPT;
-use std::collections::BTreeMap;
 
 /// State of a test that has not run, or was canceled.
 pub const NONE: &str = "None";
@@ -40,7 +40,7 @@ struct Test {
 /// All of them.
 #[derive(Default, PartialEq, Eq, Debug)]
 pub struct Board {
-    tests: BTreeMap<&'static str, Test>,
+    tests: SortedMap<&'static str, Test>,
     asked: u32,
 }
 

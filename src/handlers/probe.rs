@@ -2,7 +2,7 @@
 
 use crate::model::builtin::builtin;
 use crate::model::handler::{Ctx, Fields, Handler, Keys, Row, Want};
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -79,7 +79,7 @@ pub fn get(handler: &mut dyn Handler, root: &Path, path: &str, keys: &[&str], pa
 }
 
 /// By name.
-pub type Values = BTreeMap<String, String>;
+pub type Values = SortedMap<String, String>;
 
 /// As [`get`], in a later RPC.
 pub fn get_at(
@@ -102,7 +102,7 @@ pub fn get_at(
     let mut out = Fields::default();
     out.reset(want.len());
     handler.get(&Ctx { epoch, root }, &row, &want, &mut out).expect("a provider reads");
-    let mut values = BTreeMap::new();
+    let mut values = SortedMap::new();
     for (i, want) in want.iter().enumerate() {
         let name = want.param.name();
         if let Some(text) = out.get(i) {

@@ -7,7 +7,7 @@ use crate::model::schema::{Platform, flag};
 use crate::model::tree::{Item, Tree};
 use crate::state::journal::Journal;
 use crate::sys::host;
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 use std::path::Path;
 
 pub fn around(root: &Path, platform: Platform) -> Around {
@@ -22,10 +22,10 @@ fn tree(root: &Path, platform: Platform) -> Tree {
     tree
 }
 
-fn values(tree: &mut Tree) -> BTreeMap<String, String> {
+fn values(tree: &mut Tree) -> SortedMap<String, String> {
     tree.begin_rpc();
     let mut selection = tree.values(&["Device.".to_owned()]).unwrap();
-    let mut out = BTreeMap::new();
+    let mut out = SortedMap::new();
     while tree.next(&mut selection, &mut |item| {
         if let Item::Value { path, value, .. } = item {
             out.insert(path.to_owned(), value.to_owned());

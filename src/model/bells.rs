@@ -7,8 +7,8 @@ use super::served::{MAX_DEPTH, Numbers};
 use super::sweep::Walk;
 use super::tree::Tree;
 use crate::sys::host;
+use crate::sys::sorted::SortedSet;
 use crate::sys::watch::MAX_FILES;
-use std::collections::BTreeSet;
 
 /// What is to be listened to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -18,7 +18,7 @@ pub struct Bells {
     /// Bits of [`crate::sys::ubus::listener::topic`].
     pub ubus: u8,
     /// Paths below the root; a folder with all its names ends with a slash.
-    pub files: BTreeSet<String>,
+    pub files: SortedSet<String>,
     /// Something is watched of which nobody tells: it must be compared now and then.
     pub sweep: bool,
 }

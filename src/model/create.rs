@@ -21,18 +21,17 @@ use super::set::{Checked, refuse};
 use super::tree::Tree;
 use super::watched::Edits;
 use crate::state::journal::Batch;
-use crate::sys::order;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sys::sorted::{SortedMap, SortedSet};
 
 /// The rows that the present set makes; empty outside of one.
 #[derive(Default)]
 pub(super) struct Created {
     pub rows: Vec<NewRow>,
-    by_alias: BTreeMap<(ListKey, String), u32>,
+    by_alias: SortedMap<(ListKey, String), u32>,
     /// By number; whether a handler makes it.
-    by_number: BTreeMap<(ListKey, u32), bool>,
+    by_number: SortedMap<(ListKey, u32), bool>,
     /// The lists that have new rows, with their records as they were before.
-    lists: BTreeMap<ListKey, Option<Record>>,
+    lists: SortedMap<ListKey, Option<Record>>,
 }
 
 /// A row that is being made.
@@ -146,7 +145,7 @@ impl Tree {
             return Ok(rows);
         }
         self.carry_out(&mut rows, trial)?;
-        let mut bad = BTreeMap::new();
+        let mut bad = SortedMap::new();
         for (planned, members) in planned.iter().zip(members) {
             if self.is_made_by_handler(planned.object, &planned.numbers) {
                 self.judge_change(planned, members, &mut bad);
@@ -167,14 +166,14 @@ impl Tree {
         if self.created.rows.is_empty() {
             return;
         }
-        let mut first: BTreeMap<(ListKey, u32), usize> = BTreeMap::new();
+        let mut first: SortedMap<(ListKey, u32), usize> = SortedMap::new();
         for (at, one) in checked.iter() {
             for row in lists_on_the_way(self, one.object, &one.place.numbers) {
                 first.entry(row).or_insert(*at);
             }
         }
-        let said: BTreeSet<(ParamId, Numbers)> =
-            order::set(checked.iter().map(|(_, c)| (c.param, c.place.numbers)));
+        let said: SortedSet<(ParamId, Numbers)> =
+            SortedSet::from_iter(checked.iter().map(|(_, c)| (c.param, c.place.numbers)));
         for at in 0..self.created.rows.len() {
             let Some(row) = self.created.rows.get(at) else { break };
             let (object, numbers, value) = (row.list.0, row.numbers, row.alias.clone());
@@ -207,7 +206,7 @@ impl Tree {
 
     /// I-9: the ACS knows how many rows it has made.
     pub(super) fn tell_created(&mut self, edits: &mut Edits) {
-        let mut lists: BTreeMap<ListKey, usize> = BTreeMap::new();
+        let mut lists: SortedMap<ListKey, usize> = SortedMap::new();
         for row in &self.created.rows {
             *lists.entry(row.list).or_default() += 1;
         }

@@ -7,9 +7,9 @@ use super::rows::Plan;
 use super::schema::{ObjectId, ParamId};
 use super::served::{MAX_DEPTH, Numbers};
 use super::tree::{Item, Tree};
+use crate::sys::sorted::SortedMap;
 use shown::{Naming, Shown};
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use walk::{Cursor, Node};
 
@@ -274,7 +274,7 @@ impl Selection {
         };
         let (mut count, mut walked) = (0, 0);
         // A path of many rows that is named again has as many entries again, and is not walked for it.
-        let mut known: BTreeMap<Many, usize> = BTreeMap::new();
+        let mut known: SortedMap<Many, usize> = SortedMap::new();
         while let Some(part) = self.parts.get(self.at).copied() {
             // A part with wildcards names one parameter at most.
             let param =

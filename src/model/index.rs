@@ -16,7 +16,7 @@ use super::schema::{ObjectId, SourceKind};
 use super::served::{MAX_DEPTH, Numbers};
 use super::tree::Tree;
 use crate::state::journal::Batch;
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 
 /// The most instances of one table below one row; a source that tells of more is cut short.
 pub const MAX_INSTANCES: usize = 65_536;
@@ -163,14 +163,14 @@ impl Place {
 /// All lists known.
 #[derive(Default)]
 pub struct Index {
-    slots: BTreeMap<ListKey, u32>,
+    slots: SortedMap<ListKey, u32>,
     lists: Vec<List>,
     /// Bytes of the lists when they were put here, about.
     held: usize,
     /// Records of volatile tables.
-    volatile: BTreeMap<ListKey, Vec<u8>>,
+    volatile: SortedMap<ListKey, Vec<u8>>,
     /// Records that changed and are not in the journal yet.
-    pending: BTreeMap<ListKey, Vec<u8>>,
+    pending: SortedMap<ListKey, Vec<u8>>,
 }
 
 impl Index {
@@ -181,7 +181,7 @@ impl Index {
 
     /// Forgets the lists, not the numbers.
     pub fn clear(&mut self) {
-        self.slots = BTreeMap::new();
+        self.slots = SortedMap::new();
         self.lists = Vec::new();
         self.held = 0;
     }

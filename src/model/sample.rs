@@ -7,8 +7,8 @@ use super::handler::{Bell, Change, Ctx, Failure, Fields, Handler, Keys, Row, Wan
 use super::schema::{Platform, Schema};
 use super::tree::{Handlers, Tree};
 use crate::state::journal::Journal;
+use crate::sys::sorted::SortedMap;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -37,11 +37,11 @@ pub fn tree(text: &str, journal: &Rc<RefCell<Journal>>, handlers: Handlers) -> (
 #[derive(Default)]
 pub struct Memory {
     /// By object and keys (`Device.X.{i}. a`), the values by parameter name.
-    pub rows: BTreeMap<String, BTreeMap<String, String>>,
+    pub rows: SortedMap<String, SortedMap<String, String>>,
     /// By object and keys of the parents (`Device.X.{i}.`), the keys of the instances.
-    pub keys: BTreeMap<String, Vec<String>>,
+    pub keys: SortedMap<String, Vec<String>>,
     /// References that rows give: by row and parameter (`Device.X.{i}. a Ref`), object and keys.
-    pub references: BTreeMap<String, Vec<(String, Vec<String>)>>,
+    pub references: SortedMap<String, Vec<(String, Vec<String>)>>,
     /// What was called: `get Device.X.{i}. a`, `stage …`, `commit …`, `undo …`.
     pub log: Vec<String>,
     /// Calls that fail: `commit Device.X.{i}. a`.
@@ -53,12 +53,12 @@ pub struct Memory {
     /// The handler cannot undo.
     pub one_way: bool,
     /// By parameter, or by table (`Device.X.{i}.`), what tells of a change; nobody of what is not here.
-    pub bells: BTreeMap<String, Vec<Bell>>,
+    pub bells: SortedMap<String, Vec<Bell>>,
 }
 
 impl Memory {
     /// The values of one row; made when it is not there.
-    pub fn row(&mut self, name: &str) -> &mut BTreeMap<String, String> {
+    pub fn row(&mut self, name: &str) -> &mut SortedMap<String, String> {
         self.rows.entry(name.to_owned()).or_default()
     }
 

@@ -16,9 +16,8 @@ use super::tree::{Status, Tree, Writer};
 use super::trial::Touched;
 use super::watched::Edits;
 use crate::state::journal::Batch;
-use crate::sys::order;
+use crate::sys::sorted::{SortedMap, SortedSet};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// The most that is said of bad parameters in one fault, names and reasons together, in bytes: what a
 /// set of [`MAX_SET`] parameters with names of the standard's takes. Escaped it may be six times as much,
@@ -40,7 +39,7 @@ pub(super) struct Checked {
 type References = (String, Option<Vec<String>>);
 
 /// New values by parameter and row.
-type Staged = BTreeMap<(ParamId, Numbers), String>;
+type Staged = SortedMap<(ParamId, Numbers), String>;
 
 impl Tree {
     /// Checks a text against the type of a parameter and gives its canonical form.
@@ -86,7 +85,7 @@ impl Tree {
         }
         let mut faults: Vec<ParameterFault> = Vec::new();
         let mut checked: Vec<(usize, Checked)> = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut seen = SortedSet::new();
         // All names first: a value may refer to a row that a later entry makes (R-SPV-2).
         let mut targets = Vec::with_capacity(list.len());
         for entry in list {
@@ -109,8 +108,8 @@ impl Tree {
         }
         self.name_created(&mut checked);
         let staged: Staged =
-            order::map(checked.iter().map(|(_, c)| ((c.param, c.place.numbers), c.value.clone())));
-        let mut bad: BTreeMap<usize, (Code, String)> = BTreeMap::new();
+            SortedMap::from_iter(checked.iter().map(|(_, c)| ((c.param, c.place.numbers), c.value.clone())));
+        let mut bad: SortedMap<usize, (Code, String)> = SortedMap::new();
         self.check_unique(&checked, &staged, &mut bad);
         self.check_together(&checked, &mut bad);
         let trial = self.set_goes_on_trial(&checked, writer)?;
@@ -153,7 +152,7 @@ impl Tree {
         &mut self,
         planned: &Planned,
         members: &[usize],
-        bad: &mut BTreeMap<usize, (Code, String)>,
+        bad: &mut SortedMap<usize, (Code, String)>,
     ) {
         let mut judged: Vec<(usize, Failure)> = Vec::new();
         self.with(planned, |h, ctx, row, change| h.check(ctx, row, change, &mut judged));
@@ -257,13 +256,13 @@ impl Tree {
         &mut self,
         checked: &[(usize, Checked)],
         staged: &Staged,
-        bad: &mut BTreeMap<usize, (Code, String)>,
+        bad: &mut SortedMap<usize, (Code, String)>,
     ) {
-        let mut rows: BTreeSet<(ObjectId, Numbers)> = BTreeSet::new();
-        let listed: BTreeMap<(ParamId, Numbers), usize> =
-            order::map(checked.iter().map(|(at, c)| ((c.param, c.place.numbers), *at)));
+        let mut rows: SortedSet<(ObjectId, Numbers)> = SortedSet::new();
+        let listed: SortedMap<(ParamId, Numbers), usize> =
+            SortedMap::from_iter(checked.iter().map(|(at, c)| ((c.param, c.place.numbers), *at)));
         // By list and key: all rows of a table are read once, however many of them are set.
-        let mut known: BTreeMap<(u32, usize), BTreeMap<Vec<String>, usize>> = BTreeMap::new();
+        let mut known: SortedMap<(u32, usize), SortedMap<Vec<String>, usize>> = SortedMap::new();
         for (_, one) in checked {
             if !rows.insert((one.object, one.place.numbers))
                 || !self.served.schema.object(one.object).is_table()
@@ -343,8 +342,8 @@ impl Tree {
         key: &[ParamId],
         enable: Option<ParamId>,
         staged: &Staged,
-    ) -> BTreeMap<Vec<String>, usize> {
-        let mut found = BTreeMap::new();
+    ) -> SortedMap<Vec<String>, usize> {
+        let mut found = SortedMap::new();
         let Some(depth) = place.depth.checked_sub(1) else {
             return found;
         };
@@ -371,7 +370,7 @@ impl Tree {
     ) -> (Vec<Planned>, Vec<Vec<usize>>, Vec<(String, String)>) {
         let (mut planned, mut members): (Vec<Planned>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
         let mut kept = Vec::new();
-        let mut known: BTreeMap<(ObjectId, Numbers, u16, bool), usize> = BTreeMap::new();
+        let mut known: SortedMap<(ObjectId, Numbers, u16, bool), usize> = SortedMap::new();
         for (at, one) in checked {
             let param = self.served.schema.param(one.param);
             let Some(source) = self.served.source(one.param) else {
@@ -460,7 +459,7 @@ impl Tree {
 pub(super) fn refuse(
     list: &[ParameterValue],
     mut faults: Vec<ParameterFault>,
-    bad: BTreeMap<usize, (Code, String)>,
+    bad: SortedMap<usize, (Code, String)>,
 ) -> Result<(), Fault> {
     for (at, (code, text)) in bad {
         let name = list.get(at).map(|e| shown(&e.name)).unwrap_or_default();

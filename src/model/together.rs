@@ -5,7 +5,7 @@ use super::request::ParameterValue;
 use super::schema::ObjectId;
 use super::set::Checked;
 use super::tree::{Tree, Writer};
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 use std::rc::Rc;
 
 /// Names of parameters that do not fit each other, and why.
@@ -28,9 +28,9 @@ impl Tree {
     pub(super) fn check_together(
         &mut self,
         checked: &[(usize, Checked)],
-        bad: &mut BTreeMap<usize, (Code, String)>,
+        bad: &mut SortedMap<usize, (Code, String)>,
     ) {
-        let mut objects: BTreeMap<String, Vec<(usize, String, String)>> = BTreeMap::new();
+        let mut objects: SortedMap<String, Vec<(usize, String, String)>> = SortedMap::new();
         for (at, one) in checked {
             let (above, depth) = self.outermost(one.object);
             let mut object = String::new();

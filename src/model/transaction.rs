@@ -15,6 +15,7 @@ use super::served::Numbers;
 use super::tree::{Status, Tree, Writer};
 use crate::state::journal::{Batch, MAX_VALUE};
 use crate::sys::order;
+use crate::sys::sorted::SortedMap;
 
 const INTENT: &str = "t/intent";
 const PROMISED: &str = "t/promised";
@@ -322,7 +323,7 @@ impl Tree {
         let below = |o: u16, n: &[u32]| (object..end).contains(&o) && n.starts_with(numbers);
         let mut overlay = std::mem::take(&mut self.overlay);
         overlay.retain(|(param, n), _| !below(self.served.schema.param(*param).object().id, n));
-        for ((param, _), value) in &mut overlay {
+        for ((param, _), value) in overlay.iter_mut() {
             if let Some(left) = without(value, path).filter(|_| self.is_reference(*param)) {
                 *value = left;
             }
@@ -356,7 +357,7 @@ impl Tree {
 
     /// Shows what is still promised, and no more.
     pub(super) fn show_promises(&mut self) {
-        self.overlay = order::map(self.promised.iter().flat_map(|group| overlay(group)));
+        self.overlay = SortedMap::from_iter(self.promised.iter().flat_map(|group| overlay(group)));
     }
 
     /// Forgets promises about rows at or below one that is being deleted, and what of the others

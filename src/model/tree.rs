@@ -19,8 +19,8 @@ use super::served::{Numbers, Served};
 use super::sweep::Watch;
 use super::trial::{Record, State};
 use crate::state::journal::{Batch, Journal, MAX_VALUE};
+use crate::sys::sorted::SortedMap;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -114,7 +114,7 @@ pub struct Tree {
     /// Changes answered with Status 1, by transaction.
     pub(super) promised: Vec<Vec<Planned>>,
     /// What they will make of the values.
-    pub(super) overlay: BTreeMap<(ParamId, Numbers), String>,
+    pub(super) overlay: SortedMap<(ParamId, Numbers), String>,
     /// Whether transactions that touch what carries the session go on trial.
     pub(super) trials: bool,
     /// The session under way may have been asked by what was before the trial.
@@ -162,7 +162,7 @@ impl Tree {
             refreshing: false,
             pins: Rc::default(),
             promised: Vec::new(),
-            overlay: BTreeMap::new(),
+            overlay: SortedMap::new(),
             trials: false,
             confirms_nothing: false,
             trial: None,

@@ -38,6 +38,7 @@ use super::schema::flag;
 use super::tree::Tree;
 use crate::state::journal::{Batch, MAX_VALUE};
 use crate::sys::order;
+use crate::sys::sorted::SortedSet;
 use record::Kept;
 
 const TRIAL: &str = "t/trial";
@@ -235,7 +236,7 @@ impl Tree {
         rows.dedup();
         // What lies in a row that came or went is named by it.
         names.retain(|name| !rows.iter().any(|row| name.starts_with(row.as_str())));
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = SortedSet::new();
         rows.into_iter().chain(names).filter(|name| seen.insert(name.clone())).take(MAX_NAMES).collect()
     }
 }

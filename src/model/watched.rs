@@ -12,7 +12,7 @@ use super::schema::{ObjectId, ParamId};
 use super::served::{Numbers, Served};
 use super::tree::Tree;
 use crate::state::journal::Batch;
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 
 /// What the keys of records begin with.
 pub const PREFIX: &str = "a/";
@@ -101,11 +101,11 @@ pub fn put(record: &mut Vec<u8>, name: &str, kept: Kept) {
 /// Records of rows that are about to change.
 #[derive(Default)]
 pub struct Edits {
-    pub rows: BTreeMap<(ObjectId, Numbers), Vec<u8>>,
+    pub rows: SortedMap<(ObjectId, Numbers), Vec<u8>>,
 }
 
 /// Records of rows of volatile tables, by key.
-pub type Volatile = BTreeMap<String, Vec<u8>>;
+pub type Volatile = SortedMap<String, Vec<u8>>;
 
 impl Served {
     /// The row that a path with its final dot speaks of, whether or not it exists now.
@@ -232,7 +232,7 @@ impl Tree {
             return take(found);
         }
         let behind = (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded);
-        let found = self.watch.volatile.range::<str, _>(behind).next();
+        let found = self.watch.volatile.range::<str>(behind).next();
         take(found.map(|(k, v)| (k.as_str(), v.as_slice())))
     }
 }

@@ -17,8 +17,8 @@
 
 use super::record::{self, MAGIC, MAX_KEY, MAX_RECORD, Next, Record};
 use crate::sys::file::{Replacement, sync_folder};
+use crate::sys::sorted::{SortedMap, SortedSet};
 use nix::fcntl::{Flock, FlockArg};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
@@ -82,7 +82,7 @@ impl std::error::Error for Locked {}
 
 /// The open journal: the map in memory and the file behind it.
 pub struct Journal {
-    map: BTreeMap<String, Vec<u8>>,
+    map: SortedMap<String, Vec<u8>>,
     /// Empty: in memory only, on purpose.
     dir: PathBuf,
     lock: Option<Flock<File>>,
@@ -95,7 +95,7 @@ pub struct Journal {
     /// The file is compacted when it is longer than this.
     compact_at: u64,
     /// Keys whose present value (or absence) is not on disk.
-    unsaved: BTreeSet<String>,
+    unsaved: SortedSet<String>,
     /// Why the last write failed.
     failure: Option<String>,
     /// What was found broken at the start.
@@ -149,14 +149,14 @@ impl Journal {
     /// A journal in memory only (tests, and a state folder that cannot be had).
     pub fn in_memory() -> Journal {
         Journal {
-            map: BTreeMap::new(),
+            map: SortedMap::new(),
             dir: PathBuf::new(),
             lock: None,
             file: None,
             len: 0,
             live: 0,
             compact_at: 0,
-            unsaved: BTreeSet::new(),
+            unsaved: SortedSet::new(),
             failure: None,
             damage: None,
             keep_aside: false,
@@ -176,7 +176,7 @@ impl Journal {
     /// All keys that begin with `prefix`, in order.
     pub fn scan<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         self.map
-            .range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded))
+            .range::<str>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded))
             .take_while(move |(k, _)| k.starts_with(prefix))
             .map(|(k, v)| (k.as_str(), v.as_slice()))
     }
@@ -184,7 +184,7 @@ impl Journal {
     /// The first key behind `key`, whether or not that is there, and its value.
     pub fn after(&self, key: &str) -> Option<(&str, &[u8])> {
         let behind = (std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded);
-        self.map.range::<str, _>(behind).next().map(|(k, v)| (k.as_str(), v.as_slice()))
+        self.map.range::<str>(behind).next().map(|(k, v)| (k.as_str(), v.as_slice()))
     }
 
     /// Bytes of all keys and values, about.

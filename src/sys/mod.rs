@@ -11,6 +11,7 @@ pub mod host;
 pub mod kernel_file;
 pub mod netlink;
 pub mod order;
+pub mod sorted;
 pub mod spawn;
 pub mod tar;
 pub mod trace;

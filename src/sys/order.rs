@@ -3,7 +3,6 @@
 //! each, a tenth of a router's program would be sorts. Long lists (`model::index`) are std's to sort.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Sorts in place; equal ones keep their order.
 pub fn sort_by<T>(list: &mut [T], mut compare: impl FnMut(&T, &T) -> Ordering) {
@@ -24,20 +23,6 @@ pub fn sort_by<T>(list: &mut [T], mut compare: impl FnMut(&T, &T) -> Ordering) {
 /// Sorts in place by the order of the type itself.
 pub fn sort<T: Ord>(list: &mut [T]) {
     sort_by(list, T::cmp);
-}
-
-/// A map of pairs, of equal keys the last. `collect` would sort them first.
-pub fn map<K: Ord, V>(pairs: impl IntoIterator<Item = (K, V)>) -> BTreeMap<K, V> {
-    let mut map = BTreeMap::new();
-    map.extend(pairs);
-    map
-}
-
-/// A set of what comes. `collect` would sort it first.
-pub fn set<T: Ord>(all: impl IntoIterator<Item = T>) -> BTreeSet<T> {
-    let mut set = BTreeSet::new();
-    set.extend(all);
-    set
 }
 
 /// The positions of a list in their new order, for any type: a merge sort. Nothing, without asking for
@@ -91,11 +76,5 @@ mod tests {
             right.sort();
             assert_eq!(list, right, "{len}");
         }
-    }
-
-    #[test]
-    fn maps_and_sets() {
-        assert_eq!(map([(2, 'a'), (1, 'b'), (2, 'c')]), BTreeMap::from([(1, 'b'), (2, 'c')]));
-        assert_eq!(set(["b", "a", "b"]), BTreeSet::from(["a", "b"]));
     }
 }

@@ -1,8 +1,8 @@
 //! What is read of the machine, noted while a snapshot is made: files with their text, folders with their
 //! names, what was only looked at, links that were followed, answers of ubus. Nothing is noted otherwise.
 
+use crate::sys::sorted::SortedMap;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The most that is noted, in bytes of files and answers: what is beyond is left out, and said.
@@ -27,9 +27,9 @@ pub enum Seen {
 #[derive(Default, Debug)]
 pub struct Trace {
     /// By the real path.
-    pub seen: BTreeMap<PathBuf, Seen>,
+    pub seen: SortedMap<PathBuf, Seen>,
     /// Answers of ubus: the file that stands for one, and its JSON.
-    pub answers: BTreeMap<String, String>,
+    pub answers: SortedMap<String, String>,
     /// How much did not fit.
     pub left_out: usize,
     bytes: usize,

@@ -29,9 +29,9 @@ use crate::model::fault::{Code, Fault};
 use crate::state::journal::Batch;
 use crate::sys::clock;
 use crate::sys::file::free_space;
+use crate::sys::sorted::SortedSet;
 use crate::transfer::apply::{Purpose, firmware};
 use crate::transfer::worker::Worker;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub struct Transfers {
     boot_by: Option<Duration>,
     health: Option<health::Health>,
     /// Numbers that may have a file.
-    files: BTreeSet<u32>,
+    files: SortedSet<u32>,
     /// RequestDownloads that the ACS has not answered.
     requests: Vec<AgentRequest>,
     /// The Inform of this session told that there are some.
@@ -165,8 +165,8 @@ impl Core {
             let worked_on = self.transfers.running.as_ref().is_some_and(|r| r.number == *number);
             worked_on || matches!(step, Some(Step::Fetched | Step::Verified | Step::Applying))
         };
-        let (needed, gone): (BTreeSet<u32>, BTreeSet<u32>) =
-            self.transfers.files.iter().partition(|number| is_needed(number));
+        let (needed, gone): (SortedSet<u32>, SortedSet<u32>) =
+            self.transfers.files.iter().copied().partition(is_needed);
         self.transfers.files = needed;
         for number in gone {
             remove_files(self, number);

@@ -5,10 +5,10 @@ use crate::config::Config;
 use crate::handlers::linux::recording;
 use crate::model::schema::Platform;
 use crate::model::tree::Tree;
+use crate::sys::sorted::SortedMap;
 use crate::sys::trace::{self, Seen, Trace};
 use crate::sys::uci::{self, Held, Package};
 use crate::sys::{host, tar};
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -32,9 +32,9 @@ pub(super) enum Body {
 /// All of it.
 #[derive(Default)]
 pub(super) struct Gathered {
-    pub entries: BTreeMap<String, Body>,
+    pub entries: SortedMap<String, Body>,
     /// When files were changed, seconds since 1970.
-    pub times: BTreeMap<String, i64>,
+    pub times: SortedMap<String, i64>,
     /// When it was made.
     pub now: i64,
     pub answers: usize,
@@ -82,14 +82,14 @@ fn read(tree: &mut Tree) {
 /// What was read, by what is secret in it.
 struct Sources {
     packages: Vec<(String, Package)>,
-    answers: BTreeMap<String, String>,
+    answers: SortedMap<String, String>,
     files: Vec<(String, Vec<u8>)>,
-    others: BTreeMap<String, (PathBuf, Seen)>,
+    others: SortedMap<String, (PathBuf, Seen)>,
 }
 
 fn sources(root: &Path, trace: Trace, gathered: &mut Gathered) -> Sources {
     let mut sources =
-        Sources { packages: Vec::new(), answers: trace.answers, files: Vec::new(), others: BTreeMap::new() };
+        Sources { packages: Vec::new(), answers: trace.answers, files: Vec::new(), others: SortedMap::new() };
     gathered.answers = sources.answers.len();
     for (real, seen) in trace.seen {
         let Some(path) = real.strip_prefix(root).ok().and_then(Path::to_str) else { continue };
@@ -181,7 +181,7 @@ fn is_of_kernel(path: &str) -> bool {
 
 /// On a running system the kernel follows the links of a path: those among its folders are told here, as below
 /// any other root they were told when they were followed.
-fn links(path: &str, others: &mut BTreeMap<String, (PathBuf, Seen)>) {
+fn links(path: &str, others: &mut SortedMap<String, (PathBuf, Seen)>) {
     for folder in parents(path).filter(|folder| !is_of_kernel(folder)) {
         let real = Path::new("/").join(folder);
         if !others.contains_key(folder)
@@ -269,7 +269,7 @@ fn machine(root: &Path, platform: Platform, gathered: &mut Gathered) {
 
 /// Puts what lies below a link where the link leads, and leaves out what lies below a file.
 fn tidy(root: &Path, gathered: &mut Gathered) {
-    let links: BTreeMap<String, String> = gathered
+    let links: SortedMap<String, String> = gathered
         .entries
         .iter()
         .filter_map(|(path, body)| match body {
@@ -319,7 +319,7 @@ fn parents(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A path with the links among its folders followed; `None` when they lead elsewhere or in a circle.
-fn resolved(path: &str, links: &BTreeMap<String, String>) -> Option<String> {
+fn resolved(path: &str, links: &SortedMap<String, String>) -> Option<String> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         let Some((link, target)) = parents(&path).find_map(|p| links.get_key_value(p)) else {
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn links_in_a_circle_lead_nowhere() {
-        let links = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let links = |pairs: &[(&str, &str)]| -> SortedMap<String, String> {
             pairs.iter().map(|(path, to)| ((*path).to_owned(), (*to).to_owned())).collect()
         };
         assert_eq!(resolved("a/x", &links(&[("a", "b"), ("b", "a")])), None);

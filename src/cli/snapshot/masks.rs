@@ -9,9 +9,9 @@ mod files;
 #[cfg(test)]
 mod tests;
 
+use crate::sys::sorted::SortedSet;
 use crate::sys::uci::Package;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 /// What stands for a secret.
 pub const MASK: &str = "XXXXXXXX";
@@ -106,7 +106,7 @@ pub fn is_secret(name: &str) -> bool {
 /// The secrets that are known, and how many values were masked.
 #[derive(Default)]
 pub struct Masks {
-    known: BTreeSet<String>,
+    known: SortedSet<String>,
     /// How many were masked.
     pub count: usize,
 }

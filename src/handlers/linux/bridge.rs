@@ -9,7 +9,7 @@ use super::link::{UP, common, device};
 use super::network::{Device, View};
 use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::kernel_file;
-use crate::sys::order;
+use crate::sys::sorted::SortedSet;
 
 /// `Device.Bridging.Bridge.{i}.`
 pub const KNOBS: &[Knob] =
@@ -124,7 +124,7 @@ pub fn list_vlans(view: &View, row: &Row<'_>, out: &mut Keys) {
         return;
     };
     let all = ports(view, bridge).chain([bridge]).flat_map(|p| p.vlans.iter().map(|v| v.id));
-    out.extend(order::set(all).iter().map(u16::to_string));
+    out.extend(SortedSet::from_iter(all).iter().map(u16::to_string));
 }
 
 /// `Device.Bridging.Bridge.{i}.VLAN.{i}.`

@@ -7,8 +7,7 @@
 use crate::handlers::reading::Reading;
 use crate::model::handler::{Bell, Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
-use crate::sys::order;
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 use std::path::Path;
 
 /// Shares over less than this many ticks (of 1/100 s, all processors together) say nothing: the
@@ -22,9 +21,9 @@ const MAX_PROCESSORS: usize = 8192;
 pub struct Cpu {
     epoch: Option<u32>,
     /// The counters that the shares begin at; `cpu` is all processors together.
-    base: BTreeMap<String, Ticks>,
+    base: SortedMap<String, Ticks>,
     /// The shares shown, in percent.
-    shares: BTreeMap<String, Ticks>,
+    shares: SortedMap<String, Ticks>,
     /// The processors in the kernel's order.
     names: Vec<String>,
 }
@@ -45,7 +44,7 @@ impl Cpu {
         }
         self.epoch = Some(ctx.epoch);
         let now = read(ctx.root, &mut self.names);
-        let all = |t: &BTreeMap<String, Ticks>| t.get("cpu").map_or(0, |t| t.all);
+        let all = |t: &SortedMap<String, Ticks>| t.get("cpu").map_or(0, |t| t.all);
         if !self.shares.is_empty() && all(&now).abs_diff(all(&self.base)) < SHORTEST {
             return;
         }
@@ -53,7 +52,7 @@ impl Cpu {
             let base = self.base.get(name).copied().unwrap_or_default();
             (name.clone(), now.since(base))
         };
-        self.shares = order::map(now.iter().map(share));
+        self.shares = SortedMap::from_iter(now.iter().map(share));
         self.base = now;
     }
 }
@@ -118,9 +117,9 @@ impl Reading for Cpu {
 
 /// The counters by processor: user nice system idle iowait irq softirq steal (the rest is counted
 /// in user already).
-fn read(root: &Path, names: &mut Vec<String>) -> BTreeMap<String, Ticks> {
+fn read(root: &Path, names: &mut Vec<String>) -> SortedMap<String, Ticks> {
     names.clear();
-    let mut found = BTreeMap::new();
+    let mut found = SortedMap::new();
     for line in host::read(root, "/proc/stat").unwrap_or_default().lines().take(MAX_PROCESSORS) {
         let mut words = line.split_ascii_whitespace();
         let Some(name) = words.next().filter(|w| w.starts_with("cpu")) else {

@@ -11,8 +11,8 @@ use crate::model::handler::{Fields, Keys, Row, Want};
 use crate::sys::netlink::link::Mac;
 use crate::sys::netlink::route::{Neighbour, neighbour_state as state};
 use crate::sys::order;
+use crate::sys::sorted::SortedMap;
 use crate::sys::{clock, host, kernel_file};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The most hosts shown.
@@ -46,7 +46,7 @@ pub struct Host {
 pub fn gather(view: &View, known: &[Neighbour], learned: &[Neighbour]) -> Vec<Host> {
     let forwards = kernel_file::number::<u32>(&view.file("proc/sys/net/ipv4/ip_forward")).unwrap_or(0) != 0;
     let uplink = view.uplink().filter(|_| forwards).map_or(0, |d| d.index);
-    let mut hosts: BTreeMap<Mac, Host> = BTreeMap::new();
+    let mut hosts: SortedMap<Mac, Host> = SortedMap::new();
     for n in known {
         let (Some(mac), Some(address)) = (n.mac.filter(|m| !m.is_no_station()), n.address) else {
             continue;
@@ -92,7 +92,7 @@ pub fn gather(view: &View, known: &[Neighbour], learned: &[Neighbour]) -> Vec<Ho
 }
 
 /// Adds the names and addresses of leases; a line is time, MAC, address, name (`*` for none), client id.
-fn leases(view: &View, hosts: &mut BTreeMap<Mac, Host>) {
+fn leases(view: &View, hosts: &mut SortedMap<Mac, Host>) {
     let now = host::now(&view.root);
     for file in LEASE_FILES {
         // Everybody may write to /tmp: what lies there need not be a file.

@@ -4,7 +4,7 @@
 use crate::handlers::reading::{PerRpc, Reading};
 use crate::model::handler::{Ctx, Fields, Keys, Row, Want};
 use crate::sys::host;
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 use std::path::Path;
 
 /// No more sockets than this are shown.
@@ -16,7 +16,7 @@ const LISTENS: u32 = 0x1_0000;
 #[derive(Default)]
 pub struct UnixSockets {
     /// By path, whether somebody listens there.
-    found: PerRpc<BTreeMap<String, bool>>,
+    found: PerRpc<SortedMap<String, bool>>,
 }
 
 impl Reading for UnixSockets {
@@ -41,8 +41,8 @@ impl Reading for UnixSockets {
 
 /// Num, RefCount, Protocol, Flags, Type, St, Inode, and the path to the end of the line. The ends of
 /// accepted connections have the listener's path too: of several with one path the listener is shown.
-fn read(root: &Path) -> BTreeMap<String, bool> {
-    let mut found = BTreeMap::new();
+fn read(root: &Path) -> SortedMap<String, bool> {
+    let mut found = SortedMap::new();
     for line in host::read(root, "/proc/net/unix").unwrap_or_default().lines().skip(1) {
         let mut words = line.splitn(8, ' ').skip(3);
         let flags = words.next().and_then(|f| u32::from_str_radix(f, 16).ok()).unwrap_or(0);

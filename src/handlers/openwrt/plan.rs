@@ -11,9 +11,9 @@ use super::fitting;
 use super::sources::Sources;
 use crate::model::fault::Code;
 use crate::model::handler::{Ctx, Failure};
+use crate::sys::sorted::SortedSet;
 use crate::sys::ubus::Answer;
 use crate::sys::uci::{self, Cause, Edit, Held, Package, Problem};
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub(super) struct Writes {
     /// Edits that were given to commit, by package.
     gathered: Vec<(String, Vec<Edit>)>,
     /// Packages that were written and that services do not know of.
-    waiting: BTreeSet<String>,
+    waiting: SortedSet<String>,
     marker: Option<PathBuf>,
     /// Names of sections that are to be made: package, name, table.
     given: Vec<(String, String, u16)>,

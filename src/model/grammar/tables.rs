@@ -4,14 +4,14 @@ use super::super::kind::Kind;
 use super::super::schema::{Base, Format, PLATFORMS, Schema, SourceKind};
 use super::pack::pack;
 use super::{At, ObjectSpec, ParamSpec, Place, Problem};
+use crate::sys::sorted::{Entry, SortedMap};
 use std::collections::HashMap;
-use std::collections::btree_map::{BTreeMap, Entry};
 
 /// The object that everything stands in.
 const ROOT: &str = "Device.";
 
 /// Objects by path; dots replaced by the least character, so that the order is depth first.
-type Objects = BTreeMap<String, ObjectSpec>;
+type Objects = SortedMap<String, ObjectSpec>;
 
 fn order(path: &str) -> String {
     path.replace('.', "\u{1}")

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::path::Path;
 use crate::model::request::SetAttributes;
 use crate::model::tree::Naming;
-use std::collections::BTreeSet;
+use crate::sys::sorted::SortedSet;
 
 /// Two rules with items, the first called `a.b`, and a zone with two hosts; ports as ever.
 fn named() -> Bench {
@@ -95,10 +95,10 @@ fn n_14_names_in_answers() {
         );
     }
     // The whole tree: each row by its own name, all of them names that can be asked again.
-    let numbers: BTreeSet<String> = told(&mut b, Numbers, "Device.").into_iter().collect();
+    let numbers: SortedSet<String> = told(&mut b, Numbers, "Device.").into_iter().collect();
     let aliases = told(&mut b, Aliases, "Device.");
     assert_eq!(aliases.len(), numbers.len());
-    let back: BTreeSet<String> = aliases.iter().flat_map(|name| told(&mut b, Numbers, name)).collect();
+    let back: SortedSet<String> = aliases.iter().flat_map(|name| told(&mut b, Numbers, name)).collect();
     assert_eq!(back, numbers);
     assert!(aliases.iter().all(|name| Path::parse(name).is_ok()));
     assert_eq!(told(&mut b, AsAsked, "Device."), told(&mut b, Numbers, "Device."));

@@ -4,11 +4,11 @@ use super::*;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 use crate::model::tree::MAX_KEPT;
 use crate::state::journal::Batch;
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 
 /// Everything that a change could leave behind.
 #[allow(clippy::type_complexity)] // compared, never looked into
-fn whole(b: &mut Bench) -> (BTreeMap<String, Vec<u8>>, Vec<String>, BTreeMap<String, Vec<String>>) {
+fn whole(b: &mut Bench) -> (SortedMap<String, Vec<u8>>, Vec<String>, SortedMap<String, Vec<String>>) {
     let names = b.names("Device.", false).unwrap();
     let kept = b.journal.borrow().scan("").map(|(k, v)| (k.to_owned(), v.to_vec())).collect();
     let mut keys = b.two.borrow().keys.clone();

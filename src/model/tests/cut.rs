@@ -4,11 +4,11 @@
 use super::*;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Want};
 use crate::model::schema::Platform;
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 use std::path::{Path, PathBuf};
 
 /// Rows and keys of one handler.
-pub(super) type Held = (BTreeMap<String, BTreeMap<String, String>>, BTreeMap<String, Vec<String>>);
+pub(super) type Held = (SortedMap<String, SortedMap<String, String>>, SortedMap<String, Vec<String>>);
 
 /// What the two handlers hold.
 #[derive(Clone, Default, PartialEq, Debug)]
@@ -40,8 +40,8 @@ struct Known {
     /// The number of the last transaction.
     round: usize,
     /// Rows by instance number, of `Device.Rule.` and `Device.Link.`; `None` when deleted.
-    rules: BTreeMap<u32, Option<()>>,
-    links: BTreeMap<u32, Option<()>>,
+    rules: SortedMap<u32, Option<()>>,
+    links: SortedMap<u32, Option<()>>,
     /// The notification of [`WATCHED`].
     watched: u8,
 }

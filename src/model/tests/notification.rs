@@ -308,7 +308,7 @@ Other = { type = "string" }
     }
     assert_eq!(tree.bells(), Bells::default());
     watch(&mut tree, "Device.File", 2);
-    let files: std::collections::BTreeSet<String> = ["/etc/a".to_owned(), "/etc/b/".to_owned()].into();
+    let files: crate::sys::sorted::SortedSet<String> = ["/etc/a".to_owned(), "/etc/b/".to_owned()].into();
     assert_eq!(tree.bells(), Bells { files: files.clone(), ..Bells::default() });
     watch(&mut tree, "Device.PortNumberOfEntries", 2);
     assert_eq!(tree.bells(), Bells { kernel: topic::LINK, files: files.clone(), sweep: false, ubus: 0 });

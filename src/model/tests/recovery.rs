@@ -1,7 +1,7 @@
 use super::*;
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 
-type Rows = BTreeMap<String, BTreeMap<String, String>>;
+type Rows = SortedMap<String, SortedMap<String, String>>;
 
 fn rows(b: &Bench) -> (Rows, Rows) {
     (b.one.borrow().rows.clone(), b.two.borrow().rows.clone())

@@ -7,7 +7,7 @@
 use super::super::index::record;
 use super::super::intent::{self, Planned};
 use super::super::served::Served;
-use crate::sys::order;
+use crate::sys::sorted::SortedSet;
 
 /// How far a transaction of the trial has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +41,7 @@ impl Kept {
     /// Rows that differ between two records of numbers.
     pub fn rows(key: &str, old: &[u8], new: &[u8]) -> Kept {
         let without = |one: &[u8], other: &[u8]| {
-            let other = order::set(record::entries(other));
+            let other = SortedSet::from_iter(record::entries(other));
             let left = record::entries(one).filter(|e| !other.contains(e));
             left.map(|(number, name)| (number, name.to_owned())).collect()
         };

@@ -6,10 +6,10 @@ use super::super::tree::Tree;
 use super::{ELAPSED, Group, Kept, PutBack, TRIAL, tail};
 use crate::state::journal::Batch;
 use crate::sys::order;
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 
 /// Keys that are put back, by name, with their values.
-type Restored = BTreeMap<String, Option<Vec<u8>>>;
+type Restored = SortedMap<String, Option<Vec<u8>>>;
 
 impl Tree {
     /// Puts back exactly what the trial changed, newest first, ParameterKey too; `batch` (the owner's own
@@ -94,7 +94,8 @@ impl Tree {
         let kept = journal.scan("v/").filter(|(key, _)| !restored.contains_key(*key));
         let again = restored.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_deref()?)));
         let again = again.filter(|(key, _)| key.starts_with("v/"));
-        let references: Restored = order::map(kept.chain(again).filter_map(|(key, v)| cleared(key, v)));
+        let references: Restored =
+            SortedMap::from_iter(kept.chain(again).filter_map(|(key, v)| cleared(key, v)));
         drop(journal);
         restored.extend(references);
         self.watch.forget(row);

@@ -13,7 +13,7 @@ use super::keys::Finder;
 use super::package::Package;
 use super::problem::{Cause, Problem};
 use crate::sys::order;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sys::sorted::{SortedMap, SortedSet};
 use std::ops::Range;
 
 /// What is done at once: an edit, or all edits of an option.
@@ -72,8 +72,8 @@ enum Whose<'e> {
 /// An edit cannot stand in a file, or somebody has a pending change of the same.
 pub(super) fn steps<'e>(package: &Package, edits: &'e [Edit]) -> Result<Vec<Step<'e>>, Problem> {
     let targets = targets(package, package.file()?, edits)?;
-    let mut gone = BTreeSet::new();
-    let mut last_drop = BTreeMap::new();
+    let mut gone = SortedSet::new();
+    let mut last_drop = SortedMap::new();
     let mut whose = Vec::with_capacity(edits.len());
     for (n, (edit, target)) in edits.iter().zip(targets).enumerate() {
         let section = match target.filter(|at| !gone.contains(at)) {
@@ -89,7 +89,7 @@ pub(super) fn steps<'e>(package: &Package, edits: &'e [Edit]) -> Result<Vec<Step
         whose.push(section);
     }
     let mut steps: Vec<Step<'e>> = Vec::new();
-    let mut of_option: BTreeMap<(Whose<'_>, &str), usize> = BTreeMap::new();
+    let mut of_option: SortedMap<(Whose<'_>, &str), usize> = SortedMap::new();
     for (n, (edit, section)) in edits.iter().zip(whose).enumerate() {
         if last_drop.get(&section).is_some_and(|last| *last > n) {
             continue;
@@ -130,7 +130,7 @@ pub(super) struct Done {
 struct Meant {
     /// The sections of the file.
     parts: Vec<Part>,
-    gone: BTreeSet<usize>,
+    gone: SortedSet<usize>,
     /// Sections that are made, and by which step.
     made: Vec<(Part, usize)>,
 }
@@ -141,9 +141,9 @@ struct Meant {
 /// A section is not there, or of another type.
 pub(super) fn at_once(package: &Package, steps: &[Step<'_>]) -> Result<Option<Done>, Problem> {
     let file = package.file()?;
-    let mut meant = Meant { parts: file.parts.clone(), gone: BTreeSet::new(), made: Vec::new() };
+    let mut meant = Meant { parts: file.parts.clone(), gone: SortedSet::new(), made: Vec::new() };
     let mut splices: Vec<(Range<usize>, Vec<u8>, usize)> = Vec::new();
-    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut names: SortedMap<&str, usize> = SortedMap::new();
     for (n, step) in steps.iter().enumerate() {
         let Some(edit) = step.edits.first() else { continue };
         let made = names.get(edit.section()).copied();
@@ -210,7 +210,7 @@ fn weave(
     // Of two in one place the first stays the first.
     order::sort_by(&mut splices, |a, b| a.0.start.cmp(&b.0.start));
     let mut done = Done { bytes: Vec::new(), parts: Vec::new(), changes: Vec::new() };
-    let mut seen = BTreeSet::new();
+    let mut seen = SortedSet::new();
     let mut at = 0;
     for (range, text, step) in splices {
         if range.start < at && !text.is_empty() {

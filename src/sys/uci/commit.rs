@@ -12,9 +12,9 @@ use super::package::Package;
 use super::problem::{Cause, Problem};
 use super::undo;
 use crate::sys::file::Replacement;
-use crate::sys::{host, order, trace};
+use crate::sys::sorted::SortedMap;
+use crate::sys::{host, trace};
 use nix::fcntl::{Flock, FlockArg, OFlag};
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -60,7 +60,7 @@ pub fn commit(root: &Path, package: &str, edits: &[Edit]) -> Result<(), Problem>
 /// # Errors
 /// As [`commit`]: those before the one that is named may have been written.
 pub fn commit_all(root: &Path, all: &[(&str, &[Edit])]) -> Result<(), Problem> {
-    let mut folders = BTreeMap::new();
+    let mut folders = SortedMap::new();
     for (package, edits) in all {
         let change = |bytes, pending: &[u8]| batch::edited(&Package::parse(package, bytes, pending)?, edits);
         if let Some(folder) = rewrite(root, package, &change)? {
@@ -71,7 +71,7 @@ pub fn commit_all(root: &Path, all: &[(&str, &[Edit])]) -> Result<(), Problem> {
 }
 
 /// Makes names in folders durable; the package is for the report.
-fn sync(folders: &BTreeMap<PathBuf, &str>) -> Result<(), Problem> {
+fn sync(folders: &SortedMap<PathBuf, &str>) -> Result<(), Problem> {
     for (folder, package) in folders {
         #[cfg(test)]
         super::tests::batching::count(|counts| counts.folders += 1);
@@ -86,7 +86,7 @@ fn sync(folders: &BTreeMap<PathBuf, &str>) -> Result<(), Problem> {
 /// The file is as it was: as [`commit`], or what was saved is damaged.
 pub fn revert(root: &Path, package: &str, saved: &[u8]) -> Result<(), Problem> {
     let folder = rewrite(root, package, &|bytes, _| undo::put_back(package, bytes, saved))?;
-    sync(&order::map(folder.map(|folder| (folder, package))))
+    sync(&SortedMap::from_iter(folder.map(|folder| (folder, package))))
 }
 
 /// Which file is the package's: one in memory takes the place of that in `/etc/config`, where libuci knows such.

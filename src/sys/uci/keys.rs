@@ -7,9 +7,9 @@
 
 use super::file::{Held, Part};
 use crate::sys::order;
+use crate::sys::sorted::{SortedMap, SortedSet};
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// The most options that a print tells of.
 const MAX_PRINT: usize = 32;
@@ -51,13 +51,13 @@ pub(super) fn key(parts: &[Part], at: usize) -> Cow<'_, str> {
 
 /// The keys of all sections.
 pub(super) fn all(parts: &[Part]) -> Vec<Cow<'_, str>> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: SortedMap<&str, usize> = SortedMap::new();
     let key = |part| key_of(part, &mut counts);
     parts.iter().map(key).collect()
 }
 
 /// The key of a section, from how many there are of each type before it.
-fn key_of<'a>(part: &'a Part, counts: &mut BTreeMap<&'a str, usize>) -> Cow<'a, str> {
+fn key_of<'a>(part: &'a Part, counts: &mut SortedMap<&'a str, usize>) -> Cow<'a, str> {
     let count = counts.entry(&part.kind).or_default();
     let nth = std::mem::replace(count, *count + 1);
     match part.anonymous {
@@ -75,8 +75,8 @@ pub(super) fn find(parts: &[Part], key: &str, loose: bool) -> Option<usize> {
 pub(super) struct Finder<'a> {
     parts: &'a [Part],
     /// Made when they are needed: nearly always a section is where it was.
-    prints: RefCell<BTreeMap<&'a str, Vec<Option<String>>>>,
-    names: OnceCell<BTreeMap<&'a str, usize>>,
+    prints: RefCell<SortedMap<&'a str, Vec<Option<String>>>>,
+    names: OnceCell<SortedMap<&'a str, usize>>,
 }
 
 impl<'a> Finder<'a> {
@@ -88,7 +88,9 @@ impl<'a> Finder<'a> {
     pub fn find_each(&self, key: &str) -> Option<usize> {
         match Key::parse(key)? {
             Key::Named(name) => {
-                let names = || order::map(self.parts.iter().enumerate().rev().map(|(at, p)| (&*p.name, at)));
+                let names = || {
+                    SortedMap::from_iter(self.parts.iter().enumerate().rev().map(|(at, p)| (&*p.name, at)))
+                };
                 self.names.get_or_init(names).get(name).copied()
             }
             Key::Nth(..) => self.find(key, false),
@@ -217,7 +219,7 @@ pub fn align(had: &[&str], now: &[&str]) -> Vec<Option<usize>> {
     // By all that is in them, in the order of their places.
     let mut order: Vec<usize> = (0..had.len()).collect();
     order::sort_by(&mut order, |a, b| place(had[*a]).cmp(&place(had[*b])));
-    let mut same: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+    let mut same: SortedMap<(&str, &str), Vec<usize>> = SortedMap::new();
     for (at, key) in now.iter().enumerate().rev() {
         same.entry(content(key)).or_default().push(at);
     }
@@ -252,13 +254,13 @@ pub fn align(had: &[&str], now: &[&str]) -> Vec<Option<usize>> {
 }
 
 /// Of each gap: its type, the section before it now, and what is left of the old and of the new in it.
-type Gaps = BTreeMap<(String, Option<usize>), (Vec<usize>, Vec<usize>)>;
+type Gaps = SortedMap<(String, Option<usize>), (Vec<usize>, Vec<usize>)>;
 
 /// Pairs what is left between two neighbours that were found, where as many are left of the old as of the new.
 fn between(had: &[&str], now: &[&str], order: &[usize], found: &mut [Option<usize>], taken: &[bool]) {
     let kind = |key: &str| kind_and_print(key).map(|a| a.0.to_owned());
-    let mut gaps: Gaps = BTreeMap::new();
-    let mut before: BTreeMap<String, usize> = BTreeMap::new();
+    let mut gaps: Gaps = SortedMap::new();
+    let mut before: SortedMap<String, usize> = SortedMap::new();
     for old in order {
         let Some(kind) = kind(had[*old]) else { continue };
         match found[*old] {
@@ -290,18 +292,18 @@ const NEIGHBOURS: usize = 4;
 
 /// The keys of anonymous sections at these positions, and of their neighbours of the same type.
 pub(super) fn around(parts: &[Part], positions: impl Iterator<Item = usize>) -> Vec<String> {
-    let mut alike: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut alike: SortedMap<&str, Vec<usize>> = SortedMap::new();
     for (at, part) in parts.iter().enumerate().filter(|(_, part)| part.anonymous) {
         alike.entry(&part.kind).or_default().push(at);
     }
-    let mut wanted: BTreeSet<usize> = BTreeSet::new();
+    let mut wanted: SortedSet<usize> = SortedSet::new();
     for at in positions {
         let Some(part) = parts.get(at).filter(|p| p.anonymous) else { continue };
         let all = alike.get(&*part.kind).map_or(&[][..], Vec::as_slice);
         let n = all.partition_point(|other| *other < at);
-        wanted.extend(&all[n.saturating_sub(NEIGHBOURS)..(n + NEIGHBOURS + 1).min(all.len())]);
+        wanted.extend(all[n.saturating_sub(NEIGHBOURS)..(n + NEIGHBOURS + 1).min(all.len())].iter().copied());
     }
-    let mut counts = BTreeMap::new();
+    let mut counts = SortedMap::new();
     let keys = parts.iter().enumerate().filter_map(|(at, part)| match wanted.contains(&at) {
         true => Some(key_of(part, &mut counts).into_owned()),
         false => {
@@ -314,7 +316,7 @@ pub(super) fn around(parts: &[Part], positions: impl Iterator<Item = usize>) -> 
 
 /// A number for what all anonymous sections hold and how they stand.
 pub(super) fn fingerprint(parts: &[Part]) -> u64 {
-    let mut counts = BTreeMap::new();
+    let mut counts = SortedMap::new();
     let mut hash = 0xcbf2_9ce4_8422_2325;
     for part in parts {
         let key = key_of(part, &mut counts);
@@ -332,8 +334,8 @@ pub(super) fn fold(start: u64, bytes: &[u8]) -> u64 {
 }
 
 /// How many sections hold the same as a key says, for any key.
-pub(super) fn counts<'a>(keys: &'a [Cow<'_, str>]) -> BTreeMap<(&'a str, &'a str), usize> {
-    let mut counts = BTreeMap::new();
+pub(super) fn counts<'a>(keys: &'a [Cow<'_, str>]) -> SortedMap<(&'a str, &'a str), usize> {
+    let mut counts = SortedMap::new();
     keys.iter().for_each(|key| *counts.entry(content(key)).or_default() += 1);
     counts
 }

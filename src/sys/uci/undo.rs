@@ -15,8 +15,8 @@ use super::package::Package;
 use super::problem::{Cause, Problem};
 use super::record::{Back, Hunk, Reader, SUM, write, write_keys, write_sum};
 use crate::sys::order;
+use crate::sys::sorted::SortedMap;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// So many bytes before and behind a change tell its place.
@@ -88,7 +88,7 @@ fn kept_at_once(file: &File, steps: &[Step<'_>], done: Done) -> Kept {
     let mut gone: Vec<usize> = steps.iter().filter(dropped).filter_map(|step| step.target).collect();
     order::sort(&mut gone);
     let mut sections = Vec::new();
-    let mut known = BTreeMap::new();
+    let mut known = SortedMap::new();
     let mut all = Vec::new();
     for change in done.changes.iter().rev() {
         let Some(step) = steps.get(change.step) else { continue };
@@ -296,7 +296,7 @@ fn as_it_was(bytes: &[u8], all: &[(Back, Hunk)], was: u64) -> Option<Vec<u8>> {
 /// Where sections are found.
 struct Finding<'a> {
     keys: &'a [Cow<'a, str>],
-    counts: BTreeMap<(&'a str, &'a str), usize>,
+    counts: SortedMap<(&'a str, &'a str), usize>,
     finder: Finder<'a>,
 }
 

@@ -9,8 +9,9 @@ use super::network_providers;
 use crate::model::builtin::builtin;
 use crate::model::handler::{Change, Ctx, Failure, Fields, Handler, Keys, Row, Set, Want};
 use crate::model::schema::{Object, Platform, Schema, SourceKind};
+use crate::sys::sorted::SortedMap;
 use router::{GOLDEN, router};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -59,10 +60,10 @@ impl Agent {
     }
 
     /// Every value by a path with keys for instance numbers; a reference as `> object keys`.
-    fn walk(&mut self, root: &Path) -> BTreeMap<String, String> {
+    fn walk(&mut self, root: &Path) -> SortedMap<String, String> {
         self.epoch += 1;
         let ctx = Ctx { epoch: self.epoch, root };
-        let mut out = BTreeMap::new();
+        let mut out = SortedMap::new();
         for object in self.schema.object(0).children() {
             below(&mut self.handlers, &ctx, object, &mut Vec::new(), "Device.", &mut out);
         }
@@ -120,7 +121,7 @@ fn below(
     object: Object<'_>,
     keys: &mut Vec<String>,
     path: &str,
-    out: &mut BTreeMap<String, String>,
+    out: &mut SortedMap<String, String>,
 ) {
     let source = object.source(Platform::Linux).filter(|s| s.kind == SourceKind::Native);
     let served = source.filter(|s| handlers.contains_key(s.arg));
@@ -164,7 +165,7 @@ fn row(
     arg: &str,
     keys: &[String],
     path: &str,
-    out: &mut BTreeMap<String, String>,
+    out: &mut SortedMap<String, String>,
 ) {
     let is_native = |p: &crate::model::schema::Param<'_>| {
         p.source(Platform::Linux).is_some_and(|s| s.kind == SourceKind::Native && s.arg == arg)
@@ -245,7 +246,7 @@ fn what_is_set_takes_effect_and_is_undone() {
     let root = router();
     let mut agent = Agent::new();
     // Times that are counted from now differ from walk to walk.
-    let still = |mut seen: BTreeMap<String, String>| {
+    let still = |mut seen: SortedMap<String, String>| {
         seen.retain(|path, _| !path.ends_with("Lifetime") && !path.ends_with("ExpirationTime"));
         seen
     };

@@ -8,13 +8,13 @@ use crate::model::builtin::builtin;
 use crate::model::schema::Platform;
 use crate::model::tree::{Item, Tree};
 use crate::state::journal::Journal;
+use crate::sys::sorted::SortedMap;
 use crate::sys::ubus;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
-fn values(root: &Path) -> BTreeMap<String, String> {
+fn values(root: &Path) -> SortedMap<String, String> {
     let around =
         Around { platform: Platform::OpenWrt, ubus: ubus::Place::Recorded(root.into()), run_dir: None };
     let journal = Rc::new(RefCell::new(Journal::in_memory()));
@@ -22,7 +22,7 @@ fn values(root: &Path) -> BTreeMap<String, String> {
     let (mut tree, _) = Tree::open(builtin(), Platform::OpenWrt, root.to_owned(), journal, handlers);
     tree.begin_rpc();
     let mut selection = tree.values(&["Device.".to_owned()]).unwrap();
-    let mut out = BTreeMap::new();
+    let mut out = SortedMap::new();
     while tree.next(&mut selection, &mut |item| {
         if let Item::Value { path, value, .. } = item {
             out.insert(path.to_owned(), value.to_owned());

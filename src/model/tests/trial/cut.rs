@@ -167,7 +167,7 @@ fn cut_at_every_byte_a_trial_is_promised_or_open_or_over() {
 
     let dir = base.join("cut");
     let schema = sample::schema(&trial_model(), &["one", "two"]);
-    let (mut worlds, mut seen) = (0, std::collections::BTreeMap::<String, usize>::new());
+    let (mut worlds, mut seen) = (0, crate::sys::sorted::SortedMap::<String, usize>::new());
     let mut last = None;
     for cut in first..=bytes.len() {
         // Before a byte behind a length was written, all had been done that was done at that length.

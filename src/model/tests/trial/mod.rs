@@ -9,7 +9,7 @@ mod rows;
 use super::*;
 use crate::model::trial::{PutBack, Trial};
 use crate::state::journal::Batch;
-use std::collections::BTreeMap;
+use crate::sys::sorted::SortedMap;
 use std::ops::{Deref, DerefMut};
 
 fn trial_model() -> String {
@@ -149,5 +149,5 @@ impl Trials {
     }
 }
 
-type Held = (BTreeMap<String, BTreeMap<String, String>>, BTreeMap<String, Vec<String>>);
+type Held = (SortedMap<String, SortedMap<String, String>>, SortedMap<String, Vec<String>>);
 type State = (Held, Held, Vec<(String, Vec<u8>)>);
