@@ -43,9 +43,12 @@ pub struct Daemon {
 
 impl Daemon {
     /// Writes a configuration. `extra` is TOML that may add to every section: sections are merged by
-    /// hand here, so give `[acs]` keys in `acs` and whole other sections in `rest`.
+    /// hand here, so give `[acs]` keys in `acs` and whole other sections in `rest`. The variable
+    /// `CWMPD_BINARY` puts another program in place of `binary`: one for another processor, with its emulator
+    /// in front (`.ci/cross test`).
     pub fn new(binary: impl AsRef<Path>, name: &str, acs: &str, rest: &str) -> Daemon {
-        let daemon = Daemon { binary: binary.as_ref().to_owned(), folder: Folder::new(name), child: None };
+        let binary = std::env::var_os("CWMPD_BINARY").map_or(binary.as_ref().to_owned(), PathBuf::from);
+        let daemon = Daemon { binary, folder: Folder::new(name), child: None };
         daemon.configure(acs, rest);
         daemon
     }
